@@ -1,0 +1,33 @@
+package analyzer
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// View is a cluster at one instant, as far as it is known. It is all the
+// analyzer sees: the same View gives the same Report, live or years later.
+// A View never shows anything after its instant. Objects are read-only.
+type View interface {
+	// Start is when the recording began.
+	Start() time.Time
+	// Instant is the moment looked at. It is the analyzer's only clock.
+	Instant() time.Time
+	// Seq is the last position at or before the instant.
+	Seq() store.Seq
+	// Get returns the object with this name, nil if none is known. Absence
+	// proves something only where Coverage is Current.
+	Get(ref store.Ref) *Object
+	// List returns the objects that match, ordered by namespace and name.
+	List(q store.Query) []*Object
+	// History returns all recorded versions of the object with this name up to
+	// the instant, oldest first, of whatever UID; a deletion is the version
+	// with Type DELETED. The first version is only as old as the recording.
+	History(ref store.Ref) []*Object
+	// Coverage says whether the recorder was listening to the resource in the
+	// namespace ("" for cluster-scoped resources or for all namespaces).
+	Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage
+}

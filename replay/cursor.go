@@ -1,0 +1,75 @@
+package replay
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// Cursor is a place on a timeline. A new cursor stands before the first
+// position. Moving it is cheap in both directions: a State reads what it is
+// asked for at its position, nothing is folded. A Cursor is not safe for
+// concurrent use; the States it returns are.
+type Cursor struct {
+	timeline Timeline
+	objects  *objects
+	seq      store.Seq
+}
+
+// NewCursor returns a cursor before the first position.
+func NewCursor(t Timeline) *Cursor {
+	return &Cursor{timeline: t, objects: &objects{}}
+}
+
+// First moves to the first position.
+func (c *Cursor) First() (*State, error) { return c.Seek(c.timeline.Info().First) }
+
+// Last moves to the last position there is now.
+func (c *Cursor) Last() (*State, error) { return c.Seek(c.timeline.Info().Last) }
+
+// Next moves one position on; at the end it stays.
+func (c *Cursor) Next() (*State, error) {
+	return c.Seek(min(c.seq+1, c.timeline.Info().Last))
+}
+
+// Prev moves one position back; before the first it stays.
+func (c *Cursor) Prev() (*State, error) {
+	if c.seq == 0 {
+		return c.Seek(0)
+	}
+	return c.Seek(c.seq - 1)
+}
+
+// Seek moves to a position; its instant is when that was heard.
+func (c *Cursor) Seek(seq store.Seq) (*State, error) {
+	info := c.timeline.Info()
+	if seq > info.Last {
+		return nil, fmt.Errorf("seek #%d: the recording ends at #%d", seq, info.Last)
+	}
+	instant := info.Start
+	if seq > 0 {
+		var err error
+		if instant, err = c.timeline.TimeOf(seq); err != nil {
+			return nil, fmt.Errorf("seek #%d: %w", seq, err)
+		}
+	}
+	c.seq = seq
+	return c.state(instant), nil
+}
+
+// SeekTime moves to the last position at or before t. The state's instant is t
+// itself: ages and graces count up to it. t is neither checked against the
+// range nor moved into it; ParseWhen has done that.
+func (c *Cursor) SeekTime(t time.Time) (*State, error) {
+	seq, err := c.timeline.SeqAt(t)
+	if err != nil {
+		return nil, fmt.Errorf("seek %s: %w", t.UTC().Format(time.RFC3339Nano), err)
+	}
+	c.seq = seq
+	return c.state(t), nil
+}
+
+func (c *Cursor) state(instant time.Time) *State {
+	return &State{timeline: c.timeline, objects: c.objects, seq: c.seq, instant: instant.UTC()}
+}

@@ -1,0 +1,153 @@
+package replay
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// State is everything known at one instant. It is an analyzer.View: immutable,
+// and read from the timeline only as far as somebody looks. It may be used
+// after the cursor has moved on, and by several goroutines.
+type State struct {
+	timeline Timeline
+	objects  *objects
+	seq      store.Seq
+	instant  time.Time
+
+	mu  sync.Mutex
+	err error
+}
+
+var _ analyzer.View = (*State)(nil)
+
+// Start is when the recording began.
+func (s *State) Start() time.Time { return s.timeline.Info().Start }
+
+// Instant is the moment looked at.
+func (s *State) Instant() time.Time { return s.instant }
+
+// Seq is the last position at or before the instant, 0 before the first.
+func (s *State) Seq() store.Seq { return s.seq }
+
+// Timeline returns where the state is read from.
+func (s *State) Timeline() Timeline { return s.timeline }
+
+// Get returns the object with this name, nil if none is known.
+func (s *State) Get(ref store.Ref) *analyzer.Object {
+	found := s.List(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name})
+	if len(found) == 0 {
+		return nil
+	}
+	return found[0]
+}
+
+// List returns the objects that match, ordered by namespace and name.
+func (s *State) List(q store.Query) []*analyzer.Object {
+	if s.seq == 0 {
+		return nil
+	}
+	seqs, err := s.timeline.Find(q, s.seq)
+	s.note(err)
+	return s.load(seqs)
+}
+
+// History returns all versions of the object with this name up to the instant,
+// oldest first.
+func (s *State) History(ref store.Ref) []*analyzer.Object {
+	if s.seq == 0 {
+		return nil
+	}
+	seqs, err := s.timeline.History(ref, s.seq)
+	s.note(err)
+	return s.load(seqs)
+}
+
+// Coverage says whether the recorder was listening.
+func (s *State) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
+	c, err := s.timeline.Coverage(resource, namespace, s.seq)
+	if err != nil {
+		s.note(err)
+		return store.Coverage{Resource: resource, Namespace: namespace, Status: store.Gap, Reason: err.Error()}
+	}
+	return c
+}
+
+// Err returns what could not be read while the state was looked at, joined;
+// nil if all was readable. What was unreadable was treated as not known.
+func (s *State) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *State) note(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil || s.err.Error() != err.Error() {
+		s.err = errors.Join(s.err, err)
+	}
+}
+
+func (s *State) load(seqs []store.Seq) []*analyzer.Object {
+	list := make([]*analyzer.Object, 0, len(seqs))
+	for _, seq := range seqs {
+		o, err := s.objects.get(s.timeline, seq)
+		if err != nil {
+			s.note(err)
+			continue
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// objects keeps decoded objects by position. A position never changes its
+// content, so nothing is ever invalidated; two generations bound the memory.
+type objects struct {
+	mu         sync.Mutex
+	young, old map[store.Seq]*analyzer.Object
+}
+
+// generation is how many objects are kept before the older half is let go:
+// enough for every object of a large namespace, some hundred MB at worst.
+const generation = 20_000
+
+func (c *objects) get(t Timeline, seq store.Seq) (*analyzer.Object, error) {
+	c.mu.Lock()
+	o, ok := c.young[seq]
+	if !ok {
+		if o, ok = c.old[seq]; ok {
+			c.put(seq, o)
+		}
+	}
+	c.mu.Unlock()
+	if ok {
+		return o, nil
+	}
+	e, err := t.Event(seq)
+	if err != nil {
+		return nil, err
+	}
+	o = analyzer.NewObject(e)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.put(seq, o)
+	return o, nil
+}
+
+// put must be called with the lock held.
+func (c *objects) put(seq store.Seq, o *analyzer.Object) {
+	if len(c.young) >= generation || c.young == nil {
+		c.old, c.young = c.young, make(map[store.Seq]*analyzer.Object)
+	}
+	c.young[seq] = o
+}

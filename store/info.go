@@ -1,0 +1,51 @@
+package store
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Header is what is known when a recording begins.
+type Header struct {
+	ID        string // random UUID of the recording
+	Recorder  string // version of svcspy that wrote it
+	Start     time.Time
+	Cluster   Cluster
+	Scope     Scope
+	Redaction Redaction
+	// Resources is the discovery document: Group, Version, Name, SingularName,
+	// ShortNames, Kind, Namespaced and Verbs of every resource of the cluster,
+	// preferred versions only, sorted by group and name.
+	Resources []metav1.APIResource
+}
+
+// Cluster says which cluster was recorded.
+type Cluster struct {
+	UID     string `json:"uid"`     // UID of the kube-system Namespace, "" if it may not be read
+	Version string `json:"version"` // gitVersion of the API server
+	Context string `json:"context,omitempty"`
+}
+
+// Scope says what was asked for.
+type Scope struct {
+	Profile    string   `json:"profile"`              // minimal, standard, full
+	Namespaces []string `json:"namespaces,omitempty"` // empty: the whole cluster
+}
+
+// Redaction says which policy was applied before anything reached the disk.
+type Redaction struct {
+	Policy  string `json:"policy"` // "standard", or "none" with --no-redact
+	Version int    `json:"version"`
+}
+
+// Info is the header together with what is known about the end.
+type Info struct {
+	Header
+	FormatVersion int
+	First, Last   Seq       // 0 when nothing was recorded
+	End           time.Time // last moment at which the recorder is known to have listened
+	Closed        bool      // sealed by the recorder; false: killed, or still recording
+	Events        uint64    // events, without ledger entries
+	SHA256        string    // digest over the content; "" until closed
+}
