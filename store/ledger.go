@@ -1,0 +1,75 @@
+package store
+
+import (
+	"slices"
+	"sort"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// ledger holds coverage changes in order.
+type ledger struct {
+	changes []Coverage
+	scopes  map[scope][]int // places in changes
+}
+
+// scope is what one stream listens to.
+type scope struct {
+	resource  schema.GroupVersionResource
+	namespace string
+}
+
+func (l *ledger) add(c Coverage) {
+	if l.scopes == nil {
+		l.scopes = map[scope][]int{}
+	}
+	s := scope{c.Resource, c.Namespace}
+	l.scopes[s] = append(l.scopes[s], len(l.changes))
+	l.changes = append(l.changes, c)
+}
+
+// between returns a copy of the changes with from <= Seq <= to.
+func (l *ledger) between(from, to Seq) []Coverage {
+	first := sort.Search(len(l.changes), func(i int) bool { return l.changes[i].Seq >= from })
+	end := sort.Search(len(l.changes), func(i int) bool { return l.changes[i].Seq > to })
+	if first >= end {
+		return nil
+	}
+	return slices.Clone(l.changes[first:end])
+}
+
+// at returns what is in force for the resource in the namespace. Both a stream
+// of that namespace and one of the whole cluster tell about it; the one that
+// knows more counts.
+func (l *ledger) at(resource schema.GroupVersionResource, namespace string, at Seq) Coverage {
+	best := Coverage{Resource: resource, Namespace: namespace, Status: NotRecorded}
+	namespaces := []string{namespace}
+	if namespace != "" {
+		namespaces = append(namespaces, "")
+	}
+	for _, ns := range namespaces {
+		places := l.scopes[scope{resource, ns}]
+		n := sort.Search(len(places), func(i int) bool { return l.changes[places[i]].Seq > at })
+		if n == 0 {
+			continue
+		}
+		c := l.changes[places[n-1]]
+		if a, b := c.Status.weight(), best.Status.weight(); a > b || a == b && c.Seq > best.Seq {
+			best = c
+		}
+	}
+	return best
+}
+
+// weight orders statuses by how much they let one know.
+func (s Status) weight() int {
+	switch s {
+	case Current:
+		return 3
+	case Listing, Gap:
+		return 2
+	case Forbidden:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,261 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Memory is a recording without a file: it takes the writes of a Writer and
+// answers like a Recording, while it is being written. One goroutine may write;
+// any number may read at the same time. Everything is kept.
+type Memory struct {
+	mu     sync.RWMutex
+	info   Info
+	log    []position // log[i] is at Seq i+1
+	index  *index
+	ledger ledger
+	grown  chan struct{} // closed and replaced when there is more, or the end
+}
+
+// position is what is at a Seq: an event, or a change of coverage.
+type position struct {
+	time  time.Time
+	event *Event
+}
+
+// NewMemory returns an empty recording.
+func NewMemory(h Header) *Memory {
+	h.Start = clockTime(h.Start)
+	return &Memory{
+		info:  Info{Header: h, FormatVersion: FormatVersion, End: h.Start},
+		index: newIndex(),
+		grown: make(chan struct{}),
+	}
+}
+
+// clockTime is how times are kept: UTC, whole microseconds, no monotonic part.
+func clockTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// next takes the next Seq, with the time clamped so that it never runs
+// backwards. m.mu must be held.
+func (m *Memory) next(t time.Time) (Seq, time.Time, error) {
+	if m.info.Closed {
+		return 0, time.Time{}, ErrClosed
+	}
+	t = clockTime(t)
+	last := m.info.Start
+	if n := len(m.log); n > 0 {
+		last = m.log[n-1].time
+	}
+	if t.Before(last) {
+		t = last
+	}
+	seq := Seq(len(m.log)) + 1
+	m.info.First, m.info.Last = 1, seq
+	m.extend(t)
+	return seq, t, nil
+}
+
+// extend moves the end of what was listened to, and wakes those who wait.
+func (m *Memory) extend(now time.Time) {
+	if now.After(m.info.End) {
+		m.info.End = now
+	}
+	close(m.grown)
+	m.grown = make(chan struct{})
+}
+
+// Append adds an event and returns its position. e.Seq is ignored, e.Object is
+// copied, and e.Time is moved forward if it lies before the last one.
+func (m *Memory) Append(e Event) (Seq, error) {
+	id, _ := scan(e.Object) // what cannot be read cannot be found, but is kept
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seq, t, err := m.next(e.Time)
+	if err != nil {
+		return 0, err
+	}
+	e.Seq, e.Time, e.Object = seq, t, bytes.Clone(e.Object)
+	m.log = append(m.log, position{t, &e})
+	m.index.add(&e, &id)
+	m.info.Events++
+	return seq, nil
+}
+
+// Cover adds a change of coverage and returns its position.
+func (m *Memory) Cover(c Coverage) (Seq, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seq, t, err := m.next(c.Time)
+	if err != nil {
+		return 0, err
+	}
+	c.Seq, c.Time = seq, t
+	m.log = append(m.log, position{time: t})
+	m.ledger.add(c)
+	return seq, nil
+}
+
+// Describe replaces the discovery document.
+func (m *Memory) Describe(resources []metav1.APIResource) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.info.Closed {
+		return ErrClosed
+	}
+	m.info.Resources = slices.Clone(resources)
+	return nil
+}
+
+// Commit notes that the recorder was still listening at now.
+func (m *Memory) Commit(now time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.info.Closed {
+		return ErrClosed
+	}
+	m.extend(clockTime(now))
+	return nil
+}
+
+// Seal ends the recording: nothing can be added, and waiting readers see its end.
+func (m *Memory) Seal(now time.Time) (Info, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.info.Closed {
+		return Info{}, ErrClosed
+	}
+	m.info.Closed = true
+	m.extend(clockTime(now))
+	return m.info, nil
+}
+
+// Pending returns 0: there is nothing to make durable.
+func (m *Memory) Pending() int { return 0 }
+
+// Info returns the header and the current end.
+func (m *Memory) Info() Info {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.info
+}
+
+// SeqAt returns the last position at or before t, 0 if t is before all.
+func (m *Memory) SeqAt(t time.Time) (Seq, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return Seq(sort.Search(len(m.log), func(i int) bool { return m.log[i].time.After(t) })), nil
+}
+
+// TimeOf returns the time of a position.
+func (m *Memory) TimeOf(seq Seq) (time.Time, error) {
+	p, err := m.position(seq)
+	return p.time, err
+}
+
+// Event returns the event at seq, or ErrNotEvent.
+func (m *Memory) Event(seq Seq) (Event, error) {
+	p, err := m.position(seq)
+	if err != nil {
+		return Event{}, err
+	}
+	if p.event == nil {
+		return Event{}, fmt.Errorf("read event %d: %w", seq, ErrNotEvent)
+	}
+	return *p.event, nil
+}
+
+func (m *Memory) position(seq Seq) (position, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if seq == 0 || seq > Seq(len(m.log)) {
+		return position{}, fmt.Errorf("read position %d of %d: %w", seq, len(m.log), ErrNotEvent)
+	}
+	return m.log[seq-1], nil
+}
+
+// Events yields the events with from <= Seq <= to in order; it ends at what is
+// there when it gets there. The error is always nil.
+func (m *Memory) Events(from, to Seq) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for seq := max(from, 1); seq <= to; seq++ {
+			p, err := m.position(seq)
+			if err != nil {
+				return
+			}
+			if p.event != nil && !yield(*p.event, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Ledger returns the coverage changes with from <= Seq <= to in order.
+func (m *Memory) Ledger(from, to Seq) ([]Coverage, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.ledger.between(from, to), nil
+}
+
+// Find returns the positions of the versions current at the position, of the
+// objects that match, ordered by namespace and name.
+func (m *Memory) Find(q Query, at Seq) ([]Seq, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.index.find(q, at), nil
+}
+
+// History returns the positions of all versions of the object up to the
+// position, oldest first, of whatever UID.
+func (m *Memory) History(ref Ref, at Seq) ([]Seq, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	o := m.index.object(ref)
+	if o == nil {
+		return nil, nil
+	}
+	var seqs []Seq
+	for _, v := range o.versions[:o.count(at)] {
+		seqs = append(seqs, v.seq)
+	}
+	return seqs, nil
+}
+
+// Coverage returns what is in force for the resource in the namespace at the
+// position.
+func (m *Memory) Coverage(resource schema.GroupVersionResource, namespace string, at Seq) (Coverage, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.ledger.at(resource, namespace, at), nil
+}
+
+// Wait blocks until there is something after the position, or returns io.EOF
+// if the recording has ended, or the error of ctx.
+func (m *Memory) Wait(ctx context.Context, after Seq) error {
+	for {
+		m.mu.RLock()
+		last, closed, grown := m.info.Last, m.info.Closed, m.grown
+		m.mu.RUnlock()
+		if last > after {
+			return nil
+		}
+		if closed {
+			return io.EOF
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-grown:
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// identity is what the indexes need of an object's JSON.
+type identity struct {
+	namespace, name string
+	uid             types.UID
+	resourceVersion string
+	labels          []label
+	owners          []types.UID // metadata.ownerReferences[].uid
+	involved        types.UID   // involvedObject.uid of a v1 Event, regarding.uid of an events.k8s.io Event
+	listEnd         bool        // annotated InitialEventsEnd
+}
+
+type label struct{ key, value string }
+
+// maxDepth bounds the nesting the scanner follows, so that a crafted object
+// cannot exhaust the stack. The API server itself stops at 10,000.
+const maxDepth = 10000
+
+var errJSON = errors.New("malformed JSON")
+
+// scan reads the identity from an object's JSON in one pass without decoding
+// the rest. What it found before an error is kept: an object the server sent is
+// recorded whether we understand it or not.
+func scan(raw []byte) (identity, error) {
+	var id identity
+	s := scanner{data: raw}
+	err := s.object(func(key []byte) error {
+		switch string(key) {
+		case "metadata":
+			return s.metadata(&id)
+		case "involvedObject", "regarding":
+			return s.object(func(key []byte) error {
+				if string(key) == "uid" {
+					uid, err := s.text()
+					id.involved = types.UID(uid)
+					return err
+				}
+				return s.skip()
+			})
+		}
+		return s.skip()
+	})
+	return id, err
+}
+
+// scanner walks JSON. It checks no more of the grammar than it needs to find
+// its way.
+type scanner struct {
+	data []byte
+	pos  int
+}
+
+func (s *scanner) metadata(id *identity) error {
+	return s.object(func(key []byte) (err error) {
+		switch string(key) {
+		case "namespace":
+			id.namespace, err = s.text()
+		case "name":
+			id.name, err = s.text()
+		case "uid":
+			var uid string
+			uid, err = s.text()
+			id.uid = types.UID(uid)
+		case "resourceVersion":
+			id.resourceVersion, err = s.text()
+		case "labels":
+			err = s.object(func(key []byte) error {
+				name := string(key)
+				value, err := s.text()
+				id.labels = append(id.labels, label{name, value})
+				return err
+			})
+		case "annotations":
+			err = s.object(func(key []byte) error {
+				if string(key) != InitialEventsEnd {
+					return s.skip()
+				}
+				value, err := s.text()
+				id.listEnd = value == "true"
+				return err
+			})
+		case "ownerReferences":
+			err = s.array(func() error {
+				return s.object(func(key []byte) error {
+					if string(key) != "uid" {
+						return s.skip()
+					}
+					uid, err := s.text()
+					id.owners = append(id.owners, types.UID(uid))
+					return err
+				})
+			})
+		default:
+			err = s.skip()
+		}
+		return err
+	})
+}
+
+// peek returns the next byte that is not white space, 0 at the end.
+func (s *scanner) peek() byte {
+	for s.pos < len(s.data) {
+		switch c := s.data[s.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// object calls field for every key of the object at the cursor, with the cursor
+// on the value. Anything that is not an object (null) is skipped.
+func (s *scanner) object(field func(key []byte) error) error {
+	if s.peek() != '{' {
+		return s.skip()
+	}
+	s.pos++
+	if s.peek() == '}' {
+		s.pos++
+		return nil
+	}
+	for {
+		key, err := s.bytes()
+		if err != nil {
+			return err
+		}
+		if s.peek() != ':' {
+			return errJSON
+		}
+		s.pos++
+		if err := field(key); err != nil {
+			return err
+		}
+		switch s.peek() {
+		case ',':
+			s.pos++
+		case '}':
+			s.pos++
+			return nil
+		default:
+			return errJSON
+		}
+	}
+}
+
+// array calls item for every element of the array at the cursor.
+func (s *scanner) array(item func() error) error {
+	if s.peek() != '[' {
+		return s.skip()
+	}
+	s.pos++
+	if s.peek() == ']' {
+		s.pos++
+		return nil
+	}
+	for {
+		if err := item(); err != nil {
+			return err
+		}
+		switch s.peek() {
+		case ',':
+			s.pos++
+		case ']':
+			s.pos++
+			return nil
+		default:
+			return errJSON
+		}
+	}
+}
+
+// text reads a string; any other value is skipped and reads as "".
+func (s *scanner) text() (string, error) {
+	if s.peek() != '"' {
+		return "", s.skip()
+	}
+	b, err := s.bytes()
+	return string(b), err
+}
+
+// bytes reads a string; the result may alias the input.
+func (s *scanner) bytes() ([]byte, error) {
+	if s.peek() != '"' {
+		return nil, errJSON
+	}
+	start := s.pos
+	if err := s.skipString(); err != nil {
+		return nil, err
+	}
+	quoted := s.data[start:s.pos]
+	plain := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(plain, '\\') < 0 {
+		return plain, nil
+	}
+	var text string
+	if err := json.Unmarshal(quoted, &text); err != nil {
+		return nil, errJSON
+	}
+	return []byte(text), nil
+}
+
+func (s *scanner) skipString() error {
+	from := s.pos + 1
+	for {
+		n := bytes.IndexByte(s.data[from:], '"')
+		if n < 0 {
+			return errJSON
+		}
+		from += n + 1
+		// An odd number of backslashes before the quote escapes it.
+		slashes := 0
+		for i := from - 2; i > s.pos && s.data[i] == '\\'; i-- {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			s.pos = from
+			return nil
+		}
+	}
+}
+
+// skip moves behind the value at the cursor.
+func (s *scanner) skip() error {
+	depth := 0
+	for {
+		switch s.peek() {
+		case 0:
+			return errJSON
+		case '"':
+			if err := s.skipString(); err != nil {
+				return err
+			}
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return errJSON
+			}
+			s.pos++
+			continue
+		case '}', ']':
+			if depth--; depth < 0 {
+				return errJSON
+			}
+			s.pos++
+		case ',', ':':
+			if depth == 0 {
+				return errJSON
+			}
+			s.pos++
+			continue
+		default: // number, true, false, null
+			for s.pos < len(s.data) && !delimiter[s.data[s.pos]] {
+				s.pos++
+			}
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+}
+
+// delimiter marks the bytes that end a number or a word.
+var delimiter = [256]bool{',': true, ':': true, '}': true, ']': true, '{': true, '[': true, '"': true, ' ': true, '\t': true, '\n': true, '\r': true}
