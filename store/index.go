@@ -1,12 +1,10 @@
 package store
 
 import (
-	"cmp"
 	"slices"
 	"sort"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // index says which version of which object is current at a position, for any
@@ -22,7 +20,6 @@ type index struct {
 type kind struct {
 	namespaces map[string]map[string]*object // namespace, name
 	relists    []relist                      // completed lists, by end
-	listing    map[string]Seq                // scope: the RELIST that is not completed yet
 }
 
 // relist is a completed list of a scope: what was last heard before start, and
@@ -36,7 +33,7 @@ type relist struct {
 type object struct {
 	ref      Ref
 	versions []version // oldest first
-	spans    []span    // open ones have end 0
+	spans    []span
 }
 
 type version struct {
@@ -44,27 +41,19 @@ type version struct {
 	deleted bool
 }
 
-// span says that an object had a term from start until before end.
+// span says that an object had a term from start (0: before the index begins)
+// until before end (0: still).
 type span struct {
 	term       term
 	start, end Seq
 }
 
-// term is something Find selects by.
+// term is something Find selects by, in one namespace.
 type term struct {
-	resource   schema.GroupVersionResource
-	namespace  string
-	kind       termKind
-	key, value string
+	resource  schema.GroupVersionResource
+	namespace string
+	attr      attr
 }
-
-type termKind byte
-
-const (
-	termLabel    termKind = 'l' // key, value
-	termOwner    termKind = 'o' // value is the owner's UID
-	termInvolved termKind = 'i' // value is the involved object's UID
-)
 
 func newIndex() *index {
 	return &index{
@@ -73,95 +62,64 @@ func newIndex() *index {
 	}
 }
 
-// add takes up an event; id is the identity scanned from its object.
-func (x *index) add(e *Event, id *identity) {
-	k := x.kinds[e.Resource]
-	if k == nil {
-		k = &kind{namespaces: map[string]map[string]*object{}, listing: map[string]Seq{}}
-		x.kinds[e.Resource] = k
-	}
-	switch {
-	case e.IsObject():
-		x.addVersion(k, e, id)
-	case e.Type == Relist:
-		k.listing[e.Namespace] = e.Seq
-	case e.Type == watch.Bookmark && id.listEnd:
-		if start := k.listing[e.Namespace]; start != 0 {
-			delete(k.listing, e.Namespace)
-			k.relists = append(k.relists, relist{e.Namespace, start, e.Seq})
+// add takes up a change; it must be later than all before.
+func (x *index) add(c *change) {
+	switch c.op {
+	case opVersion, opDeleted:
+		o := x.hold(c.ref)
+		o.versions = append(o.versions, version{c.seq, c.op == opDeleted})
+		x.mark(o, c)
+	case opListed:
+		k := x.kind(c.ref.Resource)
+		k.relists = append(k.relists, relist{c.ref.Namespace, c.listed, c.seq})
+		for i := range c.gone {
+			x.mark(x.hold(c.gone[i].ref), &c.gone[i])
 		}
 	}
 }
 
-func (x *index) addVersion(k *kind, e *Event, id *identity) {
-	names := k.namespaces[e.Namespace]
+func (x *index) kind(resource schema.GroupVersionResource) *kind {
+	k := x.kinds[resource]
+	if k == nil {
+		k = &kind{namespaces: map[string]map[string]*object{}}
+		x.kinds[resource] = k
+	}
+	return k
+}
+
+// hold returns what is known under a name, which may be nothing yet.
+func (x *index) hold(ref Ref) *object {
+	k := x.kind(ref.Resource)
+	names := k.namespaces[ref.Namespace]
 	if names == nil {
 		names = map[string]*object{}
-		k.namespaces[e.Namespace] = names
+		k.namespaces[ref.Namespace] = names
 	}
-	o := names[e.Name]
+	o := names[ref.Name]
 	if o == nil {
-		o = &object{ref: e.Ref()}
-		names[e.Name] = o
+		o = &object{ref: ref}
+		names[ref.Name] = o
 	}
-	deleted := e.Type == watch.Deleted
-	o.versions = append(o.versions, version{e.Seq, deleted})
-	var now []term
-	if !deleted {
-		now = id.terms(e.Resource, e.Namespace)
-	}
-	for i := range o.spans {
-		s := &o.spans[i]
-		if s.end != 0 {
+	return o
+}
+
+// mark ends and begins the spans of an object.
+func (x *index) mark(o *object, c *change) {
+	for _, a := range c.removed {
+		t := term{o.ref.Resource, o.ref.Namespace, a}
+		open := slices.IndexFunc(o.spans, func(s span) bool { return s.end == 0 && s.term == t })
+		if open >= 0 {
+			o.spans[open].end = c.seq
 			continue
 		}
-		if at := slices.Index(now, s.term); at >= 0 {
-			now = slices.Delete(now, at, at+1)
-		} else {
-			s.end = e.Seq
-		}
-	}
-	for _, t := range now {
-		o.spans = append(o.spans, span{term: t, start: e.Seq})
+		o.spans = append(o.spans, span{term: t, end: c.seq})
 		x.terms[t] = append(x.terms[t], o)
 	}
-}
-
-// terms returns what an object with this identity can be found by, each once.
-func (id *identity) terms(resource schema.GroupVersionResource, namespace string) []term {
-	var terms []term
-	add := func(kind termKind, key, value string) {
-		t := term{resource, namespace, kind, key, value}
-		if !slices.Contains(terms, t) {
-			terms = append(terms, t)
-		}
+	for _, a := range c.added {
+		t := term{o.ref.Resource, o.ref.Namespace, a}
+		o.spans = append(o.spans, span{term: t, start: c.seq})
+		x.terms[t] = append(x.terms[t], o)
 	}
-	for _, l := range id.labels {
-		add(termLabel, l.key, l.value)
-	}
-	for _, uid := range id.owners {
-		add(termOwner, "", string(uid))
-	}
-	if id.involved != "" {
-		add(termInvolved, "", string(id.involved))
-	}
-	return terms
-}
-
-// terms returns what the query demands in the namespace, none if it selects by
-// place and name only.
-func (q *Query) terms(resource schema.GroupVersionResource, namespace string) []term {
-	var terms []term
-	for key, value := range q.Labels {
-		terms = append(terms, term{resource, namespace, termLabel, key, value})
-	}
-	if q.Owner != "" {
-		terms = append(terms, term{resource, namespace, termOwner, "", string(q.Owner)})
-	}
-	if q.Involved != "" {
-		terms = append(terms, term{resource, namespace, termInvolved, "", string(q.Involved)})
-	}
-	return terms
 }
 
 // object returns what is known under a name, nil if nothing.
@@ -178,13 +136,14 @@ func (x *index) object(ref Ref) *object {
 // the query names none).
 func (x *index) find(q Query, at Seq) []Seq {
 	var found []*object
+	demanded := q.attrs()
 	for resource, k := range x.kinds {
 		if !q.Resource.Empty() && q.Resource != resource {
 			continue
 		}
 		for namespace := range k.namespaces {
 			if q.Namespace == "" || q.Namespace == namespace {
-				found = x.match(found, k, &q, resource, namespace, at)
+				found = x.match(found, k, term{resource, namespace, ""}, q.Name, demanded, at)
 			}
 		}
 	}
@@ -197,15 +156,11 @@ func (x *index) find(q Query, at Seq) []Seq {
 	return seqs
 }
 
-// match appends the objects of one namespace that match and exist at the position.
-func (x *index) match(found []*object, k *kind, q *Query, resource schema.GroupVersionResource, namespace string, at Seq) []*object {
-	demanded := q.terms(resource, namespace)
+// match appends the objects in the place that match and exist at the position.
+func (x *index) match(found []*object, k *kind, place term, name string, demanded []attr, at Seq) []*object {
 	keep := func(o *object) {
-		if q.Name != "" && o.ref.Name != q.Name {
-			return
-		}
-		for _, t := range demanded {
-			if !o.has(t, at) {
+		for _, a := range demanded {
+			if !o.has(a, at) {
 				return
 			}
 		}
@@ -214,18 +169,24 @@ func (x *index) match(found []*object, k *kind, q *Query, resource schema.GroupV
 		}
 	}
 	switch {
-	case q.Name != "":
-		if o := k.namespaces[namespace][q.Name]; o != nil {
+	case name != "":
+		if o := k.namespaces[place.namespace][name]; o != nil {
 			keep(o)
 		}
 	case len(demanded) == 0:
-		for _, o := range k.namespaces[namespace] {
+		for _, o := range k.namespaces[place.namespace] {
 			keep(o)
 		}
 	default:
-		rarest := slices.MinFunc(demanded, func(a, b term) int { return cmp.Compare(len(x.terms[a]), len(x.terms[b])) })
+		var rarest []*object
+		for i, a := range demanded {
+			place.attr = a
+			if having := x.terms[place]; i == 0 || len(having) < len(rarest) {
+				rarest = having
+			}
+		}
 		seen := map[*object]bool{}
-		for _, o := range x.terms[rarest] {
+		for _, o := range rarest {
 			if !seen[o] {
 				seen[o] = true
 				keep(o)
@@ -249,9 +210,9 @@ func (o *object) count(at Seq) int {
 	return sort.Search(len(o.versions), func(i int) bool { return o.versions[i].seq > at })
 }
 
-func (o *object) has(t term, at Seq) bool {
+func (o *object) has(a attr, at Seq) bool {
 	for _, s := range o.spans {
-		if s.term == t && s.start <= at && (s.end == 0 || at < s.end) {
+		if s.term.attr == a && s.start <= at && (s.end == 0 || at < s.end) {
 			return true
 		}
 	}
@@ -269,25 +230,14 @@ func (k *kind) live(o *object, at Seq) bool {
 // outlived reports whether a list that began after seq and was completed at or
 // before at contains the namespace.
 func outlived(relists []relist, namespace string, seq, at Seq) bool {
-	for i := len(relists) - 1; i >= 0; i-- {
-		r := relists[i]
+	end := sort.Search(len(relists), func(i int) bool { return relists[i].end > at })
+	for _, r := range slices.Backward(relists[:end]) {
 		if r.end < seq {
-			break // relists are ordered by end, and begin before they end
+			return false // the lists are ordered by end, and begin before they end
 		}
-		if r.end <= at && r.start > seq && (r.scope == "" || r.scope == namespace) {
+		if r.start > seq && (r.scope == "" || r.scope == namespace) {
 			return true
 		}
 	}
 	return false
-}
-
-// compare orders by resource, namespace and name.
-func (r Ref) compare(o Ref) int {
-	return cmp.Or(
-		cmp.Compare(r.Resource.Group, o.Resource.Group),
-		cmp.Compare(r.Resource.Version, o.Resource.Version),
-		cmp.Compare(r.Resource.Resource, o.Resource.Resource),
-		cmp.Compare(r.Namespace, o.Namespace),
-		cmp.Compare(r.Name, o.Name),
-	)
 }

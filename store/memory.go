@@ -22,6 +22,7 @@ type Memory struct {
 	mu     sync.RWMutex
 	info   Info
 	log    []position // log[i] is at Seq i+1
+	track  *tracker
 	index  *index
 	ledger ledger
 	grown  chan struct{} // closed and replaced when there is more, or the end
@@ -38,6 +39,7 @@ func NewMemory(h Header) *Memory {
 	h.Start = clockTime(h.Start)
 	return &Memory{
 		info:  Info{Header: h, FormatVersion: FormatVersion, End: h.Start},
+		track: newTracker(),
 		index: newIndex(),
 		grown: make(chan struct{}),
 	}
@@ -78,7 +80,7 @@ func (m *Memory) extend(now time.Time) {
 // Append adds an event and returns its position. e.Seq is ignored, e.Object is
 // copied, and e.Time is moved forward if it lies before the last one.
 func (m *Memory) Append(e Event) (Seq, error) {
-	id, _ := scan(e.Object) // what cannot be read cannot be found, but is kept
+	id, _ := scan(e.Resource, e.Object) // what cannot be read cannot be found, but is kept
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	seq, t, err := m.next(e.Time)
@@ -87,7 +89,8 @@ func (m *Memory) Append(e Event) (Seq, error) {
 	}
 	e.Seq, e.Time, e.Object = seq, t, bytes.Clone(e.Object)
 	m.log = append(m.log, position{t, &e})
-	m.index.add(&e, &id)
+	c := m.track.observe(&e, &id)
+	m.index.add(&c)
 	m.info.Events++
 	return seq, nil
 }

@@ -47,10 +47,11 @@ var (
 	_ sink     = (*Memory)(nil)
 	_ timeline = (*Memory)(nil)
 
-	start     = time.Date(2026, 5, 4, 14, 0, 0, 0, time.UTC)
-	pods      = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	nodes     = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-	resources = []schema.GroupVersionResource{pods, nodes}
+	start          = time.Date(2026, 5, 4, 14, 0, 0, 0, time.UTC)
+	pods           = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	nodes          = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	eventsResource = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+	resources      = []schema.GroupVersionResource{pods, nodes, eventsResource}
 )
 
 // model is the plain truth: everything in one list, every answer by a scan of
@@ -130,7 +131,7 @@ func (m *model) find(q Query, live map[Ref]Event) []Seq {
 		ok := (q.Resource.Empty() || q.Resource == ref.Resource) &&
 			(q.Namespace == "" || q.Namespace == ref.Namespace) &&
 			(q.Name == "" || q.Name == ref.Name) &&
-			(q.Involved == "" || q.Involved == o.InvolvedObject.UID)
+			(q.Involved == "" || q.Involved == o.InvolvedObject.UID && ref.Resource == eventsResource)
 		for k, v := range q.Labels {
 			got, has := o.Metadata.Labels[k]
 			ok = ok && has && got == v
@@ -273,7 +274,7 @@ func (m *model) checkAt(t testing.TB, got timeline, seq Seq, diff func(string, a
 }
 
 var (
-	namespaces = map[schema.GroupVersionResource][]string{pods: {"a", "b"}, nodes: {""}}
+	namespaces = map[schema.GroupVersionResource][]string{pods: {"a", "b"}, nodes: {""}, eventsResource: {"a"}}
 	allRefs    = func() (refs []Ref) {
 		for _, r := range resources {
 			for _, ns := range namespaces[r] {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -25,19 +26,27 @@ type label struct{ key, value string }
 // cannot exhaust the stack. The API server itself stops at 10,000.
 const maxDepth = 10000
 
-var errJSON = errors.New("malformed JSON")
+var (
+	errJSON  = errors.New("malformed JSON")
+	errFound = errors.New("found") // ends a scan early
+)
 
-// scan reads the identity from an object's JSON in one pass without decoding
-// the rest. What it found before an error is kept: an object the server sent is
-// recorded whether we understand it or not.
-func scan(raw []byte) (identity, error) {
+// scan reads the identity from the JSON of an object of the resource, in one
+// pass, without decoding the rest and without looking further than it needs.
+// What it found before an error is kept: an object the server sent is recorded
+// whether we understand it or not.
+func scan(resource schema.GroupVersionResource, raw []byte) (identity, error) {
 	var id identity
+	about := resource.Resource == "events" && (resource.Group == "" || resource.Group == "events.k8s.io")
 	s := scanner{data: raw}
 	err := s.object(func(key []byte) error {
-		switch string(key) {
-		case "metadata":
-			return s.metadata(&id)
-		case "involvedObject", "regarding":
+		switch {
+		case string(key) == "metadata":
+			if err := s.metadata(&id); err != nil || about {
+				return err
+			}
+			return errFound
+		case about && (string(key) == "involvedObject" || string(key) == "regarding"):
 			return s.object(func(key []byte) error {
 				if string(key) == "uid" {
 					uid, err := s.text()
@@ -49,6 +58,9 @@ func scan(raw []byte) (identity, error) {
 		}
 		return s.skip()
 	})
+	if err == errFound {
+		err = nil
+	}
 	return id, err
 }
 

@@ -36,7 +36,7 @@ func TestScan(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := scan([]byte(test.raw))
+			got, err := scan(eventsResource, []byte(test.raw))
 			if (err != nil) != test.bad {
 				t.Errorf("error %v, want one: %v", err, test.bad)
 			}
@@ -53,7 +53,7 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte(`{"metadata":{"name":"x","labels":{"a":"b"}},"involvedObject":{"uid":"u"}}`))
 	f.Add([]byte(`[[[[{"a":"\\\""}]]]]`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		_, err := scan(raw)
+		_, err := scan(eventsResource, raw)
 		if json.Valid(raw) && err != nil {
 			t.Fatalf("valid JSON: %v", err)
 		}
