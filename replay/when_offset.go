@@ -1,0 +1,96 @@
+package replay
+
+import (
+	"strings"
+	"time"
+)
+
+// offset reads "-5m" and "+90s".
+func (p reading) offset() (When, error) {
+	d, ok := parseOffset(p.text)
+	if !ok {
+		return When{}, p.unreadable(durationProblem(p.text[1:]))
+	}
+	if !p.Cursor.IsZero() {
+		return When{Time: p.Cursor.Add(d)}, nil
+	}
+	if p.text[0] == '+' {
+		e := p.unreadable("there is nothing after the end to count to")
+		e.Hint = "start" + p.text + " counts from the start of the recording"
+		return When{}, e
+	}
+	return p.fromEnd(d)
+}
+
+// ago reads the "3m" of "3m ago".
+func (p reading) ago(length string) (When, error) {
+	d, ok := parseDuration(length)
+	if !ok {
+		return When{}, p.unreadable(durationProblem(length))
+	}
+	return p.fromEnd(-d)
+}
+
+// fromEnd counts d, which is not positive, from the end of what there is.
+func (p reading) fromEnd(d time.Duration) (When, error) {
+	if !p.Live {
+		return When{Time: p.End.Add(d)}, nil
+	}
+	now, err := p.clock()
+	return When{Time: now.Add(d)}, err
+}
+
+// now reads "now" and "now-5m".
+func (p reading) now() (When, error) {
+	offset := strings.TrimPrefix(p.text, "now")
+	d, ok := parseOffset(offset)
+	switch {
+	case offset != "" && !ok:
+		return When{}, p.unreadable("")
+	case !p.Live:
+		e := p.outside("it has ended, now is")
+		e.Hint = "end" + offset + " counts from the end of the recording"
+		return When{}, e
+	case offset == "":
+		return When{Time: p.End}, nil
+	}
+	now, err := p.clock()
+	return When{Time: now.Add(d)}, err
+}
+
+// clock returns the time at which the text is read.
+func (p reading) clock() (time.Time, error) {
+	if p.Now.IsZero() {
+		return time.Time{}, p.unreadable("the current time is not known here")
+	}
+	return p.Now.Round(0), nil // instants of a recording have no monotonic part
+}
+
+// parseOffset reads a duration behind a sign.
+func parseOffset(text string) (time.Duration, bool) {
+	if text == "" || text[0] != '+' && text[0] != '-' {
+		return 0, false
+	}
+	d, ok := parseDuration(text[1:])
+	if text[0] == '-' {
+		d = -d
+	}
+	return d, ok
+}
+
+// parseDuration reads a duration without a sign.
+func parseDuration(text string) (time.Duration, bool) {
+	if text == "" || !isDigit(text[0]) {
+		return 0, false
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil
+}
+
+// durationProblem says why text is not a duration.
+func durationProblem(text string) string {
+	if strings.HasSuffix(text, "d") || strings.HasSuffix(text, "w") {
+		return "not all days have 24 hours, write hours"
+	}
+	return "a length of time is written 90s, 5m, 1h30m"
+}
