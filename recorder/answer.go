@@ -1,0 +1,60 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"time"
+)
+
+// answer is the body of a response that may not be silent for longer than
+// limit. Only the time spent waiting for the server counts, not that in which
+// the recorder is busy.
+type answer struct {
+	limit  time.Duration
+	body   io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+// get asks for the stream's collection. The answer must be closed.
+func (s *stream) get(ctx context.Context, query url.Values) (*answer, error) {
+	a := &answer{limit: s.limits.answer}
+	a.ctx, a.cancel = context.WithCancelCause(ctx)
+	a.timer = time.AfterFunc(a.limit, func() { a.cancel(errSilent) })
+	response, err := s.api.get(a.ctx, s.scope.path(), query)
+	a.timer.Stop()
+	if err != nil {
+		err = a.cause(err)
+		a.cancel(nil)
+		return nil, err
+	}
+	a.body = response.Body
+	return a, nil
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	a.timer.Reset(a.limit)
+	n, err := a.body.Read(p)
+	a.timer.Stop()
+	if err != nil && err != io.EOF {
+		err = a.cause(err)
+	}
+	return n, err
+}
+
+// cause returns errSilent for an error that is the consequence of it.
+func (a *answer) cause(err error) error {
+	if cause := context.Cause(a.ctx); errors.Is(cause, errSilent) {
+		return cause
+	}
+	return err
+}
+
+func (a *answer) Close() {
+	a.timer.Stop()
+	a.cancel(nil)
+	a.body.Close()
+}

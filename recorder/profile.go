@@ -1,0 +1,176 @@
+package recorder
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Profiles, from the smallest to the largest.
+const (
+	Minimal  = "minimal"  // what a Service's verdict needs
+	Standard = "standard" // what any diagnosis reads
+	Full     = "full"     // everything the cluster can list and watch
+)
+
+// profiles names the resources of each profile by group; standard adds to
+// minimal, and full is not a list.
+var profiles = map[string]map[string][]string{
+	Minimal: {
+		"":                 {"services", "pods", "nodes", "namespaces", "events"},
+		"discovery.k8s.io": {"endpointslices"},
+		"apps":             {"deployments", "replicasets"},
+	},
+	Standard: {
+		"": {
+			"configmaps", "endpoints", "limitranges", "persistentvolumeclaims", "persistentvolumes",
+			"replicationcontrollers", "resourcequotas", "secrets", "serviceaccounts",
+		},
+		"admissionregistration.k8s.io": {
+			"mutatingwebhookconfigurations", "validatingadmissionpolicies",
+			"validatingadmissionpolicybindings", "validatingwebhookconfigurations",
+		},
+		"apps":                      {"controllerrevisions", "daemonsets", "statefulsets"},
+		"autoscaling":               {"horizontalpodautoscalers"},
+		"batch":                     {"cronjobs", "jobs"},
+		"coordination.k8s.io":       {"leases"},
+		"gateway.networking.k8s.io": {"*"},
+		"networking.k8s.io":         {"ingressclasses", "ingresses", "networkpolicies"},
+		"policy":                    {"poddisruptionbudgets"},
+		"scheduling.k8s.io":         {"priorityclasses"},
+		"storage.k8s.io":            {"storageclasses", "volumeattachments"},
+	},
+}
+
+// refused are never recorded, whatever the profile: credentials, and what
+// would be recorded twice.
+var refused = map[schema.GroupResource]string{
+	{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: "carries credentials",
+	{Group: "oauth.openshift.io", Resource: "oauthaccesstokens"}:           "carries credentials",
+	{Group: "oauth.openshift.io", Resource: "oauthauthorizetokens"}:        "carries credentials",
+	// The same objects as core/v1 Events: both are one storage.
+	{Group: "events.k8s.io", Resource: "events"}: "recorded as core/v1 Events",
+}
+
+// leaseNamespace is the only one whose Leases are recorded: there the
+// controllers elect their leaders. kube-node-lease would be one write per Node
+// in ten seconds and says nothing that Node conditions do not.
+const leaseNamespace = "kube-system"
+
+var leases = schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
+
+// resource is one kind of object that can be recorded.
+type resource struct {
+	gvr        schema.GroupVersionResource
+	kind       string
+	namespaced bool
+}
+
+// Kinds returns the resources of the discovery document that a profile
+// records, sorted by group and name. only, unless empty, restricts them
+// further, to resources named as kubectl names them: "pods",
+// "deployments.apps".
+func Kinds(profile string, discovery []metav1.APIResource, only []string) ([]metav1.APIResource, error) {
+	wanted, err := profileFilter(profile)
+	if err != nil {
+		return nil, err
+	}
+	var restricted []schema.GroupResource
+	for _, name := range only {
+		restricted = append(restricted, schema.ParseGroupResource(name))
+	}
+	var kinds []metav1.APIResource
+	for _, r := range discovery {
+		gr := schema.GroupResource{Group: r.Group, Resource: r.Name}
+		if _, never := refused[gr]; never || !wanted(gr) || strings.Contains(r.Name, "/") {
+			continue
+		}
+		if !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "watch") {
+			continue
+		}
+		if len(restricted) > 0 && !slices.Contains(restricted, gr) {
+			continue
+		}
+		kinds = append(kinds, r)
+	}
+	sortResources(kinds)
+	return kinds, nil
+}
+
+// profileFilter returns whether a profile records a resource.
+func profileFilter(profile string) (func(schema.GroupResource) bool, error) {
+	in := func(name string, gr schema.GroupResource) bool {
+		names := profiles[name][gr.Group]
+		return slices.Contains(names, gr.Resource) || slices.Contains(names, "*")
+	}
+	switch profile {
+	case Minimal:
+		return func(gr schema.GroupResource) bool { return in(Minimal, gr) }, nil
+	case Standard:
+		return func(gr schema.GroupResource) bool { return in(Minimal, gr) || in(Standard, gr) }, nil
+	case Full:
+		return func(schema.GroupResource) bool { return true }, nil
+	}
+	return nil, fmt.Errorf("unknown profile %q: want %s, %s or %s", profile, Minimal, Standard, Full)
+}
+
+func sortResources(rs []metav1.APIResource) {
+	slices.SortFunc(rs, func(a, b metav1.APIResource) int {
+		if c := strings.Compare(a.Group, b.Group); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+}
+
+// scope is what one stream listens to: a resource, in one namespace or ("")
+// everywhere.
+type scope struct {
+	resource  resource
+	namespace string
+}
+
+// String names the scope as kubectl would: "pods", "deployments.apps in shop".
+func (s scope) String() string {
+	name := s.resource.gvr.GroupResource().String()
+	if s.namespace != "" {
+		name += " in " + s.namespace
+	}
+	return name
+}
+
+// scopes returns the streams that record a resource.
+func scopes(r metav1.APIResource, namespaces []string) []scope {
+	res := resource{
+		gvr:        schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Name},
+		kind:       r.Kind,
+		namespaced: r.Namespaced,
+	}
+	switch {
+	case res.gvr.GroupResource() == leases:
+		return []scope{{res, leaseNamespace}}
+	case !r.Namespaced || len(namespaces) == 0:
+		return []scope{{res, ""}}
+	}
+	var ss []scope
+	for _, ns := range namespaces {
+		ss = append(ss, scope{res, ns})
+	}
+	return ss
+}
+
+// path returns the URL path of the scope's collection.
+func (s scope) path() string {
+	gvr := s.resource.gvr
+	path := "/api/" + gvr.Version
+	if gvr.Group != "" {
+		path = "/apis/" + gvr.Group + "/" + gvr.Version
+	}
+	if s.namespace != "" {
+		path += "/namespaces/" + s.namespace
+	}
+	return path + "/" + gvr.Resource
+}

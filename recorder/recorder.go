@@ -1,0 +1,269 @@
+// Package recorder listens to an API server and writes what it says into a
+// Sink: the objects that exist, every change to them, and, in the coverage
+// ledger, for every resource and every moment whether it was listening.
+//
+// Each resource has one stream, a goroutine that lists and watches
+// (stream.go). All streams send to one writer (writer.go) through a queue that
+// is bounded in bytes. Objects stay the bytes they came as: they are cut out of
+// the stream, redacted in place and written, never decoded.
+package recorder
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+
+	"github.com/svcspy/svcspy/recorder/rawjson"
+	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/store"
+)
+
+// ErrForbidden is returned when the API server refuses to list every single
+// resource that was to be recorded.
+var ErrForbidden = errors.New("nothing may be listed")
+
+// Options says what to record and where to. Config, Profile and Sink are
+// needed.
+type Options struct {
+	Config     *rest.Config
+	Profile    string   // Minimal, Standard or Full
+	Namespaces []string // empty: the whole cluster
+	// Resources restricts the profile further, to resources named as kubectl
+	// names them ("pods", "deployments.apps"). Empty: all of the profile.
+	Resources []string
+	Sink      Sink
+	// Redactor is applied to everything before it reaches the Sink. nil keeps
+	// every secret.
+	Redactor *redact.Policy
+	// Now is the wall clock; nil is time.Now. Every goroutine calls it.
+	Now func() time.Time
+	// Progress, unless nil, is called from the writer's goroutine whenever a
+	// stream changes its state and otherwise at most twice a second.
+	Progress func(Progress)
+	// Ready, unless nil, is called once from the writer's goroutine, when
+	// every resource has been listed, refused, or has failed for some seconds,
+	// and all of that has been committed.
+	Ready func()
+	// Memory bounds the bytes between the streams and the writer; 0 is 64 MiB.
+	Memory int64
+
+	limits *limits // nil: defaultLimits
+}
+
+func (o *Options) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
+}
+
+func (o *Options) redaction() store.Redaction {
+	if o.Redactor == nil {
+		return store.Redaction{Policy: "none"}
+	}
+	return o.Redactor.Redaction()
+}
+
+const (
+	defaultMemory = 64 << 20
+	// listers bounds how many streams list at the same time.
+	listers = 8
+)
+
+// Run records until ctx ends, and returns nil when everything that was heard
+// has been committed. It returns an error only when recording cannot go on: the
+// Sink failed, the first discovery did, or nothing at all may be listed.
+// Whatever else fails is an entry of the coverage ledger.
+func Run(ctx context.Context, o Options) error {
+	api, err := newClient(o.Config)
+	if err != nil {
+		return err
+	}
+	defer api.http.CloseIdleConnections()
+	found, err := api.discover(ctx)
+	if err != nil {
+		return err
+	}
+	r := newRecording(o, api)
+	wanted, err := r.wanted(found.resources)
+	if err != nil {
+		return err
+	}
+	if len(wanted) == 0 {
+		return fmt.Errorf("profile %s has nothing that this cluster can list and watch", o.Profile)
+	}
+	// The streams stop first, and the writer when it has everything they
+	// heard; when the writer fails, they stop because nobody takes it.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		defer close(r.queue.heard)
+		r.follow(ctx, found)
+	}()
+	w := &writer{queue: r.queue, sink: o.Sink, meter: newMeter(wanted, o.Progress, r.queue.clock.now()), ready: o.Ready}
+	err = w.run()
+	stop()
+	close(r.queue.broken)
+	for range r.queue.heard { // until the last stream has ended
+	}
+	return err
+}
+
+// recording is one run of the recorder.
+type recording struct {
+	o       Options
+	api     *client
+	limits  limits
+	queue   *queue
+	listing chan struct{} // slots for streams that are listing
+	changed chan struct{} // a CustomResourceDefinition came, went or changed
+}
+
+func newRecording(o Options, api *client) *recording {
+	clean := func(s string) string { return s }
+	if o.Redactor != nil {
+		clean = o.Redactor.Text
+	}
+	l := defaultLimits
+	if o.limits != nil {
+		l = *o.limits
+	}
+	return &recording{
+		o: o, api: api, limits: l,
+		queue: &queue{
+			clock:  newClock(o.now),
+			budget: newBudget(cmp.Or(o.Memory, defaultMemory)),
+			heard:  make(chan heard, 1024),
+			broken: make(chan struct{}),
+			clean:  clean,
+		},
+		listing: make(chan struct{}, listers),
+		changed: make(chan struct{}, 1),
+	}
+}
+
+// wanted returns the scopes to record, in the order of discovery.
+func (r *recording) wanted(resources []metav1.APIResource) ([]scope, error) {
+	kinds, err := Kinds(r.o.Profile, resources, r.o.Resources)
+	if err != nil {
+		return nil, err
+	}
+	var wanted []scope
+	for _, k := range kinds {
+		wanted = append(wanted, scopes(k, r.o.Namespaces)...)
+	}
+	return wanted, nil
+}
+
+// running is a stream that was started.
+type running struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when it has ended
+}
+
+// follow keeps one stream running for every scope that the cluster has, until
+// ctx ends, and returns when all of them have.
+func (r *recording) follow(ctx context.Context, found discovered) {
+	streams := map[scope]running{}
+	defer func() {
+		for _, s := range streams {
+			s.cancel()
+			<-s.done
+		}
+	}()
+	r.queue.describe(found.resources)
+	for {
+		r.update(ctx, streams, found)
+		timer := time.NewTimer(r.limits.rediscover)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-r.changed:
+			timer.Stop()
+			// A definition is served a moment after it was written.
+			if !sleep(ctx, r.limits.settle) {
+				return
+			}
+		case <-timer.C:
+		}
+		// A discovery that fails changes nothing: the streams themselves know
+		// whether they are heard.
+		if again, err := r.api.discover(ctx); err == nil {
+			if !reflect.DeepEqual(again.resources, found.resources) {
+				r.queue.describe(again.resources)
+			}
+			found = again
+		}
+	}
+}
+
+// update starts what is wanted and does not run, and stops what the cluster no
+// longer has.
+func (r *recording) update(ctx context.Context, streams map[scope]running, found discovered) {
+	wanted, err := r.wanted(found.resources)
+	if err != nil {
+		return // the profile was checked before
+	}
+	for _, sc := range wanted {
+		if s, known := streams[sc]; known {
+			select {
+			case <-s.done: // it was not served for a moment
+			default:
+				continue
+			}
+		}
+		streams[sc] = r.start(ctx, sc)
+	}
+	for sc, s := range streams {
+		if slices.Contains(wanted, sc) || found.failed[sc.resource.gvr.GroupVersion()] {
+			continue
+		}
+		s.cancel()
+		<-s.done
+		delete(streams, sc)
+		r.queue.cover(sc, store.Coverage{Status: store.NotRecorded, Reason: errVanished.Error()})
+	}
+}
+
+func (r *recording) start(ctx context.Context, sc scope) running {
+	s := &stream{
+		scope: sc, api: r.api, queue: r.queue, limits: r.limits, listing: r.listing,
+		redact: func(object []byte) ([]byte, error) {
+			if err := rawjson.Check(object); err != nil {
+				return nil, err
+			}
+			return bytes.Clone(object), nil
+		},
+	}
+	if p := r.o.Redactor; p != nil {
+		s.redact = func(object []byte) ([]byte, error) { return p.Object(sc.resource.gvr, object) }
+	}
+	if sc.resource.gvr.GroupResource() == definitions {
+		s.noticed = func() {
+			select {
+			case r.changed <- struct{}{}:
+			default: // it is going to look anyway
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer cancel()
+		s.run(ctx)
+	}()
+	return running{cancel, done}
+}
+
+var definitions = schema.GroupResource{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"}

@@ -1,0 +1,383 @@
+package redact
+
+import (
+	"bytes"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/recorder/rawjson"
+)
+
+// walk is the way through one object. What is not replaced is copied in
+// stretches as long as possible.
+type walk struct {
+	p      *Policy
+	c      rawjson.Cursor
+	out    []byte // begins to exist with the first replacement
+	copied int    // bytes of c.Text that are in out
+
+	custom bool // a custom resource
+	// concealed is the rule for the data of a Secret or ConfigMap; pattern for
+	// everything else, whose data are ordinary members.
+	concealed rule
+}
+
+// builtIn are the API groups of Kubernetes itself. Objects of any other group
+// are custom resources.
+var builtIn = map[string]bool{
+	"": true, "admissionregistration.k8s.io": true, "apiextensions.k8s.io": true, "apiregistration.k8s.io": true,
+	"apps": true, "authentication.k8s.io": true, "authorization.k8s.io": true, "autoscaling": true, "batch": true,
+	"certificates.k8s.io": true, "coordination.k8s.io": true, "discovery.k8s.io": true, "events.k8s.io": true,
+	"extensions": true, "flowcontrol.apiserver.k8s.io": true, "internal.apiserver.k8s.io": true,
+	"networking.k8s.io": true, "node.k8s.io": true, "policy": true, "rbac.authorization.k8s.io": true,
+	"resource.k8s.io": true, "scheduling.k8s.io": true, "storage.k8s.io": true, "storagemigration.k8s.io": true,
+}
+
+func newWalk(p *Policy, resource schema.GroupResource, text []byte) *walk {
+	w := &walk{p: p, c: rawjson.Cursor{Text: text}, custom: !builtIn[resource.Group], concealed: pattern}
+	switch {
+	case resource == schema.GroupResource{Resource: "secrets"}:
+		w.concealed = secretData
+	case resource == schema.GroupResource{Resource: "configmaps"} && !p.configMapValues:
+		w.concealed = configMapData
+	}
+	return w
+}
+
+// done returns the copy.
+func (w *walk) done() []byte {
+	if w.out == nil {
+		return bytes.Clone(w.c.Text)
+	}
+	return append(w.out, w.c.Text[w.copied:]...)
+}
+
+// replace puts something else in the place of what was read since start.
+func (w *walk) replace(r rule, start int, with []byte) {
+	if w.c.Err() != nil {
+		return
+	}
+	if w.out == nil {
+		w.out = make([]byte, 0, len(w.c.Text)+256)
+	}
+	w.out = append(w.out, w.c.Text[w.copied:start]...)
+	w.out = append(w.out, with...)
+	w.copied = w.c.At
+	w.p.counts[r].Add(1)
+}
+
+// value walks a value of any kind. key is the name of the member it is the
+// value of; nil is the object itself.
+func (w *walk) value(key []byte) {
+	switch w.c.Peek() {
+	case '{':
+		w.object(key)
+	case '[':
+		for w.c.Enter('['); w.c.More(']'); {
+			w.value(key)
+		}
+	case '"':
+		w.text(pattern, false)
+	default:
+		w.c.Skip()
+	}
+}
+
+// object walks the members of an object. parent is the name it goes by.
+//
+// What a member may hold is known by its name wherever it stands: Pod specs
+// are found inside workloads, templates, ControllerRevisions and all kinds of
+// custom resources.
+func (w *walk) object(parent []byte) {
+	var requirement bool // {key, operator, values} of a label selector
+	for w.c.Enter('{'); w.c.More('}'); {
+		key := w.c.Key()
+		switch string(key) {
+		case "managedFields":
+			w.managedFields()
+			continue
+		case "annotations":
+			w.annotations()
+			continue
+		case "env", "httpHeaders", "options", "volumeAttributes":
+			w.named(key)
+			continue
+		case "args", "command":
+			w.arguments(key)
+			continue
+		case "message", "note":
+			w.prose(key)
+			continue
+		case "parameters":
+			if !w.custom { // of a StorageClass
+				w.named(key)
+				continue
+			}
+		case "data", "binaryData", "stringData":
+			if parent == nil && w.concealed != pattern {
+				w.conceal(w.concealed, w.concealed == secretData && string(key) == "data" || string(key) == "binaryData")
+				continue
+			}
+		case "operator":
+			requirement = true
+		case "values":
+			if requirement {
+				w.value(key)
+				continue
+			}
+		}
+		if w.custom && sensitive(key, parent) {
+			w.conceal(customData, false)
+			continue
+		}
+		w.value(key)
+	}
+}
+
+// conceal replaces every string of a value.
+func (w *walk) conceal(r rule, encoded bool) {
+	switch w.c.Peek() {
+	case '{':
+		for w.c.Enter('{'); w.c.More('}'); {
+			w.c.Key()
+			w.conceal(r, encoded)
+		}
+	case '[':
+		for w.c.Enter('['); w.c.More(']'); {
+			w.conceal(r, encoded)
+		}
+	case '"':
+		start := w.c.At
+		value := w.string()
+		switch {
+		case len(value) == 0 || isToken(value):
+		case encoded:
+			if token, changed := w.p.encoded(value); changed {
+				w.replace(r, start, rawjson.Quote(nil, token))
+			}
+		default:
+			w.replace(r, start, rawjson.Quote(nil, w.p.token(value)))
+		}
+	default:
+		w.c.Skip()
+	}
+}
+
+// string consumes a string and returns what it says, which may be a part of
+// the text and must not be changed.
+func (w *walk) string() []byte {
+	quoted, escaped := w.c.Quoted()
+	switch {
+	case w.c.Err() != nil:
+		return nil
+	case escaped:
+		return rawjson.Unquote(nil, quoted)
+	}
+	return quoted[1 : len(quoted)-1]
+}
+
+// text consumes a string and replaces what looks like a secret in it.
+func (w *walk) text(r rule, entropy bool) {
+	start := w.c.At
+	if out, changed := w.p.scan(w.string(), entropy); changed {
+		w.replace(r, start, rawjson.Quote(nil, out))
+	}
+}
+
+// secret consumes a string that is a secret if anything is.
+func (w *walk) secret(r rule) {
+	start := w.c.At
+	if value := w.string(); !harmless(value) {
+		w.replace(r, start, rawjson.Quote(nil, w.p.token(value)))
+	}
+}
+
+// prose is a text that programs write for people.
+func (w *walk) prose(key []byte) {
+	if w.c.Peek() == '"' {
+		w.text(pattern, true)
+		return
+	}
+	w.value(key)
+}
+
+// annotations walks a map of annotations.
+func (w *walk) annotations() {
+	if w.c.Peek() != '{' {
+		w.value(nil)
+		return
+	}
+	for w.c.Enter('{'); w.c.More('}'); {
+		key := w.c.Key()
+		switch {
+		case w.c.Peek() != '"':
+			w.value(key)
+		case copiesObject(key):
+			start := w.c.At
+			if value := w.string(); len(value) > 0 && !isToken(value) {
+				w.replace(lastApplied, start, rawjson.Quote(nil, w.p.token(value)))
+			}
+		case secretName(key, certain):
+			w.secret(annotation)
+		default:
+			w.text(annotation, true)
+		}
+	}
+}
+
+// copiesObject reports whether an annotation holds a copy of the object as
+// somebody applied it, Secret values included.
+func copiesObject(key []byte) bool {
+	switch string(key) {
+	case "kapp.k14s.io/original", "objectset.rio.cattle.io/applied":
+		return true
+	}
+	return bytes.Contains(key, []byte("last-applied"))
+}
+
+// named walks names with values: a list of {name, value}, or a map.
+func (w *walk) named(key []byte) {
+	switch w.c.Peek() {
+	case '[':
+		for w.c.Enter('['); w.c.More(']'); {
+			if w.c.Peek() != '{' {
+				w.value(key)
+				continue
+			}
+			w.pair()
+		}
+	case '{':
+		for w.c.Enter('{'); w.c.More('}'); {
+			name := w.c.Key()
+			if w.c.Peek() != '"' {
+				w.value(name)
+				continue
+			}
+			w.setting(name)
+		}
+	default:
+		w.value(key)
+	}
+}
+
+// pair walks one {name, value}.
+func (w *walk) pair() {
+	var name []byte
+	ahead := w.c // the name may stand behind the value
+	for ahead.Enter('{'); ahead.More('}'); {
+		if string(ahead.Key()) == "name" && ahead.Peek() == '"' {
+			name = []byte(ahead.String())
+			continue
+		}
+		ahead.Skip()
+	}
+	for w.c.Enter('{'); w.c.More('}'); {
+		key := w.c.Key()
+		if string(key) == "value" && w.c.Peek() == '"' {
+			w.setting(name)
+			continue
+		}
+		w.value(key)
+	}
+}
+
+// setting consumes the string that is the value of a name.
+func (w *walk) setting(name []byte) {
+	if secretName(name, likely) {
+		w.secret(environment)
+		return
+	}
+	w.text(environment, true)
+}
+
+// arguments walks the arguments of a command: "--password=x", "--password x",
+// or a script.
+func (w *walk) arguments(key []byte) {
+	if w.c.Peek() != '[' {
+		w.prose(key)
+		return
+	}
+	var follows bool // the argument before was a flag that wants a secret
+	for w.c.Enter('['); w.c.More(']'); {
+		if w.c.Peek() != '"' {
+			w.value(key)
+			continue
+		}
+		ahead := w.c
+		argument := []byte(ahead.String())
+		flag := len(argument) > 1 && argument[0] == '-'
+		name, value, assigned := bytes.Cut(argument, []byte("="))
+		secret := flag && !bytes.ContainsAny(name, " \n") && secretName(name, certain)
+		switch {
+		case follows && !flag:
+			w.secret(environment)
+		case secret && assigned && !harmless(value):
+			start := w.c.At
+			w.c.Skip()
+			w.replace(environment, start, rawjson.Quote(nil, slices.Concat(name, []byte("="), w.p.token(value))))
+		default:
+			w.text(environment, true)
+		}
+		follows = secret && !assigned
+	}
+}
+
+// managedFields walks the list of who wrote which fields. It repeats the names
+// of what was concealed, and the values of lists that are sets.
+func (w *walk) managedFields() {
+	if !w.custom && w.concealed == pattern {
+		w.c.Skip()
+		return
+	}
+	w.fields(nil)
+}
+
+func (w *walk) fields(parent []byte) {
+	switch w.c.Peek() {
+	case '{':
+		for w.c.Enter('{'); w.c.More('}'); {
+			start := w.c.At
+			key := w.c.Key()
+			name, field := bytes.CutPrefix(key, []byte("f:"))
+			if field && w.dropsField(name, parent) {
+				w.c.Peek()
+				start := w.c.At
+				w.c.Skip()
+				if string(w.c.Text[start:w.c.At]) != "{}" {
+					w.replace(fieldNames, start, []byte("{}"))
+				}
+				continue
+			}
+			if value, set := bytes.CutPrefix(key, []byte("v:")); set {
+				w.member(start, value)
+			}
+			w.fields(name)
+		}
+	case '[':
+		for w.c.Enter('['); w.c.More(']'); {
+			w.fields(parent)
+		}
+	default:
+		w.c.Skip()
+	}
+}
+
+func (w *walk) dropsField(name, parent []byte) bool {
+	if w.custom {
+		return sensitive(name, parent)
+	}
+	switch string(name) {
+	case "data", "binaryData", "stringData":
+		return true
+	}
+	return false
+}
+
+// member looks at the value of a set, which is a key of managedFields and has
+// just been consumed with its colon.
+func (w *walk) member(start int, value []byte) {
+	if out, changed := w.p.scan(value, false); changed {
+		w.replace(fieldNames, start, append(rawjson.Quote(nil, append([]byte("v:"), out...)), ':'))
+	}
+}

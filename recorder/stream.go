@@ -1,0 +1,305 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// limits are the times the recorder waits for. Tests shorten them.
+type limits struct {
+	// answer is how long the server may take to begin an answer. Its own limit
+	// on a request is a minute, and its words are better than ours.
+	answer time.Duration
+	// list is how long a watch-list may pause before its end. An API server
+	// that does not know watch-lists ignores the question and never ends it.
+	list time.Duration
+	// silence is how long a watch that sends bookmarks may say nothing. The
+	// API server sends one each 60 to 75 s (bookmarkFrequency and its jitter in
+	// apiserver/pkg/storage/cacher), so that this is a connection that died
+	// without closing, or a server that hangs.
+	silence time.Duration
+	// watch is the shortest time after which the server is asked to end a
+	// watch, the longest being twice that. It finds dead connections where no
+	// bookmarks come, and moves streams to new API servers.
+	watch time.Duration
+	// settle is how long a resumed watch must go without an error to be
+	// believed. The API server answers 200 before it looks at the
+	// resourceVersion, and says 410 in the stream.
+	settle time.Duration
+	// rediscover is how often the resources of the cluster are read again;
+	// what CustomResourceDefinitions say is followed at once.
+	rediscover time.Duration
+	retry      backoff // after anything that may pass
+	refuse     backoff // after 403
+}
+
+var defaultLimits = limits{
+	answer:     70 * time.Second,
+	list:       30 * time.Second,
+	silence:    120 * time.Second,
+	watch:      5 * time.Minute,
+	settle:     time.Second,
+	rediscover: 2 * time.Minute,
+	retry:      backoff{shortest: 200 * time.Millisecond, longest: 15 * time.Second},
+	refuse:     backoff{shortest: 30 * time.Second, longest: 5 * time.Minute},
+}
+
+const pageSize = 500
+
+var (
+	errClosed   = errors.New("watch closed")
+	errSilent   = errors.New("no answer from the API server")
+	errVanished = errors.New("the resource is no longer served")
+)
+
+// stream lists and watches one scope, for as long as it lives, and tells the
+// writer everything it hears and everything it may have missed.
+type stream struct {
+	scope   scope
+	api     *client
+	queue   *queue
+	limits  limits
+	listing chan struct{}                // slots for streams that are listing
+	redact  func([]byte) ([]byte, error) // returns a redacted copy of an object
+	noticed func()                       // called for each event, unless nil
+
+	resourceVersion string // where to go on; "" before a list was completed
+	paginated       bool   // the server does not do watch-lists
+	retry, refuse   backoff
+
+	answered atomic.Bool // the watch was answered, but may still be refused
+
+	// mu orders what the stream says itself with what its settle timer says.
+	mu   sync.Mutex
+	said store.Coverage // last ledger entry
+}
+
+// run ends when ctx does or when the resource is no longer served.
+func (s *stream) run(ctx context.Context) {
+	s.retry, s.refuse = s.limits.retry, s.limits.refuse
+	for ctx.Err() == nil {
+		err := s.listen(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		again, wait := s.interrupted(err)
+		if !again || !sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+// listen follows the stream until it breaks, and returns why it did.
+func (s *stream) listen(ctx context.Context) error {
+	if s.resourceVersion != "" {
+		return s.watch(ctx, nil)
+	}
+	// Lists wait for one another: what the network has already delivered of
+	// each is held in memory, up to 4 MiB with HTTP/2.
+	select {
+	case s.listing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	listed := sync.OnceFunc(func() { <-s.listing })
+	defer listed()
+	if !s.paginated {
+		return s.watch(ctx, listed)
+	}
+	if err := s.list(ctx); err != nil {
+		return err
+	}
+	listed()
+	return s.watch(ctx, nil)
+}
+
+// interrupted writes down why the stream broke and returns whether, and after
+// which time, to try again.
+func (s *stream) interrupted(err error) (again bool, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var refused *refusal
+	errors.As(err, &refused)
+	listing := s.resourceVersion == ""
+	switch {
+	case refused == nil && listing && !s.paginated && (errors.Is(err, errSilent) || errors.Is(err, errClosed)):
+		s.paginated = true // it does not know watch-lists, and did not say so
+	case refused == nil:
+	case refused.expired():
+		s.resourceVersion = ""
+		err = fmt.Errorf("410 Gone: %w", err)
+	case refused.code == http.StatusForbidden:
+		s.cover(store.Coverage{Status: store.Forbidden, Reason: err.Error()})
+		return true, s.refuse.next(refused.retryAfter)
+	case refused.code == http.StatusNotFound || refused.code == http.StatusMethodNotAllowed:
+		s.cover(store.Coverage{Status: store.NotRecorded, Reason: err.Error()})
+		return false, 0
+	case listing && !s.paginated && (refused.code == http.StatusBadRequest || refused.code == http.StatusUnprocessableEntity):
+		s.paginated = true
+		return true, 0
+	}
+	s.cover(store.Coverage{Status: store.Gap, ResourceVersion: s.resourceVersion, Reason: err.Error()})
+	var asked time.Duration
+	if refused != nil {
+		asked = refused.retryAfter
+	}
+	return true, s.retry.next(asked)
+}
+
+// watch follows one watch until it ends. With listed, which is called at the
+// end of the list, it is a watch-list: the objects that exist, a bookmark that
+// ends them, then changes (KEP-3157).
+func (s *stream) watch(ctx context.Context, listed func()) error {
+	lifetime := s.limits.watch + vary(s.limits.watch)/2
+	query := url.Values{
+		"watch":               {"1"},
+		"allowWatchBookmarks": {"true"},
+		"timeoutSeconds":      {strconv.Itoa(int(max(lifetime, time.Second) / time.Second))},
+		"resourceVersion":     {s.resourceVersion},
+	}
+	if listed != nil {
+		query.Del("resourceVersion") // the newest state
+		query.Set("sendInitialEvents", "true")
+		query.Set("resourceVersionMatch", "NotOlderThan")
+	}
+	body, err := s.get(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if listed != nil {
+		s.begin()
+		body.limit = s.limits.list
+	} else {
+		defer s.open()()
+		body.limit = lifetime + s.limits.answer
+	}
+	texts := newSplitter(body)
+	for {
+		text, err := texts.next()
+		switch {
+		case err == io.EOF:
+			return errClosed
+		case err != nil:
+			return err
+		}
+		kind, object, err := splitEvent(text)
+		if err != nil {
+			return err
+		}
+		switch ended, err := s.hear(kind, object); {
+		case err != nil:
+			return err
+		case ended && listed != nil:
+			listed()
+			listed = nil
+			s.current()
+			body.limit = lifetime + s.limits.answer
+		case kind == watch.Bookmark && !ended:
+			body.limit = s.limits.silence
+		}
+	}
+}
+
+// hear passes one watch event on. ended is true for the bookmark that ends a
+// watch-list.
+func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err error) {
+	meta, err := scanMetadata(object, s.scope.resource.namespaced)
+	if err != nil {
+		return false, err
+	}
+	copied, err := s.redact(object)
+	if err != nil {
+		return false, err // the bytes are not safe to keep
+	}
+	event := store.Event{
+		Type: kind, Resource: s.scope.resource.gvr,
+		Namespace: meta.namespace, Name: meta.name, UID: meta.uid, ResourceVersion: meta.resourceVersion,
+		Object: copied,
+	}
+	if kind == watch.Error {
+		s.answered.Store(false)
+		event.Namespace, event.Name, event.UID, event.ResourceVersion = s.scope.namespace, "", "", ""
+		s.queue.event(s.scope, event)
+		status, err := decodeStatus(copied)
+		if err != nil {
+			return false, err
+		}
+		return false, newRefusal(status)
+	}
+	if meta.resourceVersion == "" {
+		return false, fmt.Errorf("watch event %s without a resourceVersion", kind)
+	}
+	if kind == watch.Bookmark {
+		event.Namespace, event.Name, event.UID = s.scope.namespace, "", ""
+	}
+	s.proven()
+	s.queue.event(s.scope, event)
+	if kind == watch.Bookmark && meta.listEnd || s.resourceVersion != "" {
+		// The objects of a watch-list come in no order: until it has ended
+		// there is no resourceVersion to go on from.
+		s.resourceVersion = meta.resourceVersion
+	}
+	return kind == watch.Bookmark && meta.listEnd, nil
+}
+
+// begin says that a list is under way.
+func (s *stream) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cover(store.Coverage{Status: store.Listing})
+	s.queue.event(s.scope, store.Event{Type: store.Relist, Resource: s.scope.resource.gvr, Namespace: s.scope.namespace})
+}
+
+// current says that the list is complete and the watch is open.
+func (s *stream) current() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retry.reset()
+	s.refuse.reset()
+	s.cover(store.Coverage{
+		Status: store.Current, ResourceVersion: s.resourceVersion,
+		Resumed: s.said.Status != store.Listing,
+	})
+}
+
+// open says that a watch was answered. It becomes current with its first event
+// or when nothing spoke against it for a while; the function returned must be
+// called when the watch ends.
+func (s *stream) open() func() {
+	s.answered.Store(true)
+	timer := time.AfterFunc(s.limits.settle, s.proven)
+	return func() {
+		timer.Stop()
+		s.answered.Store(false)
+	}
+}
+
+// proven says that a watch that was answered is current.
+func (s *stream) proven() {
+	if s.answered.CompareAndSwap(true, false) {
+		s.current()
+	}
+}
+
+// cover writes a ledger entry, unless it would repeat the last one. s.mu must
+// be held.
+func (s *stream) cover(c store.Coverage) {
+	if c.Status == s.said.Status && c.Reason == s.said.Reason && c.Status != store.Listing {
+		return
+	}
+	s.said = c
+	s.queue.cover(s.scope, c)
+}

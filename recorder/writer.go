@@ -1,0 +1,203 @@
+package recorder
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// Sink is where a recording goes; *store.Writer and *store.Memory are sinks.
+// All methods are called from one goroutine.
+type Sink interface {
+	Append(store.Event) (store.Seq, error)
+	Cover(store.Coverage) (store.Seq, error)
+	// Describe replaces the discovery document.
+	Describe([]metav1.APIResource) error
+	// Commit makes everything so far durable and says that the recorder
+	// listened until now.
+	Commit(now time.Time) error
+	// Pending returns the bytes that wait for Commit.
+	Pending() int
+}
+
+const (
+	commitBytes = 4 << 20
+	commitDelay = 700 * time.Millisecond // so that durable is within a second
+	heartbeat   = 5 * time.Second        // commits although nothing was heard
+	tick        = 100 * time.Millisecond // how often the clock is looked at
+)
+
+// heard is one thing on its way from a stream to the writer.
+type heard struct {
+	from      scope
+	event     store.Event
+	coverage  *store.Coverage
+	resources []metav1.APIResource
+	size      int64 // taken from the budget
+}
+
+// queue is the only way to the writer. It keeps each stream's own order.
+type queue struct {
+	clock  *clock
+	budget *budget
+	heard  chan heard
+	broken chan struct{}       // closed when the sink failed: nothing is taken any more
+	clean  func(string) string // redacts the server's words
+}
+
+// event sends an event, stamped with the time at which it was heard.
+func (q *queue) event(from scope, e store.Event) {
+	e.Time = q.clock.now()
+	q.send(heard{from: from, event: e, size: int64(len(e.Object)) + 256})
+}
+
+// cover sends a change of coverage.
+func (q *queue) cover(from scope, c store.Coverage) {
+	c.Resource, c.Namespace = from.resource.gvr, from.namespace
+	c.Time, c.Reason = q.clock.now(), q.clean(c.Reason)
+	q.send(heard{from: from, coverage: &c, size: 256})
+}
+
+// describe sends a new discovery document.
+func (q *queue) describe(resources []metav1.APIResource) {
+	q.send(heard{resources: resources})
+}
+
+// send waits while the budget is spent.
+func (q *queue) send(h heard) {
+	if !q.budget.take(h.size, q.broken) {
+		return
+	}
+	select {
+	case q.heard <- h:
+	case <-q.broken:
+	}
+}
+
+// writer puts everything into the sink, in the order it comes.
+type writer struct {
+	queue *queue
+	sink  Sink
+	meter *meter
+	ready func() // may be nil
+
+	dirty     time.Time // when the first uncommitted thing came; zero: there is none
+	committed time.Time
+}
+
+// run writes until the queue is closed and everything is durable, or until the
+// sink fails.
+func (w *writer) run() error {
+	w.committed = w.queue.clock.now()
+	ticks := time.NewTicker(tick)
+	defer ticks.Stop()
+	for {
+		var err error
+		select {
+		case h, open := <-w.queue.heard:
+			if !open {
+				return w.finish()
+			}
+			if err = w.write(h); err == nil && w.sink.Pending() >= commitBytes {
+				err = w.commit()
+			}
+		case <-ticks.C:
+			err = w.tick()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (w *writer) write(h heard) error {
+	defer w.queue.budget.give(h.size)
+	now := w.queue.clock.now()
+	if w.dirty.IsZero() {
+		w.dirty = now
+	}
+	switch {
+	case h.coverage != nil:
+		if _, err := w.sink.Cover(*h.coverage); err != nil {
+			return fmt.Errorf("write coverage of %s: %w", h.from, err)
+		}
+		w.meter.cover(h.from, h.coverage)
+		err := w.settle(now)
+		w.meter.report(now, true)
+		return err
+	case h.resources != nil:
+		if err := w.sink.Describe(h.resources); err != nil {
+			return fmt.Errorf("write discovery document: %w", err)
+		}
+		return nil
+	}
+	w.meter.event(h.from, &h.event)
+	if _, err := w.sink.Append(h.event); err != nil {
+		return fmt.Errorf("write event of %s: %w", h.from, err)
+	}
+	return nil
+}
+
+// tick does what must be done although nothing was heard.
+func (w *writer) tick() error {
+	now := w.queue.clock.now()
+	if !w.dirty.IsZero() && now.Sub(w.dirty) >= commitDelay || now.Sub(w.committed) >= heartbeat {
+		if err := w.commit(); err != nil {
+			return err
+		}
+	}
+	if err := w.settle(now); err != nil {
+		return err
+	}
+	w.meter.report(now, false)
+	return nil
+}
+
+// settle says, once, that every stream has been listed or refused. What was
+// listed is committed before: who waits for it may read it.
+func (w *writer) settle(now time.Time) error {
+	if w.meter.ready || !w.meter.settled(now) {
+		return nil
+	}
+	if w.meter.forbidden() {
+		return fmt.Errorf("%w: %s", ErrForbidden, w.meter.sorted()[0].Reason)
+	}
+	w.meter.ready = true
+	if w.ready == nil {
+		return nil
+	}
+	if err := w.commit(); err != nil {
+		return err
+	}
+	w.ready()
+	return nil
+}
+
+func (w *writer) commit() error {
+	now := w.queue.clock.now()
+	w.dirty, w.committed = time.Time{}, now
+	if err := w.sink.Commit(now); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// finish ends the ledger: from here on nobody listens.
+func (w *writer) finish() error {
+	for _, s := range w.meter.sorted() {
+		if s.Status != store.Current && s.Status != store.Listing {
+			continue
+		}
+		_, err := w.sink.Cover(store.Coverage{
+			Time: w.queue.clock.now(), Resource: s.Resource, Namespace: s.Namespace,
+			Status: store.Gap, Reason: "recorder stopped",
+		})
+		if err != nil {
+			return fmt.Errorf("write coverage of %s: %w", s.Resource.Resource, err)
+		}
+	}
+	return w.commit()
+}
