@@ -179,7 +179,7 @@ func (m *model) coverage(resource schema.GroupVersionResource, namespace string,
 
 // check compares every answer of the timeline with the model's. at are the
 // positions asked about.
-func (m *model) check(t testing.TB, got timeline, at []Seq) {
+func (m *model) check(t fataler, got timeline, at []Seq) {
 	t.Helper()
 	diff := func(what string, want, got any) {
 		t.Helper()
@@ -215,13 +215,13 @@ func (m *model) check(t testing.TB, got timeline, at []Seq) {
 		t.Fatalf("event behind the end: %v", err)
 	}
 	if last > 0 {
-		if err := got.Wait(t.Context(), last-1); err != nil {
+		if err := got.Wait(context.Background(), last-1); err != nil {
 			t.Fatalf("wait for what is there: %v", err)
 		}
 	}
 }
 
-func (m *model) checkAt(t testing.TB, got timeline, seq Seq, diff func(string, any, any)) {
+func (m *model) checkAt(t fataler, got timeline, seq Seq, diff func(string, any, any)) {
 	t.Helper()
 	try := func(what string, err error) {
 		t.Helper()
@@ -417,4 +417,10 @@ func TestMemoryModel(t *testing.T) {
 			t.Fatalf("append after seal: %v, want ErrClosed", err)
 		}
 	})
+}
+
+// fataler is what *testing.T and *rapid.T have in common.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
 }

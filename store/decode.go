@@ -1,0 +1,203 @@
+package store
+
+import (
+	"bytes"
+	"container/list"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// blockCache keeps decoded blocks, up to a number of bytes.
+type blockCache struct {
+	mu     sync.Mutex
+	size   int
+	blocks map[Seq]*list.Element // by first position
+	recent list.List             // of *block, most recent first
+}
+
+const cachedBlocks = 32 << 20 // bytes
+
+// behind returns where reading goes on after the position that failed.
+func (r *Recording) behind(seq Seq, err error) Seq {
+	var damage *DamageError
+	if errors.As(err, &damage) && damage.Last >= seq {
+		return damage.Last + 1
+	}
+	return seq + 1
+}
+
+// block returns the block with the position, decoded.
+func (r *Recording) block(seq Seq) (*block, error) {
+	if last := r.Info().Last; seq == 0 || seq > last {
+		return nil, fmt.Errorf("read position %d of %d: %w", seq, last, ErrNotEvent)
+	}
+	if b := r.blocks.holding(seq); b != nil {
+		return b, nil
+	}
+	var found *block
+	err := r.view(func(t *tree) error {
+		found = nil
+		blocks, err := t.bucket(bucketBlocks)
+		if err == nil && blocks == nil {
+			err = errors.New("no blocks")
+		}
+		if err != nil {
+			return &DamageError{What: "blocks", Err: err}
+		}
+		k, v, err := blocks.floor(seqKey(seq))
+		if err == nil && k == nil {
+			err = errors.New("missing")
+		}
+		if err == nil {
+			v, err = trimSum(bucketBlocks, k, v)
+		}
+		if err == nil {
+			found, err = parseBlock(v)
+		}
+		if err == nil && seq >= found.end() {
+			err = errors.New("missing")
+		}
+		if err == nil {
+			err = found.load()
+		}
+		if err != nil {
+			return r.damaged(blocks, seq, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.blocks.keep(found)
+	return found, nil
+}
+
+// damaged says which positions are lost with the block of seq.
+func (r *Recording) damaged(blocks *bucket, seq Seq, err error) error {
+	d := &DamageError{What: "block", First: seq, Last: r.Info().Last, Err: err}
+	blocks.ascend(seqKey(seq+1), func(k, _ []byte, failed error) bool {
+		w := wire{data: k}
+		if failed != nil || len(k) != 8 {
+			return true
+		}
+		d.Last = Seq(w.key()) - 1
+		return false
+	})
+	return d
+}
+
+// holding returns the block with the position, nil if it is not kept. Of blocks
+// that hold it (small ones are replaced by larger) any is right.
+func (c *blockCache) holding(seq Seq) *block {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.recent.Front(); e != nil; e = e.Next() {
+		if b := e.Value.(*block); b.first <= seq && seq < b.end() {
+			c.recent.MoveToFront(e)
+			return b
+		}
+	}
+	return nil
+}
+
+func (c *blockCache) keep(b *block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recent.PushFront(b)
+	for c.size += b.bytes(); c.size > cachedBlocks && c.recent.Len() > 1; {
+		c.size -= c.recent.Remove(c.recent.Back()).(*block).bytes()
+	}
+}
+
+func (b *block) bytes() int { return len(b.content) + 48*len(b.entries) }
+
+// decoding decodes objects that may be deltas. It remembers the versions it
+// made, so that reading on in a block does not begin every chain anew; it is
+// not safe for concurrent use.
+type decoding struct {
+	r     *Recording
+	at    *block
+	whole map[Seq][]byte // versions of the block that a later one may build on
+}
+
+// enter begins a block.
+func (d *decoding) enter(b *block) { d.at, d.whole = b, map[Seq][]byte{} }
+
+func (d *decoding) event(seq Seq) (Event, error) {
+	b, err := d.block(seq)
+	if err != nil {
+		return Event{}, err
+	}
+	i := int(seq - b.first)
+	if b.entries[i].tag&tagType == tagCoverage {
+		return Event{}, ErrNotEvent
+	}
+	raw, err := d.raw(b, seq)
+	if err != nil {
+		return Event{}, err
+	}
+	if b.entries[i].tag&tagDelta == 0 {
+		raw = bytes.Clone(raw) // who keeps the event must not keep the block
+	}
+	return b.event(i, raw)
+}
+
+func (d *decoding) block(seq Seq) (*block, error) {
+	if b := d.at; b != nil && b.first <= seq && seq < b.end() {
+		return b, nil
+	}
+	return d.r.block(seq)
+}
+
+// raw returns the whole object at seq, which is in b.
+func (d *decoding) raw(b *block, seq Seq) ([]byte, error) {
+	// Down to a version that is whole, or known, then up again.
+	type step struct {
+		b *block
+		i int
+	}
+	var steps []step
+	var raw []byte
+	for {
+		if known, ok := d.whole[seq]; ok && b == d.at {
+			raw = known
+			break
+		}
+		i := int(seq - b.first)
+		steps = append(steps, step{b, i})
+		e := b.entries[i]
+		if e.tag&tagDelta == 0 {
+			break
+		}
+		if len(steps) > maxCount {
+			return nil, fmt.Errorf("chain without end: %w", errBlock)
+		}
+		seq -= Seq(e.back)
+		var err error
+		if b, err = d.block(seq); err != nil {
+			return nil, fmt.Errorf("its base at %d: %w", seq, err)
+		}
+	}
+	for _, s := range slices.Backward(steps) {
+		_, body, err := s.b.body(s.i)
+		if err == nil {
+			if s.b.entries[s.i].tag&tagDelta == 0 {
+				raw = body
+			} else {
+				raw, err = patch(raw, body)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.b == d.at {
+			// Within a block a version is the base of one other at most.
+			at := s.b.first + Seq(s.i)
+			delete(d.whole, at-Seq(s.b.entries[s.i].back))
+			d.whole[at] = raw
+		}
+	}
+	return raw, nil
+}

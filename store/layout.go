@@ -1,0 +1,118 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Buckets of the file and keys in the first of them; FORMAT.md describes them.
+const (
+	bucketHead      = "svcspy"
+	bucketBlocks    = "blocks"
+	bucketTrail     = "trail"
+	bucketDiscovery = "discovery"
+
+	keyFormat = "format"
+	keyHeader = "header"
+	keyEnd    = "end"
+	keySeal   = "seal"
+)
+
+var allBuckets = []string{bucketHead, bucketBlocks, bucketTrail, bucketDiscovery}
+
+// formatMagic begins the value of keyFormat.
+const formatMagic = "svcspy recording"
+
+// features is the set of features a reader must know to read the file at all.
+// None exist yet.
+const features = 0
+
+// appendSum ends a value with its checksum, as all values of the file are.
+func appendSum(bucket string, key, value []byte) []byte {
+	return binary.LittleEndian.AppendUint32(value, checksum(bucket, key, value))
+}
+
+var errSum = errors.New("checksum does not match")
+
+// trimSum checks a value and returns it without the checksum.
+func trimSum(bucket string, key, value []byte) ([]byte, error) {
+	n := len(value) - 4
+	if n < 0 || binary.LittleEndian.Uint32(value[n:]) != checksum(bucket, key, value[:n]) {
+		return nil, errSum
+	}
+	return value[:n], nil
+}
+
+// seqKey is the key of what begins at a position; keys sort as positions do.
+func seqKey(seq Seq) []byte { return binary.BigEndian.AppendUint64(nil, uint64(seq)) }
+
+func encodeFormat() []byte {
+	b := append([]byte(nil), formatMagic...)
+	b = binary.LittleEndian.AppendUint32(b, FormatVersion)
+	return binary.LittleEndian.AppendUint32(b, features)
+}
+
+// checkFormat refuses what this version cannot read.
+func checkFormat(value []byte) error {
+	w := wire{data: value}
+	magic := w.take(len(formatMagic))
+	version, needed := w.uint32(), w.uint32()
+	switch {
+	case w.bad || string(magic) != formatMagic:
+		return ErrNotRecording
+	case version > FormatVersion:
+		return fmt.Errorf("format %d, this program reads up to %d: %w", version, FormatVersion, ErrVersion)
+	case needed&^features != 0:
+		return fmt.Errorf("features %#x: %w", needed&^features, ErrVersion)
+	}
+	return nil
+}
+
+// headerJSON is how a Header is written; the discovery document is kept apart,
+// because it changes.
+type headerJSON struct {
+	ID        string    `json:"id"`
+	Recorder  string    `json:"recorder"`
+	Start     time.Time `json:"start"`
+	Cluster   Cluster   `json:"cluster"`
+	Scope     Scope     `json:"scope"`
+	Redaction Redaction `json:"redaction"`
+}
+
+func encodeHeader(h Header) ([]byte, error) {
+	return json.Marshal(headerJSON{h.ID, h.Recorder, h.Start, h.Cluster, h.Scope, h.Redaction})
+}
+
+func decodeHeader(value []byte) (Header, error) {
+	var h headerJSON
+	if err := json.Unmarshal(value, &h); err != nil {
+		return Header{}, err
+	}
+	return Header{ID: h.ID, Recorder: h.Recorder, Start: clockTime(h.Start), Cluster: h.Cluster, Scope: h.Scope, Redaction: h.Redaction}, nil
+}
+
+// ending is what is known about the end while the recording goes on; it is
+// replaced at every commit.
+type ending struct {
+	End    time.Time `json:"end"`
+	Last   Seq       `json:"last"`
+	Events uint64    `json:"events"`
+}
+
+// seal is written last. Digest covers every other value, see digest.
+type seal struct {
+	ending
+	Digest string `json:"sha256"`
+}
+
+func encodeDiscovery(resources []metav1.APIResource) ([]byte, error) { return json.Marshal(resources) }
+
+func decodeDiscovery(value []byte) (resources []metav1.APIResource, err error) {
+	err = json.Unmarshal(value, &resources)
+	return resources, err
+}

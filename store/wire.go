@@ -1,0 +1,104 @@
+package store
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// wire reads numbers and strings from untrusted bytes. After the first thing
+// that is not there, every read returns zero values and bad is set.
+type wire struct {
+	data []byte
+	bad  bool
+}
+
+func (w *wire) uvarint() uint64 {
+	v, n := binary.Uvarint(w.data)
+	if n <= 0 {
+		w.fail()
+		return 0
+	}
+	w.data = w.data[n:]
+	return v
+}
+
+func (w *wire) varint() int64 {
+	v, n := binary.Varint(w.data)
+	if n <= 0 {
+		w.fail()
+		return 0
+	}
+	w.data = w.data[n:]
+	return v
+}
+
+// count reads a number of items that take at least size bytes each, and fails
+// if they cannot be there, so that nobody allocates for them.
+func (w *wire) count(size int) int {
+	n := w.uvarint()
+	if n > uint64(len(w.data)/size) {
+		w.fail()
+		return 0
+	}
+	return int(n)
+}
+
+// take returns the next n bytes; they alias the input.
+func (w *wire) take(n int) []byte {
+	if n < 0 || n > len(w.data) {
+		w.fail()
+		return nil
+	}
+	b := w.data[:n:n]
+	w.data = w.data[n:]
+	return b
+}
+
+// text reads a string with its length in front.
+func (w *wire) text() string { return string(w.take(w.count(1))) }
+
+func (w *wire) byte() byte {
+	if b := w.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (w *wire) uint32() uint32 {
+	if b := w.take(4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
+func (w *wire) uint64() uint64 {
+	if b := w.take(8); b != nil {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return 0
+}
+
+func (w *wire) fail() { w.bad, w.data = true, nil }
+
+func appendText(dst []byte, s string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum covers the place of a value besides its bytes, so that values
+// cannot change places unnoticed.
+func checksum(bucket string, key, value []byte) uint32 {
+	sum := crc32.Update(0, castagnoli, []byte(bucket))
+	sum = crc32.Update(sum, castagnoli, key)
+	return crc32.Update(sum, castagnoli, value)
+}
+
+// key reads a position from a key.
+func (w *wire) key() uint64 {
+	if b := w.take(8); b != nil {
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}

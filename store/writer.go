@@ -1,0 +1,443 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"go.etcd.io/bbolt"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// Sizes of what is held and written at once.
+const (
+	blockContent = 512 << 10 // content at which a block is complete
+	freshBlocks  = 64        // small blocks before they are rolled into one
+	keptVersions = 64 << 20  // bytes of versions kept to make deltas against
+	worthwhile   = 2         // a delta is kept if it is this many times smaller
+)
+
+// Writer writes a recording. It is not safe for concurrent use. It has no
+// clock: every time is given, and clamped so that it never runs backwards.
+//
+// What is appended is durable after the next Commit. Each Commit writes a small
+// block; as they add up to a large one, that replaces them.
+type Writer struct {
+	path   string
+	db     *bbolt.DB
+	header Header
+	end    ending
+	time   time.Time // of the last position
+
+	track    *tracker
+	versions *versions
+	differ   differ
+
+	block     *builder // positions since the last complete block
+	committed int      // entries of it that are in the file
+	offset    int      // where the content behind them begins
+	fresh     []Seq    // keys of the blocks in the file that it will replace
+	chain     [32]byte // digest of the last block in the file
+	whole     [32]byte // digest of the last complete block
+	trail     trail    // since the last commit
+	pending   int      // bytes appended since the last commit
+
+	quick, dense *zstd.Encoder
+}
+
+// Option changes how a Writer writes.
+type Option func(*Writer)
+
+// MaxSize limits the file to about that many bytes: a Commit that would exceed
+// it fails with bbolt's ErrMaxSizeReached and loses nothing; Seal still works.
+func MaxSize(bytes int64) Option { return func(w *Writer) { w.db.MaxSize = int(bytes) } }
+
+// Create begins a recording in a new file of mode 0600. If there is a file of
+// that name the error is fs.ErrExist.
+func Create(path string, h Header, options ...Option) (*Writer, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:        time.Nanosecond,
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+		NoStatistics:   true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			return os.OpenFile(name, flag|os.O_CREATE|os.O_EXCL, mode)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create recording: %w", err)
+	}
+	h.Start = clockTime(h.Start)
+	w := &Writer{
+		path: path, db: db, header: h,
+		end: ending{End: h.Start}, time: h.Start,
+		track: newTracker(), versions: newVersions(keptVersions),
+		block: newBuilder(1),
+		quick: newEncoder(zstd.SpeedFastest), dense: newEncoder(zstd.SpeedBetterCompression),
+	}
+	for _, o := range options {
+		o(w)
+	}
+	if err := w.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("create recording: %w", err), db.Close(), os.Remove(path))
+	}
+	return w, nil
+}
+
+func newEncoder(level zstd.EncoderLevel) *zstd.Encoder {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level),
+		zstd.WithEncoderCRC(false), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		panic(err) // only wrong options
+	}
+	return z
+}
+
+// begin writes what a recording starts with.
+func (w *Writer) begin() error {
+	header, err := encodeHeader(w.header)
+	if err != nil {
+		return err
+	}
+	discovery, err := encodeDiscovery(w.header.Resources)
+	if err != nil {
+		return err
+	}
+	return w.db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range allBuckets {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return errors.Join(
+			put(tx, bucketHead, []byte(keyFormat), encodeFormat()),
+			put(tx, bucketHead, []byte(keyHeader), header),
+			put(tx, bucketDiscovery, seqKey(0), w.quick.EncodeAll(discovery, nil)),
+			w.putEnd(tx),
+		)
+	})
+}
+
+// put writes a value with its checksum.
+func put(tx *bbolt.Tx, bucket string, key, value []byte) error {
+	b := tx.Bucket([]byte(bucket))
+	b.FillPercent = 1 // keys only grow
+	return b.Put(key, appendSum(bucket, key, value))
+}
+
+func (w *Writer) putEnd(tx *bbolt.Tx) error {
+	value, err := json.Marshal(w.end)
+	if err != nil {
+		return err
+	}
+	return put(tx, bucketHead, []byte(keyEnd), value)
+}
+
+// advance takes the next position and its time.
+func (w *Writer) advance(t time.Time) (Seq, time.Time, error) {
+	if w.db == nil {
+		return 0, time.Time{}, ErrClosed
+	}
+	if len(w.block.entries) >= maxCount {
+		return 0, time.Time{}, fmt.Errorf("append to %d uncommitted positions: %w", maxCount, ErrTooLarge)
+	}
+	if t = clockTime(t); t.Before(w.time) {
+		t = w.time
+	}
+	w.time = t
+	seq := w.block.next()
+	if w.trail.count == 0 {
+		w.trail.first, w.trail.times[0] = seq, t.UnixMicro()
+	}
+	w.trail.count++
+	w.trail.times[1] = t.UnixMicro()
+	w.end.Last = seq
+	return seq, t, nil
+}
+
+// Append adds an event and returns its position. e.Seq is ignored, and nothing
+// of e.Object is kept after return. Objects over 32 MiB are refused with
+// ErrTooLarge.
+func (w *Writer) Append(e Event) (Seq, error) {
+	t, err := tagOf(e.Type)
+	if err != nil {
+		return 0, err
+	}
+	if len(e.Object) > maxObject {
+		return 0, fmt.Errorf("append %d bytes: %w", len(e.Object), ErrTooLarge)
+	}
+	if e.Seq, e.Time, err = w.advance(e.Time); err != nil {
+		return 0, err
+	}
+	id, _ := scan(e.Resource, e.Object) // what cannot be read cannot be found, but is kept
+	start := len(w.block.content)
+	if id.namespace != e.Namespace || id.name != e.Name || id.uid != e.UID || id.resourceVersion != e.ResourceVersion {
+		t |= tagNamed
+		w.block.content = appendNamed(w.block.content, &e)
+	}
+	back := uint64(0)
+	if base := w.encode(&e); base != 0 {
+		t |= tagDelta
+		back = uint64(e.Seq - base)
+	}
+	w.block.add(t, e.Resource, e.Time, back, start)
+	if c := w.track.observe(&e, &id); c.op != opNone {
+		w.trail.changes = append(w.trail.changes, c)
+	}
+	w.end.Events++
+	w.pending += len(e.Object)
+	return e.Seq, nil
+}
+
+// encode appends the object to the block's content, as a delta if there is a
+// version to make it against, and returns the position of that.
+func (w *Writer) encode(e *Event) Seq {
+	b := w.block
+	if !e.IsObject() {
+		b.content = append(b.content, e.Object...)
+		return 0
+	}
+	ref, raw := e.Ref(), bytes.Clone(e.Object)
+	base := held{}
+	if k := w.versions.of(ref); k != nil {
+		// Within the block the last version is at hand; beyond it, one other
+		// block must do: the one with the key.
+		if base = k.key; k.last.seq >= b.first {
+			base = k.last
+		}
+	}
+	start := len(b.content)
+	if base.seq != 0 {
+		b.content = w.differ.delta(b.content, base.raw, raw)
+		if (len(b.content)-start)*worthwhile > len(raw) {
+			b.content = b.content[:start]
+			base = held{}
+		}
+	}
+	if base.seq == 0 {
+		b.content = append(b.content, raw...)
+	}
+	if e.Type == watch.Deleted {
+		w.versions.forget(ref)
+	} else {
+		w.versions.keep(ref, held{e.Seq, raw}, base.seq == 0)
+	}
+	return base.seq
+}
+
+// Cover adds a change of coverage and returns its position.
+func (w *Writer) Cover(c Coverage) (Seq, error) {
+	var err error
+	if c.Seq, c.Time, err = w.advance(c.Time); err != nil {
+		return 0, err
+	}
+	start := len(w.block.content)
+	w.block.content = appendCoverage(w.block.content, &c)
+	w.block.add(tagCoverage, c.Resource, c.Time, 0, start)
+	w.trail.ledger = append(w.trail.ledger, c)
+	w.pending += len(w.block.content) - start
+	return c.Seq, nil
+}
+
+// Describe replaces the discovery document; it is durable at once.
+func (w *Writer) Describe(resources []metav1.APIResource) error {
+	if w.db == nil {
+		return ErrClosed
+	}
+	discovery, err := encodeDiscovery(resources)
+	if err != nil {
+		return fmt.Errorf("write discovery: %w", err)
+	}
+	err = w.db.Update(func(tx *bbolt.Tx) error {
+		return put(tx, bucketDiscovery, seqKey(w.end.Last), w.quick.EncodeAll(discovery, nil))
+	})
+	if err != nil {
+		return fmt.Errorf("write discovery: %w", err)
+	}
+	w.header.Resources = resources
+	return nil
+}
+
+// Pending returns how many bytes were appended since the last Commit.
+func (w *Writer) Pending() int { return w.pending }
+
+// Commit makes everything appended so far durable, and notes that the recorder
+// was still listening at now. After an error everything is still there to be
+// committed again.
+func (w *Writer) Commit(now time.Time) error {
+	if w.db == nil {
+		return ErrClosed
+	}
+	return w.commit(now, len(w.block.content) >= blockContent || len(w.block.entries) >= maxCount/2)
+}
+
+// commit writes what is pending. If complete, the block ends here.
+func (w *Writer) commit(now time.Time, complete bool) error {
+	end := w.end
+	for _, t := range []time.Time{clockTime(now), w.time} {
+		if t.After(end.End) {
+			end.End = t
+		}
+	}
+	w.end = end
+	news := len(w.block.entries) > w.committed
+	roll := len(w.block.entries) > 0 && (complete || len(w.fresh) >= freshBlocks)
+	var block, trail []byte
+	var first Seq
+	switch {
+	case roll:
+		first = w.block.first
+		block = w.block.encode(w.dense, w.whole, 0, 0)
+	case news:
+		first = w.block.first + Seq(w.committed)
+		block = w.block.encode(w.quick, w.chain, w.committed, w.offset)
+	}
+	if news {
+		trail = w.trail.encode(w.quick)
+	}
+	err := w.db.Update(func(tx *bbolt.Tx) error {
+		if roll {
+			b := tx.Bucket([]byte(bucketBlocks))
+			for _, seq := range w.fresh {
+				if err := b.Delete(seqKey(seq)); err != nil {
+					return err
+				}
+			}
+		}
+		if block != nil {
+			if err := put(tx, bucketBlocks, seqKey(first), block); err != nil {
+				return err
+			}
+		}
+		if trail != nil {
+			if err := put(tx, bucketTrail, seqKey(w.trail.first), trail); err != nil {
+				return err
+			}
+		}
+		return w.putEnd(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	w.pending = 0
+	w.trail = trailAfter(w.trail)
+	if block == nil {
+		return nil
+	}
+	w.chain = sha256.Sum256(block)
+	w.committed, w.offset = len(w.block.entries), len(w.block.content)
+	if !roll {
+		w.fresh = append(w.fresh, first)
+		return nil
+	}
+	w.fresh = []Seq{first}
+	if complete {
+		w.whole, w.fresh = w.chain, nil
+		w.block = newBuilder(w.block.next())
+		w.committed, w.offset = 0, 0
+	}
+	return nil
+}
+
+func trailAfter(t trail) trail { return trail{changes: t.changes[:0], ledger: t.ledger[:0]} }
+
+// Seal ends the recording: it commits, writes the digest, marks the file closed,
+// leaves out what was freed, and closes it. The Writer cannot be used after it,
+// whatever it returns.
+func (w *Writer) Seal(now time.Time) (Info, error) {
+	if w.db == nil {
+		return Info{}, ErrClosed
+	}
+	w.db.MaxSize = 0 // the limit was kept up to here; the end must not be lost for it
+	info, err := w.seal(now)
+	if err := errors.Join(err, w.Abort()); err != nil {
+		return Info{}, fmt.Errorf("seal recording: %w", err)
+	}
+	if err := compactInPlace(w.path); err != nil {
+		return Info{}, fmt.Errorf("seal recording: %w", err)
+	}
+	return info, nil
+}
+
+func (w *Writer) seal(now time.Time) (Info, error) {
+	if err := w.commit(now, true); err != nil {
+		return Info{}, err
+	}
+	s := seal{ending: w.end}
+	err := w.db.Update(func(tx *bbolt.Tx) error {
+		sum, err := digest(tx)
+		if err != nil {
+			return err
+		}
+		s.Digest = sum
+		value, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		return put(tx, bucketHead, []byte(keySeal), value)
+	})
+	return s.info(w.header), err
+}
+
+// Abort closes the file without sealing: as after a kill, but without losing
+// what was committed. It is harmless after Seal.
+func (w *Writer) Abort() error {
+	if w.db == nil {
+		return nil
+	}
+	err := w.db.Close()
+	w.db = nil
+	return err
+}
+
+// info says of a sealed file what is known of it.
+func (s *seal) info(h Header) Info {
+	info := s.ending.info(h)
+	info.Closed, info.SHA256 = true, s.Digest
+	return info
+}
+
+func (e *ending) info(h Header) Info {
+	info := Info{Header: h, FormatVersion: FormatVersion, Last: e.Last, End: e.End, Events: e.Events}
+	if e.Last > 0 {
+		info.First = 1
+	}
+	return info
+}
+
+// digest sums up every value in the file but the seal and the marks: for each
+// bucket in the order of allBuckets its name, and each key and value in order,
+// all with their lengths.
+func digest(tx *bbolt.Tx) (string, error) {
+	sum := sha256.New()
+	for _, name := range allBuckets {
+		writeSized(sum, []byte(name))
+		err := tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
+			if name != bucketHead || string(k) != keySeal {
+				writeSized(sum, k)
+				writeSized(sum, v)
+			}
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+func writeSized(to hash.Hash, b []byte) {
+	var size [8]byte
+	binary.LittleEndian.PutUint64(size[:], uint64(len(b)))
+	to.Write(size[:])
+	to.Write(b)
+}
