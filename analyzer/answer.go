@@ -1,0 +1,330 @@
+package analyzer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// answer is what was found about a subject, before it is put into words.
+type answer struct {
+	subject   Subject
+	state     State
+	intent    string
+	classes   []ClassResult
+	units     []unit   // missing units of service with their causes
+	effects   []*cause // what the causes lead to, from the workload to the Service
+	symptoms  []*cause // true, and explained by something else
+	risks     []*cause
+	hints     []*cause
+	checklist []Step
+	endpoints Endpoints
+	steady    time.Time // since when it serves as it does, if it serves
+	steadyBut string
+	ok        string // the sentence when nothing is wrong
+	prefix    string // how a sentence about a fault begins: "Service shop/web is not serving: "
+	next      []string
+}
+
+// group is the units that one root cause explains.
+type group struct {
+	root  *cause
+	units []unit
+	count int
+	since time.Time
+	note  string
+}
+
+// groups puts the units in order: first those that explain most.
+func (a *answer) groups() []*group {
+	var all []*group
+	for _, u := range a.units {
+		root := u.cause.root()
+		at := slices.IndexFunc(all, func(g *group) bool { return g.root.same(root) })
+		if at < 0 {
+			at = len(all)
+			all = append(all, &group{root: root, since: root.since})
+		}
+		g := all[at]
+		g.units = append(g.units, u)
+		g.count += u.count
+		if root.since.Before(g.since) && !root.since.IsZero() {
+			g.since, g.root = root.since, root
+		}
+	}
+	slices.SortStableFunc(all, compareGroups)
+	return all
+}
+
+// compareGroups is a total order: faults before what still converges; the
+// Service itself before its parts; what explains more units; the lower layer;
+// the earlier onset; then by name.
+func compareGroups(a, b *group) int {
+	return cmp.Or(
+		compareBool(a.root.grace, b.root.grace),
+		compareBool(a.units[0].kind != serviceUnit, b.units[0].kind != serviceUnit),
+		compareBool(a.units[0].kind == externalUnit, b.units[0].kind == externalUnit),
+		cmp.Compare(b.count, a.count),
+		cmp.Compare(a.root.layer(), b.root.layer()),
+		a.since.Compare(b.since),
+		cmp.Compare(a.root.id, b.root.id),
+		cmp.Compare(a.root.key, b.root.key),
+	)
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+func (c *cause) layer() layer {
+	if d := byID[c.id]; d != nil {
+		return d.layer
+	}
+	return impact
+}
+
+// onset dates a group: the earliest of its units, by history where that is
+// recorded. Only a few histories are read.
+func (g *group) onset() (time.Time, string) {
+	since, note := g.since, "per status"
+	dated := false
+	for i, u := range g.units {
+		root := u.cause.root()
+		if root.onset == nil || i == maxRefined {
+			break
+		}
+		t, n := root.onset()
+		if !dated || t.Before(since) {
+			since, note, dated = t, n, true
+		}
+	}
+	return since, note
+}
+
+// report puts the answer into words.
+func (q *inquiry) report(a *answer) Report {
+	r := Report{
+		Subject: a.subject,
+		Verdict: Verdict{State: a.state, Intent: a.intent, Classes: a.classes, Since: a.steady, SinceNote: a.steadyBut},
+		Because: []Finding{}, Also: []Finding{}, Symptoms: []Finding{}, Risks: []Finding{}, Hints: []Finding{},
+		Checklist: a.checklist, Endpoints: a.endpoints, Next: slices.Clone(a.next),
+	}
+	groups := a.groups()
+	if a.state == Serving || a.state == NotSelected {
+		r.Headline = Headline{Subject: a.subject, Message: a.ok}
+		r.Unknowable = unknowable
+		for _, g := range groups {
+			r.Also = append(r.Also, q.finding(g, info))
+		}
+		groups = nil
+	}
+	certainty := Certain
+	for i, g := range groups {
+		if i > 0 {
+			r.Also = append(r.Also, q.finding(g, a.severity()))
+			continue
+		}
+		f := q.finding(g, a.severity())
+		r.Headline = Headline{ID: f.ID, Subject: f.Subject, Units: f.Units, Message: a.prefix + f.Message}
+		r.Verdict.Since, _ = g.onset()
+		r.Because = q.because(a, g, f)
+		r.Next = append(slices.Clone(f.Next), r.Next...)
+		certainty = g.root.certainty
+	}
+	if len(groups) == 0 && r.Headline.Message == "" {
+		for _, e := range a.effects {
+			r.Because = append(r.Because, q.effect(e, a.severity(), ""))
+		}
+		if len(r.Because) > 0 {
+			f := r.Because[0]
+			r.Headline = Headline{ID: f.ID, Subject: f.Subject, Units: f.Units, Message: a.prefix + f.Message}
+			r.Verdict.Since, certainty = f.Since, cmp.Or(f.Certainty, Certain)
+			r.Next = append(slices.Clone(f.Next), r.Next...)
+		}
+	}
+	if len(groups) > 0 {
+		_, r.Verdict.SinceNote = groups[0].onset()
+	}
+	r.Headline.Message = q.since(r.Headline.Message, r.Verdict.Since)
+	for _, s := range a.symptoms {
+		r.Symptoms = append(r.Symptoms, q.effect(s, info, ""))
+	}
+	for _, s := range a.risks {
+		r.Risks = append(r.Risks, q.effect(s, risk, ""))
+	}
+	for _, s := range a.hints {
+		r.Hints = append(r.Hints, q.effect(s, hint, ""))
+	}
+	r.Verdict.Certainty = certainty
+	if q.unsure && certainty == Certain {
+		r.Verdict.Certainty = Likely
+	}
+	if a.state == Unknown {
+		r.Verdict.Certainty = Possible
+	}
+	r.Undecided = q.undecided()
+	r.Next = slices.Compact(r.Next)
+	if r.Verdict.Classes == nil {
+		r.Verdict.Classes = []ClassResult{}
+	}
+	if r.Checklist == nil {
+		r.Checklist = []Step{}
+	}
+	return r
+}
+
+// severity of the causes of a state.
+func (a *answer) severity() string {
+	switch a.state {
+	case Absent, NotServing:
+		return outage
+	case Converging, Serving:
+		return info
+	}
+	return degraded
+}
+
+// since ends a sentence.
+func (q *inquiry) since(message string, t time.Time) string {
+	message = strings.TrimRight(message, ".")
+	if !t.IsZero() && !t.After(q.now) {
+		message += ", since " + clock(t, q.now)
+	}
+	return message + "."
+}
+
+// finding makes one of a group: its root cause with the evidence of its units.
+func (q *inquiry) finding(g *group, severity string) Finding {
+	f := q.effect(g.root, severity, "")
+	f.Units = g.count
+	f.Message = g.root.says(q.who(g))
+	f.Since, _ = g.onset()
+	for _, u := range g.units {
+		root := u.cause.root()
+		if root == g.root {
+			continue
+		}
+		for _, e := range root.evidence {
+			if len(f.Evidence) < maxRows && !slices.Contains(f.Evidence, e) {
+				f.Evidence = append(f.Evidence, e)
+			}
+		}
+	}
+	return f
+}
+
+// effect makes a finding of one cause.
+func (q *inquiry) effect(c *cause, severity, of string) Finding {
+	if c.grace && severity != risk && severity != hint {
+		severity = info
+	}
+	return Finding{
+		ID: c.id, Variant: c.variant, Severity: severity, Subject: c.subject, Message: c.says("it"),
+		EffectOf: of, Certainty: c.certainty, Since: c.since, Evidence: slices.Clone(c.evidence), Next: c.next,
+	}
+}
+
+// because is the path from the root cause to what is lost.
+func (q *inquiry) because(a *answer, g *group, root Finding) []Finding {
+	path := []Finding{root}
+	who := q.who(g)
+	add := func(c *cause) {
+		for _, f := range path {
+			if f.ID == c.id && f.Variant == c.variant && f.Subject == c.subject {
+				return
+			}
+		}
+		f := q.effect(c, a.severity(), path[len(path)-1].ID)
+		f.Message = c.says(who)
+		path = append(path, f)
+	}
+	for _, u := range g.units {
+		for _, c := range u.cause.chain()[1:] {
+			add(c)
+		}
+	}
+	for _, c := range a.effects {
+		add(c)
+	}
+	return path
+}
+
+// who names the units of a group: "2 of 3 Pods of Deployment web (rev 2)".
+func (q *inquiry) who(g *group) string {
+	w := g.units[0].workload
+	same := w != nil
+	rev, revs := "", true
+	for i, u := range g.units {
+		same = same && u.workload == w
+		r := ""
+		if u.pod != nil {
+			r = q.revision(u.pod)
+		}
+		if i > 0 && r != rev {
+			revs = false
+		}
+		rev = r
+	}
+	pods := quantity(g.count, "Pod")
+	switch {
+	case g.units[0].pod != nil && len(g.units) == 1 && w == nil:
+		return "Pod " + g.units[0].pod.Name
+	case !same:
+		return pods
+	}
+	total := w.active()
+	for _, u := range g.units {
+		if u.kind == unbornUnit {
+			total = max(w.desired, g.count)
+		}
+	}
+	switch {
+	case g.count == total && total > 1:
+		pods = fmt.Sprintf("all %d Pods", total)
+	case g.count == total:
+		pods = "the only Pod"
+	case g.count < total:
+		pods = fmt.Sprintf("%d of %s", g.count, quantity(total, "Pod"))
+	}
+	if revs && rev != "" {
+		return fmt.Sprintf("%s of %s (rev %s)", pods, w, rev)
+	}
+	return fmt.Sprintf("%s of %s", pods, w)
+}
+
+// unsupported answers for a kind the analyzer does not examine.
+func (q *inquiry) unsupported(ref store.Ref) *answer {
+	k := kindsByResource[ref.Resource.GroupResource()]
+	if k.name == "" {
+		k = kind{name: ref.Resource.Resource, plural: ref.Resource.Resource, resource: ref.Resource}
+	}
+	return &answer{
+		subject: subjectOf(k, ref.Namespace, ref.Name), state: Unknown,
+		ok:      "svcspy does not diagnose " + k.plural,
+		effects: []*cause{},
+	}
+}
+
+// podName prints a Pod for a command.
+func podName(p *corev1.Pod) string { return fmt.Sprintf("-n %s %s", p.Namespace, p.Name) }
+
+// unknowable is what no API object can tell, printed when traffic should flow.
+var unknowable = []string{
+	"whether the application listens on the port, on all interfaces, and answers well",
+	"TLS, SNI and Host headers; the client's resolv.conf, search path and caches",
+	"firewalls, security groups, MTU, conntrack, routing, and bugs of the CNI plugin",
+	"what kube-proxy really programmed, and whether the CNI plugin enforces NetworkPolicies",
+}

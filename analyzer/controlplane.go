@@ -1,0 +1,87 @@
+package analyzer
+
+import (
+	"fmt"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// leaseGrace is how long beyond its duration a Lease may go without renewal.
+const leaseGrace = 15 * time.Second
+
+// stalled returns the cause if a component of the control plane has stopped
+// renewing its Lease. A cluster may run it without one: no Lease, no claim.
+func (q *inquiry) stalled(component string) *cause {
+	l := get[coordinationv1.Lease](q, "kube-system", component)
+	if l == nil || l.Spec.RenewTime == nil || l.Spec.LeaseDurationSeconds == nil {
+		return nil
+	}
+	renewed := l.Spec.RenewTime.Time
+	if q.age(renewed) <= time.Duration(*l.Spec.LeaseDurationSeconds)*time.Second+leaseGrace {
+		return nil
+	}
+	return &cause{
+		id: "control-plane-stalled", subject: q.subject(l), key: component, certainty: Certain, since: renewed,
+		says:     clause("%s has not renewed its lease since %s, so nothing is updated", component, clock(renewed, q.now)),
+		evidence: []Evidence{q.see(l, "/spec/renewTime", renewed.UTC().Format(time.RFC3339))},
+		next:     []string{"kubectl -n kube-system get lease " + component + " -o yaml"},
+	}
+}
+
+// controllersStalled is stalled for what writes EndpointSlices.
+func (s *service) controllersStalled() *cause { return s.q.stalled("kube-controller-manager") }
+
+// dnsServices are where distributions put cluster DNS.
+var dnsServices = [][2]string{{"kube-system", "kube-dns"}, {"kube-system", "coredns"}, {"kube-system", "rke2-coredns-rke2-coredns"}, {"openshift-dns", "dns-default"}}
+
+// dns says whether cluster DNS works, as far as its Service tells.
+func (q *inquiry) dns() (result, evidence string) {
+	for _, at := range dnsServices {
+		if get[corev1.Service](q, at[0], at[1]) == nil {
+			continue
+		}
+		a := q.serviceAnswer(at[0], at[1])
+		if a == nil {
+			return unknown, ""
+		}
+		name := at[0] + "/" + at[1]
+		switch a.state {
+		case NotServing, Absent:
+			return no, fmt.Sprintf("cluster DNS (Service %s) does not serve", name)
+		case Unknown:
+			return unknown, fmt.Sprintf("the state of Service %s cannot be known", name)
+		}
+		return yes, fmt.Sprintf("cluster DNS (Service %s) serves", name)
+	}
+	return unknown, "no DNS Service is recorded; the name exists if cluster DNS works"
+}
+
+// proxyWorks says whether kube-proxy runs on every node that is ready. Other
+// dataplanes have no such DaemonSet: then nothing is known.
+func (s *service) proxyWorks(*answer) (result, evidence string) {
+	if !proxied(s.svc) {
+		return notApplicable, ""
+	}
+	pods := list[corev1.Pod](s.q, store.Query{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-proxy"}})
+	if len(pods) == 0 {
+		return unknown, "no kube-proxy Pods are recorded; slices are programmed if a proxy runs"
+	}
+	up := map[string]bool{}
+	for _, p := range pods {
+		up[p.Spec.NodeName] = up[p.Spec.NodeName] || ready(p)
+	}
+	down := []string{}
+	for name, n := range s.q.allNodes() {
+		if nodeReady(n) && !up[name] {
+			down = append(down, name)
+		}
+	}
+	if len(down) > 0 {
+		return no, "no ready kube-proxy on " + enumerate(sorted(down), 3)
+	}
+	return yes, quantity(len(pods), "kube-proxy Pod") + " ready"
+}

@@ -1,0 +1,245 @@
+package analyzer
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// inquiry is one run of Diagnose. Everything it looks at goes through it, so
+// that it knows what an answer rests on: which version of which object, and
+// what was not covered by the recording.
+//
+// An answer is certain only if all kinds looked at before it was reached were
+// covered. That makes certainty safe by construction: a run that lacks a kind
+// takes the same way as the complete run up to where that kind is first looked
+// at, so whatever it says differently from there on is not called certain.
+type inquiry struct {
+	view     View
+	options  Options
+	now      time.Time
+	origin   map[any]*Object // decoded object -> the version it comes from
+	got      map[store.Ref]any
+	nodes    map[string]*corev1.Node
+	looked   map[scope]bool // covered or not, of everything looked at
+	depth    int            // how many subjects are being examined, one because of the other
+	asides   int            // > 0: what is looked at cannot change the answer
+	unsure   bool           // the answer rests on something not covered
+	answers  map[store.Ref]*answer
+	rollouts map[*appsv1.Deployment]*rollout
+}
+
+// scope is a kind in a namespace, "" for all namespaces.
+type scope struct {
+	resource  string // key of the kind: its name
+	namespace string
+}
+
+func newInquiry(v View, o Options) *inquiry {
+	return &inquiry{
+		view: v, options: o, now: v.Instant(),
+		origin:  map[any]*Object{},
+		got:     map[store.Ref]any{},
+		looked:  map[scope]bool{},
+		answers: map[store.Ref]*answer{},
+	}
+}
+
+// covered reports whether absence of an object of the kind would prove
+// something, and remembers that it was asked.
+func (q *inquiry) covered(k kind, namespace string) bool {
+	if k.cluster {
+		namespace = ""
+	}
+	s := scope{k.name, namespace}
+	ok, known := q.looked[s]
+	if !known {
+		ok = q.view.Coverage(k.resource, namespace).Status == store.Current
+		q.looked[s] = ok
+	}
+	if !ok && q.asides == 0 {
+		q.unsure = true
+	}
+	return ok
+}
+
+// aside runs f, whose findings do not change the verdict or the headline, so
+// that what it looks at does not weaken them.
+func (q *inquiry) aside(f func()) {
+	q.asides++
+	f()
+	q.asides--
+}
+
+// list returns the objects that match, ordered by namespace and name. What
+// cannot be decoded is left out and counts as not covered.
+func list[T any](q *inquiry, query store.Query) []*T {
+	k := kindOf[T]()
+	query.Resource = k.resource
+	q.covered(k, query.Namespace)
+	objects := q.view.List(query)
+	values := make([]*T, 0, len(objects))
+	for _, o := range objects {
+		if v := decode[T](q, k, o); v != nil {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// get returns the object with this name, nil if none is known.
+func get[T any](q *inquiry, namespace, name string) *T {
+	k := kindOf[T]()
+	ref := store.Ref{Resource: k.resource, Namespace: namespace, Name: name}
+	q.covered(k, namespace)
+	if v, ok := q.got[ref]; ok {
+		return v.(*T)
+	}
+	var v *T
+	if o := q.view.Get(ref); o != nil {
+		v = decode[T](q, k, o)
+	}
+	q.got[ref] = v
+	return v
+}
+
+// past yields the recorded versions of the object with this name, newest
+// first, of whatever UID, deletions included.
+func past[T any](q *inquiry, namespace, name string) iter.Seq2[*Object, *T] {
+	k := kindOf[T]()
+	q.covered(k, namespace)
+	return func(yield func(*Object, *T) bool) {
+		for o := range versions(q.view, store.Ref{Resource: k.resource, Namespace: namespace, Name: name}) {
+			if v := decode[T](q, k, o); v != nil && !yield(o, v) {
+				return
+			}
+		}
+	}
+}
+
+// versions reads the history backwards, lazily where the View can.
+func versions(v View, ref store.Ref) iter.Seq[*Object] {
+	if lazy, ok := v.(interface {
+		Past(store.Ref) iter.Seq[*Object]
+	}); ok {
+		return lazy.Past(ref)
+	}
+	return func(yield func(*Object) bool) {
+		for _, o := range slices.Backward(v.History(ref)) {
+			if !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+func decode[T any](q *inquiry, k kind, o *Object) *T {
+	v := As[T](o)
+	if o.Err() != nil {
+		q.looked[scope{k.name, o.Namespace}] = false
+		if q.asides == 0 {
+			q.unsure = true
+		}
+		return nil
+	}
+	q.origin[v] = o
+	return v
+}
+
+// seen returns the version an object was decoded from. It is never nil for an
+// object that came through the inquiry.
+func (q *inquiry) seen(v any) *Object { return q.origin[v] }
+
+// see returns evidence: what the object says at the path.
+func (q *inquiry) see(v any, path, value string) Evidence {
+	o := q.origin[v]
+	return Evidence{
+		Seq: o.Seq, Kind: kindsByResource[o.Resource.GroupResource()].name,
+		Namespace: o.Namespace, Name: o.Name, UID: string(o.UID),
+		ResourceVersion: o.ResourceVersion, ObservedAt: o.Time,
+		Path: path, Value: value,
+	}
+}
+
+// absent returns evidence that no such object exists: the moment from which
+// the recorder knew all of them.
+func (q *inquiry) absent(k kind, namespace, name string) Evidence {
+	if k.cluster {
+		namespace = ""
+	}
+	c := q.view.Coverage(k.resource, namespace)
+	return Evidence{
+		Seq: c.Seq, Kind: k.name, Namespace: namespace, Name: name,
+		ResourceVersion: c.ResourceVersion, ObservedAt: c.Time,
+		Note: "does not exist: all " + k.plural + " are known since then",
+	}
+}
+
+// subject names an object that came through the inquiry.
+func (q *inquiry) subject(v any) Subject {
+	o := q.origin[v]
+	s := subjectOf(kindsByResource[o.Resource.GroupResource()], o.Namespace, o.Name)
+	s.UID = string(o.UID)
+	return s
+}
+
+func subjectOf(k kind, namespace, name string) Subject {
+	if k.cluster {
+		namespace = ""
+	}
+	return Subject{Group: k.resource.Group, Version: k.resource.Version, Kind: k.name, Namespace: namespace, Name: name}
+}
+
+// node returns the Node with this name, nil if none is known.
+func (q *inquiry) node(name string) *corev1.Node {
+	q.allNodes()
+	return q.nodes[name]
+}
+
+// allNodes returns all known Nodes by name.
+func (q *inquiry) allNodes() map[string]*corev1.Node {
+	q.covered(kindOf[corev1.Node](), "")
+	if q.nodes == nil {
+		q.nodes = map[string]*corev1.Node{}
+		for _, n := range list[corev1.Node](q, store.Query{}) {
+			q.nodes[n.Name] = n
+		}
+	}
+	return q.nodes
+}
+
+// events returns the Kubernetes Events about an object, newest first. That
+// there is none proves nothing: they are best effort and expire.
+func (q *inquiry) events(v any) []*corev1.Event {
+	o := q.origin[v]
+	found := list[corev1.Event](q, store.Query{Namespace: o.Namespace, Involved: o.UID})
+	slices.SortStableFunc(found, func(a, b *corev1.Event) int {
+		return cmp.Or(eventTime(b).Compare(eventTime(a)), cmp.Compare(a.Name, b.Name))
+	})
+	return found
+}
+
+// eventTime is when an Event was last seen. Recorders of events.k8s.io leave
+// lastTimestamp and count empty.
+func eventTime(e *corev1.Event) time.Time {
+	switch {
+	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
+		return e.Series.LastObservedTime.Time
+	case !e.LastTimestamp.IsZero():
+		return e.LastTimestamp.Time
+	case !e.EventTime.IsZero():
+		return e.EventTime.Time
+	case !e.FirstTimestamp.IsZero():
+		return e.FirstTimestamp.Time
+	}
+	return e.CreationTimestamp.Time
+}
+
+// age is how long ago something was, at the instant looked at.
+func (q *inquiry) age(t time.Time) time.Duration { return q.now.Sub(t) }

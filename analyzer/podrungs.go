@@ -1,0 +1,143 @@
+package analyzer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}
+
+// unavailableClaim: a PersistentVolumeClaim keeps the Pod from being placed. A
+// claim that waits for its first consumer is an effect of that, not a cause.
+func (c *podCase) unavailableClaim() *cause {
+	s := podCondition(c.pod, corev1.PodScheduled)
+	if s == nil || !containsAny(strings.ToLower(s.Message), "persistentvolumeclaim|persistent volume|volume node affinity|max volume count") {
+		return nil
+	}
+	for _, v := range c.pod.Spec.Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		name := v.PersistentVolumeClaim.ClaimName
+		k := kindOf[corev1.PersistentVolumeClaim]()
+		claim := get[corev1.PersistentVolumeClaim](c.q, c.pod.Namespace, name)
+		var found *cause
+		switch {
+		case claim == nil && c.q.covered(k, c.pod.Namespace):
+			found = c.cause("volume-unavailable", name, about("cannot start: PersistentVolumeClaim %s does not exist", name), c.q.absent(k, c.pod.Namespace, name))
+			found.variant = "claim missing"
+		case claim != nil && claim.Status.Phase != corev1.ClaimBound:
+			found = c.cause("volume-unavailable", name, about("cannot start: PersistentVolumeClaim %s is %s%s", name, claim.Status.Phase, c.claimEvent(claim)), c.q.see(claim, "/status/phase", string(claim.Status.Phase)))
+			found.variant = "claim " + strings.ToLower(string(claim.Status.Phase))
+			found.since = claim.CreationTimestamp.Time
+		default:
+			continue
+		}
+		found.grace = false
+		found.next = []string{fmt.Sprintf("kubectl describe pvc -n %s %s", c.pod.Namespace, name)}
+		return found
+	}
+	return nil
+}
+
+// claimEvent is what the newest Event about a claim says.
+func (c *podCase) claimEvent(claim *corev1.PersistentVolumeClaim) string {
+	for _, e := range c.q.events(claim) {
+		if slices.Contains([]string{"ProvisioningFailed", "FailedBinding"}, e.Reason) {
+			return ": " + firstWords(e.Message, 120)
+		}
+	}
+	return ""
+}
+
+// podEvent returns the newest Event about the Pod with one of the reasons,
+// since it was scheduled.
+func (c *podCase) podEvent(reasons ...string) *corev1.Event {
+	scheduled := c.pod.CreationTimestamp.Time
+	if s := podCondition(c.pod, corev1.PodScheduled); s != nil {
+		scheduled = s.LastTransitionTime.Time
+	}
+	for _, e := range c.q.events(c.pod) {
+		if slices.Contains(reasons, e.Reason) && !eventTime(e).Before(scheduled) {
+			return e
+		}
+	}
+	return nil
+}
+
+// unavailableVolume: the kubelet cannot mount what the Pod needs.
+func (c *podCase) unavailableVolume() *cause {
+	e := c.podEvent("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+	if e == nil {
+		return nil
+	}
+	found := c.cause("volume-unavailable", messageClass(e.Message), about("cannot start: %s", sentence("a volume is not available", e.Message)), c.q.see(e, "/message", e.Message))
+	found.variant, found.certainty, found.since = e.Reason, Likely, eventTime(e)
+	return found
+}
+
+// sandbox: the node cannot set up the Pod's sandbox or network.
+func (c *podCase) sandbox() *cause {
+	e := c.podEvent("FailedCreatePodSandBox", "NetworkNotReady")
+	if e == nil || podConditionIs(c.pod, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+		return nil
+	}
+	found := c.cause("pod-sandbox-failed", c.pod.Spec.NodeName, about("cannot start: Node %s cannot set up the sandbox or network: %s", c.pod.Spec.NodeName, firstWords(e.Message, 120)), c.q.see(e, "/message", e.Message))
+	found.variant, found.certainty, found.since = e.Reason, Likely, eventTime(e)
+	found.next = []string{"kubectl get pods -A -o wide --field-selector spec.nodeName=" + c.pod.Spec.NodeName}
+	return found
+}
+
+// missingConfig: what the container refers to was deleted, as its history
+// tells.
+func (c *podCase) missingConfig(k *container, found *cause) *cause {
+	for _, ref := range configRefs(k.spec) {
+		kd := kindsByName[ref.kind]
+		if c.q.covered(kd, c.pod.Namespace) && c.q.view.Get(store.Ref{Resource: kd.resource, Namespace: c.pod.Namespace, Name: ref.name}) == nil && !ref.optional {
+			found.evidence = append(found.evidence, c.q.absent(kd, c.pod.Namespace, ref.name))
+			found.variant = ref.kind + " " + ref.name
+		}
+	}
+	return nil
+}
+
+// configRef is a ConfigMap or Secret a container reads when it starts.
+type configRef struct {
+	kind, name string
+	key        string // "" for all
+	optional   bool
+}
+
+func configRefs(k *corev1.Container) []configRef {
+	var refs []configRef
+	for _, e := range k.EnvFrom {
+		if r := e.ConfigMapRef; r != nil {
+			refs = append(refs, configRef{"ConfigMap", r.Name, "", isTrue(r.Optional)})
+		}
+		if r := e.SecretRef; r != nil {
+			refs = append(refs, configRef{"Secret", r.Name, "", isTrue(r.Optional)})
+		}
+	}
+	for _, e := range k.Env {
+		if e.ValueFrom == nil {
+			continue
+		}
+		if r := e.ValueFrom.ConfigMapKeyRef; r != nil {
+			refs = append(refs, configRef{"ConfigMap", r.Name, r.Key, isTrue(r.Optional)})
+		}
+		if r := e.ValueFrom.SecretKeyRef; r != nil {
+			refs = append(refs, configRef{"Secret", r.Name, r.Key, isTrue(r.Optional)})
+		}
+	}
+	return refs
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }

@@ -1,0 +1,248 @@
+package analyzer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// workload is what makes Pods: the controller at the top of a Pod's owner
+// chain, or one whose template a Service selects.
+type workload struct {
+	object   any // *appsv1.Deployment, ...
+	meta     *metav1.ObjectMeta
+	kind     string
+	template *corev1.PodTemplateSpec
+	desired  int // Pods it should have; 0 for Jobs, whose Pods are counted one by one
+	scaled   bool
+	// spoken for itself: generation and what its controller has seen of it.
+	generation, observed int64
+	pods                 []*corev1.Pod // selected Pods it controls, whatever their state
+}
+
+func (w *workload) String() string { return w.kind + " " + w.meta.Name }
+
+func replicas(n *int32) int {
+	if n == nil {
+		return 1
+	}
+	return int(*n)
+}
+
+// asWorkload wraps an object that makes Pods.
+func asWorkload(object any) *workload {
+	w := &workload{object: object}
+	switch o := object.(type) {
+	case *appsv1.Deployment:
+		w.kind, w.meta, w.template = "Deployment", &o.ObjectMeta, &o.Spec.Template
+		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
+	case *appsv1.ReplicaSet:
+		w.kind, w.meta, w.template = "ReplicaSet", &o.ObjectMeta, &o.Spec.Template
+		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
+	case *appsv1.StatefulSet:
+		w.kind, w.meta, w.template = "StatefulSet", &o.ObjectMeta, &o.Spec.Template
+		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
+	case *appsv1.DaemonSet:
+		w.kind, w.meta, w.template = "DaemonSet", &o.ObjectMeta, &o.Spec.Template
+		w.desired, w.scaled, w.observed = int(o.Status.DesiredNumberScheduled), true, o.Status.ObservedGeneration
+	case *batchv1.Job:
+		w.kind, w.meta, w.template = "Job", &o.ObjectMeta, &o.Spec.Template
+	case *batchv1.CronJob:
+		w.kind, w.meta, w.template = "CronJob", &o.ObjectMeta, &o.Spec.JobTemplate.Spec.Template
+	case *corev1.ReplicationController:
+		w.kind, w.meta, w.template = "ReplicationController", &o.ObjectMeta, o.Spec.Template
+		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
+	default:
+		return nil
+	}
+	w.generation = w.meta.Generation
+	return w
+}
+
+// suspended: a Job or CronJob that is told to make no Pods.
+func (w *workload) suspended() bool {
+	switch o := w.object.(type) {
+	case *batchv1.Job:
+		return o.Spec.Suspend != nil && *o.Spec.Suspend
+	case *batchv1.CronJob:
+		return o.Spec.Suspend != nil && *o.Spec.Suspend
+	}
+	return false
+}
+
+// active are its Pods that are neither finished nor going.
+func (w *workload) active() int {
+	n := 0
+	for _, p := range w.pods {
+		if !terminal(p) && !terminating(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// owned reads one object that may own others, by kind.
+func (q *inquiry) owned(kind, namespace, name string) any {
+	var object any
+	switch kind {
+	case "Deployment":
+		object = pointer(get[appsv1.Deployment](q, namespace, name))
+	case "ReplicaSet":
+		object = pointer(get[appsv1.ReplicaSet](q, namespace, name))
+	case "StatefulSet":
+		object = pointer(get[appsv1.StatefulSet](q, namespace, name))
+	case "DaemonSet":
+		object = pointer(get[appsv1.DaemonSet](q, namespace, name))
+	case "Job":
+		object = pointer(get[batchv1.Job](q, namespace, name))
+	case "CronJob":
+		object = pointer(get[batchv1.CronJob](q, namespace, name))
+	case "ReplicationController":
+		object = pointer(get[corev1.ReplicationController](q, namespace, name))
+	}
+	return object
+}
+
+// pointer makes a nil pointer a nil interface.
+func pointer[T any](v *T) any {
+	if v == nil {
+		return nil
+	}
+	return v
+}
+
+// ownerDepth bounds owner chains: Pod, Job, CronJob is the longest there is.
+const ownerDepth = 4
+
+// controller returns the workload at the top of an object's chain of
+// controlling owners; nil if it has none, or none that is known. Owners are
+// matched by UID: a name can come back.
+func (q *inquiry) controller(meta *metav1.ObjectMeta) *workload {
+	var top *workload
+	for range ownerDepth {
+		ref := metav1.GetControllerOf(meta)
+		if ref == nil {
+			break
+		}
+		w := asWorkload(q.owned(ref.Kind, meta.Namespace, ref.Name))
+		if w == nil || w.meta.UID != ref.UID {
+			break
+		}
+		top, meta = w, w.meta
+	}
+	return top
+}
+
+// controllers finds the workloads of many Pods, asking once per direct owner.
+type controllers struct {
+	q     *inquiry
+	byRef map[types.UID]*workload // direct owner -> top
+	byUID map[types.UID]*workload
+}
+
+func (c *controllers) of(p *corev1.Pod) *workload {
+	ref := metav1.GetControllerOf(p)
+	if ref == nil {
+		return nil
+	}
+	w, known := c.byRef[ref.UID]
+	if !known {
+		if w = c.q.controller(&p.ObjectMeta); w != nil {
+			w = c.add(w)
+		}
+		c.byRef[ref.UID] = w
+	}
+	return w
+}
+
+// add returns the one workload there is for the UID.
+func (c *controllers) add(w *workload) *workload {
+	if old := c.byUID[w.meta.UID]; old != nil {
+		return old
+	}
+	c.byUID[w.meta.UID] = w
+	return w
+}
+
+// workloads returns the top controllers of the Pods and the workloads of the
+// namespace whose template the selector matches, with their Pods, ordered by
+// kind and name; and the Pods that have no known controller.
+func (q *inquiry) workloads(namespace string, selector map[string]string, pods []*corev1.Pod) (found []*workload, bare []*corev1.Pod) {
+	c := &controllers{q: q, byRef: map[types.UID]*workload{}, byUID: map[types.UID]*workload{}}
+	for _, p := range pods {
+		if w := c.of(p); w != nil {
+			w.pods = append(w.pods, p)
+		} else {
+			bare = append(bare, p)
+		}
+	}
+	for _, w := range q.templates(namespace) {
+		if matches(selector, w.template.Labels) {
+			c.add(w)
+		}
+	}
+	for _, w := range c.byUID {
+		found = append(found, w)
+	}
+	slices.SortFunc(found, func(a, b *workload) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.meta.Name, b.meta.Name))
+	})
+	return found, bare
+}
+
+// templates returns the workloads of a namespace that nothing else controls.
+func (q *inquiry) templates(namespace string) []*workload {
+	query := store.Query{Namespace: namespace}
+	var all []*workload
+	all = appendTop(all, list[appsv1.Deployment](q, query))
+	all = appendTop(all, list[appsv1.ReplicaSet](q, query))
+	all = appendTop(all, list[appsv1.StatefulSet](q, query))
+	all = appendTop(all, list[appsv1.DaemonSet](q, query))
+	all = appendTop(all, list[batchv1.Job](q, query))
+	all = appendTop(all, list[batchv1.CronJob](q, query))
+	return appendTop(all, list[corev1.ReplicationController](q, query))
+}
+
+func appendTop[T any](all []*workload, objects []*T) []*workload {
+	for _, o := range objects {
+		if w := asWorkload(o); w.template != nil && metav1.GetControllerOf(w.meta) == nil {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// ofWorkload names Pods by who makes them: "Deployment web (rev 2)".
+func (q *inquiry) ofWorkload(p *corev1.Pod, w *workload) string {
+	if w == nil {
+		return ""
+	}
+	if rev := q.revision(p); rev != "" {
+		return fmt.Sprintf("%s (rev %s)", w, rev)
+	}
+	return w.String()
+}
+
+// revisionAnnotation is how Deployments number their ReplicaSets.
+const revisionAnnotation = "deployment.kubernetes.io/revision"
+
+// revision returns the Deployment revision a Pod belongs to, "" if it has none.
+func (q *inquiry) revision(p *corev1.Pod) string {
+	ref := metav1.GetControllerOf(p)
+	if ref == nil || ref.Kind != "ReplicaSet" {
+		return ""
+	}
+	rs := get[appsv1.ReplicaSet](q, p.Namespace, ref.Name)
+	if rs == nil || rs.UID != ref.UID {
+		return ""
+	}
+	return rs.Annotations[revisionAnnotation]
+}
