@@ -2,6 +2,8 @@ package replay
 
 import (
 	"errors"
+	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +68,28 @@ func (s *State) History(ref store.Ref) []*analyzer.Object {
 	seqs, err := s.timeline.History(ref, s.seq)
 	s.note(err)
 	return s.load(seqs)
+}
+
+// Past yields the versions of History, newest first, each read only when asked
+// for.
+func (s *State) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
+	return func(yield func(*analyzer.Object) bool) {
+		if s.seq == 0 {
+			return
+		}
+		seqs, err := s.timeline.History(ref, s.seq)
+		s.note(err)
+		for _, seq := range slices.Backward(seqs) {
+			o, err := s.objects.get(s.timeline, seq)
+			if err != nil {
+				s.note(err)
+				continue
+			}
+			if !yield(o) {
+				return
+			}
+		}
+	}
 }
 
 // Coverage says whether the recorder was listening.
