@@ -17,9 +17,9 @@ type clock struct {
 	last  time.Time
 }
 
-// step is by how much the wall clock must disagree with its own monotonic
+// stepped is by how much the wall clock must disagree with its own monotonic
 // reading to be believed to have been set. Suspended laptops look the same.
-const step = time.Second
+const stepped = time.Second
 
 func newClock(wall func() time.Time) *clock {
 	now := wall()
@@ -31,7 +31,7 @@ func (c *clock) now() time.Time {
 	defer c.mu.Unlock()
 	wall := c.wall()
 	t := c.base.Add(wall.Sub(c.since))
-	if ahead := wall.Round(0).Sub(t); ahead > step {
+	if ahead := wall.Round(0).Sub(t); ahead > stepped {
 		c.since, c.base = wall, wall.Round(0)
 		t = c.base
 	}

@@ -19,7 +19,11 @@ func Rules(profile string, namespaces []string) ([]runtime.Object, error) {
 	if len(namespaces) == 0 {
 		return []runtime.Object{clusterRole(rules(profile, nil))}, nil
 	}
-	objects := []runtime.Object{clusterRole(rules(profile, func(group, name string) bool { return clusterScoped[group+"/"+name] }))}
+	across := profile
+	if across == Full {
+		across = Standard // what else lies in no namespace is not known here
+	}
+	objects := []runtime.Object{clusterRole(rules(across, func(group, name string) bool { return clusterScoped[group+"/"+name] }))}
 	for _, ns := range namespaces {
 		objects = append(objects, &rbacv1.Role{
 			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},

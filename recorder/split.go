@@ -74,9 +74,10 @@ func (s *splitter) cut() ([]byte, error) {
 	// The API server ends each event with a line feed and writes none inside,
 	// so that the end is found at the speed of memory. A stream that is
 	// written in another way is followed byte by byte.
-	if bytes.HasPrefix(rest, compact) {
-		if i := bytes.IndexByte(rest[s.nest.seen:], '\n'); i >= 0 {
-			return s.take(s.nest.seen + i), nil
+	if bytes.HasPrefix(rest, compact) && !s.nest.lines {
+		i := s.nest.seen + bytes.IndexByte(rest[s.nest.seen:], '\n')
+		if i > s.nest.seen && rest[i-1] == '}' {
+			return s.take(i), nil
 		}
 	}
 	if n := s.nest.follow(rest); n > 0 {
@@ -130,6 +131,7 @@ type nesting struct {
 	depth   int
 	quoted  bool // inside a string
 	escaped bool // after a backslash
+	lines   bool // it is more than one line
 }
 
 // follow reads on in text, which begins with the bytes it saw before, and
@@ -144,6 +146,8 @@ func (n *nesting) follow(text []byte) int {
 			n.quoted = b != '"'
 		case b == '"':
 			n.quoted = true
+		case b == '\n':
+			n.lines = true
 		case b == '{', b == '[':
 			n.depth++
 		case b == '}', b == ']':

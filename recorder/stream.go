@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/store"
@@ -77,6 +78,7 @@ type stream struct {
 
 	resourceVersion string // where to go on; "" before a list was completed
 	paginated       bool   // the server does not do watch-lists
+	disorder        int    // how often events came out of order
 	retry, refuse   backoff
 
 	answered atomic.Bool // the watch was answered, but may still be refused
@@ -242,17 +244,39 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	if meta.resourceVersion == "" {
 		return false, fmt.Errorf("watch event %s without a resourceVersion", kind)
 	}
+	if err := s.inOrder(kind, meta.resourceVersion); err != nil {
+		return false, err
+	}
 	if kind == watch.Bookmark {
 		event.Namespace, event.Name, event.UID = s.scope.namespace, "", ""
 	}
 	s.proven()
 	s.queue.event(s.scope, event)
-	if kind == watch.Bookmark && meta.listEnd || s.resourceVersion != "" {
+	if kind == watch.Bookmark && meta.listEnd || s.resourceVersion != "" && !older(meta.resourceVersion, s.resourceVersion) {
 		// The objects of a watch-list come in no order: until it has ended
 		// there is no resourceVersion to go on from.
 		s.resourceVersion = meta.resourceVersion
 	}
 	return kind == watch.Bookmark && meta.listEnd, nil
+}
+
+// inOrder refuses an object that is older than one heard before: somebody on
+// the way repeats or shuffles what the API server said, and asking again from
+// where order ended gets the truth. A server that says the same again and again
+// is believed: its resourceVersions are not what they seem.
+func (s *stream) inOrder(kind watch.EventType, resourceVersion string) error {
+	if kind == watch.Bookmark || s.resourceVersion == "" || !older(resourceVersion, s.resourceVersion) || s.disorder == 3 {
+		return nil
+	}
+	s.disorder++
+	return fmt.Errorf("watch out of order: resourceVersion %s after %s", resourceVersion, s.resourceVersion)
+}
+
+// older compares two resourceVersions of one resource; those that cannot be
+// compared are not older.
+func older(a, b string) bool {
+	c, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && c < 0
 }
 
 // begin says that a list is under way.

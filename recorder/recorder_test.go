@@ -1,0 +1,336 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quick are limits for tests.
+var quick = limits{
+	answer: 250 * time.Millisecond, list: 250 * time.Millisecond, silence: 250 * time.Millisecond,
+	watch: time.Second, settle: 30 * time.Millisecond, rediscover: time.Hour,
+	retry:  backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
+	refuse: backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
+}
+
+// transcript is a Sink that writes down what it is given, a line each.
+type transcript struct {
+	*store.Memory
+	until string             // the line that ends the recording
+	done  context.CancelFunc // called when it has come
+
+	mu    sync.Mutex
+	lines []string
+}
+
+func (s *transcript) add(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
+	if line == s.until {
+		s.done()
+	}
+}
+
+func (s *transcript) Append(e store.Event) (store.Seq, error) {
+	line := strings.Join(strings.Fields(fmt.Sprint(e.Type, " ", e.Name, " ", e.ResourceVersion)), " ")
+	if e.Type == "BOOKMARK" && strings.Contains(string(e.Object), store.InitialEventsEnd) {
+		line += " end"
+	}
+	s.add(line)
+	return s.Memory.Append(e)
+}
+
+func (s *transcript) Cover(c store.Coverage) (store.Seq, error) {
+	line := strings.TrimSpace(fmt.Sprintf("%s %s", c.Status, c.ResourceVersion))
+	if c.Resumed {
+		line += " resumed"
+	}
+	if c.Reason != "" {
+		line += ": " + c.Reason
+	}
+	s.add(line)
+	return s.Memory.Cover(c)
+}
+
+// record runs the recorder against the server until the transcript has the
+// line until, and returns the transcript.
+func record(t *testing.T, o Options, until string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	s := &transcript{Memory: store.NewMemory(store.Header{}), until: until, done: cancel}
+	o.Sink, o.Profile, o.limits = s, Minimal, &quick
+	if o.Redactor == nil {
+		o.Redactor = redact.Standard(false)
+	}
+	if err := Run(ctx, o); err != nil {
+		t.Fatal(err)
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		t.Errorf("never heard %q", until)
+	}
+	return s.lines
+}
+
+const podsPath = "/api/v1/pods"
+
+// streams are what a stream makes of what the server does. Each script ends
+// with a watch that stays open; the recorder is stopped at the line before
+// "recorder stopped".
+var streams = []struct {
+	name    string
+	script  []step
+	want    []string
+	queries []string // unless nil
+}{
+	{
+		name: "watch-list",
+		script: []step{holds(event("ADDED", pod("a", "3")), event("ADDED", pod("b", "2")), endOfList("7"),
+			event("MODIFIED", pod("a", "8")), bookmark("11"), event("DELETED", pod("b", "12")))},
+		want: []string{
+			"Listing", "RELIST", "ADDED a 3", "ADDED b 2", "BOOKMARK 7 end", "Current 7",
+			"MODIFIED a 8", "BOOKMARK 11", "DELETED b 12", "Gap: recorder stopped",
+		},
+		queries: []string{"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1"},
+	},
+	{
+		name: "a closed watch goes on from the last bookmark",
+		script: []step{
+			says(endOfList("7"), event("ADDED", pod("a", "8")), bookmark("11")),
+			holds(event("MODIFIED", pod("a", "12"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 8", "BOOKMARK 11",
+			"Gap 11: watch closed", "Current 11 resumed", "MODIFIED a 12", "Gap: recorder stopped",
+		},
+		queries: []string{"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1", "resourceVersion=11&watch=1"},
+	},
+	{
+		name: "a resumed watch that says nothing is believed after a while",
+		script: []step{
+			says(endOfList("7")),
+			holds(),
+		},
+		want: []string{"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Current 7 resumed", "Gap: recorder stopped"},
+	},
+	{
+		name: "410 when resuming is a gap and a relist, never current",
+		script: []step{
+			says(endOfList("7")),
+			says(event("ERROR", string(statusObject(410, "too old resource version: 7 (90)")))),
+			holds(event("ADDED", pod("b", "91")), endOfList("95")),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed",
+			"ERROR", "Gap: 410 Gone: too old resource version: 7 (90)",
+			"Listing", "RELIST", "ADDED b 91", "BOOKMARK 95 end", "Current 95", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "410 as the answer",
+		script: []step{
+			says(endOfList("7")),
+			refuse(410, "too old"),
+			holds(endOfList("9")),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Gap: 410 Gone: too old",
+			"Listing", "RELIST", "BOOKMARK 9 end", "Current 9", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "a server without watch-lists is listed page by page",
+		script: []step{
+			refuse(422, "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"),
+			says(page("20", "next", pod("a", "3"), pod("b", "2"))),
+			says(page("20", "", pod("c", "19"))),
+			holds(event("DELETED", pod("c", "21"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "ADDED a 3", "ADDED b 2", "ADDED c 19", "BOOKMARK 20 end", "Current 20", "DELETED c 21", "Gap: recorder stopped",
+		},
+		queries: []string{
+			"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1",
+			"limit=500", "continue=next&limit=500", "resourceVersion=20&watch=1",
+		},
+	},
+	{
+		name: "a server that ignores watch-lists is listed page by page",
+		script: []step{
+			holds(event("ADDED", pod("a", "3"))),
+			says(page("20", "", pod("a", "3"))),
+			holds(event("DELETED", pod("a", "21"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "ADDED a 3", "Gap: no answer from the API server",
+			"Listing", "RELIST", "ADDED a 3", "BOOKMARK 20 end", "Current 20", "DELETED a 21", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "410 on continue begins the list again, the third time in one piece",
+		script: []step{
+			refuse(400, "unknown option sendInitialEvents"),
+			says(page("20", "next", pod("a", "3"))), refuse(410, "the provided continue parameter is too old"),
+			says(page("30", "next", pod("a", "3"))), refuse(410, "the provided continue parameter is too old"),
+			says(page("40", "", pod("a", "33"))),
+			holds(event("DELETED", pod("a", "41"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "ADDED a 3", "Listing", "RELIST", "ADDED a 3", "Listing", "RELIST", "ADDED a 33", "BOOKMARK 40 end",
+			"Current 40", "DELETED a 41", "Gap: recorder stopped",
+		},
+		queries: []string{
+			"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1",
+			"limit=500", "continue=next&limit=500", "limit=500", "continue=next&limit=500", "", "resourceVersion=40&watch=1",
+		},
+	},
+	{
+		name: "too many requests and server errors pass",
+		script: []step{
+			refuse(429, "too many requests", "Retry-After", "0"), refuse(500, "etcdserver: leader changed"), refuse(503, "apiserver not ready"),
+			holds(endOfList("7"), bookmark("8")),
+		},
+		want: []string{
+			"Gap: too many requests", "Gap: etcdserver: leader changed", "Gap: apiserver not ready",
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "BOOKMARK 8", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "an answer that is no Status",
+		script: []step{
+			func(w http.ResponseWriter, r *http.Request) { http.Error(w, "<html>bad gateway</html>", 502) },
+			holds(endOfList("7")),
+		},
+		want: []string{"Gap: 502 Bad Gateway", "Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap: recorder stopped"},
+	},
+	{
+		name: "a refused resource is asked for again",
+		script: []step{
+			says(endOfList("7")),
+			refuse(403, `pods is forbidden: User "reader" cannot watch resource "pods"`),
+			refuse(403, `pods is forbidden: User "reader" cannot watch resource "pods"`),
+			holds(bookmark("9")),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed",
+			`Forbidden: pods is forbidden: User "reader" cannot watch resource "pods"`,
+			"Current 7 resumed", "BOOKMARK 9", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "a truncated event is heard again, whole",
+		script: []step{
+			cuts(endOfList("7") + "\n" + event("ADDED", pod("a", "8")) + "\n" + event("MODIFIED", pod("a", "9"))[:60]),
+			holds(event("MODIFIED", pod("a", "9"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 8", "Gap 8: unexpected EOF",
+			"Current 8 resumed", "MODIFIED a 9", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "a malformed object is not kept",
+		script: []step{
+			says(endOfList("7"), `{"type":"ADDED","object":{"kind":"Pod","metadata":{"name":"a","namespace":"shop","uid":"u","resourceVersion":"8"},"spec":{]}}`),
+			holds(event("ADDED", pod("a", "8"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7",
+			"Gap 7: redact pods: malformed JSON at byte 97: expected a string",
+			"Current 7 resumed", "ADDED a 8", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "a stream of something else",
+		script: []step{
+			says(`<html>hello</html>`),
+			holds(endOfList("7")),
+		},
+		want: []string{
+			"Listing", "RELIST", `Gap: malformed stream: unexpected '<' between events`,
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "a watch that sends bookmarks may not fall silent",
+		script: []step{
+			holds(endOfList("7"), bookmark("8")),
+			holds(event("ADDED", pod("a", "9"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "BOOKMARK 8", "Gap 8: no answer from the API server",
+			"Current 8 resumed", "ADDED a 9", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "a server that hangs",
+		script: []step{
+			says(endOfList("7")), hangs,
+			holds(event("ADDED", pod("a", "9"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Gap 7: no answer from the API server",
+			"Current 7 resumed", "ADDED a 9", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "bookmarks out of order do not lead back",
+		script: []step{
+			says(endOfList("7"), event("ADDED", pod("a", "9")), bookmark("8")),
+			holds(event("MODIFIED", pod("a", "10"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "BOOKMARK 8", "Gap 9: watch closed",
+			"Current 9 resumed", "MODIFIED a 10", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "events out of order are asked for again",
+		script: []step{
+			holds(endOfList("7"), event("ADDED", pod("a", "9")), event("MODIFIED", pod("a", "11")), event("MODIFIED", pod("a", "10"))),
+			holds(event("MODIFIED", pod("a", "12"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "MODIFIED a 11",
+			"Gap 11: watch out of order: resourceVersion 10 after 11", "Current 11 resumed", "MODIFIED a 12", "Gap: recorder stopped",
+		},
+	},
+	{
+		name: "an event without line feeds, spread over many lines",
+		script: []step{
+			holds(strings.ReplaceAll(endOfList("7"), ",", ",\n  ") + strings.ReplaceAll(event("ADDED", pod("a", "9")), ":", " : \n")),
+		},
+		want: []string{"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "Gap: recorder stopped"},
+	},
+}
+
+func TestStream(t *testing.T) {
+	for _, tt := range streams {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, map[string][]step{podsPath: tt.script})
+			got := record(t, Options{Config: s.config()}, tt.want[len(tt.want)-2])
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("transcript (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.queries, s.asked()); tt.queries != nil && diff != "" {
+				t.Errorf("queries (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
