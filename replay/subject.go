@@ -11,6 +11,9 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
+// Services is the resource most questions are about.
+var Services = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+
 // SubjectError says why the words on the command line name no object.
 type SubjectError struct {
 	Problem string

@@ -12,7 +12,7 @@ import (
 // are shown as \x1b, \n or \u202e. Names and messages are written by whoever
 // may create an object, so nothing of theirs may move the cursor.
 func Clean(s string) string {
-	if !strings.ContainsFunc(s, hostile) {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, hostile) {
 		return s
 	}
 	var b strings.Builder
@@ -41,5 +41,5 @@ func Clean(s string) string {
 // format characters (Unicode Cf: bidirectional overrides, zero width) and line
 // separators.
 func hostile(r rune) bool {
-	return r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -1,0 +1,52 @@
+# svcspy: `make demo` and `make test` need Go and make, nothing else.
+export CGO_ENABLED ?= 0
+GO ?= go
+BENCH ?= .
+CONTROLPLANE = fixtures/controlplane
+TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
+SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
+
+.PHONY: help build demo test check e2e bench record-incidents cluster-up cluster-down fmt
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
+
+build: bin/svcspy ## build bin/svcspy
+
+.PHONY: bin/svcspy
+bin/svcspy:
+	@$(GO) build -trimpath -o bin/svcspy ./cmd/svcspy
+
+demo: bin/svcspy ## an outage explained, from an embedded recording
+	@bin/svcspy demo
+
+test: ## all tests that need no cluster
+	@$(GO) test ./...
+
+check: ## format, vet, staticcheck, layers, docs, and the tests under the race detector
+	@out=$$($(TOOLS) gofumpt -l $(SOURCES)); test -z "$$out" || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+	@$(GO) vet ./...
+	@$(TOOLS) staticcheck ./...
+	@cd $(CONTROLPLANE) && $(GO) vet ./... && $(TOOLS_FROM_BELOW) staticcheck ./...
+	@$(GO) test -run 'TestLayers|TestNoClock|TestREADME|TestHelp' ./cmd/svcspy
+	@CGO_ENABLED=1 $(GO) test -race -short -shuffle=on ./...
+
+TOOLS_FROM_BELOW = $(GO) tool -modfile=$(CURDIR)/fixtures/tools/go.mod
+
+fmt: ## format the sources
+	@$(TOOLS) gofumpt -w $(SOURCES)
+
+e2e: bin/svcspy ## everything against a real control plane (builds and caches it)
+	@cd $(CONTROLPLANE) && SVCSPY_E2E=1 $(GO) test -count=1 -timeout 40m ./...
+
+bench: ## the bars; BENCH=regexp selects
+	@SVCSPY_BENCH=1 $(GO) test -count=1 -timeout 60m -v -run 'Bars/$(BENCH)' ./... | grep -E '^ *bench |^(FAIL|---)' | sed 's/^ *//'
+
+record-incidents: bin/svcspy ## record fixtures/incidents anew on a real control plane
+	@cd $(CONTROLPLANE) && $(GO) run ./cmd/incident --svcspy $(CURDIR)/bin/svcspy --all
+
+cluster-up: ## start a real control plane to play with; prints KUBECONFIG
+	@cd $(CONTROLPLANE) && $(GO) run ./cmd/cluster up
+
+cluster-down: ## stop it
+	@cd $(CONTROLPLANE) && $(GO) run ./cmd/cluster down

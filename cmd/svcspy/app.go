@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones by name also where the system has none
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/svcspy/svcspy/replay/report"
+)
+
+// app is what the commands share: the streams, the clock, and the flags that
+// every command has. Commands print data to out and everything else to err.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	now      func() time.Time
+	name     string // how the program was called: "svcspy", or "kubectl svcspy" as a plugin
+
+	zoneName string
+	color    string
+	quiet    bool
+	output   string // -o of the command that runs; errors are printed in that format too
+}
+
+// run executes one command line and returns the exit code.
+func run(args []string, in io.Reader, out, errw io.Writer) int {
+	a := &app{in: in, out: out, err: errw, now: time.Now, name: "svcspy"}
+	if strings.HasPrefix(filepath.Base(args[0]), "kubectl-svcspy") {
+		a.name = "kubectl svcspy"
+	}
+	root := a.root()
+	root.SetArgs(args[1:])
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errw)
+	err := root.ExecuteContext(context.Background())
+	a.printError(err)
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "svcspy",
+		Short: "The flight recorder and time machine for Kubernetes outages",
+		Long: `svcspy records what a Kubernetes cluster does during an outage into one file,
+and tells from the cluster or from the file, at any instant, why a Service gets
+no traffic: one cause, the evidence, and what cannot be known.`,
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q", args[0]), a.name + " --help lists the commands"}
+			}
+			fmt.Fprintf(a.out, `svcspy records Kubernetes outages into one file and explains them at any instant.
+  %[1]s demo      an outage explained, without a cluster
+  %[1]s record    record the cluster you are connected to
+`, a.name)
+			return nil
+		},
+	}
+	if a.name != "svcspy" {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: a.name}
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.zoneName, "tz", "", "time zone for reading and showing times, such as Europe/Berlin (default: the local one)")
+	flags.StringVar(&a.color, "color", "auto", "colour the output: auto, always or never")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print no progress and no notes, only data and errors")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{err, cmd.CommandPath() + " --help shows the flags"}
+	})
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if a.color != "auto" && a.color != "always" && a.color != "never" {
+			return usageError{fmt.Errorf("--color %q is none of auto, always, never", a.color), ""}
+		}
+		_, err := a.zone()
+		return err
+	}
+	root.AddCommand(a.recordCommand(), a.traceCommand(), a.replayCommand(), a.exitCodesTopic(), a.versionCommand())
+	return root
+}
+
+// zone returns the zone times are shown in: --tz, else the viewer's.
+func (a *app) zone() (*time.Location, error) {
+	if a.zoneName == "" {
+		return time.Local, nil
+	}
+	zone, err := time.LoadLocation(a.zoneName)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("unknown time zone %q", a.zoneName), "use a name such as UTC or Europe/Berlin"}
+	}
+	return zone, nil
+}
+
+// text returns how text goes to out.
+func (a *app) text() report.Options {
+	zone, err := a.zone()
+	if err != nil {
+		zone = time.UTC // PersistentPreRunE has refused it already
+	}
+	return report.Options{Zone: zone, Color: a.colors(), ASCII: !utf8Locale()}
+}
+
+// colors reports whether stdout gets colour. NO_COLOR: https://no-color.org.
+func (a *app) colors() bool {
+	switch {
+	case a.color == "always":
+		return true
+	case a.color == "never", os.Getenv("NO_COLOR") != "", os.Getenv("TERM") == "dumb":
+		return false
+	}
+	return isTerminal(a.out)
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// utf8Locale reports whether the locale wants UTF-8; where nothing is set it
+// is assumed, as pipes and CI have no locale.
+func utf8Locale() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return true
+}
+
+// note prints a remark for the person, never data.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.err, format+"\n", args...)
+	}
+}
+
+// addOutput gives a command -o with the formats it has.
+func (a *app) addOutput(cmd *cobra.Command, formats ...string) {
+	cmd.Flags().StringVarP(&a.output, "output", "o", "text", "output format: text, "+strings.Join(formats, ", "))
+	check := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, f := range append(formats, "text") {
+			if a.output == f {
+				return check(cmd, args)
+			}
+		}
+		bad := a.output
+		a.output = "text"
+		return usageError{fmt.Errorf("-o %q is none of text, %s", bad, strings.Join(formats, ", ")), ""}
+	}
+}
+
+// usageError is a command line that cannot be carried out as written.
+type usageError struct {
+	error
+	hint string
+}
+
+func (e usageError) Unwrap() error { return e.error }
+
+var errInterrupted = errors.New("interrupted")

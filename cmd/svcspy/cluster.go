@@ -1,0 +1,105 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // cloud and exec credentials, as kubectl has them
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// cluster is the connection flags, with kubectl's names and meanings. The
+// kubeconfig is read only when config is called: offline commands have none of
+// this.
+type cluster struct {
+	rules     *clientcmd.ClientConfigLoadingRules
+	overrides clientcmd.ConfigOverrides
+}
+
+func (c *cluster) addFlags(cmd *cobra.Command) {
+	c.rules = clientcmd.NewDefaultClientConfigLoadingRules()
+	flags := cmd.Flags()
+	flags.StringVar(&c.rules.ExplicitPath, "kubeconfig", "", "path of the kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)")
+	clientcmd.BindOverrideFlags(&c.overrides, flags, clientcmd.RecommendedConfigOverrideFlags(""))
+	if f := flags.Lookup("request-timeout"); f != nil {
+		f.Usage = "how long to wait for one answer of the API server, such as 10s; watches are not limited by it"
+	}
+}
+
+func (c *cluster) client() clientcmd.ClientConfig {
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(c.rules, &c.overrides)
+}
+
+// config returns how to reach the cluster and the name of the context used.
+func (c *cluster) config() (*rest.Config, string, error) {
+	client := c.client()
+	config, err := client.ClientConfig()
+	if err != nil {
+		return nil, "", fmt.Errorf("read kubeconfig: %w", err)
+	}
+	// BindOverrideFlags puts --request-timeout into every request, which would
+	// end each watch; see limited.
+	config.Timeout = 0
+	config.UserAgent = "svcspy/" + programVersion()
+	name := c.overrides.CurrentContext
+	if raw, err := client.RawConfig(); err == nil && name == "" {
+		name = raw.CurrentContext
+	}
+	return config, name, nil
+}
+
+// limited bounds the first questions to the API server by --request-timeout.
+func (c *cluster) limited(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	limit, err := clientcmd.ParseTimeout(cmp.Or(c.overrides.Timeout, "0"))
+	if err != nil {
+		return nil, nil, usageError{fmt.Errorf("--request-timeout %q is not a duration", c.overrides.Timeout), "write it as 10s or 1m"}
+	}
+	if limit == 0 {
+		limit = patience
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	return ctx, cancel, nil
+}
+
+// patience is how long an API server may take to say what it has, unless
+// --request-timeout says otherwise.
+const patience = time.Minute
+
+// namespace is -n, else the context's, else "default".
+func (c *cluster) namespace() (string, error) {
+	ns, _, err := c.client().Namespace()
+	if err != nil {
+		return "", fmt.Errorf("read kubeconfig: %w", err)
+	}
+	return ns, nil
+}
+
+// allowed returns the namespaces to record where none was asked for: none, the
+// whole cluster, or the context's where that is forbidden.
+func (c *cluster) allowed(ctx context.Context, config *rest.Config) ([]string, error) {
+	transport, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.APIPath, config.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
+	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	client, err := rest.RESTClientForConfigAndClient(config, transport)
+	if err != nil {
+		return nil, err
+	}
+	err = client.Get().AbsPath("/api/v1/pods").Param("limit", "1").Do(ctx).Error()
+	if !apierrors.IsForbidden(err) {
+		return nil, nil // other troubles are told by whoever meets them next
+	}
+	namespace, err := c.namespace()
+	return []string{namespace}, err
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Exit codes. Scripts rely on them: see the exit-codes topic.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitTrue        = 3
+	exitGap         = 4
+	exitInterrupted = 130
+)
+
+const exitCodesHelp = `Every svcspy command ends with one of these codes:
+
+  0    done; the answer is printed
+  1    error: nothing was answered, stderr says why
+  2    usage: wrong flags or words, or a time that is ambiguous or outside the recording
+  3    the condition asked about is true (trace --exit-code: the subject is not serving)
+  4    answered, but at that time the recording has a gap or damage
+  130  interrupted before the work was done`
+
+// errCondition is returned when --exit-code was given and the subject does not
+// serve; the report has been printed.
+var errCondition = errors.New("not serving")
+
+// errGap is returned after an answer that rests on evidence with a gap.
+var errGap = errors.New("the evidence has a gap at that time")
+
+// exitCode is the one place that maps errors to exit codes.
+func exitCode(err error) int {
+	var usage usageError
+	var subject *replay.SubjectError
+	var when *replay.WhenError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.Is(err, errCondition):
+		return exitTrue
+	case errors.Is(err, errGap):
+		return exitGap
+	case errors.As(err, &usage), errors.As(err, &when) && when.Err == nil:
+		return exitUsage
+	case errors.As(err, &subject) && subject.Usage:
+		return exitUsage
+	}
+	return exitError
+}
+
+// printError prints `svcspy: error: ...` and at most two hints to stderr, and
+// with -o json an Error document to stdout. Answers that carry a code print
+// nothing more.
+func (a *app) printError(err error) {
+	if err == nil || errors.Is(err, errCondition) || errors.Is(err, errGap) {
+		return
+	}
+	hints := hintsFor(err)
+	fmt.Fprintf(a.err, "svcspy: error: %s\n", report.Clean(err.Error()))
+	for _, h := range hints {
+		fmt.Fprintf(a.err, "svcspy: hint: %s\n", report.Clean(h))
+	}
+	if a.output != "json" && a.output != "yaml" && a.output != "jsonl" {
+		return
+	}
+	doc := errorDocument{APIVersion: report.APIVersion, Kind: "Error", Code: exitCode(err), Message: err.Error(), Hints: hints}
+	if werr := report.Document(a.out, a.output, doc); werr != nil {
+		fmt.Fprintf(a.err, "svcspy: error: %v\n", werr)
+	}
+}
+
+type errorDocument struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Code       int      `json:"code"`
+	Message    string   `json:"message"`
+	Hints      []string `json:"hints,omitempty"`
+}
+
+// hintsFor says what to do next, at most twice.
+func hintsFor(err error) []string {
+	var usage usageError
+	var subject *replay.SubjectError
+	var when *replay.WhenError
+	var network net.Error
+	var syntax *json.SyntaxError
+	hint := ""
+	switch {
+	case errors.As(err, &usage):
+		hint = usage.hint
+	case errors.As(err, &subject):
+		hint = subject.Hint
+	case errors.As(err, &when):
+		hint = when.Hint
+	case errors.Is(err, store.ErrInUse):
+		hint = "it is being recorded; look again when `svcspy record` has ended, or use `svcspy trace` on the live cluster"
+	case errors.Is(err, store.ErrVersion):
+		hint = "this recording needs a newer svcspy"
+	case errors.Is(err, store.ErrNotRecording):
+		hint = "svcspy reads files written by `svcspy record`; try `svcspy demo`"
+	case errors.Is(err, fs.ErrExist):
+		hint = "recordings are never overwritten; give another name with -f"
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "check the path; `svcspy record -f FILE` writes recordings"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "recordings are private to the user who made them (mode 0600)"
+	case clientcmd.IsEmptyConfig(err):
+		hint = "no cluster is configured; set KUBECONFIG or --kubeconfig, or try `svcspy demo`"
+	case apierrors.IsUnauthorized(err):
+		hint = "the API server does not accept these credentials; check with `kubectl auth whoami`"
+	case apierrors.IsForbidden(err):
+		hint = "`svcspy record --print-rbac` prints the rights it needs; -n NAMESPACE records one namespace"
+	case errors.As(err, &network), strings.Contains(err.Error(), "connection refused"):
+		hint = "the API server does not answer; check with `kubectl cluster-info` or choose another --context"
+	case errors.As(err, &syntax):
+		hint = "the server did not answer as a Kubernetes API server"
+	}
+	if hint == "" {
+		return nil
+	}
+	return strings.SplitN(hint, "\n", 2)
+}
+
+func (a *app) exitCodesTopic() *cobra.Command {
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesHelp}
+}
+
+// openRecording opens a file with an error that says which.
+func openRecording(path string) (*store.Recording, error) {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return nil, usageError{fmt.Errorf("open %s: it is a folder, not a recording", path), ""}
+	}
+	r, err := store.Open(path)
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return nil, file // says it all
+	}
+	return r, err
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/svcspy/svcspy"
+
+// layers says for each package what it may import of ours and which outside
+// packages are closed to it. What stands lower never imports what stands
+// higher, so the picture in CONTRIBUTING stays true.
+var layers = map[string]struct {
+	ours   []string
+	closed []string
+}{
+	"store":              {nil, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
+	"recorder":           {[]string{"store", "recorder/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"recorder/redact":    {[]string{"store", "recorder/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
+	"recorder/rawjson":   {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
+	"analyzer":           {[]string{"store"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay":             {[]string{"store", "analyzer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/report":      {[]string{"store", "analyzer", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"fixtures":           {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
+	"fixtures/incidents": {nil, []string{"k8s.io/"}},
+	"cmd/svcspy":         {[]string{"store", "recorder", "recorder/redact", "analyzer", "replay", "replay/report", "fixtures", "fixtures/incidents"}, nil},
+}
+
+type listed struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", module+"/...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	dec := json.NewDecoder(bytes.NewReader(out))
+	for {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// TestLayers keeps the import rules.
+func TestLayers(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		rule, ok := layers[name]
+		if !ok {
+			if len(p.GoFiles) > 0 {
+				t.Errorf("package %s has no place in the layers: add it to the table with what it may import", name)
+			}
+			continue
+		}
+		for _, imp := range p.Imports {
+			if ours, is := strings.CutPrefix(imp, module+"/"); is {
+				if !slices.Contains(rule.ours, ours) {
+					t.Errorf("%s imports %s; it may import of ours only %v", name, ours, rule.ours)
+				}
+				continue
+			}
+			for _, closed := range rule.closed {
+				if strings.HasPrefix(imp, closed) {
+					t.Errorf("%s imports %s, which is closed to it", name, imp)
+				}
+			}
+		}
+	}
+}
+
+// TestNoClock keeps time.Now, Since and Until out of everything that must give
+// the same answer years later: only cmd and recorder know what time it is.
+func TestNoClock(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		if strings.HasPrefix(name, "cmd/") || strings.HasPrefix(name, "recorder") {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			set := token.NewFileSet()
+			tree, err := parser.ParseFile(set, filepath.Join(p.Dir, file), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(tree, func(n ast.Node) bool {
+				sel, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "time" && slices.Contains([]string{"Now", "Since", "Until"}, sel.Sel.Name) {
+					t.Errorf("%s: time.%s: this package must not know the time; take it as an argument", set.Position(n.Pos()), sel.Sel.Name)
+				}
+				return true
+			})
+		}
+	}
+}

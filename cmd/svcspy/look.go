@@ -1,0 +1,210 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// look is a question about a timeline: which subject, when, and how to say it.
+type look struct {
+	*app
+	namespace string
+	at        string
+	exitCode  bool
+	options   analyzer.Options
+}
+
+func (l *look) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&l.at, "at", "", "the instant to look at, such as 14:02, 14:02:10.5Z, end-30s or '#812' (default: the end)")
+	flags.StringVar(&l.options.From, "from", "", "the client: pod/NAME, node/NAME or an IP address")
+	flags.StringVar(&l.options.Port, "port", "", "the port the client calls, by number or name")
+	flags.StringVar(&l.options.Symptom, "symptom", "", "what the client sees: refused, timeout or nxdomain")
+	flags.BoolVar(&l.exitCode, "exit-code", false, "exit with 3 when the subject is not serving")
+}
+
+func (l *look) check() error {
+	switch l.options.Symptom {
+	case "", "refused", "timeout", "nxdomain":
+		return nil
+	}
+	return usageError{fmt.Errorf("--symptom %q is none of refused, timeout, nxdomain", l.options.Symptom), ""}
+}
+
+// seek resolves --at and says on stderr how it was understood.
+func (l *look) seek(t replay.Timeline) (*replay.State, error) {
+	cursor := replay.NewCursor(t)
+	info := t.Info()
+	if info.Last == 0 {
+		return nil, fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", replay.FormatInstant(info.End))
+	}
+	zone, err := l.zone()
+	if err != nil {
+		return nil, err
+	}
+	when := replay.When{Time: info.End}
+	if l.at != "" {
+		when, err = replay.ParseWhen(l.at, replay.Range{
+			Start: info.Start, End: info.End, Zone: zone, Now: l.now(), TimeOfSeq: t.TimeOf,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var s *replay.State
+	if when.Seq > 0 {
+		s, err = cursor.Seek(when.Seq)
+	} else {
+		s, err = cursor.SeekTime(when.Time)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, l.echo(s, zone)
+}
+
+// echo prints `at 2026-11-23T13:02:00Z (14:02:00 +01:00), event #8812, 340 ms
+// old, coverage complete`.
+func (l *look) echo(s *replay.State, zone *time.Location) error {
+	e, err := report.New(s, analyzer.Report{})
+	if err != nil {
+		return err
+	}
+	age := (time.Duration(e.At.EvidenceAgeMS) * time.Millisecond).String()
+	if e.At.EvidenceAgeMS < 1000 {
+		age = fmt.Sprintf("%d ms", e.At.EvidenceAgeMS)
+	}
+	l.note("at %s, event #%d, %s old, coverage %s", replay.Echo(replay.When{Time: s.Instant()}, zone), s.Seq(), age, e.Coverage.Status)
+	return nil
+}
+
+// subject resolves the words that name the subject.
+func (l *look) subject(t replay.Timeline, words []string, at store.Seq) (store.Ref, error) {
+	resources := t.Info().Resources
+	ref, err := replay.ParseSubject(words, l.namespace, resources)
+	if err != nil {
+		return ref, err
+	}
+	ref, known, err := replay.Locate(t, ref, namespaced(ref, resources), at)
+	if err != nil {
+		return ref, err
+	}
+	if !known {
+		in := ""
+		if ref.Namespace != "" {
+			in = " in namespace " + ref.Namespace
+		}
+		return ref, &replay.SubjectError{
+			Problem: fmt.Sprintf("the recording never saw %s %q%s", strings.TrimSuffix(ref.Resource.Resource, "s"), ref.Name, in),
+			Hint:    l.names(t, ref, at),
+		}
+	}
+	return ref, nil
+}
+
+// names lists what could have been meant.
+func (l *look) names(t replay.Timeline, ref store.Ref, at store.Seq) string {
+	seqs, err := t.Find(store.Query{Resource: ref.Resource}, at)
+	if err != nil || len(seqs) == 0 {
+		return "no such objects were recorded at that time"
+	}
+	var names []string
+	for _, seq := range seqs[:min(len(seqs), 8)] {
+		if e, err := t.Event(seq); err == nil {
+			name := e.Name
+			if e.Namespace != "" {
+				name = e.Namespace + "/" + name
+			}
+			names = append(names, name)
+		}
+	}
+	more := ""
+	if len(seqs) > 8 {
+		more = fmt.Sprintf(" and %d more", len(seqs)-8)
+	}
+	return "there are " + strings.Join(names, ", ") + more
+}
+
+func namespaced(ref store.Ref, resources []metav1.APIResource) bool {
+	for _, r := range resources {
+		if r.Name == ref.Resource.Resource && r.Group == ref.Resource.Group {
+			return r.Namespaced
+		}
+	}
+	return false
+}
+
+// answer prints the report of the subject, or of all Services where none was
+// named, and returns the errors that carry an exit code.
+func (l *look) answer(s *replay.State, words []string) error {
+	if len(words) == 0 {
+		return l.overview(s)
+	}
+	ref, err := l.subject(s.Timeline(), words, s.Seq())
+	if err != nil {
+		return err
+	}
+	return l.print(s, analyzer.Diagnose(s, ref, l.options))
+}
+
+func (l *look) print(s *replay.State, r analyzer.Report) error {
+	e, err := report.New(s, r)
+	if err != nil {
+		return err
+	}
+	if l.output == "text" {
+		err = report.Text(l.out, e, l.text())
+	} else {
+		err = report.Document(l.out, l.output, e)
+	}
+	if err != nil {
+		return err
+	}
+	if damaged := s.Err(); damaged != nil {
+		l.note("svcspy: warning: %s", report.Clean(damaged.Error()))
+		return errGap
+	}
+	return l.verdict(e)
+}
+
+// verdict turns an answer into its exit code.
+func (l *look) verdict(e report.Envelope) error {
+	if l.exitCode && e.Verdict.State != analyzer.Serving && e.Verdict.State != analyzer.Converging {
+		return errCondition
+	}
+	for _, g := range e.Coverage.Gaps {
+		if g.Status == store.Gap {
+			return errGap
+		}
+	}
+	return nil
+}
+
+func (l *look) overview(s *replay.State) error {
+	reports := replay.Overview(s)
+	list, err := report.NewList(s, reports)
+	if err != nil {
+		return err
+	}
+	if l.output != "text" {
+		return report.Document(l.out, l.output, list)
+	}
+	if err := report.ListText(l.out, list, l.text()); err != nil {
+		return err
+	}
+	if len(reports) > 0 && reports[0].Verdict.State != analyzer.Serving {
+		fmt.Fprintln(l.out)
+		return l.print(s, reports[0])
+	}
+	return s.Err()
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite what the scripts and the README expect")
+
+// TestMain lets scripts run the real program as a command.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"svcspy":         main,
+		"kubectl-svcspy": main,
+	})
+}
+
+// TestScripts runs every session in testdata/script: what a user types, and
+// exactly what they see. A script finds the recorded incidents in $INCIDENTS.
+func TestScripts(t *testing.T) {
+	incidents, err := filepath.Abs(filepath.Join("..", "..", "fixtures", "incidents"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("INCIDENTS", incidents)
+			env.Setenv("TZ", "UTC")
+			env.Setenv("LANG", "C.UTF-8")
+			// No kubeconfig may ever be read by an offline command: this one fails.
+			env.Setenv("KUBECONFIG", filepath.Join(env.WorkDir, "there-is-no-kubeconfig"))
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			return cond == "root" && os.Geteuid() == 0, nil
+		},
+	})
+}

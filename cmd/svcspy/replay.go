@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) replayCommand() *cobra.Command {
+	l := &look{app: a}
+	var once bool
+	cmd := &cobra.Command{
+		Use:   "replay FILE [TYPE/NAME]",
+		Short: "Look at a recorded outage at any instant",
+		Long: `Replay runs the analyzer over a recording as if the cluster were there, at the
+instant given with --at, and prints the report. Without a subject it lists all
+Services, worst first, and explains the worst one.
+
+No cluster and no kubeconfig is used. The instant that was understood is
+repeated on stderr. A bare clock time means that time inside the recording.
+
+EXIT STATUS
+  0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),
+  4 answered, but the recording has a gap or damage at that time.`,
+		Example: `  # what was wrong at 14:02?
+  svcspy replay incident.db --at 14:02
+
+  # one Service, half a minute before the recording ends, as JSON
+  svcspy replay incident.db svc/web -n shop --at end-30s -o json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 3 {
+				return usageError{errors.New("replay takes a recording and at most one subject"), a.name + " replay --help shows examples"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return l.replay(args[0], args[1:])
+		},
+	}
+	l.addFlags(cmd)
+	cmd.Flags().StringVarP(&l.namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
+	cmd.Flags().BoolVar(&once, "once", false, "print the report and exit (what happens off a terminal)")
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+// replay answers from a file.
+func (l *look) replay(file string, words []string) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	r, err := openRecording(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	s, err := l.seek(r)
+	if err != nil {
+		return err
+	}
+	if !r.Info().Closed {
+		l.note("svcspy: note: this recording was never sealed: it ends where its recorder stopped writing")
+	}
+	return l.answer(s, words)
+}

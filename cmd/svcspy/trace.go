@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+type traceOptions struct {
+	look
+	cluster
+	file  string
+	watch bool
+}
+
+func (a *app) traceCommand() *cobra.Command {
+	o := &traceOptions{look: look{app: a}}
+	cmd := &cobra.Command{
+		Use:   "trace TYPE/NAME",
+		Short: "Explain why a Service gets no traffic, live or from a recording",
+		Long: `Trace answers, for a Service in the cluster or in a recording (-f): does it get
+traffic, and if not, why? One cause first, then the evidence, then kubespy's
+checklist step by step, and what could not be decided.
+
+Against a cluster it lists and watches the namespace of the subject as record
+does, into memory: the same analyzer sees the same timeline. With -w it goes on
+and prints the report again whenever the answer changes.
+
+EXIT STATUS
+  0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),
+  4 answered, but the evidence has a gap at that time.`,
+		Example: `  # why does nobody reach it?
+  svcspy trace svc/web -n shop
+
+  # as it happens
+  svcspy trace svc/web -n shop -w
+
+  # the same question to a recording
+  svcspy trace svc/web -f incident.db --at 14:02`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 2 {
+				return usageError{errors.New("trace takes one subject"), "name it as TYPE/NAME, for example svc/web"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			if o.file != "" {
+				if o.watch {
+					return usageError{errors.New("-w watches the cluster and -f reads a recording"), "leave one of them out"}
+				}
+				o.look.namespace = o.overrides.Context.Namespace
+				return o.replay(o.file, args)
+			}
+			if o.at != "" {
+				return usageError{errors.New("--at needs a recording"), "name it with -f"}
+			}
+			return o.live(cmd.Context(), args)
+		},
+	}
+	o.look.addFlags(cmd)
+	o.cluster.addFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&o.file, "file", "f", "", "answer from this recording instead of a cluster")
+	flags.BoolVarP(&o.watch, "watch", "w", false, "go on and print the report whenever the answer changes")
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+// live records the subject's surroundings into memory and answers from there.
+func (o *traceOptions) live(ctx context.Context, words []string) error {
+	config, contextName, err := o.config()
+	if err != nil {
+		return err
+	}
+	namespace, err := o.cluster.namespace()
+	if err != nil {
+		return err
+	}
+	ctx, signals := interruptible(ctx)
+	defer signals.stop()
+	// Cluster DNS and kube-proxy live in kube-system; where it may not be read
+	// the report says what stays undecided.
+	options := recorder.Options{
+		Config: config, Profile: recorder.Standard, Namespaces: []string{"kube-system"}, Redactor: redact.Standard(false), Now: o.now,
+	}
+	limited, cancel, err := o.limited(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	header, err := recorder.Prepare(limited, options)
+	if err != nil {
+		return err
+	}
+	header.Cluster.Context = contextName
+	ref, err := replay.ParseSubject(words, namespace, header.Resources)
+	if err != nil {
+		return err
+	}
+	if ref.Namespace != "" && ref.Namespace != "kube-system" {
+		options.Namespaces = append(options.Namespaces, ref.Namespace)
+	}
+	header.Scope.Namespaces = options.Namespaces
+	memory := store.NewMemory(header)
+	ready := make(chan struct{})
+	options.Sink, options.Ready = memory, func() { close(ready) }
+	recording, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- recorder.Run(recording, options)
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		if err == nil {
+			err = errInterrupted
+		}
+		return err
+	case <-ctx.Done():
+		return errors.Join(errInterrupted, <-ended)
+	}
+	err = o.follow(ctx, memory, ref)
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+// settle is how long -w waits after something happened before it answers: one
+// write usually brings others within this time.
+const settle = 200 * time.Millisecond
+
+// follow prints the answer, and with -w each new one until interrupted.
+func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.Ref) error {
+	cursor := replay.NewCursor(t)
+	var last string
+	for {
+		s, err := cursor.SeekTime(o.now())
+		if err != nil {
+			return err
+		}
+		r := analyzer.Diagnose(s, ref, o.options)
+		if !o.watch {
+			return errors.Join(o.print(s, r), o.unseen(t, ref, r))
+		}
+		if now := fingerprint(r); now != last {
+			if last != "" && o.output == "text" {
+				fmt.Fprintln(o.out)
+			}
+			last = now
+			if o.output == "text" {
+				fmt.Fprintln(o.out, "=== "+replay.FormatInstant(s.Instant().Truncate(time.Millisecond)))
+			}
+			if err := o.print(s, r); err != nil && !errors.Is(err, errCondition) && !errors.Is(err, errGap) {
+				return err
+			}
+		}
+		if err := wait(ctx, t, s.Seq()); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// wait returns when something new was heard and has settled, or after a second
+// in any case: graces end without an event.
+func wait(ctx context.Context, t replay.Timeline, after store.Seq) error {
+	tick, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	err := t.Wait(tick, after)
+	switch {
+	case err == nil:
+		select {
+		case <-time.After(settle):
+		case <-ctx.Done():
+		}
+		return nil
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return nil
+	}
+	return err
+}
+
+// fingerprint is what makes an answer a new one: not its ages, not its evidence
+// numbers.
+func fingerprint(r analyzer.Report) string {
+	key := fmt.Sprint(r.Verdict.State, r.Headline.ID, r.Headline.Message, r.Verdict.Classes)
+	for _, s := range r.Checklist {
+		key += s.Step + s.Result + s.Evidence
+	}
+	items := slices.Clone(r.Endpoints.Items)
+	for _, e := range items {
+		key += fmt.Sprint(e)
+	}
+	return key
+}
+
+// unseen adds to the report of an absent subject that nothing by that name was
+// found, so that a typo is not taken for an outage.
+func (o *traceOptions) unseen(t replay.Timeline, ref store.Ref, r analyzer.Report) error {
+	if r.Verdict.State != analyzer.Absent {
+		return nil
+	}
+	return &replay.SubjectError{
+		Problem: fmt.Sprintf("the cluster has no %s %q in namespace %s", ref.Resource.Resource, ref.Name, report.Clean(ref.Namespace)),
+		Hint:    o.names(t, ref, t.Info().Last),
+	}
+}
