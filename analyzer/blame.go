@@ -381,6 +381,9 @@ func (s *service) judge(a *answer) {
 	if s.definitionUnit(a) && a.state != Unknown && s.q.options.Port != "" && findServicePort(s.svc, s.q.options.Port) == nil {
 		a.state = NotServing
 	}
+	if g := a.groups(); a.state == NotServing && len(g) > 0 && g[0].root.id == "workload-scaled-to-zero" {
+		a.intent = "Idle"
+	}
 	s.effects(a, ready, terminating)
 	s.sentences(a, ready, terminating)
 }

@@ -1,0 +1,235 @@
+package analyzer_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/fixtures/incidents"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+)
+
+// step is how far apart the instants are at which an interval is looked at.
+const step = time.Second
+
+// TestIncidents replays every recorded incident and compares the report with
+// what is expected at each second. It prints a scoreboard; an answer that is
+// wrong and calls itself certain is counted apart, as it is worse than none.
+func TestIncidents(t *testing.T) {
+	all, err := incidents.Load("../fixtures/incidents")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var board scoreboard
+	for _, incident := range all {
+		if _, err := os.Stat(incident.Recording()); errors.Is(err, fs.ErrNotExist) {
+			continue // written down, and not recorded yet
+		}
+		t.Run(incident.Name, func(t *testing.T) { board.play(t, incident) })
+	}
+	t.Logf("accuracy: %d of %d instants, %d of %d incidents; %d wrong and certain", board.right, board.instants, board.met, board.incidents, board.certain)
+}
+
+type scoreboard struct {
+	instants, right, certain int
+	incidents, met           int
+}
+
+func (b *scoreboard) play(t *testing.T, incident incidents.Incident) {
+	recording, err := store.Open(incident.Recording())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer recording.Close()
+	ops, err := incidents.ReadOps(incident.Operations())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.incidents++
+	cursor := replay.NewCursor(recording)
+	report := func(subject string, at time.Duration) analyzer.Report {
+		state, err := cursor.SeekTime(ops.Instant(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := analyzer.Diagnose(state, subjectOf(t, subject, incident.Namespace), analyzer.Options{})
+		if err := state.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for _, e := range incident.Expect {
+		subject := incident.Subject
+		if e.Subject != "" {
+			subject = e.Subject
+		}
+		var wrong []string
+		ok := false
+		for _, at := range instants(e) {
+			r := report(subject, at)
+			problems := compare(e, r)
+			if e.Sometime {
+				ok = ok || len(problems) == 0
+				wrong = append(wrong, fmt.Sprintf("%s %s: %s; %s", subject, at, strings.Join(problems, "; "), r.Headline.Message))
+				continue
+			}
+			b.instants++
+			if len(problems) == 0 {
+				b.right++
+				continue
+			}
+			if r.Verdict.Certainty == analyzer.Certain {
+				b.certain++
+			}
+			t.Errorf("%s %s: %s\n\t%s", subject, at, strings.Join(problems, "; "), r.Headline.Message)
+		}
+		if e.Sometime {
+			b.instants++
+			if ok {
+				b.right++
+			} else {
+				t.Errorf("never:\n\t%s", strings.Join(wrong, "\n\t"))
+			}
+		}
+	}
+	if !t.Failed() {
+		b.met++
+	}
+}
+
+// instants are the moments at which an expectation is looked at.
+func instants(e incidents.Expect) []time.Duration {
+	if e.At != nil {
+		return []time.Duration{time.Duration(*e.At)}
+	}
+	var list []time.Duration
+	for at := time.Duration(*e.From); at < time.Duration(*e.To); at += step {
+		list = append(list, at)
+	}
+	return append(list, time.Duration(*e.To))
+}
+
+// compare lists what a report does not say as expected.
+func compare(e incidents.Expect, r analyzer.Report) []string {
+	var problems []string
+	differs := func(what string, want, got any) {
+		problems = append(problems, fmt.Sprintf("%s: want %v, got %v", what, want, got))
+	}
+	headline := r.Headline.ID
+	if headline == "" {
+		headline = "none"
+	}
+	if !e.State.Allows(string(r.Verdict.State)) {
+		differs("state", e.State, r.Verdict.State)
+	}
+	if e.Intent != "" && e.Intent != r.Verdict.Intent {
+		differs("intent", e.Intent, r.Verdict.Intent)
+	}
+	if !e.Headline.Allows(headline) {
+		differs("headline", e.Headline, headline)
+	}
+	if about := r.Headline.Subject.Kind + "/" + r.Headline.Subject.Name; e.About != "" && e.About != about {
+		differs("about", e.About, about)
+	}
+	if e.Units != 0 && e.Units != r.Headline.Units {
+		differs("units", e.Units, r.Headline.Units)
+	}
+	for _, text := range e.Says {
+		if !strings.Contains(r.Headline.Message, text) {
+			differs("message", text, r.Headline.Message)
+		}
+	}
+	if slices.Contains(e.Not, headline) {
+		differs("headline", "not "+headline, headline)
+	}
+	lists := map[string][]string{}
+	var everything []string
+	for name, findings := range map[string][]analyzer.Finding{
+		"because": r.Because, "also": r.Also, "symptoms": r.Symptoms, "risks": r.Risks, "hints": r.Hints,
+	} {
+		for _, f := range findings {
+			lists[name] = append(lists[name], f.ID)
+			everything = append(everything, f.ID)
+		}
+	}
+	slices.Sort(everything)
+	for name, want := range map[string][]string{
+		"because": e.Because, "also": e.Also, "symptoms": e.Symptoms, "risks": e.Risks, "hints": e.Hints,
+	} {
+		for _, id := range want {
+			if !slices.Contains(lists[name], id) {
+				differs(name, id, lists[name])
+			}
+		}
+	}
+	for _, id := range e.Finds {
+		if !slices.Contains(everything, id) {
+			differs("finds", id, everything)
+		}
+	}
+	for _, id := range e.Absent {
+		if slices.Contains(everything, id) {
+			differs("finds", "no "+id, everything)
+		}
+	}
+	for class, want := range e.Classes {
+		got := "none"
+		for _, c := range r.Verdict.Classes {
+			if c.Class == class {
+				got = c.Result
+			}
+		}
+		if got != want {
+			differs("class "+class, want, got)
+		}
+	}
+	if e.Ready != nil && *e.Ready != r.Endpoints.Ready {
+		differs("ready", *e.Ready, r.Endpoints.Ready)
+	}
+	for code, want := range e.Checklist {
+		got := "none"
+		for _, s := range r.Checklist {
+			if s.Step == code {
+				got = s.Result
+			}
+		}
+		if got != string(want) {
+			differs(code, want, got)
+		}
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+// subjectOf reads TYPE/NAME as expectations write it.
+func subjectOf(t *testing.T, subject, namespace string) store.Ref {
+	t.Helper()
+	kind, name, _ := strings.Cut(subject, "/")
+	resources := map[string]schema.GroupVersionResource{
+		"service":     {Version: "v1", Resource: "services"},
+		"pod":         {Version: "v1", Resource: "pods"},
+		"node":        {Version: "v1", Resource: "nodes"},
+		"deployment":  {Group: "apps", Version: "v1", Resource: "deployments"},
+		"replicaset":  {Group: "apps", Version: "v1", Resource: "replicasets"},
+		"statefulset": {Group: "apps", Version: "v1", Resource: "statefulsets"},
+		"daemonset":   {Group: "apps", Version: "v1", Resource: "daemonsets"},
+		"ingress":     {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
+	}
+	resource, ok := resources[kind]
+	if !ok {
+		t.Fatalf("no such type of subject: %s", subject)
+	}
+	if kind == "node" {
+		namespace = ""
+	}
+	return store.Ref{Resource: resource, Namespace: namespace, Name: name}
+}
