@@ -9,7 +9,6 @@
 package recorder
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -238,15 +237,10 @@ func (r *recording) update(ctx context.Context, streams map[scope]running, found
 func (r *recording) start(ctx context.Context, sc scope) running {
 	s := &stream{
 		scope: sc, api: r.api, queue: r.queue, limits: r.limits, listing: r.listing,
-		redact: func(object []byte) ([]byte, error) {
-			if err := rawjson.Check(object); err != nil {
-				return nil, err
-			}
-			return bytes.Clone(object), nil
-		},
+		redact: func(dst, object []byte) ([]byte, error) { return append(dst, object...), rawjson.Check(object) },
 	}
 	if p := r.o.Redactor; p != nil {
-		s.redact = func(object []byte) ([]byte, error) { return p.Object(sc.resource.gvr, object) }
+		s.redact = func(dst, object []byte) ([]byte, error) { return p.Object(dst, sc.resource.gvr, object) }
 	}
 	if sc.resource.gvr.GroupResource() == definitions {
 		s.noticed = func() {

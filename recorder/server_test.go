@@ -20,7 +20,8 @@ type server struct {
 	*httptest.Server
 
 	mu        sync.Mutex
-	resources []metav1.APIResource
+	resources []metav1.APIResource            // of core/v1
+	groups    map[string][]metav1.APIResource // others, by group version
 	script    map[string][]step
 	queries   []string // of scripted paths, in order, without timeoutSeconds
 }
@@ -28,7 +29,7 @@ type server struct {
 // step answers one request.
 type step func(w http.ResponseWriter, r *http.Request)
 
-func newServer(t *testing.T, script map[string][]step) *server {
+func newServer(t testing.TB, script map[string][]step) *server {
 	s := &server{script: script, resources: []metav1.APIResource{
 		{Name: "pods", Kind: "Pod", Namespaced: true, Verbs: metav1.Verbs{"get", "list", "watch"}},
 	}}
@@ -54,8 +55,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		q.Del("allowWatchBookmarks")
 		s.queries = append(s.queries, q.Encode())
 	}
-	resources := s.resources
+	resources, groups := s.resources, s.groups
 	s.mu.Unlock()
+	group := groups[strings.TrimPrefix(r.URL.Path, "/apis/")]
 	switch {
 	case len(steps) > 0:
 		steps[0](w, r)
@@ -64,7 +66,15 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/api":
 		fmt.Fprint(w, `{"kind":"APIVersions","versions":["v1"]}`)
 	case r.URL.Path == "/apis":
-		fmt.Fprint(w, `{"kind":"APIGroupList","apiVersion":"v1","groups":[]}`)
+		list := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
+		for gv := range groups {
+			name, version, _ := strings.Cut(gv, "/")
+			v := metav1.GroupVersionForDiscovery{GroupVersion: gv, Version: version}
+			list.Groups = append(list.Groups, metav1.APIGroup{Name: name, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v})
+		}
+		json.NewEncoder(w).Encode(list)
+	case group != nil:
+		json.NewEncoder(w).Encode(metav1.APIResourceList{GroupVersion: strings.TrimPrefix(r.URL.Path, "/apis/"), APIResources: group})
 	case r.URL.Path == "/api/v1":
 		json.NewEncoder(w).Encode(metav1.APIResourceList{GroupVersion: "v1", APIResources: resources})
 	case r.URL.Path == "/api/v1/namespaces/kube-system":

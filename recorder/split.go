@@ -15,7 +15,7 @@ const (
 	smallBuffer = 64 << 10 // of each stream at rest
 	// largestText bounds what one stream holds. etcd refuses requests above
 	// 1.5 MiB unless told otherwise, and a watch event carries one object.
-	largestText = 32 << 20
+	largestText = 16 << 20
 )
 
 // splitter cuts a stream of JSON texts, which a watch is, into single texts.

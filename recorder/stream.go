@@ -72,9 +72,9 @@ type stream struct {
 	api     *client
 	queue   *queue
 	limits  limits
-	listing chan struct{}                // slots for streams that are listing
-	redact  func([]byte) ([]byte, error) // returns a redacted copy of an object
-	noticed func()                       // called for each event, unless nil
+	listing chan struct{}                            // slots for streams that are listing
+	redact  func(dst, object []byte) ([]byte, error) // appends the redacted object
+	noticed func()                                   // called for each event, unless nil
 
 	resourceVersion string // where to go on; "" before a list was completed
 	paginated       bool   // the server does not do watch-lists
@@ -222,9 +222,12 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	if err != nil {
 		return false, err
 	}
-	copied, err := s.redact(object)
-	if err != nil {
+	copied, err := s.redact(s.queue.buffer(), object)
+	switch {
+	case err != nil:
 		return false, err // the bytes are not safe to keep
+	case len(copied) > 2*largestText:
+		return false, errTooLarge // grown by what stands for its secrets
 	}
 	event := store.Event{
 		Type: kind, Resource: s.scope.resource.gvr,
@@ -234,8 +237,8 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	if kind == watch.Error {
 		s.answered.Store(false)
 		event.Namespace, event.Name, event.UID, event.ResourceVersion = s.scope.namespace, "", "", ""
-		s.queue.event(s.scope, event)
 		status, err := decodeStatus(copied)
+		s.queue.event(s.scope, event)
 		if err != nil {
 			return false, err
 		}

@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,7 @@ import (
 // Sink is where a recording goes; *store.Writer and *store.Memory are sinks.
 // All methods are called from one goroutine.
 type Sink interface {
+	// Append keeps nothing of the event's Object: its bytes are used again.
 	Append(store.Event) (store.Seq, error)
 	Cover(store.Coverage) (store.Seq, error)
 	// Describe replaces the discovery document.
@@ -46,6 +48,15 @@ type queue struct {
 	heard  chan heard
 	broken chan struct{}       // closed when the sink failed: nothing is taken any more
 	clean  func(string) string // redacts the server's words
+	spare  sync.Pool           // of *[]byte, for objects
+}
+
+// buffer returns an empty buffer for the next object. The writer takes it back.
+func (q *queue) buffer() []byte {
+	if b, ok := q.spare.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
 }
 
 // event sends an event, stamped with the time at which it was heard.
@@ -137,6 +148,9 @@ func (w *writer) write(h heard) error {
 	w.meter.event(h.from, &h.event)
 	if _, err := w.sink.Append(h.event); err != nil {
 		return fmt.Errorf("write event of %s: %w", h.from, err)
+	}
+	if object := h.event.Object; cap(object) <= smallBuffer {
+		w.queue.spare.Put(&object)
 	}
 	return nil
 }

@@ -108,18 +108,24 @@ func (c *Cursor) More(closing byte) bool {
 // Key consumes a member's name and its colon. The name is a part of Text
 // unless it was written with escapes.
 func (c *Cursor) Key() []byte {
-	quoted, escaped := c.Quoted()
-	if c.Peek() != ':' {
-		c.fail("expected a colon")
-	}
-	if c.err != nil {
+	quoted, escaped := c.name()
+	switch {
+	case c.err != nil:
 		return nil
-	}
-	c.At++
-	if escaped {
+	case escaped:
 		return Unquote(nil, quoted)
 	}
 	return quoted[1 : len(quoted)-1]
+}
+
+func (c *Cursor) name() (quoted []byte, escaped bool) {
+	quoted, escaped = c.Quoted()
+	if c.Peek() != ':' {
+		c.fail("expected a colon")
+		return nil, false
+	}
+	c.At++
+	return quoted, escaped
 }
 
 // String consumes a string and returns what it says.
@@ -226,7 +232,7 @@ func (c *Cursor) Skip() {
 	switch b := c.Peek(); b {
 	case '{':
 		for c.Enter('{'); c.More('}'); {
-			c.Key()
+			c.name()
 			c.Skip()
 		}
 	case '[':

@@ -17,11 +17,10 @@ const (
 
 var (
 	// secretWords betray a secret wherever they stand in a name.
-	secretWords = [][]byte{
-		[]byte("password"), []byte("passwd"), []byte("passphrase"), []byte("secret"), []byte("token"),
-		[]byte("apikey"), []byte("accesskey"), []byte("accountkey"), []byte("privatekey"), []byte("encryptionkey"),
-		[]byte("signingkey"), []byte("masterkey"), []byte("sharedkey"), []byte("credential"), []byte("authorization"),
-		[]byte("connectionstring"), []byte("sharedaccesssignature"),
+	secretWords = []string{
+		"password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "accountkey", "privatekey",
+		"encryptionkey", "signingkey", "masterkey", "sharedkey", "credential", "authorization", "connectionstring",
+		"sharedaccesssignature",
 	}
 	// secretParts do as one of the words of a name.
 	secretParts = []string{"pwd", "pass", "cookie"}
@@ -36,53 +35,61 @@ var (
 	}
 )
 
+// longestName bounds how much of a name is looked at: its end, which says what
+// it is the name of.
+const longestName = 64
+
 // secretName reports whether a name says that its value is a secret.
 func secretName(name []byte, c confidence) bool {
-	words := split(name)
-	if len(words) == 0 || slices.Contains(plainEnds, string(words[len(words)-1])) {
+	// In lower case and without what separates its words: DB_PASSWORD,
+	// db-password and dbPassword are the same two.
+	var folded [longestName]byte
+	var starts [longestName + 1]int
+	name = name[max(0, len(name)-longestName):]
+	n, words := 0, 0
+	for i, b := range name {
+		if !isAlnum(b) {
+			continue
+		}
+		if n == 0 || !isAlnum(name[i-1]) || isUpper(b) && isLower(name[i-1]) {
+			starts[words] = n
+			words++
+		}
+		if isUpper(b) {
+			b += 'a' - 'A'
+		}
+		folded[n] = b
+		n++
+	}
+	if n == 0 {
 		return false
 	}
-	whole := bytes.Join(words, nil)
-	for _, w := range secretWords {
-		if bytes.Contains(whole, w) {
+	starts[words] = n
+	word := func(i int) string { return string(folded[starts[i]:starts[i+1]]) }
+	if slices.Contains(plainEnds, word(words-1)) {
+		return false
+	}
+	for i := range words {
+		if w := word(i); slices.Contains(secretParts, w) || c == likely && slices.Contains(likelyParts, w) {
 			return true
 		}
 	}
-	for _, w := range words {
-		if slices.Contains(secretParts, string(w)) || c == likely && slices.Contains(likelyParts, string(w)) {
-			return true
+	for i := range n {
+		for _, w := range wordsByFirst[folded[i]] {
+			if len(w) <= n-i && string(folded[i:i+len(w)]) == w {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// split returns the words of a name in lower case: DB_PASSWORD, db-password
-// and dbPassword have the same two.
-func split(name []byte) [][]byte {
-	var words [][]byte
-	lower := bytes.ToLower(name)
-	start := 0
-	add := func(end int) {
-		if end > start {
-			words = append(words, lower[start:end])
-		}
+var wordsByFirst = func() (byFirst [256][]string) {
+	for _, w := range secretWords {
+		byFirst[w[0]] = append(byFirst[w[0]], w)
 	}
-	if len(lower) != len(name) {
-		return [][]byte{lower} // letters that are longer in lower case
-	}
-	for i, b := range name {
-		switch {
-		case !isAlnum(b) && b < 0x80:
-			add(i)
-			start = i + 1
-		case isUpper(b) && i > 0 && isLower(name[i-1]):
-			add(i)
-			start = i
-		}
-	}
-	add(len(name))
-	return words
-}
+	return byFirst
+}()
 
 // sensitive reports whether everything below a member of a custom resource is
 // concealed.

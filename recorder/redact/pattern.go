@@ -10,6 +10,9 @@ import (
 // names give away ("password=..."). With entropy, which is for texts made of
 // words, it replaces random strings too. out is s where nothing changed.
 func (p *Policy) scan(s []byte, entropy bool) (out []byte, changed bool) {
+	if len(s) < shortestKey && !bytes.ContainsAny(s, ":=") {
+		return s, false
+	}
 	copied := 0
 	tested := 0   // how far random strings were looked for
 	word := false // the byte before belongs to a word
@@ -75,9 +78,6 @@ func userinfo(s []byte, i int) (start, end int) {
 	}
 	return start, end
 }
-
-// longestName bounds how far back a name is looked for.
-const longestName = 64
 
 // assigned finds the value of name=value, name: value, "name":"value" and the
 // like, whose = or : is at i, if the name is that of a secret.
@@ -172,6 +172,10 @@ func armoured(s []byte, i int) (start, end int) {
 	}
 	return i, len(s)
 }
+
+// shortestKey is no longer than the shortest of shapes with its prefix; PEM,
+// random strings and tokens are longer.
+const shortestKey = 13
 
 // shape is how the keys of a service look.
 type shape struct {
@@ -285,5 +289,12 @@ func isRandom(run []byte) bool {
 func isUpper(b byte) bool { return 'A' <= b && b <= 'Z' }
 func isLower(b byte) bool { return 'a' <= b && b <= 'z' }
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }
-func isAlnum(b byte) bool { return isLower(b) || isUpper(b) || isDigit(b) }
+func isAlnum(b byte) bool { return alnum[b] }
 func isHex(b byte) bool   { return isDigit(b) || 'a' <= b && b <= 'f' }
+
+var alnum = func() (is [256]bool) {
+	for b := range is {
+		is[b] = isLower(byte(b)) || isUpper(byte(b)) || isDigit(byte(b))
+	}
+	return is
+}()

@@ -72,17 +72,16 @@ func (p *Policy) Counts() map[string]uint64 {
 	return counts
 }
 
-// Object returns a copy of an object of the given resource, without its
-// secrets. It fails if the text is not one JSON value; the text must not be
-// kept then.
-func (p *Policy) Object(resource schema.GroupVersionResource, text []byte) ([]byte, error) {
-	w := newWalk(p, resource.GroupResource(), text)
+// Object appends an object of the given resource to dst, without its secrets.
+// It fails if the text is not one JSON value; the text must not be kept then.
+func (p *Policy) Object(dst []byte, resource schema.GroupVersionResource, text []byte) ([]byte, error) {
+	w := newWalk(p, resource.GroupResource(), dst, text)
 	w.value(nil)
 	w.c.End()
 	if err := w.c.Err(); err != nil {
-		return nil, fmt.Errorf("redact %s: %w", resource.Resource, err)
+		return dst, fmt.Errorf("redact %s: %w", resource.Resource, err)
 	}
-	return w.done(), nil
+	return append(w.out, text[w.copied:]...), nil
 }
 
 // Text returns s without what looks like a secret. It is for words of the API

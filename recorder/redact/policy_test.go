@@ -39,7 +39,7 @@ func TestObject(t *testing.T) {
 			if want == "" {
 				want = tt.in
 			}
-			got, err := fixed().Object(tt.resource, []byte(tt.in))
+			got, err := fixed().Object(nil, tt.resource, []byte(tt.in))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, which int) {
 		p := fixed()
 		resource := resources[uint(which)%uint(len(resources))]
-		once, err := p.Object(resource, text)
+		once, err := p.Object(nil, resource, text)
 		if valid := json.Valid(text); (err == nil) != valid {
 			t.Fatalf("Object(%q): %v, but json.Valid is %t", text, err, valid)
 		}
@@ -71,7 +71,7 @@ func FuzzRedact(f *testing.F) {
 		if !json.Valid(once) {
 			t.Fatalf("Object(%q) = %q: not JSON", text, once)
 		}
-		twice, err := p.Object(resource, once)
+		twice, err := p.Object(nil, resource, once)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func FuzzRedact(f *testing.F) {
 		}
 		// Whatever the rest of a Secret is, its data never come through.
 		secret := append(append([]byte(`{"data":{"k":"`+canary+`","o":[`), text...), `,"`+canary+`"]}}`...)
-		out, err := p.Object(secrets, secret)
+		out, err := p.Object(nil, secrets, secret)
 		if err != nil {
 			t.Fatal(err)
 		}

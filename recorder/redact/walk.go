@@ -14,8 +14,8 @@ import (
 type walk struct {
 	p      *Policy
 	c      rawjson.Cursor
-	out    []byte // begins to exist with the first replacement
-	copied int    // bytes of c.Text that are in out
+	out    []byte
+	copied int // bytes of c.Text that are in out
 
 	custom bool // a custom resource
 	// concealed is the rule for the data of a Secret or ConfigMap; pattern for
@@ -34,8 +34,8 @@ var builtIn = map[string]bool{
 	"resource.k8s.io": true, "scheduling.k8s.io": true, "storage.k8s.io": true, "storagemigration.k8s.io": true,
 }
 
-func newWalk(p *Policy, resource schema.GroupResource, text []byte) *walk {
-	w := &walk{p: p, c: rawjson.Cursor{Text: text}, custom: !builtIn[resource.Group], concealed: pattern}
+func newWalk(p *Policy, resource schema.GroupResource, dst, text []byte) *walk {
+	w := &walk{p: p, c: rawjson.Cursor{Text: text}, out: dst, custom: !builtIn[resource.Group], concealed: pattern}
 	switch {
 	case resource == schema.GroupResource{Resource: "secrets"}:
 		w.concealed = secretData
@@ -45,21 +45,10 @@ func newWalk(p *Policy, resource schema.GroupResource, text []byte) *walk {
 	return w
 }
 
-// done returns the copy.
-func (w *walk) done() []byte {
-	if w.out == nil {
-		return bytes.Clone(w.c.Text)
-	}
-	return append(w.out, w.c.Text[w.copied:]...)
-}
-
 // replace puts something else in the place of what was read since start.
 func (w *walk) replace(r rule, start int, with []byte) {
 	if w.c.Err() != nil {
 		return
-	}
-	if w.out == nil {
-		w.out = make([]byte, 0, len(w.c.Text)+256)
 	}
 	w.out = append(w.out, w.c.Text[w.copied:start]...)
 	w.out = append(w.out, with...)
