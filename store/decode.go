@@ -37,7 +37,7 @@ func (r *Recording) block(seq Seq) (*block, error) {
 		return b, nil
 	}
 	var found *block
-	err := r.view(func(t *tree) error {
+	err := r.at.view(func(t *tree) error {
 		found = nil
 		blocks, err := t.bucket(bucketBlocks)
 		if err == nil && blocks == nil {

@@ -7,26 +7,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// index says which version of which object is current at a position, for any
-// position: it keeps every version's place and for every term (a label, an
-// owner, ...) the objects that ever had it and from when to when. Positions are
-// only added at the end, so an answer about the past never changes.
+// index holds in memory, for a range of positions, which objects were heard of
+// when, and what they could be found by from when to when. Positions are only
+// added at the end, so an answer about the past never changes. It is one part
+// of what a query goes through; a run is the same in the file.
 type index struct {
-	kinds map[schema.GroupVersionResource]*kind
-	terms map[term][]*object // every object that ever had the term, once per span
-}
-
-// kind holds the objects of one resource.
-type kind struct {
-	namespaces map[string]map[string]*object // namespace, name
-	relists    []relist                      // completed lists, by end
-}
-
-// relist is a completed list of a scope: what was last heard before start, and
-// lies in the scope, was gone by the end.
-type relist struct {
-	scope      string // namespace, "" for the whole cluster
-	start, end Seq
+	kinds map[schema.GroupVersionResource]map[string]map[string]*object // namespace, name
+	terms map[term][]*object                                            // every object that ever had the term, once per span
+	size  int                                                           // versions
 }
 
 // object is a name and what was heard about it, under whatever UID.
@@ -34,66 +22,67 @@ type object struct {
 	ref      Ref
 	versions []version // oldest first
 	spans    []span
+	rank     int // place among all, set by sorted
 }
 
-type version struct {
-	seq     Seq
-	deleted bool
-}
-
-// span says that an object had a term from start (0: before the index begins)
-// until before end (0: still).
+// span says that an object had an attribute from one version on, until before
+// another. Both are places in its versions plus one; start 0 is before the
+// index begins, end 0 is still so.
 type span struct {
-	term       term
-	start, end Seq
+	attr       attr
+	start, end int
 }
 
 // term is something Find selects by, in one namespace.
 type term struct {
 	resource  schema.GroupVersionResource
-	namespace string
 	attr      attr
+	namespace string
 }
 
 func newIndex() *index {
 	return &index{
-		kinds: map[schema.GroupVersionResource]*kind{},
+		kinds: map[schema.GroupVersionResource]map[string]map[string]*object{},
 		terms: map[term][]*object{},
 	}
 }
 
 // add takes up a change; it must be later than all before.
 func (x *index) add(c *change) {
-	switch c.op {
-	case opVersion, opDeleted:
-		o := x.hold(c.ref)
-		o.versions = append(o.versions, version{c.seq, c.op == opDeleted})
-		x.mark(o, c)
-	case opListed:
-		k := x.kind(c.ref.Resource)
-		k.relists = append(k.relists, relist{c.ref.Namespace, c.listed, c.seq})
-		for i := range c.gone {
-			x.mark(x.hold(c.gone[i].ref), &c.gone[i])
+	o := x.hold(c.ref)
+	o.versions = append(o.versions, c.version)
+	x.size++
+	here := len(o.versions)
+	for _, a := range c.removed {
+		open := slices.IndexFunc(o.spans, func(s span) bool { return s.end == 0 && s.attr == a })
+		if open >= 0 {
+			o.spans[open].end = here
+		} else {
+			x.begin(o, span{a, 0, here})
 		}
+	}
+	for _, a := range c.added {
+		x.begin(o, span{a, here, 0})
 	}
 }
 
-func (x *index) kind(resource schema.GroupVersionResource) *kind {
-	k := x.kinds[resource]
-	if k == nil {
-		k = &kind{namespaces: map[string]map[string]*object{}}
-		x.kinds[resource] = k
-	}
-	return k
+func (x *index) begin(o *object, s span) {
+	o.spans = append(o.spans, s)
+	t := term{o.ref.Resource, s.attr, o.ref.Namespace}
+	x.terms[t] = append(x.terms[t], o)
 }
 
 // hold returns what is known under a name, which may be nothing yet.
 func (x *index) hold(ref Ref) *object {
-	k := x.kind(ref.Resource)
-	names := k.namespaces[ref.Namespace]
+	namespaces := x.kinds[ref.Resource]
+	if namespaces == nil {
+		namespaces = map[string]map[string]*object{}
+		x.kinds[ref.Resource] = namespaces
+	}
+	names := namespaces[ref.Namespace]
 	if names == nil {
 		names = map[string]*object{}
-		k.namespaces[ref.Namespace] = names
+		namespaces[ref.Namespace] = names
 	}
 	o := names[ref.Name]
 	if o == nil {
@@ -103,141 +92,76 @@ func (x *index) hold(ref Ref) *object {
 	return o
 }
 
-// mark ends and begins the spans of an object.
-func (x *index) mark(o *object, c *change) {
-	for _, a := range c.removed {
-		t := term{o.ref.Resource, o.ref.Namespace, a}
-		open := slices.IndexFunc(o.spans, func(s span) bool { return s.end == 0 && s.term == t })
-		if open >= 0 {
-			o.spans[open].end = c.seq
+// resources implements part.
+func (x *index) resources() []schema.GroupVersionResource {
+	var all []schema.GroupVersionResource
+	for resource := range x.kinds {
+		all = append(all, resource)
+	}
+	return all
+}
+
+// versions implements part.
+func (x *index) versions(ref Ref) ([]version, error) {
+	if o := x.kinds[ref.Resource][ref.Namespace][ref.Name]; o != nil {
+		return o.versions, nil
+	}
+	return nil, nil
+}
+
+// each implements part.
+func (x *index) each(resource schema.GroupVersionResource, namespace string, yield func(Ref, []version)) error {
+	for ns, names := range x.kinds[resource] {
+		if namespace == "" || namespace == ns {
+			for _, o := range names {
+				yield(o.ref, o.versions)
+			}
+		}
+	}
+	return nil
+}
+
+// having implements part.
+func (x *index) having(resource schema.GroupVersionResource, a attr, namespace string, at Seq, yield func(Ref, bool)) error {
+	for ns := range x.kinds[resource] {
+		if namespace != "" && namespace != ns {
 			continue
 		}
-		o.spans = append(o.spans, span{term: t, end: c.seq})
-		x.terms[t] = append(x.terms[t], o)
-	}
-	for _, a := range c.added {
-		t := term{o.ref.Resource, o.ref.Namespace, a}
-		o.spans = append(o.spans, span{term: t, start: c.seq})
-		x.terms[t] = append(x.terms[t], o)
-	}
-}
-
-// object returns what is known under a name, nil if nothing.
-func (x *index) object(ref Ref) *object {
-	k := x.kinds[ref.Resource]
-	if k == nil {
-		return nil
-	}
-	return k.namespaces[ref.Namespace][ref.Name]
-}
-
-// find returns the positions of the versions current at the position, of the
-// objects that match, ordered by namespace and name (and first by resource if
-// the query names none).
-func (x *index) find(q Query, at Seq) []Seq {
-	var found []*object
-	demanded := q.attrs()
-	for resource, k := range x.kinds {
-		if !q.Resource.Empty() && q.Resource != resource {
-			continue
-		}
-		for namespace := range k.namespaces {
-			if q.Namespace == "" || q.Namespace == namespace {
-				found = x.match(found, k, term{resource, namespace, ""}, q.Name, demanded, at)
+		for _, o := range x.terms[term{resource, a, ns}] {
+			if on, told := o.had(a, at); told {
+				yield(o.ref, on)
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b *object) int { return a.ref.compare(b.ref) })
-	seqs := make([]Seq, 0, len(found))
-	for _, o := range found {
-		v, _ := o.at(at)
-		seqs = append(seqs, v.seq)
-	}
-	return seqs
+	return nil
 }
 
-// match appends the objects in the place that match and exist at the position.
-func (x *index) match(found []*object, k *kind, place term, name string, demanded []attr, at Seq) []*object {
-	keep := func(o *object) {
-		for _, a := range demanded {
-			if !o.has(a, at) {
-				return
-			}
-		}
-		if k.live(o, at) {
-			found = append(found, o)
-		}
-	}
-	switch {
-	case name != "":
-		if o := k.namespaces[place.namespace][name]; o != nil {
-			keep(o)
-		}
-	case len(demanded) == 0:
-		for _, o := range k.namespaces[place.namespace] {
-			keep(o)
-		}
-	default:
-		var rarest []*object
-		for i, a := range demanded {
-			place.attr = a
-			if having := x.terms[place]; i == 0 || len(having) < len(rarest) {
-				rarest = having
-			}
-		}
-		seen := map[*object]bool{}
-		for _, o := range rarest {
-			if !seen[o] {
-				seen[o] = true
-				keep(o)
-			}
-		}
-	}
-	return found
-}
-
-// at returns the last version at or before the position.
-func (o *object) at(at Seq) (version, bool) {
-	n := o.count(at)
-	if n == 0 {
-		return version{}, false
-	}
-	return o.versions[n-1], true
-}
-
-// count returns how many versions there are up to the position.
-func (o *object) count(at Seq) int {
-	return sort.Search(len(o.versions), func(i int) bool { return o.versions[i].seq > at })
-}
-
-func (o *object) has(a attr, at Seq) bool {
+// had reports whether the object had the attribute at the position; told is
+// false if nothing was heard of that here yet.
+func (o *object) had(a attr, at Seq) (on, told bool) {
 	for _, s := range o.spans {
-		if s.term.attr == a && s.start <= at && (s.end == 0 || at < s.end) {
-			return true
+		if s.attr == a {
+			if now, heard := s.at(o.versions, at); heard {
+				on, told = now, true
+			}
 		}
 	}
-	return false
+	return on, told
 }
 
-// live reports whether the object exists at the position: its last version is
-// not a deletion, and no list of its scope that began later was completed
-// without it.
-func (k *kind) live(o *object, at Seq) bool {
-	v, ok := o.at(at)
-	return ok && !v.deleted && !outlived(k.relists, o.ref.Namespace, v.seq, at)
-}
-
-// outlived reports whether a list that began after seq and was completed at or
-// before at contains the namespace.
-func outlived(relists []relist, namespace string, seq, at Seq) bool {
-	end := sort.Search(len(relists), func(i int) bool { return relists[i].end > at })
-	for _, r := range slices.Backward(relists[:end]) {
-		if r.end < seq {
-			return false // the lists are ordered by end, and begin before they end
-		}
-		if r.start > seq && (r.scope == "" || r.scope == namespace) {
-			return true
-		}
+// at reports whether the span holds at the position; told is false if neither
+// its start nor its end was heard by then.
+func (s span) at(versions []version, at Seq) (on, told bool) {
+	switch {
+	case s.end > 0 && versions[s.end-1].seq <= at:
+		return false, true
+	case s.start > 0 && versions[s.start-1].seq <= at:
+		return true, true
 	}
-	return false
+	return false, false
+}
+
+// upTo returns the versions at or before the position.
+func upTo(versions []version, at Seq) []version {
+	return versions[:sort.Search(len(versions), func(i int) bool { return versions[i].seq > at })]
 }

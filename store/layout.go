@@ -15,6 +15,9 @@ const (
 	bucketHead      = "svcspy"
 	bucketBlocks    = "blocks"
 	bucketTrail     = "trail"
+	bucketRuns      = "runs"
+	bucketObjects   = "objects"
+	bucketTerms     = "terms"
 	bucketDiscovery = "discovery"
 
 	keyFormat = "format"
@@ -23,7 +26,7 @@ const (
 	keySeal   = "seal"
 )
 
-var allBuckets = []string{bucketHead, bucketBlocks, bucketTrail, bucketDiscovery}
+var allBuckets = []string{bucketHead, bucketBlocks, bucketTrail, bucketRuns, bucketObjects, bucketTerms, bucketDiscovery}
 
 // formatMagic begins the value of keyFormat.
 const formatMagic = "svcspy recording"
@@ -50,6 +53,13 @@ func trimSum(bucket string, key, value []byte) ([]byte, error) {
 
 // seqKey is the key of what begins at a position; keys sort as positions do.
 func seqKey(seq Seq) []byte { return binary.BigEndian.AppendUint64(nil, uint64(seq)) }
+
+// runKey is the key of a run, pageKey that of one of its pages.
+func runKey(id uint32) []byte { return binary.BigEndian.AppendUint32(nil, id) }
+
+func pageKey(id uint32, page int) []byte {
+	return binary.BigEndian.AppendUint32(runKey(id), uint32(page))
+}
 
 func encodeFormat() []byte {
 	b := append([]byte(nil), formatMagic...)

@@ -89,8 +89,9 @@ func (m *Memory) Append(e Event) (Seq, error) {
 	}
 	e.Seq, e.Time, e.Object = seq, t, bytes.Clone(e.Object)
 	m.log = append(m.log, position{t, &e})
-	c := m.track.observe(&e, &id)
-	m.index.add(&c)
+	for _, c := range m.track.observe(nil, &e, &id) {
+		m.index.add(&c)
+	}
 	m.info.Events++
 	return seq, nil
 }
@@ -215,7 +216,7 @@ func (m *Memory) Ledger(from, to Seq) ([]Coverage, error) {
 func (m *Memory) Find(q Query, at Seq) ([]Seq, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.index.find(q, at), nil
+	return find([]part{m.index}, &q, at)
 }
 
 // History returns the positions of all versions of the object up to the
@@ -223,15 +224,7 @@ func (m *Memory) Find(q Query, at Seq) ([]Seq, error) {
 func (m *Memory) History(ref Ref, at Seq) ([]Seq, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	o := m.index.object(ref)
-	if o == nil {
-		return nil, nil
-	}
-	var seqs []Seq
-	for _, v := range o.versions[:o.count(at)] {
-		seqs = append(seqs, v.seq)
-	}
-	return seqs, nil
+	return history([]part{m.index}, ref, at)
 }
 
 // Coverage returns what is in force for the resource in the namespace at the

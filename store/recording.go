@@ -21,12 +21,15 @@ import (
 type Recording struct {
 	path string
 	file *os.File
+	at   fileAt
 
 	mu     sync.RWMutex
 	txid   uint64 // transaction up to which the rest is known
 	info   Info
 	live   bool // somebody holds the file for writing
-	index  *index
+	runs   []*run
+	tail   *index // what is not in a run yet
+	parts  []part // runs, tail
 	ledger ledger
 	ticks  []tick
 
@@ -48,7 +51,7 @@ func Open(path string) (*Recording, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
-	r := &Recording{path: path, file: file, index: newIndex()}
+	r := &Recording{path: path, file: file, at: fileAt{file}, tail: newIndex()}
 	r.live = inUse(path)
 	if err := r.refresh(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open recording %s: %w", path, err), file.Close())
@@ -69,105 +72,92 @@ func inUse(path string) bool {
 // Close closes the file. No other method may be called after it.
 func (r *Recording) Close() error { return r.file.Close() }
 
-// attempts is how often a read that a writer got in the way of is repeated.
-const attempts = 100
-
-// view calls read with the last complete transaction of the file. A writer in
-// another process does not wait for it, but leaves the pages of a transaction
-// alone until the next one is complete: only the one after that may use them
-// again. So what was read holds if no transaction was completed meanwhile;
-// otherwise it is read again.
-func (r *Recording) view(read func(t *tree) error) error {
-	p := pages{r.file}
-	for range attempts {
-		before, err := p.newest()
-		if err != nil {
-			return r.damage(err)
-		}
-		err = read(before)
-		after, again := p.newest()
-		if again != nil {
-			return r.damage(again)
-		}
-		if before.txid == after.txid {
-			return err
-		}
-	}
-	return fmt.Errorf("it is written faster than it can be read: %w", ErrInUse)
-}
-
 // damage tells a file that is no bbolt file at all from a damaged one.
 func (r *Recording) damage(err error) error {
-	if r.txid == 0 {
-		return fmt.Errorf("%w: %w", ErrNotRecording, err)
+	if errors.Is(err, errPage) {
+		if r.txid == 0 {
+			return fmt.Errorf("%w: %w", ErrNotRecording, err)
+		}
+		return &DamageError{What: "file", Err: err}
 	}
-	return &DamageError{What: "file", Err: err}
-}
-
-// value reads a value and checks it; nil if it is not there.
-func value(t *tree, bucketName string, key []byte) ([]byte, error) {
-	b, err := t.bucket(bucketName)
-	if b == nil || err != nil {
-		return nil, err
-	}
-	v, err := b.get(key)
-	if v == nil || err != nil {
-		return nil, err
-	}
-	return trimSum(bucketName, key, v)
+	return err
 }
 
 // refresh takes up what was written since the last time.
 func (r *Recording) refresh() error {
-	var info Info
-	var trails []*trail
 	var txid uint64
-	err := r.view(func(t *tree) (err error) {
-		txid = t.txid
-		trails = nil
+	var info Info
+	var runs []*run
+	var trails []*trail
+	var again bool // the runs must be read again
+	err := r.at.view(func(t *tree) (err error) {
+		txid, runs, trails, again = t.txid, nil, nil, false
 		if txid == r.txid {
 			return nil
 		}
 		if info, err = readInfo(t); err != nil {
 			return err
 		}
-		b, err := t.bucket(bucketTrail)
-		if b == nil || err != nil {
+		if trails, err = readTrails(t, r.info.Last+1); err != nil {
 			return err
 		}
-		b.ascend(seqKey(r.info.Last+1), func(k, v []byte, failed error) bool {
-			if failed == nil {
-				v, failed = trimSum(bucketTrail, k, v)
+		if next := r.info.Last + 1; info.Last >= next && (r.txid == 0 || len(trails) == 0 || trails[0].first != next) {
+			again = true
+			if runs, err = r.at.runs(t); err != nil {
+				return err
 			}
-			var one *trail
-			if failed == nil {
-				one, failed = parseTrail(v)
+			after := Seq(1)
+			if len(runs) > 0 {
+				after = runs[len(runs)-1].last + 1
 			}
-			if failed != nil {
-				err = &DamageError{What: "trail", Err: failed}
-				return false
-			}
-			trails = append(trails, one)
-			return true
-		})
+			trails, err = readTrails(t, after)
+		}
 		return err
 	})
 	if err != nil || txid == r.txid {
-		return err
+		return r.damage(err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.txid, r.info = txid, info
+	if again {
+		r.runs, r.tail, r.ticks, r.ledger = runs, newIndex(), nil, ledger{}
+		for _, run := range runs {
+			r.ticks = append(r.ticks, run.ticks...)
+			for _, c := range run.ledger {
+				r.ledger.add(c)
+			}
+		}
+	}
 	for _, t := range trails {
 		for i := range t.changes {
-			r.index.add(&t.changes[i])
+			r.tail.add(&t.changes[i])
 		}
 		for _, c := range t.ledger {
 			r.ledger.add(c)
 		}
 		r.ticks = append(r.ticks, tick{t.first, time.UnixMicro(t.times[0]).UTC()})
 	}
+	r.parts = []part{}
+	for _, run := range r.runs {
+		r.parts = append(r.parts, run)
+	}
+	r.parts = append(r.parts, r.tail)
 	return nil
+}
+
+// readTrails reads the trails of the positions from one on.
+func readTrails(t *tree, from Seq) ([]*trail, error) {
+	var trails []*trail
+	err := t.values(bucketTrail, seqKey(from), func(_, v []byte) error {
+		one, err := parseTrail(v)
+		trails = append(trails, one)
+		return err
+	})
+	if err != nil {
+		err = &DamageError{What: "trail", Err: err}
+	}
+	return trails, err
 }
 
 // readInfo reads the head of the file.
@@ -180,7 +170,7 @@ func readInfo(t *tree) (Info, error) {
 		return Info{}, ErrNotRecording
 	}
 	read := func(key string, into func([]byte) error) error {
-		v, err := value(t, bucketHead, []byte(key))
+		v, err := t.value(bucketHead, []byte(key))
 		if err == nil && v != nil {
 			err = into(v)
 		}
@@ -338,7 +328,7 @@ func (r *Recording) Ledger(from, to Seq) ([]Coverage, error) {
 func (r *Recording) Find(q Query, at Seq) ([]Seq, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.index.find(q, at), nil
+	return find(r.parts, &q, at)
 }
 
 // History returns the positions of all versions of the object up to the
@@ -346,15 +336,7 @@ func (r *Recording) Find(q Query, at Seq) ([]Seq, error) {
 func (r *Recording) History(ref Ref, at Seq) ([]Seq, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	o := r.index.object(ref)
-	if o == nil {
-		return nil, nil
-	}
-	var seqs []Seq
-	for _, v := range o.versions[:o.count(at)] {
-		seqs = append(seqs, v.seq)
-	}
-	return seqs, nil
+	return history(r.parts, ref, at)
 }
 
 // Coverage returns what is in force for the resource in the namespace at the

@@ -83,49 +83,54 @@ func (q *Query) attrs() []attr {
 	return attrs
 }
 
-// change is what the indexes take up of one event.
+// change is what the indexes take up of one object: a version of it, or that it
+// is gone.
 type change struct {
-	seq Seq
-	ref Ref // Name is "" for what concerns a stream
-	op  changeOp
+	version
+	ref Ref
 	// added and removed are what the object can be found by from now on, or
 	// no longer.
 	added, removed []attr
-	listed         Seq      // opListed: the RELIST it completes
-	gone           []change // opListed: the objects that were not in the list, with removed
 }
 
-type changeOp byte
+// version is a position in the life of an object.
+type version struct {
+	seq   Seq
+	state state
+}
+
+// state is what an object is from a version on.
+type state byte
 
 const (
-	opNone    changeOp = iota // nothing to index: a bookmark, an error
-	opVersion                 // an object as it is now
-	opDeleted                 // its final state
-	opListed                  // a list of the scope ref.Namespace is complete
-	opCover                   // a change of coverage
+	present state = iota
+	deleted       // the event says so
+	// gone: no event said so, but a list that began after the last one was
+	// completed without it at this position.
+	gone
 )
 
 func newTracker() *tracker {
 	return &tracker{kinds: map[schema.GroupVersionResource]*tracked{}}
 }
 
-// observe takes an event with its identity and returns what it changes.
-func (t *tracker) observe(e *Event, id *identity) change {
+// observe takes an event with its identity and appends what it changes.
+func (t *tracker) observe(changes []change, e *Event, id *identity) []change {
 	k := t.kinds[e.Resource]
 	if k == nil {
 		k = &tracked{objects: map[Ref]*lastSeen{}, listing: map[string]Seq{}}
 		t.kinds[e.Resource] = k
 	}
-	c := change{seq: e.Seq, ref: Ref{Resource: e.Resource, Namespace: e.Namespace}}
 	switch {
 	case e.Type == watch.Deleted:
-		c.op, c.ref = opDeleted, e.Ref()
+		c := change{version: version{e.Seq, deleted}, ref: e.Ref()}
 		if o := k.objects[c.ref]; o != nil {
 			c.removed = o.attrs
 			delete(k.objects, c.ref)
 		}
+		return append(changes, c)
 	case e.IsObject():
-		c.op, c.ref = opVersion, e.Ref()
+		c := change{version: version{e.Seq, present}, ref: e.Ref()}
 		o := k.objects[c.ref]
 		if o == nil {
 			o = &lastSeen{}
@@ -136,29 +141,30 @@ func (t *tracker) observe(e *Event, id *identity) change {
 			c.added, c.removed = without(attrs, o.attrs), without(o.attrs, attrs)
 			o.attrs = attrs
 		}
+		return append(changes, c)
 	case e.Type == Relist:
 		k.listing[e.Namespace] = e.Seq
 	case e.Type == watch.Bookmark && id.listEnd:
 		if begun := k.listing[e.Namespace]; begun != 0 {
 			delete(k.listing, e.Namespace)
-			c.op, c.listed = opListed, begun
-			c.gone = k.sweep(e.Namespace, begun, e.Seq)
+			return k.sweep(changes, e.Namespace, begun, e.Seq)
 		}
 	}
-	return c
+	return changes
 }
 
-// sweep forgets what was not in the list of the scope that began at begun.
-func (k *tracked) sweep(scope string, begun, end Seq) []change {
-	var gone []change
+// sweep forgets what was not in the list of the scope that began at begun and
+// is complete at end.
+func (k *tracked) sweep(changes []change, scope string, begun, end Seq) []change {
+	n := len(changes)
 	for ref, o := range k.objects {
 		if o.seq < begun && (scope == "" || scope == ref.Namespace) {
-			gone = append(gone, change{seq: end, ref: ref, removed: o.attrs})
+			changes = append(changes, change{version: version{end, gone}, ref: ref, removed: o.attrs})
 			delete(k.objects, ref)
 		}
 	}
-	slices.SortFunc(gone, func(a, b change) int { return a.ref.compare(b.ref) })
-	return gone
+	slices.SortFunc(changes[n:], func(a, b change) int { return a.ref.compare(b.ref) })
+	return changes
 }
 
 // without returns what is in a and not in b; both are sorted.

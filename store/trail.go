@@ -34,64 +34,43 @@ func (t *trail) encode(z *zstd.Encoder) []byte {
 	body = binary.AppendUvarint(body, uint64(len(t.changes)))
 	for i := range t.changes {
 		c := &t.changes[i]
-		body = append(body, byte(c.op))
+		body = append(body, byte(c.state))
 		body = binary.AppendUvarint(body, uint64(c.seq-t.first))
-		body = d.appendChange(body, c)
-		if c.op != opListed {
-			continue
-		}
-		body = binary.AppendUvarint(body, uint64(c.seq-c.listed))
-		body = binary.AppendUvarint(body, uint64(len(c.gone)))
-		for j := range c.gone {
-			body = d.appendChange(body, &c.gone[j])
+		body = d.appendResource(body, c.ref.Resource)
+		body = d.appendWord(d.appendWord(body, c.ref.Namespace), c.ref.Name)
+		for _, attrs := range [][]attr{c.added, c.removed} {
+			body = binary.AppendUvarint(body, uint64(len(attrs)))
+			for _, a := range attrs {
+				body = d.appendWord(body, string(a))
+			}
 		}
 	}
-	body = binary.AppendUvarint(body, uint64(len(t.ledger)))
-	for i := range t.ledger {
-		c := &t.ledger[i]
-		body = binary.AppendUvarint(body, uint64(c.Seq-t.first))
-		body = binary.AppendUvarint(body, uint64(c.Time.UnixMicro()-t.times[0]))
-		body = d.appendResource(body, c.Resource)
-		body = appendCoverage(body, c)
-	}
-	raw := d.append(nil)
-	raw = append(raw, body...)
-	return z.EncodeAll(raw, binary.LittleEndian.AppendUint32(nil, uint32(len(raw))))
+	body = d.appendLedger(body, t.ledger, t.first, t.times[0])
+	return pack(z, append(d.append(nil), body...))
 }
 
 func parseTrail(value []byte) (*trail, error) {
-	w := wire{data: value}
-	size := w.uint32()
-	raw, err := unpack(w.data, int(size))
+	raw, err := unpackSized(value)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errTrail, err)
 	}
-	w = wire{data: raw}
+	w := wire{data: raw}
 	words := w.words()
 	t := &trail{first: Seq(w.uvarint()), count: int(w.uvarint())}
 	t.times[0] = w.varint()
 	t.times[1] = t.times[0] + int64(w.uvarint())
 	for range w.count(6) {
-		c := change{op: changeOp(w.byte())}
+		c := change{version: version{state: state(w.byte())}}
 		c.seq = t.first + Seq(w.uvarint())
-		w.change(words, &c)
-		if c.op == opListed {
-			c.listed = c.seq - Seq(w.uvarint())
-			for range w.count(5) {
-				gone := change{seq: c.seq}
-				w.change(words, &gone)
-				c.gone = append(c.gone, gone)
+		c.ref = Ref{w.resource(words), w.word(words), w.word(words)}
+		for _, attrs := range []*[]attr{&c.added, &c.removed} {
+			for range w.count(1) {
+				*attrs = append(*attrs, attr(w.word(words)))
 			}
 		}
 		t.changes = append(t.changes, c)
 	}
-	for range w.count(6) {
-		seq, at := t.first+Seq(w.uvarint()), t.times[0]+int64(w.uvarint())
-		resource := w.resource(words)
-		c := w.coverage()
-		c.Seq, c.Time, c.Resource = seq, time.UnixMicro(at).UTC(), resource
-		t.ledger = append(t.ledger, c)
-	}
+	t.ledger = w.ledger(words, t.first, t.times[0])
 	if w.bad || len(w.data) > 0 || t.first == 0 || t.count == 0 || t.count > maxCount {
 		return nil, errTrail
 	}
@@ -130,14 +109,16 @@ func (d *dictionary) appendResource(dst []byte, r schema.GroupVersionResource) [
 	return d.appendWord(d.appendWord(d.appendWord(dst, r.Group), r.Version), r.Resource)
 }
 
-func (d *dictionary) appendChange(dst []byte, c *change) []byte {
-	dst = d.appendResource(dst, c.ref.Resource)
-	dst = d.appendWord(d.appendWord(dst, c.ref.Namespace), c.ref.Name)
-	for _, attrs := range [][]attr{c.added, c.removed} {
-		dst = binary.AppendUvarint(dst, uint64(len(attrs)))
-		for _, a := range attrs {
-			dst = d.appendWord(dst, string(a))
-		}
+// appendLedger writes coverage changes from the position and time on.
+func (d *dictionary) appendLedger(dst []byte, ledger []Coverage, first Seq, from int64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(ledger)))
+	for i := range ledger {
+		c := &ledger[i]
+		dst = binary.AppendUvarint(dst, uint64(c.Seq-first))
+		dst = binary.AppendUvarint(dst, uint64(c.Time.UnixMicro()-from))
+		dst = d.appendResource(dst, c.Resource)
+		dst = appendCoverage(dst, c)
+		first, from = c.Seq, c.Time.UnixMicro()
 	}
 	return dst
 }
@@ -164,11 +145,14 @@ func (w *wire) resource(words []string) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: w.word(words), Version: w.word(words), Resource: w.word(words)}
 }
 
-func (w *wire) change(words []string, c *change) {
-	c.ref = Ref{w.resource(words), w.word(words), w.word(words)}
-	for _, attrs := range []*[]attr{&c.added, &c.removed} {
-		for range w.count(1) {
-			*attrs = append(*attrs, attr(w.word(words)))
-		}
+func (w *wire) ledger(words []string, first Seq, from int64) []Coverage {
+	var ledger []Coverage
+	for range w.count(6) {
+		first, from = first+Seq(w.uvarint()), from+int64(w.uvarint())
+		resource := w.resource(words)
+		c := w.coverage()
+		c.Seq, c.Time, c.Resource = first, time.UnixMicro(from).UTC(), resource
+		ledger = append(ledger, c)
 	}
+	return ledger
 }

@@ -1,55 +1,103 @@
 package store
 
-import "container/list"
+import (
+	"container/list"
 
-// versions keeps the versions that deltas are made against: of each object its
-// last one, and its key, the last that was written whole. The objects used
-// least recently go when it grows over its limit; their next version is written
-// whole, which costs space and nothing else.
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Bounds of what decoding one version may take.
+const (
+	maxHops   = 256 // deltas to apply
+	maxBlocks = 9   // blocks to read
+)
+
+// versions keeps what deltas are made against: of each object its last version,
+// and within the block the last version of each family, for objects that are
+// new: a Pod looks much like its siblings. The objects used least recently go
+// when it grows over its limit; their next version is written as if they were
+// new, which costs space and nothing else.
 type versions struct {
 	limit, size int // bytes
 	objects     map[Ref]*list.Element
 	recent      list.List // of *kept, most recent first
+	families    map[family]held
 }
 
 type kept struct {
-	ref       Ref
-	key, last held
+	ref  Ref
+	last held
 }
 
+// held is a version a delta may be made against. The zero value is none.
 type held struct {
-	seq Seq
-	raw []byte
+	seq    Seq
+	raw    []byte
+	hops   int // deltas to apply for it
+	blocks int // blocks to read for it
+}
+
+// family is what objects alike have in common.
+type family struct {
+	resource  schema.GroupVersionResource
+	namespace string
+	owner     types.UID // "" for all of the namespace
 }
 
 func newVersions(limit int) *versions {
-	return &versions{limit: limit, objects: map[Ref]*list.Element{}}
+	return &versions{limit: limit, objects: map[Ref]*list.Element{}, families: map[family]held{}}
 }
 
-// of returns what is kept of the object, nil if nothing.
-func (v *versions) of(ref Ref) *kept {
-	e := v.objects[ref]
-	if e == nil {
-		return nil
+// families returns what the object belongs to, closest first.
+func familiesOf(ref Ref, id *identity) [2]family {
+	f := family{ref.Resource, ref.Namespace, ""}
+	wide := f
+	if len(id.owners) > 0 {
+		f.owner = id.owners[0]
 	}
-	v.recent.MoveToFront(e)
-	return e.Value.(*kept)
+	return [2]family{f, wide}
 }
 
-// keep takes a version, which must not be changed any more.
-func (v *versions) keep(ref Ref, h held, whole bool) {
+// base returns what the next version of the object is best made against, in a
+// block that begins at first.
+func (v *versions) base(ref Ref, id *identity, first Seq) held {
+	if e := v.objects[ref]; e != nil {
+		v.recent.MoveToFront(e)
+		last := e.Value.(*kept).last
+		if last.hops < maxHops && (last.seq >= first || last.blocks < maxBlocks) {
+			return last
+		}
+	}
+	for _, f := range familiesOf(ref, id) {
+		if last := v.families[f]; last.seq >= first && last.hops < maxHops {
+			return last
+		}
+	}
+	return held{}
+}
+
+// keep takes a version, made against base in a block that begins at first. raw
+// must not be changed any more.
+func (v *versions) keep(ref Ref, id *identity, seq Seq, raw []byte, base held, first Seq) {
+	h := held{seq: seq, raw: raw, blocks: 1}
+	if base.seq != 0 {
+		h.hops, h.blocks = base.hops+1, base.blocks
+		if base.seq < first {
+			h.blocks++
+		}
+	}
+	for _, f := range familiesOf(ref, id) {
+		v.families[f] = h
+	}
 	e := v.objects[ref]
 	if e == nil {
 		e = v.recent.PushFront(&kept{ref: ref})
 		v.objects[ref] = e
 	}
 	k := e.Value.(*kept)
-	v.size -= k.bytes()
+	v.size += len(raw) - len(k.last.raw)
 	k.last = h
-	if whole {
-		k.key = h
-	}
-	v.size += k.bytes()
 	for v.size > v.limit && v.recent.Len() > 1 {
 		v.drop(v.recent.Back())
 	}
@@ -64,13 +112,9 @@ func (v *versions) forget(ref Ref) {
 
 func (v *versions) drop(e *list.Element) {
 	k := v.recent.Remove(e).(*kept)
-	v.size -= k.bytes()
+	v.size -= len(k.last.raw)
 	delete(v.objects, k.ref)
 }
 
-func (k *kept) bytes() int {
-	if k.key.seq == k.last.seq {
-		return len(k.last.raw)
-	}
-	return len(k.key.raw) + len(k.last.raw)
-}
+// nextBlock ends the block: what is in it is no family to what follows.
+func (v *versions) nextBlock() { clear(v.families) }

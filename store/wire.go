@@ -43,6 +43,25 @@ func (w *wire) count(size int) int {
 	return int(n)
 }
 
+// counts reads n numbers of items of which each takes at least size bytes
+// behind the numbers.
+func (w *wire) counts(n, size int) []int {
+	all := make([]int, n)
+	sum := 0
+	for i := range all {
+		all[i] = w.count(size)
+		if sum += all[i]; sum > len(w.data)/size {
+			w.fail()
+			return nil
+		}
+	}
+	if sum > len(w.data)/size {
+		w.fail()
+		return nil
+	}
+	return all
+}
+
 // take returns the next n bytes; they alias the input.
 func (w *wire) take(n int) []byte {
 	if n < 0 || n > len(w.data) {
@@ -99,6 +118,14 @@ func checksum(bucket string, key, value []byte) uint32 {
 func (w *wire) key() uint64 {
 	if b := w.take(8); b != nil {
 		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+// runID reads the number of a run from a key.
+func (w *wire) runID() uint32 {
+	if b := w.take(4); b != nil {
+		return binary.BigEndian.Uint32(b)
 	}
 	return 0
 }

@@ -34,6 +34,7 @@ const (
 type Writer struct {
 	path   string
 	db     *bbolt.DB
+	file   *os.File // for what is read while writing
 	header Header
 	end    ending
 	time   time.Time // of the last position
@@ -41,6 +42,7 @@ type Writer struct {
 	track    *tracker
 	versions *versions
 	differ   differ
+	index    *indexer
 
 	block     *builder // positions since the last complete block
 	committed int      // entries of it that are in the file
@@ -84,11 +86,17 @@ func Create(path string, h Header, options ...Option) (*Writer, error) {
 		block: newBuilder(1),
 		quick: newEncoder(zstd.SpeedFastest), dense: newEncoder(zstd.SpeedBetterCompression),
 	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("create recording: %w", err), db.Close(), os.Remove(path))
+	}
+	w.file = file
+	w.index = &indexer{db: db, file: fileAt{file}, z: w.dense, tail: newIndex()}
 	for _, o := range options {
 		o(w)
 	}
 	if err := w.begin(); err != nil {
-		return nil, errors.Join(fmt.Errorf("create recording: %w", err), db.Close(), os.Remove(path))
+		return nil, errors.Join(fmt.Errorf("create recording: %w", err), w.Abort(), os.Remove(path))
 	}
 	return w, nil
 }
@@ -185,14 +193,12 @@ func (w *Writer) Append(e Event) (Seq, error) {
 		w.block.content = appendNamed(w.block.content, &e)
 	}
 	back := uint64(0)
-	if base := w.encode(&e); base != 0 {
+	if base := w.encode(&e, &id); base != 0 {
 		t |= tagDelta
 		back = uint64(e.Seq - base)
 	}
 	w.block.add(t, e.Resource, e.Time, back, start)
-	if c := w.track.observe(&e, &id); c.op != opNone {
-		w.trail.changes = append(w.trail.changes, c)
-	}
+	w.trail.changes = w.track.observe(w.trail.changes, &e, &id)
 	w.end.Events++
 	w.pending += len(e.Object)
 	return e.Seq, nil
@@ -200,22 +206,14 @@ func (w *Writer) Append(e Event) (Seq, error) {
 
 // encode appends the object to the block's content, as a delta if there is a
 // version to make it against, and returns the position of that.
-func (w *Writer) encode(e *Event) Seq {
+func (w *Writer) encode(e *Event, id *identity) Seq {
 	b := w.block
 	if !e.IsObject() {
 		b.content = append(b.content, e.Object...)
 		return 0
 	}
 	ref, raw := e.Ref(), bytes.Clone(e.Object)
-	base := held{}
-	if k := w.versions.of(ref); k != nil {
-		// Within the block the last version is at hand; beyond it, one other
-		// block must do: the one with the key.
-		if base = k.key; k.last.seq >= b.first {
-			base = k.last
-		}
-	}
-	start := len(b.content)
+	base, start := w.versions.base(ref, id, b.first), len(b.content)
 	if base.seq != 0 {
 		b.content = w.differ.delta(b.content, base.raw, raw)
 		if (len(b.content)-start)*worthwhile > len(raw) {
@@ -226,10 +224,9 @@ func (w *Writer) encode(e *Event) Seq {
 	if base.seq == 0 {
 		b.content = append(b.content, raw...)
 	}
+	w.versions.keep(ref, id, e.Seq, raw, base, b.first)
 	if e.Type == watch.Deleted {
 		w.versions.forget(ref)
-	} else {
-		w.versions.keep(ref, held{e.Seq, raw}, base.seq == 0)
 	}
 	return base.seq
 }
@@ -291,7 +288,7 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 	w.end = end
 	news := len(w.block.entries) > w.committed
 	roll := len(w.block.entries) > 0 && (complete || len(w.fresh) >= freshBlocks)
-	var block, trail []byte
+	var block, trailed []byte
 	var first Seq
 	switch {
 	case roll:
@@ -302,7 +299,7 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		block = w.block.encode(w.quick, w.chain, w.committed, w.offset)
 	}
 	if news {
-		trail = w.trail.encode(w.quick)
+		trailed = w.trail.encode(w.quick)
 	}
 	err := w.db.Update(func(tx *bbolt.Tx) error {
 		if roll {
@@ -318,8 +315,8 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 				return err
 			}
 		}
-		if trail != nil {
-			if err := put(tx, bucketTrail, seqKey(w.trail.first), trail); err != nil {
+		if trailed != nil {
+			if err := put(tx, bucketTrail, seqKey(w.trail.first), trailed); err != nil {
 				return err
 			}
 		}
@@ -329,26 +326,33 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	w.pending = 0
-	w.trail = trailAfter(w.trail)
+	if news {
+		w.index.take(&w.trail)
+		w.trail = trail{}
+	}
+	w.written(block, first, complete, roll)
+	return w.index.settle()
+}
+
+// written notes that a block is in the file.
+func (w *Writer) written(block []byte, first Seq, complete, roll bool) {
 	if block == nil {
-		return nil
+		return
 	}
 	w.chain = sha256.Sum256(block)
 	w.committed, w.offset = len(w.block.entries), len(w.block.content)
 	if !roll {
 		w.fresh = append(w.fresh, first)
-		return nil
+		return
 	}
 	w.fresh = []Seq{first}
 	if complete {
 		w.whole, w.fresh = w.chain, nil
 		w.block = newBuilder(w.block.next())
 		w.committed, w.offset = 0, 0
+		w.versions.nextBlock()
 	}
-	return nil
 }
-
-func trailAfter(t trail) trail { return trail{changes: t.changes[:0], ledger: t.ledger[:0]} }
 
 // Seal ends the recording: it commits, writes the digest, marks the file closed,
 // leaves out what was freed, and closes it. The Writer cannot be used after it,
@@ -370,6 +374,9 @@ func (w *Writer) Seal(now time.Time) (Info, error) {
 
 func (w *Writer) seal(now time.Time) (Info, error) {
 	if err := w.commit(now, true); err != nil {
+		return Info{}, err
+	}
+	if err := w.index.finish(); err != nil {
 		return Info{}, err
 	}
 	s := seal{ending: w.end}
@@ -394,7 +401,7 @@ func (w *Writer) Abort() error {
 	if w.db == nil {
 		return nil
 	}
-	err := w.db.Close()
+	err := errors.Join(w.db.Close(), w.file.Close())
 	w.db = nil
 	return err
 }

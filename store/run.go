@@ -1,0 +1,429 @@
+package store
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// run is an index over a range of positions in the file: its objects sorted by
+// name and its terms sorted by what they say, in pages that are read when a
+// query needs them. Runs follow each other without holes, and are merged into
+// larger ones. Layout: FORMAT.md.
+type run struct {
+	id          uint32
+	tier        int // how often it was merged
+	first, last Seq
+	times       [2]int64 // of first and last, microseconds
+	ticks       []tick
+	ledger      []Coverage
+	objects     []Ref  // first object of each page
+	ranks       []int  // and its rank
+	terms       []term // first term of each page
+
+	read  func(bucket string, id uint32, page int) ([]byte, error)
+	mu    sync.Mutex
+	cache map[int]any // decoded pages: objects by number, terms by ^number
+}
+
+var errRun = errors.New("malformed index")
+
+const (
+	pageObjects  = 1024 // objects in a page
+	pageVersions = 16384
+	pagePostings = 8192
+	cachedPages  = 256
+)
+
+// posting is an object that had a term; see span.
+type posting struct {
+	rank       int // the object's place in the run
+	start, end int
+}
+
+// objectPage holds consecutive objects.
+type objectPage struct {
+	refs     []Ref
+	versions [][]version
+}
+
+// termPage holds consecutive terms with the objects that had them.
+type termPage struct {
+	terms    []term
+	postings [][]posting
+}
+
+func (t term) compare(o term) int {
+	return cmp.Or(compareResources(t.resource, o.resource), cmp.Compare(t.attr, o.attr), cmp.Compare(t.namespace, o.namespace))
+}
+
+// encode packs the head of the run.
+func (r *run) encode(z *zstd.Encoder) []byte {
+	d := dictionary{places: map[string]uint64{}}
+	body := binary.AppendUvarint(nil, uint64(r.tier))
+	body = binary.AppendUvarint(body, uint64(r.first))
+	body = binary.AppendUvarint(body, uint64(r.last-r.first))
+	body = binary.AppendVarint(body, r.times[0])
+	body = binary.AppendUvarint(body, uint64(r.times[1]-r.times[0]))
+	body = binary.AppendUvarint(body, uint64(len(r.ticks)))
+	seq, at := r.first, r.times[0]
+	for _, t := range r.ticks {
+		body = binary.AppendUvarint(body, uint64(t.seq-seq))
+		body = binary.AppendUvarint(body, uint64(t.time.UnixMicro()-at))
+		seq, at = t.seq, t.time.UnixMicro()
+	}
+	body = d.appendLedger(body, r.ledger, r.first, r.times[0])
+	body = binary.AppendUvarint(body, uint64(len(r.objects)))
+	for i, ref := range r.objects {
+		body = d.appendResource(body, ref.Resource)
+		body = appendText(d.appendWord(body, ref.Namespace), ref.Name)
+		body = binary.AppendUvarint(body, uint64(r.ranks[i]))
+	}
+	body = binary.AppendUvarint(body, uint64(len(r.terms)))
+	for _, t := range r.terms {
+		body = d.appendResource(body, t.resource)
+		body = appendText(d.appendWord(body, t.namespace), string(t.attr))
+	}
+	return pack(z, append(d.append(nil), body...))
+}
+
+// pack compresses a section with its size in front.
+func pack(z *zstd.Encoder, raw []byte) []byte {
+	return z.EncodeAll(raw, binary.LittleEndian.AppendUint32(nil, uint32(len(raw))))
+}
+
+// unpackSized reverses pack.
+func unpackSized(value []byte) ([]byte, error) {
+	w := wire{data: value}
+	size := w.uint32()
+	return unpack(w.data, int(size))
+}
+
+func parseRun(id uint32, value []byte) (*run, error) {
+	raw, err := unpackSized(value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRun, err)
+	}
+	w := wire{data: raw}
+	words := w.words()
+	r := &run{id: id, cache: map[int]any{}, tier: int(w.uvarint()), first: Seq(w.uvarint())}
+	r.last = r.first + Seq(w.uvarint())
+	r.times[0] = w.varint()
+	r.times[1] = r.times[0] + int64(w.uvarint())
+	seq, at := r.first, r.times[0]
+	for range w.count(2) {
+		seq, at = seq+Seq(w.uvarint()), at+int64(w.uvarint())
+		r.ticks = append(r.ticks, tick{seq, time.UnixMicro(at).UTC()})
+	}
+	r.ledger = w.ledger(words, r.first, r.times[0])
+	for range w.count(6) {
+		r.objects = append(r.objects, Ref{w.resource(words), w.word(words), w.text()})
+		r.ranks = append(r.ranks, int(w.uvarint()))
+	}
+	for range w.count(5) {
+		t := term{resource: w.resource(words), namespace: w.word(words)}
+		t.attr = attr(w.text())
+		r.terms = append(r.terms, t)
+	}
+	ordered := slices.IsSortedFunc(r.objects, Ref.compare) && slices.IsSorted(r.ranks) && slices.IsSortedFunc(r.terms, term.compare)
+	if w.bad || len(w.data) > 0 || r.first == 0 || r.last < r.first || !ordered {
+		return nil, errRun
+	}
+	return r, nil
+}
+
+// encodeObjects packs a page of objects. Names come first and positions last,
+// because like compresses with like.
+func encodeObjects(z *zstd.Encoder, p *objectPage, first Seq) []byte {
+	d := dictionary{places: map[string]uint64{}}
+	body := binary.AppendUvarint(nil, uint64(len(p.refs)))
+	last := ""
+	for _, ref := range p.refs {
+		body = d.appendResource(body, ref.Resource)
+		body = d.appendWord(body, ref.Namespace)
+		body = appendShared(body, last, ref.Name)
+		last = ref.Name
+	}
+	for _, versions := range p.versions {
+		body = binary.AppendUvarint(body, uint64(len(versions)))
+	}
+	for _, versions := range p.versions {
+		seq := first
+		for _, v := range versions {
+			body = binary.AppendUvarint(body, uint64(v.seq-seq)<<2|uint64(v.state))
+			seq = v.seq
+		}
+	}
+	return pack(z, append(d.append(nil), body...))
+}
+
+// appendShared writes how much of last s begins with, and the rest.
+func appendShared(dst []byte, last, s string) []byte {
+	n := 0
+	for n < len(s) && n < len(last) && s[n] == last[n] {
+		n++
+	}
+	return appendText(binary.AppendUvarint(dst, uint64(n)), s[n:])
+}
+
+func (w *wire) shared(last string) string {
+	n := w.uvarint()
+	if n > uint64(len(last)) {
+		w.fail()
+		return ""
+	}
+	return last[:n] + w.text()
+}
+
+func parseObjects(value []byte, first Seq) (*objectPage, error) {
+	raw, err := unpackSized(value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRun, err)
+	}
+	w := wire{data: raw}
+	words := w.words()
+	n := w.count(7)
+	p := &objectPage{refs: make([]Ref, n), versions: make([][]version, n)}
+	last := ""
+	for i := range p.refs {
+		ref := Ref{Resource: w.resource(words), Namespace: w.word(words)}
+		ref.Name = w.shared(last)
+		p.refs[i], last = ref, ref.Name
+	}
+	for i, n := range w.counts(n, 1) {
+		p.versions[i] = make([]version, n)
+	}
+	for _, versions := range p.versions {
+		seq := first
+		for i := range versions {
+			v := w.uvarint()
+			seq += Seq(v >> 2)
+			versions[i] = version{seq, state(v & 3)}
+		}
+	}
+	if w.bad || len(w.data) > 0 || !slices.IsSortedFunc(p.refs, Ref.compare) {
+		return nil, errRun
+	}
+	return p, nil
+}
+
+// encodeTerms packs a page of terms.
+func encodeTerms(z *zstd.Encoder, p *termPage) []byte {
+	d := dictionary{places: map[string]uint64{}}
+	body := binary.AppendUvarint(nil, uint64(len(p.terms)))
+	last := ""
+	for _, t := range p.terms {
+		body = d.appendResource(body, t.resource)
+		body = d.appendWord(body, t.namespace)
+		body = appendShared(body, last, string(t.attr))
+		last = string(t.attr)
+	}
+	for _, postings := range p.postings {
+		body = binary.AppendUvarint(body, uint64(len(postings)))
+	}
+	rank := 0
+	for _, postings := range p.postings {
+		for _, o := range postings {
+			body = binary.AppendVarint(body, int64(o.rank-rank))
+			rank = o.rank
+		}
+	}
+	for _, postings := range p.postings {
+		for _, o := range postings {
+			body = binary.AppendUvarint(body, uint64(o.start))
+			body = binary.AppendUvarint(body, uint64(o.end))
+		}
+	}
+	return pack(z, append(d.append(nil), body...))
+}
+
+func parseTerms(value []byte) (*termPage, error) {
+	raw, err := unpackSized(value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRun, err)
+	}
+	w := wire{data: raw}
+	words := w.words()
+	n := w.count(7)
+	p := &termPage{terms: make([]term, n), postings: make([][]posting, n)}
+	last := ""
+	for i := range p.terms {
+		t := term{resource: w.resource(words), namespace: w.word(words)}
+		last = w.shared(last)
+		t.attr = attr(last)
+		p.terms[i] = t
+	}
+	for i, n := range w.counts(n, 3) {
+		p.postings[i] = make([]posting, n)
+	}
+	rank := int64(0)
+	for _, postings := range p.postings {
+		for i := range postings {
+			rank += w.varint()
+			postings[i].rank = int(rank)
+		}
+	}
+	for _, postings := range p.postings {
+		for i := range postings {
+			postings[i].start, postings[i].end = int(w.uvarint()), int(w.uvarint())
+		}
+	}
+	if w.bad || len(w.data) > 0 || !slices.IsSortedFunc(p.terms, term.compare) {
+		return nil, errRun
+	}
+	return p, nil
+}
+
+// cached returns a decoded page, from the cache if it is there.
+func cached[P any](r *run, key int, parse func() (P, error)) (P, error) {
+	r.mu.Lock()
+	kept, ok := r.cache[key].(P)
+	r.mu.Unlock()
+	if ok {
+		return kept, nil
+	}
+	p, err := parse()
+	if err != nil {
+		return p, err
+	}
+	r.mu.Lock()
+	if len(r.cache) >= cachedPages {
+		clear(r.cache)
+	}
+	r.cache[key] = p
+	r.mu.Unlock()
+	return p, nil
+}
+
+func (r *run) objectPage(i int) (*objectPage, error) {
+	return cached(r, i, func() (*objectPage, error) {
+		value, err := r.read(bucketObjects, r.id, i)
+		if err != nil {
+			return nil, err
+		}
+		return parseObjects(value, r.first)
+	})
+}
+
+func (r *run) termPage(i int) (*termPage, error) {
+	return cached(r, ^i, func() (*termPage, error) {
+		value, err := r.read(bucketTerms, r.id, i)
+		if err != nil {
+			return nil, err
+		}
+		return parseTerms(value)
+	})
+}
+
+// resources implements part.
+func (r *run) resources() []schema.GroupVersionResource {
+	// Every page may begin with another resource, and hold more than one.
+	var all []schema.GroupVersionResource
+	for i := range r.objects {
+		p, err := r.objectPage(i)
+		if err != nil {
+			continue // whoever reads the objects will find out
+		}
+		for _, ref := range p.refs {
+			if n := len(all); n == 0 || all[n-1] != ref.Resource {
+				all = append(all, ref.Resource)
+			}
+		}
+	}
+	return all
+}
+
+// firstPage returns the page in which something not before what the comparison
+// is for would be; compare reports how the first of page i compares with it.
+func firstPage(pages int, compare func(i int) int) int {
+	return max(0, sort.Search(pages, func(i int) bool { return compare(i) >= 0 })-1)
+}
+
+// versions implements part.
+func (r *run) versions(ref Ref) ([]version, error) {
+	i := sort.Search(len(r.objects), func(i int) bool { return r.objects[i].compare(ref) > 0 }) - 1
+	if i < 0 {
+		return nil, nil
+	}
+	p, err := r.objectPage(i)
+	if err != nil {
+		return nil, err
+	}
+	if at, found := slices.BinarySearchFunc(p.refs, ref, Ref.compare); found {
+		return p.versions[at], nil
+	}
+	return nil, nil
+}
+
+// each implements part.
+func (r *run) each(resource schema.GroupVersionResource, namespace string, yield func(Ref, []version)) error {
+	from := Ref{Resource: resource, Namespace: namespace}
+	for i := firstPage(len(r.objects), func(i int) int { return r.objects[i].compare(from) }); i < len(r.objects); i++ {
+		p, err := r.objectPage(i)
+		if err != nil {
+			return err
+		}
+		at, _ := slices.BinarySearchFunc(p.refs, from, Ref.compare)
+		for ; at < len(p.refs); at++ {
+			ref := p.refs[at]
+			if ref.Resource != resource || namespace != "" && ref.Namespace != namespace {
+				return nil
+			}
+			yield(ref, p.versions[at])
+		}
+	}
+	return nil
+}
+
+// having implements part.
+func (r *run) having(resource schema.GroupVersionResource, a attr, namespace string, at Seq, yield func(Ref, bool)) error {
+	from := term{resource, a, namespace}
+	for i := firstPage(len(r.terms), func(i int) int { return r.terms[i].compare(from) }); i < len(r.terms); i++ {
+		p, err := r.termPage(i)
+		if err != nil {
+			return err
+		}
+		n, _ := slices.BinarySearchFunc(p.terms, from, term.compare)
+		for ; n < len(p.terms); n++ {
+			t := p.terms[n]
+			if t.resource != resource || t.attr != a || namespace != "" && t.namespace != namespace {
+				return nil
+			}
+			for _, o := range p.postings[n] {
+				ref, versions, err := r.ranked(o)
+				if err != nil {
+					return err
+				}
+				if on, told := (span{a, o.start, o.end}).at(versions, at); told {
+					yield(ref, on)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// ranked returns the object of a posting.
+func (r *run) ranked(o posting) (Ref, []version, error) {
+	i := sort.Search(len(r.ranks), func(i int) bool { return r.ranks[i] > o.rank }) - 1
+	if i < 0 {
+		return Ref{}, nil, errRun
+	}
+	p, err := r.objectPage(i)
+	if err != nil {
+		return Ref{}, nil, err
+	}
+	at := o.rank - r.ranks[i]
+	if at >= len(p.refs) || o.start < 0 || o.end < 0 || o.start > len(p.versions[at]) || o.end > len(p.versions[at]) {
+		return Ref{}, nil, errRun
+	}
+	return p.refs[at], p.versions[at], nil
+}
