@@ -99,6 +99,8 @@ func sensitive(key, parent []byte) bool {
 		return true
 	case "parameters", "fileParameters":
 		return string(parent) == "helm"
+	case "imagePullSecrets": // names
+		return false
 	}
 	return secretName(key, certain)
 }

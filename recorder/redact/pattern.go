@@ -151,10 +151,25 @@ func wordEnd(s []byte, i int) int {
 	for end < len(s) && bytes.IndexByte([]byte(" \t\r\n\"'`&<>"), s[end]) < 0 {
 		end++
 	}
-	for end > i && bytes.IndexByte([]byte(",;:.)]}\\"), s[end-1]) >= 0 {
+	for end > i && trailing(s[i:end]) {
 		end--
 	}
 	return end
+}
+
+// trailing reports whether the last byte of a value belongs to the text around.
+func trailing(value []byte) bool {
+	switch value[len(value)-1] {
+	case ',', ';', ':', '.', '\\':
+		return true
+	case ')':
+		return bytes.IndexByte(value, '(') < 0
+	case ']':
+		return bytes.IndexByte(value, '[') < 0
+	case '}':
+		return bytes.IndexByte(value, '{') < 0
+	}
+	return false
 }
 
 // armoured finds a PEM block, to the end of the text if it was cut off.

@@ -30,6 +30,12 @@ var objects = []struct {
 	{"secret", secrets,
 		`{"kind":"Secret","metadata":{"name":"db"},"type":"Opaque","data":{"password":"aHVudGVyMg==","empty":""},"stringData":{"user":"hunter2"}}`,
 		`{"kind":"Secret","metadata":{"name":"db"},"type":"Opaque","data":{"password":"4oC5cjo0OGQxNzY6N+KAug==","empty":""},"stringData":{"user":"‹r:48d176:7›"}}`},
+	{"references keep their names", custom, `{"spec":{"secretName":"db","secretRef":{"name":"db","key":"password"},"imagePullSecrets":[{"name":"pull"}],"passwordFile":"/run/p"}}`, ``},
+	{"references of a Pod", pods, `{"spec":{"imagePullSecrets":[{"name":"pull"}],"volumes":[{"secret":{"secretName":"db","items":[{"key":"password","path":"p"}]}}],"containers":[{"env":[{"name":"PASSWORD","valueFrom":{"secretKeyRef":{"name":"db","key":"password"}}}]}]}}`, ``},
+	{"requirements of a selector", custom, `{"spec":{"selector":{"matchExpressions":[{"key":"app","operator":"In","values":["web"]}]}}}`, ``},
+	{"switches and empty values", pods, `{"spec":{"containers":[{"env":[{"name":"USE_TOKEN","value":"true"},{"name":"PASSWORD","value":""},{"name":"TOKEN","value":"$(OTHER)"}],"args":["--token","--verbose","--password="]}]}}`, ``},
+	{"numbers and words below values", custom, `{"spec":{"values":{"replicas":3,"on":true,"none":null}}}`, ``},
+	{"not what the name promises", pods, `{"metadata":{"annotations":null,"managedFields":null},"spec":{"env":"x","args":{"a":1},"command":null,"message":{"a":[1]},"parameters":3,"options":[1,"x"],"env2":[{"env":[1,{"name":null}]}]}}`, ``},
 }
 
 func TestObject(t *testing.T) {
@@ -52,9 +58,12 @@ func TestObject(t *testing.T) {
 
 func FuzzRedact(f *testing.F) {
 	const canary = "CANARY-hunter2"
-	for _, o := range objects {
-		for i := range 5 {
+	for i := range 5 {
+		for _, o := range objects {
 			f.Add([]byte(o.in), i)
+		}
+		for _, c := range canaries {
+			f.Add([]byte(c.object), i)
 		}
 	}
 	resources := []schema.GroupVersionResource{pods, secrets, configMaps, events, custom}
