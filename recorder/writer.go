@@ -207,7 +207,7 @@ func (w *writer) finish() error {
 		}
 		_, err := w.sink.Cover(store.Coverage{
 			Time: w.queue.clock.now(), Resource: s.Resource, Namespace: s.Namespace,
-			Status: store.Gap, Reason: "recorder stopped",
+			Status: store.Gap, Reason: store.Stopped,
 		})
 		if err != nil {
 			return fmt.Errorf("write coverage of %s: %w", s.Resource.Resource, err)

@@ -41,6 +41,26 @@ func (c *Cursor) Prev() (*State, error) {
 	return c.Seek(c.seq - 1)
 }
 
+// End moves to the last position at which the recorder was still listening: the
+// ledger closes every stream when it is stopped, and the state before that is
+// the last that is known. Its instant is the end of the recording.
+func (c *Cursor) End() (*State, error) {
+	info := c.timeline.Info()
+	seq := info.Last
+	for seq > 0 {
+		ledger, err := c.timeline.Ledger(seq, seq)
+		if err != nil {
+			return nil, fmt.Errorf("seek the end: %w", err)
+		}
+		if len(ledger) == 0 || ledger[0].Reason != store.Stopped {
+			break
+		}
+		seq--
+	}
+	c.seq = seq
+	return c.state(info.End), nil
+}
+
 // Seek moves to a position; its instant is when that was heard.
 func (c *Cursor) Seek(seq store.Seq) (*State, error) {
 	info := c.timeline.Info()

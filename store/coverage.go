@@ -39,3 +39,8 @@ type Coverage struct {
 	// after a Gap: the interval before it lost nothing, it was only late.
 	Resumed bool
 }
+
+// Stopped is the Reason of the Gap that ends every stream when the recorder is
+// stopped. What stands before it is the last that was known; it is no gap in
+// the evidence, but its end.
+const Stopped = "recorder stopped"

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
@@ -126,7 +127,7 @@ func hintsFor(err error) []string {
 		hint = "no cluster is configured; set KUBECONFIG or --kubeconfig, or try `svcspy demo`"
 	case apierrors.IsUnauthorized(err):
 		hint = "the API server does not accept these credentials; check with `kubectl auth whoami`"
-	case apierrors.IsForbidden(err):
+	case errors.Is(err, recorder.ErrForbidden), apierrors.IsForbidden(err):
 		hint = "`svcspy record --print-rbac` prints the rights it needs; -n NAMESPACE records one namespace"
 	case errors.As(err, &network), strings.Contains(err.Error(), "connection refused"):
 		hint = "the API server does not answer; check with `kubectl cluster-info` or choose another --context"

@@ -52,25 +52,33 @@ func (l *look) seek(t replay.Timeline) (*replay.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	when := replay.When{Time: info.End}
-	if l.at != "" {
-		when, err = replay.ParseWhen(l.at, replay.Range{
-			Start: info.Start, End: info.End, Zone: zone, Now: l.now(), TimeOfSeq: t.TimeOf,
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
 	var s *replay.State
-	if when.Seq > 0 {
-		s, err = cursor.Seek(when.Seq)
+	if l.at == "" {
+		s, err = cursor.End()
 	} else {
-		s, err = cursor.SeekTime(when.Time)
+		s, err = l.parse(cursor, t, zone)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return s, l.echo(s, zone)
+}
+
+// parse moves the cursor to what --at says.
+func (l *look) parse(cursor *replay.Cursor, t replay.Timeline, zone *time.Location) (*replay.State, error) {
+	info := t.Info()
+	when, err := replay.ParseWhen(l.at, replay.Range{
+		Start: info.Start, End: info.End, Zone: zone, Now: l.now(), TimeOfSeq: t.TimeOf,
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case when.Seq > 0:
+		return cursor.Seek(when.Seq)
+	case when.Time.Equal(info.End):
+		return cursor.End()
+	}
+	return cursor.SeekTime(when.Time)
 }
 
 // echo prints `at 2026-11-23T13:02:00Z (14:02:00 +01:00), event #8812, 340 ms
