@@ -6,10 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-
-	"github.com/svcspy/svcspy/store"
 )
 
 // answer is what was found about a subject, before it is put into words.
@@ -20,6 +16,7 @@ type answer struct {
 	classes   []ClassResult
 	units     []unit   // missing units of service with their causes
 	effects   []*cause // what the causes lead to, from the workload to the Service
+	explains  []*cause // changes that came right before, and point at the cause
 	symptoms  []*cause // true, and explained by something else
 	risks     []*cause
 	hints     []*cause
@@ -159,6 +156,9 @@ func (q *inquiry) report(a *answer) Report {
 		_, r.Verdict.SinceNote = groups[0].onset()
 	}
 	r.Headline.Message = q.since(r.Headline.Message, r.Verdict.Since)
+	for _, c := range a.explains {
+		r.Because = append(r.Because, q.effect(c, info, ""))
+	}
 	for _, s := range a.symptoms {
 		r.Symptoms = append(r.Symptoms, q.effect(s, info, ""))
 	}
@@ -304,22 +304,6 @@ func (q *inquiry) who(g *group) string {
 	}
 	return fmt.Sprintf("%s of %s", pods, w)
 }
-
-// unsupported answers for a kind the analyzer does not examine.
-func (q *inquiry) unsupported(ref store.Ref) *answer {
-	k := kindsByResource[ref.Resource.GroupResource()]
-	if k.name == "" {
-		k = kind{name: ref.Resource.Resource, plural: ref.Resource.Resource, resource: ref.Resource}
-	}
-	return &answer{
-		subject: subjectOf(k, ref.Namespace, ref.Name), state: Unknown,
-		ok:      "svcspy does not diagnose " + k.plural,
-		effects: []*cause{},
-	}
-}
-
-// podName prints a Pod for a command.
-func podName(p *corev1.Pod) string { return fmt.Sprintf("-n %s %s", p.Namespace, p.Name) }
 
 // unknowable is what no API object can tell, printed when traffic should flow.
 var unknowable = []string{

@@ -1,83 +1,46 @@
 package analyzer
 
 import (
-	"fmt"
-	"time"
-
-	corev1 "k8s.io/api/core/v1"
+	"slices"
 )
 
-// aside looks for what does not change the verdict: symptoms, risks and hints.
+// observation is something about a Service that does not decide its verdict.
+type observation func() []*cause
+
+// aside looks for what does not change the verdict, in the order of the
+// report: symptoms, risks and hints.
 func (s *service) aside(a *answer) {
-	s.stuckPods(a)
-	s.recreated(a)
-	s.addressChanged(a)
+	for _, look := range []observation{s.stuckPods, s.flapping, s.fewer, s.pausedRollouts} {
+		a.symptoms = append(a.symptoms, look()...)
+	}
+	for _, look := range []observation{
+		s.terminatingService, s.recreated, s.addressChanged, s.capacityCut, s.frozen, s.foreign, s.unreadyPublished,
+		s.sharedAddress, s.concentrated, s.allocation, s.otherProxy, s.proxyMissing, s.dnsDown, s.ingressPaths,
+		s.balancerErrors, s.blockedEvictions, s.stalledControllers, s.latentConfig,
+	} {
+		a.risks = append(a.risks, look()...)
+	}
+	for _, look := range []observation{
+		s.policyHints, s.mixedPods, s.detachedPods, s.undeclaredPort, s.unprobedPort, s.unmappedPort,
+		s.governing, s.sourceRanges, s.externalIPs, s.hostNetwork, s.truncated,
+	} {
+		a.hints = append(a.hints, look()...)
+	}
+	if a.state != Serving {
+		a.explains = s.explain(a)
+	}
+	a.risks = slices.DeleteFunc(a.risks, a.blames)
+	a.symptoms = slices.DeleteFunc(a.symptoms, a.blames)
 }
 
-// stuckPods are deleted Pods that linger.
-func (s *service) stuckPods(a *answer) {
-	for _, p := range s.pods {
-		if c := s.q.stuckTerminating(p); c != nil && len(a.symptoms) < maxRows {
-			a.symptoms = append(a.symptoms, c)
+// blames: the cause is already one of those that decide the verdict.
+func (a *answer) blames(c *cause) bool {
+	for _, u := range a.units {
+		for _, d := range u.cause.chain() {
+			if d.id == c.id && d.subject == c.subject {
+				return true
+			}
 		}
 	}
-}
-
-// recreated: another Service had the name not long before this one.
-func (s *service) recreated(a *answer) {
-	gap := time.Duration(0)
-	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
-		if o.UID == s.svc.UID {
-			continue
-		}
-		if gap = s.svc.CreationTimestamp.Sub(o.Time); gap > window || s.q.age(s.svc.CreationTimestamp.Time) > window {
-			return
-		}
-		e := s.q.see(s.svc, "/spec/clusterIP", s.svc.Spec.ClusterIP)
-		e.Old = old.Spec.ClusterIP
-		text := fmt.Sprintf("Service %s was deleted and made again", s)
-		if old.Spec.ClusterIP != s.svc.Spec.ClusterIP {
-			text += fmt.Sprintf(": its cluster IP moved from %s to %s, and clients that kept the old one fail", old.Spec.ClusterIP, s.svc.Spec.ClusterIP)
-		}
-		c := s.cause("svc-recreated", clause("%s", text), e)
-		a.risks = append(a.risks, c)
-		return
-	}
-}
-
-// addressChanged: the load balancer's address moved, or vanished.
-func (s *service) addressChanged(a *answer) {
-	now := fmt.Sprint(addresses(s.svc))
-	changed := s.q.seen(s.svc)
-	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
-		if o.UID != s.svc.UID || s.q.age(changed.Time) > window {
-			return
-		}
-		was := addresses(old)
-		if fmt.Sprint(was) == now {
-			changed = o
-			continue
-		}
-		if len(was) == 0 {
-			return
-		}
-		e := s.q.see(s.svc, "/status/loadBalancer/ingress", enumerate(addresses(s.svc), 3))
-		e.Old = enumerate(was, 3)
-		c := s.cause("lb-address-changed", clause("the external address changed from %s to %s: DNS records and firewalls may still have the old one", e.Old, orNone(e.Value)), e)
-		c.since = changed.Time
-		a.risks = append(a.risks, c)
-		return
-	}
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
-}
-
-// allowed says what NetworkPolicies mean for the Service's Pods.
-func (s *service) allowed(*answer) (result, evidence string) {
-	return unknown, "NetworkPolicies are not evaluated"
+	return slices.ContainsFunc(a.effects, func(d *cause) bool { return d.id == c.id && d.subject == c.subject })
 }

@@ -319,12 +319,12 @@ func (s *service) name(u *unit) {
 		}
 	}
 	ready, _ := s.usable()
+	together, at := s.lostTogether()
 	switch {
 	case ready > 0:
 		root.id = "endpoints-partial"
-	case len(s.lostTogether()) > 0 && s.lost():
-		root.id = "all-endpoints-lost-at-once"
-		root.since = s.lostTogether()[0].at
+	case together > 0 && s.lost():
+		root.id, root.since = "all-endpoints-lost-at-once", at
 	case headless(s.svc):
 		root.id = "headless-no-addresses"
 	default:
@@ -429,9 +429,9 @@ func (s *service) effects(a *answer, ready, terminating int) {
 		}
 		a.effects = append(a.effects, only)
 	case ready == 0 && a.state != Converging && a.state != Serving:
-		if together := s.lostTogether(); len(together) > 0 {
-			c := s.cause("all-endpoints-lost-at-once", clause("all %s of Service %s were lost within %s", quantity(together[1].usable, "endpoint"), s, lossWindow), see()...)
-			c.since = together[0].at
+		if n, at := s.lostTogether(); n > 0 {
+			c := s.cause("all-endpoints-lost-at-once", clause("all %s of Service %s were lost within %s", quantity(n, "endpoint"), s, lossWindow), see()...)
+			c.since = at
 			a.effects = append(a.effects, c)
 		}
 		id, text := "no-usable-endpoints", "Service %s has no usable endpoint: connections are refused"
@@ -439,9 +439,7 @@ func (s *service) effects(a *answer, ready, terminating int) {
 			id, text = "headless-no-addresses", "the name of headless Service %s does not resolve: no Pod is ready"
 		}
 		c := s.cause(id, clause(text, s), see()...)
-		if h := s.tallies(); len(h) > 0 {
-			c.since = h[0].at
-		}
+		c.since = s.darkSince()
 		a.effects = append(a.effects, c)
 	case ready < s.desired && a.state == Degraded:
 		c := s.cause("endpoints-partial", clause("%d of %s of Service %s get traffic", ready, quantity(s.desired, "replica"), s), see()...)
@@ -477,15 +475,7 @@ func (s *service) onlyTerminating(n int, evidence []Evidence) *cause {
 	}
 	c.says = clause("%s", text)
 	c.evidence = c.evidence[:min(len(c.evidence), maxRows)]
-	if h := s.tallies(); len(h) > 0 {
-		c.since = h[0].at
-		for _, t := range h {
-			if t.ready > 0 {
-				break
-			}
-			c.since = t.at
-		}
-	}
+	c.since = s.darkSince()
 	return c
 }
 
@@ -518,6 +508,6 @@ func (s *service) sentences(a *answer, ready, terminating int) {
 	}
 	a.ok = fmt.Sprintf("Traffic should flow: Service %s has %s", s, quantity(ready, "ready endpoint"))
 	if a.state == Serving {
-		a.steady, a.steadyBut = s.steadySince(ready)
+		a.steady, a.steadyBut = s.steadySince()
 	}
 }

@@ -164,6 +164,10 @@ var catalogue = []diagnosis{
 	{"endpoints-partial", degraded, impact, "C2 C3", on("EndpointSlice"), "Fewer endpoints than wanted."},
 	{"only-terminating-endpoints", degraded, impact, "C3", on("EndpointSlice"), "Only Pods that are shutting down still serve."},
 	{"all-endpoints-lost-at-once", outage, impact, "C3", on("EndpointSlice"), "All endpoints were lost within seconds."},
+	{"pods-not-ready", degraded, impact, "C2", nil, "Pods are not ready yet, and nothing says why."},
+	{"pod-terminating", info, impact, "C2", nil, "The Pod was deleted and is about to go."},
+	{"subject-missing", info, impact, "", nil, "There is no such object."},
+	{"subject-deleted", info, impact, "", nil, "The object was deleted."},
 	{"recording-gap", info, impact, "", nil, "The recording has a hole where the answer would be."},
 }
 

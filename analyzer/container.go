@@ -210,7 +210,8 @@ func (c *podCase) config(k *container) *cause {
 		return nil
 	}
 	found.next = append(found.next, fmt.Sprintf("kubectl get configmap,secret -n %s", c.pod.Namespace))
-	return found.because(c.missingConfig(k, found))
+	c.missingConfig(k, found)
+	return found
 }
 
 var startReasons = []string{

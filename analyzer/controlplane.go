@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -60,28 +61,52 @@ func (q *inquiry) dns() (result, evidence string) {
 	return unknown, "no DNS Service is recorded; the name exists if cluster DNS works"
 }
 
-// proxyWorks says whether kube-proxy runs on every node that is ready. Other
-// dataplanes have no such DaemonSet: then nothing is known.
-func (s *service) proxyWorks(*answer) (result, evidence string) {
-	if !proxied(s.svc) {
-		return notApplicable, ""
-	}
+// proxyDown lists the ready nodes that have kube-proxy Pods by rights and no
+// ready one. Other dataplanes have no such Pods: then nothing is known.
+func (s *service) proxyDown() (down []string, known bool) {
 	pods := list[corev1.Pod](s.q, store.Query{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-proxy"}})
 	if len(pods) == 0 {
-		return unknown, "no kube-proxy Pods are recorded; slices are programmed if a proxy runs"
+		return nil, false
 	}
 	up := map[string]bool{}
 	for _, p := range pods {
-		up[p.Spec.NodeName] = up[p.Spec.NodeName] || ready(p)
+		up[p.Spec.NodeName] = up[p.Spec.NodeName] || ready(p) || s.q.age((&podCase{q: s.q, pod: p}).changed()) <= controllerGrace
 	}
-	down := []string{}
 	for name, n := range s.q.allNodes() {
 		if nodeReady(n) && !up[name] {
 			down = append(down, name)
 		}
 	}
-	if len(down) > 0 {
-		return no, "no ready kube-proxy on " + enumerate(sorted(down), 3)
+	slices.Sort(down)
+	return down, true
+}
+
+// proxyWorks says whether kube-proxy runs on every node that is ready.
+func (s *service) proxyWorks(*answer) (result, evidence string) {
+	if !proxied(s.svc) {
+		return notApplicable, ""
 	}
-	return yes, quantity(len(pods), "kube-proxy Pod") + " ready"
+	down, known := s.proxyDown()
+	switch {
+	case !known:
+		return unknown, "no kube-proxy Pods are recorded; slices are programmed if a proxy runs"
+	case len(down) > 0:
+		return no, "no ready kube-proxy on " + enumerate(down, 3)
+	}
+	return yes, "a ready kube-proxy on every ready node"
+}
+
+// proxyMissing: some nodes go on with the rules they had.
+func (s *service) proxyMissing() []*cause {
+	if !proxied(s.svc) {
+		return nil
+	}
+	down, _ := s.proxyDown()
+	if len(down) == 0 {
+		return nil
+	}
+	c := s.cause("kube-proxy-missing", clause("no ready kube-proxy on %s: these nodes keep the rules they had, and miss every change since", enumerate(down, 3)),
+		s.q.see(s.q.node(down[0]), conditionPath(corev1.NodeReady)+"/status", "True"))
+	c.next = []string{"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide"}
+	return []*cause{c}
 }

@@ -41,14 +41,6 @@ func (q *inquiry) answer(ref store.Ref) *answer {
 	return a
 }
 
-func (q *inquiry) examine(ref store.Ref) *answer {
-	switch kindsByResource[ref.Resource.GroupResource()].name {
-	case "Service":
-		return q.service(ref.Namespace, ref.Name)
-	}
-	return q.unsupported(ref)
-}
-
 // serviceAnswer examines the Service with this name.
 func (q *inquiry) serviceAnswer(namespace, name string) *answer {
 	return q.answer(store.Ref{Resource: kindOf[corev1.Service]().resource, Namespace: namespace, Name: name})

@@ -10,11 +10,6 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-func sorted(list []string) []string {
-	slices.Sort(list)
-	return list
-}
-
 // unavailableClaim: a PersistentVolumeClaim keeps the Pod from being placed. A
 // claim that waits for its first consumer is an effect of that, not a cause.
 func (c *podCase) unavailableClaim() *cause {
@@ -96,48 +91,13 @@ func (c *podCase) sandbox() *cause {
 	return found
 }
 
-// missingConfig: what the container refers to was deleted, as its history
-// tells.
-func (c *podCase) missingConfig(k *container, found *cause) *cause {
-	for _, ref := range configRefs(k.spec) {
+// missingConfig adds what the container refers to and what does not exist.
+func (c *podCase) missingConfig(k *container, found *cause) {
+	for _, ref := range configRefs(&c.pod.Spec, k.spec) {
 		kd := kindsByName[ref.kind]
 		if c.q.covered(kd, c.pod.Namespace) && c.q.view.Get(store.Ref{Resource: kd.resource, Namespace: c.pod.Namespace, Name: ref.name}) == nil && !ref.optional {
 			found.evidence = append(found.evidence, c.q.absent(kd, c.pod.Namespace, ref.name))
 			found.variant = ref.kind + " " + ref.name
 		}
 	}
-	return nil
 }
-
-// configRef is a ConfigMap or Secret a container reads when it starts.
-type configRef struct {
-	kind, name string
-	key        string // "" for all
-	optional   bool
-}
-
-func configRefs(k *corev1.Container) []configRef {
-	var refs []configRef
-	for _, e := range k.EnvFrom {
-		if r := e.ConfigMapRef; r != nil {
-			refs = append(refs, configRef{"ConfigMap", r.Name, "", isTrue(r.Optional)})
-		}
-		if r := e.SecretRef; r != nil {
-			refs = append(refs, configRef{"Secret", r.Name, "", isTrue(r.Optional)})
-		}
-	}
-	for _, e := range k.Env {
-		if e.ValueFrom == nil {
-			continue
-		}
-		if r := e.ValueFrom.ConfigMapKeyRef; r != nil {
-			refs = append(refs, configRef{"ConfigMap", r.Name, r.Key, isTrue(r.Optional)})
-		}
-		if r := e.ValueFrom.SecretKeyRef; r != nil {
-			refs = append(refs, configRef{"Secret", r.Name, r.Key, isTrue(r.Optional)})
-		}
-	}
-	return refs
-}
-
-func isTrue(b *bool) bool { return b != nil && *b }

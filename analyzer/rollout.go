@@ -327,7 +327,7 @@ func (q *inquiry) atZero(w *workload) *cause {
 	c := q.workloadCause(w, "workload-scaled-to-zero", clause("%s is scaled to 0", w), q.see(w.object, "/spec/replicas", "0"))
 	c.next = []string{fmt.Sprintf("kubectl scale -n %s %s/%s --replicas=%d", w.meta.Namespace, kindsByName[w.kind].resource.Resource, w.meta.Name, 1)}
 	q.whoScaled(w, c)
-	return c
+	return c.because(q.scaledDown(w))
 }
 
 // whoScaled adds when, from how many and with which tool replicas became 0.

@@ -26,7 +26,7 @@ type service struct {
 	owner     map[types.UID]*workload // Pod -> workload
 	listed    map[types.UID][]listing // Pod -> where it is listed
 	routes    []portRoute
-	history   []tally
+	history   *tallies
 	causes    map[types.UID]*cause // why a Pod does not serve
 }
 
@@ -67,6 +67,7 @@ func (q *inquiry) gather(svc *corev1.Service) *service {
 		listed: map[types.UID][]listing{},
 		causes: map[types.UID]*cause{},
 	}
+	s.history = &tallies{service: s}
 	if svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return s
 	}

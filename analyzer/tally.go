@@ -13,57 +13,83 @@ import (
 // lossWindow is how close together losses are one loss.
 const lossWindow = 5 * time.Second
 
-// tally is how many endpoints a Service had from a moment on.
+// tally is how many endpoints a Service had from a moment on. Terminating ones
+// still serve.
 type tally struct {
-	at            time.Time
-	seq           store.Seq
-	usable, ready int
+	at                         time.Time
+	ready, terminating, listed int
 }
 
-// tallies returns how the number of endpoints changed within the window,
-// newest first; the last one may be older. It is counted in the slices' own
-// history, so it is what proxies were told.
-func (s *service) tallies() []tally {
-	if s.history == nil {
-		s.history = s.countHistory()
+func (t tally) usable() int { return t.ready + t.terminating }
+
+// tallies is the history of a Service's endpoint counts, newest first, counted
+// in the slices' own history: it is what proxies were told. Only the latest
+// part is read until somebody asks for more.
+type tallies struct {
+	service *service
+	reach   time.Duration // how far back known reaches
+	known   []tally
+}
+
+// at returns the i-th newest tally. The last is the one that was in force when
+// the window began.
+func (h *tallies) at(i int) (tally, bool) {
+	for i >= len(h.known)-1 && h.reach < window { // the oldest known may have begun earlier
+		h.reach = min(window, max(30*time.Second, 5*h.reach))
+		h.known = h.service.count(h.reach)
 	}
-	return s.history
+	if i >= len(h.known) {
+		return tally{}, false
+	}
+	return h.known[i], true
 }
 
-func (s *service) countHistory() []tally {
+// all yields the tallies, newest first.
+func (h *tallies) all(yield func(tally) bool) {
+	for i := 0; ; i++ {
+		t, ok := h.at(i)
+		if !ok || !yield(t) {
+			return
+		}
+	}
+}
+
+// count reads the slices' histories over a time, and one version beyond it.
+func (s *service) count(reach time.Duration) []tally {
 	type change struct {
 		slice int
+		seq   store.Seq
 		tally
 	}
 	var changes []change
 	for i, sl := range s.slices {
+		if string(sl.AddressType) != string(families(s.svc)[0]) {
+			continue
+		}
 		n := 0
 		for o, old := range past[discoveryv1.EndpointSlice](s.q, sl.Namespace, sl.Name) {
 			if o.UID != sl.UID || n == maxHistory || selectable(s.svc) && managedBy(old) == sliceController && !own(s.svc, old) {
 				break
 			}
 			n++
-			c := change{slice: i, tally: tally{at: o.Time, seq: o.Seq}}
-			if s.counts(old) && string(old.AddressType) == string(families(s.svc)[0]) {
-				c.usable, c.ready = usableIn(old)
-			}
-			changes = append(changes, c)
-			if s.q.age(o.Time) > window {
+			changes = append(changes, change{i, o.Seq, s.tally(o.Time, old)})
+			if s.q.age(o.Time) > reach {
 				break
 			}
 		}
 	}
 	slices.SortFunc(changes, func(a, b change) int { return cmp.Compare(a.seq, b.seq) })
 	current := make([]tally, len(s.slices))
-	history := []tally{}
+	var history []tally
 	for _, c := range changes {
 		current[c.slice] = c.tally
-		sum := tally{at: c.at, seq: c.seq}
+		sum := tally{at: c.at}
 		for _, t := range current {
-			sum.usable += t.usable
 			sum.ready += t.ready
+			sum.terminating += t.terminating
+			sum.listed += t.listed
 		}
-		if n := len(history); n > 0 && history[n-1].usable == sum.usable && history[n-1].ready == sum.ready {
+		if n := len(history); n > 0 && sameCount(history[n-1], sum) {
 			continue
 		}
 		history = append(history, sum)
@@ -72,17 +98,26 @@ func (s *service) countHistory() []tally {
 	return history
 }
 
-func usableIn(sl *discoveryv1.EndpointSlice) (usable, ready int) {
+func sameCount(a, b tally) bool {
+	return a.ready == b.ready && a.terminating == b.terminating && a.listed == b.listed
+}
+
+// tally counts one version of one slice.
+func (s *service) tally(at time.Time, sl *discoveryv1.EndpointSlice) tally {
+	t := tally{at: at}
+	if !s.counts(sl) {
+		return t
+	}
+	t.listed = len(sl.Endpoints)
 	for i := range sl.Endpoints {
-		e := &sl.Endpoints[i]
-		if epReady(e) {
-			ready++
-		}
-		if epUsable(e) {
-			usable++
+		switch e := &sl.Endpoints[i]; {
+		case epReady(e):
+			t.ready++
+		case epUsable(e):
+			t.terminating++
 		}
 	}
-	return usable, ready
+	return t
 }
 
 // peak is the most ready endpoints there were since more were last asked for.
@@ -90,7 +125,7 @@ func usableIn(sl *discoveryv1.EndpointSlice) (usable, ready int) {
 func (s *service) peak() int {
 	asked := s.raisedAt()
 	most := 0
-	for _, t := range s.tallies() {
+	for t := range s.history.all {
 		most = max(most, t.ready)
 		if !t.at.After(asked) {
 			break
@@ -110,39 +145,72 @@ func (s *service) raisedAt() time.Time {
 	return at
 }
 
-// lostTogether returns the moment all endpoints were lost and the last one at
-// which there were some, if at least two went within the window of one loss.
-func (s *service) lostTogether() []tally {
-	h := s.tallies()
-	if len(h) < 2 || h[0].usable > 0 {
-		return nil
+// lostTogether tells whether the last endpoints went within the window of one
+// loss: how many, and when. Zero if there are some, or they went one by one.
+func (s *service) lostTogether() (n int, at time.Time) {
+	first, ok := s.history.at(0)
+	if !ok || first.usable() > 0 {
+		return 0, time.Time{}
 	}
-	for i := 1; i < len(h); i++ {
-		if h[0].at.Sub(h[i-1].at) > lossWindow {
+	for t := range s.history.all {
+		if t.usable() > 0 {
+			n = max(n, t.usable())
+		}
+		if first.at.Sub(t.at) > lossWindow {
 			break
 		}
-		if h[i].usable >= 2 {
-			return []tally{h[0], h[i]}
-		}
 	}
-	return nil
+	if n < 2 {
+		return 0, time.Time{}
+	}
+	return n, first.at
 }
 
-// steadySince is since when the Service has had so many ready endpoints.
-func (s *service) steadySince(ready int) (time.Time, string) {
-	h := s.tallies()
-	if len(h) == 0 {
+// darkSince is since when nothing has been usable, or only what terminates.
+func (s *service) darkSince() time.Time {
+	at := s.svc.CreationTimestamp.Time
+	for t := range s.history.all {
+		if t.ready > 0 {
+			break
+		}
+		at = t.at
+	}
+	return at
+}
+
+// steadySince is since when the Service has had as many ready endpoints.
+func (s *service) steadySince() (time.Time, string) {
+	now, ok := s.history.at(0)
+	if !ok {
 		return s.svc.CreationTimestamp.Time, "per status"
 	}
-	since, note := h[0].at, ""
-	for i, t := range h {
-		if t.ready != h[0].ready {
-			return since, note
+	since := now.at
+	for t := range s.history.all {
+		if t.ready != now.ready {
+			return since, ""
 		}
 		since = t.at
-		if i == len(h)-1 && t.ready > 0 && (s.q.age(t.at) > window || !t.at.After(s.q.view.Start().Add(startGrace))) {
-			note = "or earlier"
-		}
 	}
-	return since, note
+	return since, "or earlier"
+}
+
+// dips counts how often the Service fell below its best within the window,
+// without Pods being deleted; and since when.
+func (s *service) dips() (n int, since time.Time) {
+	most := 0
+	for t := range s.history.all {
+		most = max(most, t.ready)
+	}
+	newer := tally{}
+	for i := 0; ; i++ {
+		t, ok := s.history.at(i)
+		if !ok {
+			return n, since
+		}
+		if i > 0 && t.ready == most && newer.ready < most && newer.terminating == t.terminating && newer.listed == t.listed {
+			n++
+			since = newer.at
+		}
+		newer = t
+	}
 }

@@ -1,0 +1,442 @@
+package analyzer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// terminatingService: the Service or its Namespace is being deleted.
+func (s *service) terminatingService() []*cause {
+	if t := s.svc.DeletionTimestamp; t != nil {
+		c := s.cause("svc-terminating", clause("Service %s is being deleted since %s%s", s, clock(t.Time, s.q.now), prefixed(" and waits for finalizers ", strings.Join(s.svc.Finalizers, ", "))),
+			s.q.see(s.svc, "/metadata/deletionTimestamp", clock(t.Time, s.q.now)), s.q.see(s.svc, "/metadata/finalizers", strings.Join(s.svc.Finalizers, ", ")))
+		c.since = t.Time
+		return []*cause{c}
+	}
+	if ns := get[corev1.Namespace](s.q, "", s.svc.Namespace); ns != nil && ns.Status.Phase == corev1.NamespaceTerminating {
+		c := s.cause("svc-terminating", clause("Namespace %s is being deleted, and Service %s with it", ns.Name, s), s.q.see(ns, "/status/phase", string(ns.Status.Phase)))
+		c.variant = "namespace"
+		return []*cause{c}
+	}
+	return nil
+}
+
+// stuckPods are deleted Pods that linger.
+func (s *service) stuckPods() []*cause {
+	var found []*cause
+	for _, p := range s.pods {
+		if c := s.q.stuckTerminating(p); c != nil && len(found) < maxRows {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// flapping: the Service keeps falling below its best and recovering.
+func (s *service) flapping() []*cause {
+	n, since := s.dips()
+	if n < 3 {
+		return nil
+	}
+	c := s.cause("readiness-flapping", clause("endpoints of Service %s became unready and ready again %d times since %s", s, n, clock(since, s.q.now)))
+	for _, sl := range s.slices[:min(len(s.slices), maxRows)] {
+		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
+	}
+	c.since = since
+	return []*cause{c}
+}
+
+// fewer: a DaemonSet or an autoscaler accounts for missing endpoints.
+func (s *service) fewer() []*cause {
+	var found []*cause
+	for _, w := range s.workloads {
+		if d, ok := w.object.(*appsv1.DaemonSet); ok && d.Status.NumberReady < d.Status.DesiredNumberScheduled {
+			found = append(found, s.q.workloadCause(w, "daemonset-gaps", clause("DaemonSet %s has a ready Pod on %d of %s", d.Name, d.Status.NumberReady, quantity(int(d.Status.DesiredNumberScheduled), "node")),
+				s.q.see(d, "/status/numberReady", fmt.Sprint(d.Status.NumberReady))))
+		}
+		found = append(found, s.q.autoscaling(w)...)
+	}
+	return found
+}
+
+// pausedRollouts: changes are held back.
+func (s *service) pausedRollouts() []*cause {
+	var found []*cause
+	for _, w := range s.workloads {
+		r := s.q.rollout(w)
+		if r == nil || !r.deployment.Spec.Paused || r.current != nil && r.complete() {
+			continue
+		}
+		found = append(found, s.q.rolloutCause(r, "rollout-paused", clause("Deployment %s is paused, so its last change is not rolled out", r.deployment.Name), s.q.see(r.deployment, "/spec/paused", "true")))
+	}
+	return found
+}
+
+// capacityCut: a rollout that now fails otherwise began by taking capacity.
+func (s *service) capacityCut() []*cause {
+	for _, w := range s.workloads {
+		if r := s.q.rollout(w); r != nil && s.lost() {
+			if c := s.cutCapacity(r); c != nil {
+				return []*cause{c}
+			}
+		}
+	}
+	return nil
+}
+
+// recreated: another Service had the name not long before this one.
+func (s *service) recreated() []*cause {
+	if s.q.age(s.svc.CreationTimestamp.Time) > window {
+		return nil
+	}
+	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
+		if o.UID == s.svc.UID {
+			continue
+		}
+		if s.svc.CreationTimestamp.Sub(o.Time) > window {
+			return nil
+		}
+		e := s.q.see(s.svc, "/spec/clusterIP", s.svc.Spec.ClusterIP)
+		e.Old = old.Spec.ClusterIP
+		text := fmt.Sprintf("Service %s was deleted and made again", s)
+		if old.Spec.ClusterIP != s.svc.Spec.ClusterIP {
+			text += fmt.Sprintf(": its cluster IP moved from %s to %s, and clients that kept the old one fail", old.Spec.ClusterIP, s.svc.Spec.ClusterIP)
+		}
+		return []*cause{s.cause("svc-recreated", clause("%s", text), e)}
+	}
+	return nil
+}
+
+// addressChanged: the load balancer's address moved, or vanished.
+func (s *service) addressChanged() []*cause {
+	now := addresses(s.svc)
+	changed := s.q.seen(s.svc)
+	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
+		if o.UID != s.svc.UID || s.q.age(changed.Time) > window {
+			return nil
+		}
+		was := addresses(old)
+		if slices.Equal(was, now) {
+			changed = o
+			continue
+		}
+		if len(was) == 0 {
+			return nil
+		}
+		e := s.q.see(s.svc, "/status/loadBalancer/ingress", enumerate(now, 3))
+		e.Old = enumerate(was, 3)
+		to := "none"
+		if len(now) > 0 {
+			to = e.Value
+		}
+		c := s.cause("lb-address-changed", clause("the external address changed from %s to %s: DNS records and firewalls may still have the old one", e.Old, to), e)
+		c.since = changed.Time
+		return []*cause{c}
+	}
+	return nil
+}
+
+// frozen: the selector is gone, and the slices of its time are still there.
+func (s *service) frozen() []*cause {
+	if selectable(s.svc) || s.svc.Spec.Type == corev1.ServiceTypeExternalName {
+		return nil
+	}
+	for _, sl := range s.slices {
+		if own(s.svc, sl) && len(sl.Endpoints) > 0 {
+			return []*cause{s.frozenSlice(sl)}
+		}
+	}
+	return nil
+}
+
+func (s *service) frozenSlice(sl *discoveryv1.EndpointSlice) *cause {
+	c := s.cause("slices-frozen", clause("Service %s has no selector any more, so its endpoints stay as they were then", s),
+		s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")), s.q.see(s.svc, "/spec/selector", ""))
+	c.since = s.q.seen(sl).Time
+	c.next = []string{"restore the selector, or delete EndpointSlice " + sl.Name}
+	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
+		if o.UID != s.svc.UID {
+			break
+		}
+		if selectable(old) {
+			c.evidence[1].Old = pairs(old.Spec.Selector)
+			break
+		}
+		c.since = o.Time
+	}
+	return c
+}
+
+// foreign: somebody else's slice with the Service's label gets a share of the
+// traffic.
+func (s *service) foreign() []*cause {
+	if !selectable(s.svc) {
+		return nil
+	}
+	for _, sl := range s.slices {
+		usable := slices.ContainsFunc(sl.Endpoints, func(e discoveryv1.Endpoint) bool { return epUsable(&e) })
+		if managedBy(sl) != sliceController && usable && s.counts(sl) {
+			by := managedBy(sl)
+			if by == "" {
+				by = "nobody in particular"
+			}
+			c := s.cause("foreign-endpointslice", clause("traffic is shared with EndpointSlice %s, which %s manages", sl.Name, by), s.q.see(sl, "/metadata/labels["+discoveryv1.LabelManagedBy+"]", managedBy(sl)))
+			c.since = s.q.seen(sl).Time
+			return []*cause{c}
+		}
+	}
+	return nil
+}
+
+// unreadyPublished: Pods that are not ready get traffic.
+func (s *service) unreadyPublished() []*cause {
+	if !s.svc.Spec.PublishNotReadyAddresses || headless(s.svc) {
+		return nil
+	}
+	for _, sl := range s.slices {
+		for i := range sl.Endpoints {
+			if e := &sl.Endpoints[i]; epReady(e) && !epServing(e) {
+				return []*cause{s.cause("publish-not-ready", clause("Pods that are not ready get traffic, as publishNotReadyAddresses asks"),
+					s.q.see(s.svc, "/spec/publishNotReadyAddresses", "true"), s.q.see(sl, "/endpoints/conditions/serving", "false"))}
+			}
+		}
+	}
+	return nil
+}
+
+// sharedAddress: two Pods have one address, or an endpoint has one its Pod has
+// not.
+func (s *service) sharedAddress() []*cause {
+	holder := map[string]*corev1.Pod{}
+	for _, p := range s.pods {
+		if terminal(p) || p.Spec.HostNetwork {
+			continue
+		}
+		for _, ip := range p.Status.PodIPs {
+			if other := holder[ip.IP]; other != nil && other.UID != p.UID {
+				return []*cause{s.cause("duplicate-pod-ip", clause("Pods %s and %s have the same address %s", other.Name, p.Name, ip.IP),
+					s.q.see(other, "/status/podIP", ip.IP), s.q.see(p, "/status/podIP", ip.IP))}
+			}
+			holder[ip.IP] = p
+		}
+	}
+	return nil
+}
+
+// concentrated: topology hints leave a node's clients few endpoints.
+func (s *service) concentrated() []*cause {
+	if !s.hinted() {
+		return nil
+	}
+	for i := range s.routes {
+		r := &s.routes[i]
+		ready := len(choose(r.backends, func(b *Backend) bool { return b.Ready }))
+		if ready < 3 {
+			continue
+		}
+		for _, n := range r.inside {
+			if n.result != resultOK || n.live*3 > ready || len(n.nodes) == 0 {
+				continue
+			}
+			c := s.cause("topology-concentration", clause("topology hints send clients on %s to %d of %s", enumerate(n.nodes, 3), n.live, quantity(ready, "ready endpoint")),
+				s.q.see(s.svc, "/spec/trafficDistribution", trafficDistribution(s.svc)))
+			return []*cause{c}
+		}
+	}
+	return nil
+}
+
+func trafficDistribution(s *corev1.Service) string {
+	if s.Spec.TrafficDistribution != nil {
+		return *s.Spec.TrafficDistribution
+	}
+	return s.Annotations[corev1.AnnotationTopologyMode]
+}
+
+// allocationEvents are the complaints of the loops that repair cluster IPs and
+// node ports (K/pkg/registry/core/service).
+var allocationEvents = []string{
+	"ClusterIPOutOfRange", "ClusterIPNotAllocated", "ClusterIPAlreadyAllocated", "ClusterIPNotValid", "ServiceCIDRFull",
+	"PortAlreadyAllocated", "PortOutOfRange", "PortNotAllocated", "PortRangeFull",
+}
+
+// allocation: the cluster IP or a node port is not the Service's own.
+func (s *service) allocation() []*cause {
+	for _, e := range s.q.events(s.svc) {
+		if slices.Contains(allocationEvents, e.Reason) && !strings.Contains(e.Message, "repairing") {
+			c := s.cause("svc-allocation-conflict", clause("Service %s: %s", s, sentence(e.Reason, e.Message)), s.q.see(e, "/message", e.Message))
+			c.variant, c.certainty, c.since = e.Reason, Likely, eventTime(e)
+			return []*cause{c}
+		}
+	}
+	if !proxied(s.svc) {
+		return nil
+	}
+	for _, o := range s.q.view.List(store.Query{Resource: kindOf[corev1.Service]().resource}) {
+		if other := decode[corev1.Service](s.q, kindOf[corev1.Service](), o); other != nil && o.UID != s.svc.UID && other.Spec.ClusterIP == s.svc.Spec.ClusterIP {
+			return []*cause{s.cause("svc-allocation-conflict", clause("Services %s and %s/%s have the same cluster IP %s", s, o.Namespace, o.Name, s.svc.Spec.ClusterIP),
+				s.q.see(s.svc, "/spec/clusterIP", s.svc.Spec.ClusterIP), s.q.see(other, "/spec/clusterIP", other.Spec.ClusterIP))}
+		}
+	}
+	return nil
+}
+
+// otherProxy: a label leaves the Service to another proxy.
+func (s *service) otherProxy() []*cause {
+	name, other := s.svc.Labels[proxyLabel]
+	if !other {
+		return nil
+	}
+	c := s.cause("svc-not-proxied", clause("kube-proxy ignores Service %s: its label leaves it to proxy %q", s, name), s.q.see(s.svc, "/metadata/labels["+proxyLabel+"]", name))
+	c.certainty = Possible
+	return []*cause{c}
+}
+
+// dnsDown: names do not resolve cluster-wide.
+func (s *service) dnsDown() []*cause {
+	for _, at := range dnsServices {
+		if s.svc.Namespace == at[0] && s.svc.Name == at[1] {
+			continue
+		}
+		svc := get[corev1.Service](s.q, at[0], at[1])
+		if svc == nil {
+			continue
+		}
+		if a := s.q.serviceAnswer(at[0], at[1]); a != nil && a.state == NotServing {
+			c := s.cause("cluster-dns-down", clause("cluster DNS (Service %s/%s) does not serve, so no name resolves", at[0], at[1]), s.q.see(svc, "/spec/clusterIP", svc.Spec.ClusterIP))
+			c.subject = s.q.subject(svc)
+			for _, g := range a.groups()[:min(1, len(a.groups()))] {
+				c.evidence, c.since = append(c.evidence, g.root.evidence...), g.since
+			}
+			return []*cause{c}
+		}
+	}
+	return nil
+}
+
+// ingressPaths: Ingresses that lead here by a port the Service has not.
+func (s *service) ingressPaths() []*cause {
+	var found []*cause
+	for _, in := range list[networkingv1.Ingress](s.q, store.Query{Namespace: s.svc.Namespace}) {
+		for _, r := range ingressRoutes(in) {
+			if r.backend.Service == nil || r.backend.Service.Name != s.svc.Name {
+				continue
+			}
+			if c := s.q.brokenBackend(in, r); c != nil && len(found) < maxRows {
+				found = append(found, c)
+			}
+		}
+	}
+	return found
+}
+
+// balancerErrors: what the load balancer or its health check complains of.
+func (s *service) balancerErrors() []*cause {
+	if s.svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		return nil
+	}
+	text, evidence := "", Evidence{}
+	for _, c := range s.svc.Status.Conditions {
+		if c.Type == corev1.LoadBalancerPortsError && string(c.Status) == "True" {
+			text, evidence = sentence(c.Reason, c.Message), s.q.see(s.svc, conditionPath(c.Type)+"/message", c.Message)
+		}
+	}
+	for _, in := range s.svc.Status.LoadBalancer.Ingress {
+		for _, p := range in.Ports {
+			if p.Error != nil {
+				text, evidence = fmt.Sprintf("port %d: %s", p.Port, *p.Error), s.q.see(s.svc, "/status/loadBalancer/ingress/ports/error", *p.Error)
+			}
+		}
+	}
+	if s.svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal && s.svc.Spec.HealthCheckNodePort == 0 {
+		text, evidence = "it has no health check port, which externalTrafficPolicy Local needs", s.q.see(s.svc, "/spec/healthCheckNodePort", "0")
+	}
+	if text == "" {
+		return nil
+	}
+	return []*cause{s.cause("lb-status-error", clause("the load balancer of Service %s: %s", s, text), evidence)}
+}
+
+// stalledControllers: what keeps endpoints up to date has stopped.
+func (s *service) stalledControllers() []*cause {
+	if c := s.controllersStalled(); c != nil {
+		return []*cause{c}
+	}
+	return nil
+}
+
+// detachedPods: Pods that left by losing the labels, where others stayed.
+func (s *service) detachedPods() []*cause {
+	if len(s.pods) == 0 || s.q.age(s.lastSliceChange()) > window {
+		return nil
+	}
+	if c := s.detached(); c != nil {
+		return []*cause{c}
+	}
+	return nil
+}
+
+func (s *service) lastSliceChange() time.Time {
+	var at time.Time
+	for _, sl := range s.slices {
+		if t := s.q.seen(sl).Time; t.After(at) {
+			at = t
+		}
+	}
+	return at
+}
+
+// mixedPods: the selector mixes Pods of different programs.
+func (s *service) mixedPods() []*cause {
+	byWorkload := map[types.UID]*workload{}
+	var names []string
+	mixed, jobs := false, false
+	for _, w := range s.workloads {
+		if w.active() == 0 {
+			continue
+		}
+		byWorkload[w.meta.UID] = w
+		names = append(names, w.String())
+		jobs = jobs || !w.scaled
+		for _, other := range byWorkload {
+			mixed = mixed || s.differ(w, other)
+		}
+	}
+	if len(names) < 2 || !mixed && !jobs {
+		return nil
+	}
+	c := s.cause("selector-too-broad", clause("the selector %s mixes Pods of %s", pairs(s.svc.Spec.Selector), enumerate(names, 4)), s.q.see(s.svc, "/spec/selector", pairs(s.svc.Spec.Selector)))
+	c.certainty = Possible
+	for _, w := range s.workloads[:min(len(s.workloads), maxRows)] {
+		c.evidence = append(c.evidence, s.q.see(w.object, "/spec/template/metadata/labels", pairs(w.template.Labels)))
+	}
+	return []*cause{c}
+}
+
+// differ: two workloads look like different programs to the Service's clients.
+func (s *service) differ(a, b *workload) bool {
+	for _, key := range []string{"app.kubernetes.io/name", "app.kubernetes.io/component", "app"} {
+		if x, y := a.template.Labels[key], b.template.Labels[key]; x != "" && y != "" && x != y {
+			return true
+		}
+	}
+	for i := range s.svc.Spec.Ports {
+		sp := &s.svc.Spec.Ports[i]
+		x, okX := FindPort(&corev1.Pod{Spec: a.template.Spec}, sp)
+		y, okY := FindPort(&corev1.Pod{Spec: b.template.Spec}, sp)
+		if okX != okY || x != y {
+			return true
+		}
+	}
+	return false
+}
