@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +35,9 @@ func (c *cluster) addFlags(cmd *cobra.Command) {
 	}
 }
 
+// errNoCluster is returned when neither a kubeconfig nor --server names one.
+var errNoCluster = errors.New("no cluster is configured")
+
 func (c *cluster) client() clientcmd.ClientConfig {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(c.rules, &c.overrides)
 }
@@ -42,7 +46,12 @@ func (c *cluster) client() clientcmd.ClientConfig {
 func (c *cluster) config() (*rest.Config, string, error) {
 	client := c.client()
 	config, err := client.ClientConfig()
-	if err != nil {
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, "", errNoCluster
+	case clientcmd.IsContextNotFound(err):
+		return nil, "", usageError{fmt.Errorf("read kubeconfig: %w", err), "`kubectl config get-contexts` lists the contexts"}
+	case err != nil:
 		return nil, "", fmt.Errorf("read kubeconfig: %w", err)
 	}
 	// BindOverrideFlags puts --request-timeout into every request, which would

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/replay"
@@ -123,8 +122,8 @@ func hintsFor(err error) []string {
 		hint = "check the path; `svcspy record -f FILE` writes recordings"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "recordings are private to the user who made them (mode 0600)"
-	case clientcmd.IsEmptyConfig(err):
-		hint = "no cluster is configured; set KUBECONFIG or --kubeconfig, or try `svcspy demo`"
+	case errors.Is(err, errNoCluster):
+		hint = "set KUBECONFIG, --kubeconfig or --server; without a cluster, try `svcspy demo`"
 	case apierrors.IsUnauthorized(err):
 		hint = "the API server does not accept these credentials; check with `kubectl auth whoami`"
 	case errors.Is(err, recorder.ErrForbidden), apierrors.IsForbidden(err):

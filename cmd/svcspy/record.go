@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -101,6 +103,9 @@ func (o *recordOptions) record(ctx context.Context) error {
 	if o.printRBAC {
 		return o.rbac(namespaces)
 	}
+	if err := writable(o.file); err != nil {
+		return err
+	}
 	config, contextName, err := o.config()
 	if err != nil {
 		return err
@@ -166,6 +171,19 @@ func (o *recordOptions) record(ctx context.Context) error {
 		return err
 	}
 	return o.summary(path, info)
+}
+
+// writable refuses a path that cannot become a recording before the cluster is
+// bothered. "" is a new name in the current folder.
+func writable(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	_, err := os.Stat(filepath.Dir(path))
+	return err
 }
 
 // sealUnlessForced seals; a second interrupt ends the program at once, with a
