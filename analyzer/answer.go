@@ -104,6 +104,9 @@ func (g *group) onset() (time.Time, string) {
 			break
 		}
 		t, n := root.onset()
+		if n != "" && !root.since.IsZero() && root.since.Before(t) {
+			t, n = root.since, "per status"
+		}
 		if !dated || t.Before(since) {
 			since, note, dated = t, n, true
 		}
@@ -175,7 +178,7 @@ func (q *inquiry) report(a *answer) Report {
 	if a.state == Unknown {
 		r.Verdict.Certainty = Possible
 	}
-	r.Undecided = q.undecided()
+	r.Undecided = q.undecided(a)
 	r.Next = slices.Compact(r.Next)
 	if r.Verdict.Classes == nil {
 		r.Verdict.Classes = []ClassResult{}

@@ -96,7 +96,7 @@ func (s *service) capacityCut() []*cause {
 
 // recreated: another Service had the name not long before this one.
 func (s *service) recreated() []*cause {
-	if s.q.age(s.svc.CreationTimestamp.Time) > window {
+	if !s.q.within(s.svc.CreationTimestamp.Time, window) {
 		return nil
 	}
 	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
@@ -122,7 +122,7 @@ func (s *service) addressChanged() []*cause {
 	now := addresses(s.svc)
 	changed := s.q.seen(s.svc)
 	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
-		if o.UID != s.svc.UID || s.q.age(changed.Time) > window {
+		if o.UID != s.svc.UID || !s.q.within(changed.Time, window) {
 			return nil
 		}
 		was := addresses(old)
@@ -304,24 +304,20 @@ func (s *service) otherProxy() []*cause {
 
 // dnsDown: names do not resolve cluster-wide.
 func (s *service) dnsDown() []*cause {
-	for _, at := range dnsServices {
-		if s.svc.Namespace == at[0] && s.svc.Name == at[1] {
-			continue
-		}
-		svc := get[corev1.Service](s.q, at[0], at[1])
-		if svc == nil {
-			continue
-		}
-		if a := s.q.serviceAnswer(at[0], at[1]); a != nil && a.state == NotServing {
-			c := s.cause("cluster-dns-down", clause("cluster DNS (Service %s/%s) does not serve, so no name resolves", at[0], at[1]), s.q.see(svc, "/spec/clusterIP", svc.Spec.ClusterIP))
-			c.subject = s.q.subject(svc)
-			for _, g := range a.groups()[:min(1, len(a.groups()))] {
-				c.evidence, c.since = append(c.evidence, g.root.evidence...), g.since
-			}
-			return []*cause{c}
-		}
+	svc := s.q.dnsService()
+	if svc == nil || svc.UID == s.svc.UID {
+		return nil
 	}
-	return nil
+	a := s.q.serviceAnswer(svc.Namespace, svc.Name)
+	if a == nil || a.state != NotServing {
+		return nil
+	}
+	c := s.cause("cluster-dns-down", clause("cluster DNS (Service %s/%s) does not serve, so no name resolves", svc.Namespace, svc.Name), s.q.see(svc, "/spec/clusterIP", svc.Spec.ClusterIP))
+	c.subject = s.q.subject(svc)
+	if g := a.groups(); len(g) > 0 {
+		c.evidence, c.since = append(c.evidence, g[0].root.evidence...), g[0].since
+	}
+	return []*cause{c}
 }
 
 // ingressPaths: Ingresses that lead here by a port the Service has not.
@@ -377,7 +373,7 @@ func (s *service) stalledControllers() []*cause {
 
 // detachedPods: Pods that left by losing the labels, where others stayed.
 func (s *service) detachedPods() []*cause {
-	if len(s.pods) == 0 || s.q.age(s.lastSliceChange()) > window {
+	if len(s.pods) == 0 || !s.q.within(s.lastSliceChange(), window) {
 		return nil
 	}
 	if c := s.detached(); c != nil {

@@ -71,7 +71,7 @@ func (q *inquiry) lowered(w *workload) (from int, at time.Time) {
 	o := q.seen(w.object)
 	at = o.Time
 	n := 0
-	for old := range versions(q.view, store.Ref{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}) {
+	for old := range q.view.Past(store.Ref{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}) {
 		v := q.decodeWorkload(old)
 		if v == nil || old.UID != o.UID || n == maxHistory {
 			return 0, time.Time{}
@@ -91,7 +91,7 @@ func (q *inquiry) lowered(w *workload) (from int, at time.Time) {
 // autoscaling says what an autoscaler has to do with missing Pods.
 func (q *inquiry) autoscaling(w *workload) []*cause {
 	var found []*cause
-	if c := q.scaledDown(w); c != nil && q.age(c.since) <= window {
+	if c := q.scaledDown(w); c != nil && q.within(c.since, window) {
 		found = append(found, c)
 	}
 	h := q.autoscaler(w)

@@ -222,7 +222,7 @@ func (s *service) noSlice(*corev1.Pod) *cause {
 	}
 	c := s.cause("endpointslice-missing", clause("the controller has written no EndpointSlice for Service %s", s),
 		s.q.absent(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace, s.svc.Name+"-..."))
-	c.grace = s.q.age(s.svc.CreationTimestamp.Time) <= sliceGrace
+	c.grace = s.q.within(s.svc.CreationTimestamp.Time, sliceGrace)
 	c.next = []string{"kubectl -n kube-system get lease kube-controller-manager -o yaml"}
 	return c.because(s.controllersStalled())
 }
@@ -245,7 +245,7 @@ func (s *service) stale(p *corev1.Pod) *cause {
 	}
 	c := s.cause("endpointslice-stale", about("could serve, but the EndpointSlices of Service %s do not say so", s),
 		s.q.see(p, conditionPath(corev1.PodReady)+"/status", "True"))
-	c.since, c.grace = changed, s.q.age(changed) <= sliceGrace
+	c.since, c.grace = changed, s.q.within(changed, sliceGrace)
 	if len(s.listed[p.UID]) == 0 {
 		c.variant = "missing"
 		for _, sl := range s.slices {
@@ -509,5 +509,19 @@ func (s *service) sentences(a *answer, ready, terminating int) {
 	a.ok = fmt.Sprintf("Traffic should flow: Service %s has %s", s, quantity(ready, "ready endpoint"))
 	if a.state == Serving {
 		a.steady, a.steadyBut = s.steadySince()
+		if at := s.lastReady(); a.steadyBut != "" && at.Before(a.steady) && !at.IsZero() {
+			a.steady, a.steadyBut = at, "per status"
+		}
 	}
+}
+
+// lastReady is when the last of the ready Pods became so, per status.
+func (s *service) lastReady() time.Time {
+	var at time.Time
+	for _, p := range s.pods {
+		if c := podCondition(p, corev1.PodReady); c != nil && ready(p) && c.LastTransitionTime.After(at) {
+			at = c.LastTransitionTime.Time
+		}
+	}
+	return at
 }

@@ -1,6 +1,9 @@
 package analyzer
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // layer is where in the path of traffic a diagnosis lies. When two explain the
 // same number of units, the lower one is the headline.
@@ -30,19 +33,19 @@ const (
 	info     = "info"
 )
 
-// diagnosis is one entry of the catalogue.
-type diagnosis struct {
-	id       string
-	severity string
+// Diagnosis is one entry of the catalogue.
+type Diagnosis struct {
+	ID       string
+	Severity string // the worst it can be: outage, degraded, risk, hint, info
 	layer    layer
-	steps    string   // checklist codes: "C1 C4"
-	kinds    []string // kinds it cannot be decided without, besides its subject's
-	meaning  string
+	Steps    string   // checklist codes it answers: "C1 C4"
+	Kinds    []string // kinds it cannot be decided without, besides that of its subject
+	Meaning  string   // one sentence
 }
 
 // catalogue lists every diagnosis there is. Ids are a contract: they stand in
 // reports and scripts, and never change.
-var catalogue = []diagnosis{
+var catalogue = []Diagnosis{
 	// The Service and its definition.
 	{"svc-missing", outage, definition, "C1 C4", on("Service"), "There is no Service with this name, so its DNS name does not resolve."},
 	{"svc-deleted", outage, definition, "C1 C4", on("Service"), "The Service was deleted; its virtual IP and name are gone."},
@@ -174,25 +177,30 @@ var catalogue = []diagnosis{
 func on(kinds ...string) []string { return kinds }
 
 var (
-	byID = map[string]*diagnosis{}
+	byID = map[string]*Diagnosis{}
 	_    = indexCatalogue()
 )
 
 func indexCatalogue() bool {
 	for i := range catalogue {
-		byID[catalogue[i].id] = &catalogue[i]
+		byID[catalogue[i].ID] = &catalogue[i]
 	}
 	return true
 }
 
-// hasStep reports whether the diagnosis answers a step of the checklist.
-func (d *diagnosis) hasStep(code string) bool { return strings.Contains(d.steps, code) }
+// Catalogue returns all diagnoses, in the order of the path of traffic.
+func Catalogue() []Diagnosis { return slices.Clone(catalogue) }
 
-// Meaning returns what a diagnosis means, in one sentence; "" if there is none
-// with this id.
-func Meaning(id string) string {
-	if d := byID[id]; d != nil {
-		return d.meaning
+// hasStep reports whether the diagnosis answers a step of the checklist.
+func (d *Diagnosis) hasStep(code string) bool { return strings.Contains(d.Steps, code) }
+
+// needing lists the diagnoses that cannot be decided without one of the kinds.
+func needing(kinds []string) []string {
+	var ids []string
+	for _, d := range catalogue {
+		if slices.ContainsFunc(d.Kinds, func(k string) bool { return slices.Contains(kinds, k) }) {
+			ids = append(ids, d.ID)
+		}
 	}
-	return ""
+	return ids
 }

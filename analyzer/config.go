@@ -84,14 +84,27 @@ type configChange struct {
 func (q *inquiry) configChanged(ref configRef, namespace string) *configChange {
 	if ref.kind == "Secret" {
 		return changeOf(q, ref, namespace, func(s *corev1.Secret) map[string]string {
-			hashes := map[string]string{}
+			values := map[string]string{}
 			for k, v := range s.Data {
-				hashes[k] = fmt.Sprintf("hash %.8x", v)
+				values[k] = string(v)
 			}
-			return hashes
+			return values
 		})
 	}
 	return changeOf(q, ref, namespace, func(c *corev1.ConfigMap) map[string]string { return c.Data })
+}
+
+// redacted begins what the recorder writes for a value it does not record: a
+// keyed hash that differs where the values differ.
+const redacted = "‹r:"
+
+// shown is how a value appears in evidence; that of a Secret only if it is
+// redacted.
+func (ref configRef) shown(value string) string {
+	if ref.kind == "Secret" && value != "" && !strings.HasPrefix(value, redacted) {
+		return quantity(len(value), "byte")
+	}
+	return firstWords(value, 80)
 }
 
 func changeOf[T any](q *inquiry, ref configRef, namespace string, data func(*T) map[string]string) *configChange {
@@ -110,7 +123,7 @@ func changeOf[T any](q *inquiry, ref configRef, namespace string, data func(*T) 
 			return nil
 		}
 		n++
-		if keys := q.changedKeys(newer, data(v), data(newer)); len(keys) > 0 {
+		if keys := q.changedKeys(ref, newer, data(v), data(newer)); len(keys) > 0 {
 			return &configChange{ref: ref, at: newest.Time, keys: keys}
 		}
 		newer, newest = v, o
@@ -119,7 +132,7 @@ func changeOf[T any](q *inquiry, ref configRef, namespace string, data func(*T) 
 }
 
 // changedKeys compares the data of two versions.
-func (q *inquiry) changedKeys(newer any, from, to map[string]string) []Evidence {
+func (q *inquiry) changedKeys(ref configRef, newer any, from, to map[string]string) []Evidence {
 	var keys []string
 	for k, v := range to {
 		if old, had := from[k]; !had || old != v {
@@ -134,8 +147,8 @@ func (q *inquiry) changedKeys(newer any, from, to map[string]string) []Evidence 
 	slices.Sort(keys)
 	var rows []Evidence
 	for _, k := range keys {
-		e := q.see(newer, "/data/"+k, firstWords(to[k], 80))
-		e.Old = firstWords(from[k], 80)
+		e := q.see(newer, "/data/"+k, ref.shown(to[k]))
+		e.Old = ref.shown(from[k])
 		rows = append(rows, e)
 	}
 	return rows

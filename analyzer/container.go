@@ -246,7 +246,7 @@ func (c *podCase) crashing(k *container) *cause {
 	loops := k.waiting() == "CrashLoopBackOff"
 	failed := k.status.State.Terminated != nil && t.ExitCode != 0 && c.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
 	running := k.status.State.Running
-	again := running != nil && k.status.RestartCount > 0 && c.q.age(running.StartedAt.Time) <= max(settled, t.FinishedAt.Sub(t.StartedAt.Time)) &&
+	again := running != nil && k.status.RestartCount > 0 && c.q.within(running.StartedAt.Time, max(settled, t.FinishedAt.Sub(t.StartedAt.Time))) &&
 		!k.status.Ready && t.ExitCode != 0
 	if !loops && !failed && !again {
 		return nil
@@ -349,7 +349,7 @@ func (c *podCase) initBlocking(k *container) *cause {
 		c.see(conditionPath(corev1.PodInitialized)+"/status", "False"), c.see(k.path("restartCount"), strconv.Itoa(int(k.status.RestartCount))))
 	found.says = about("did not get past init container %s", k.name())
 	found.since = since
-	found.grace = k.status.RestartCount == 0 && c.q.age(since) <= initGrace
+	found.grace = k.status.RestartCount == 0 && c.q.within(since, initGrace)
 	found.next = append([]string{fmt.Sprintf("kubectl logs -n %s %s -c %s", c.pod.Namespace, c.pod.Name, k.name())}, found.next...)
 	return found
 }

@@ -22,7 +22,7 @@ func (q *inquiry) stalled(component string) *cause {
 		return nil
 	}
 	renewed := l.Spec.RenewTime.Time
-	if q.age(renewed) <= time.Duration(*l.Spec.LeaseDurationSeconds)*time.Second+leaseGrace {
+	if q.within(renewed, time.Duration(*l.Spec.LeaseDurationSeconds)*time.Second+leaseGrace) {
 		return nil
 	}
 	return &cause{
@@ -39,26 +39,34 @@ func (s *service) controllersStalled() *cause { return s.q.stalled("kube-control
 // dnsServices are where distributions put cluster DNS.
 var dnsServices = [][2]string{{"kube-system", "kube-dns"}, {"kube-system", "coredns"}, {"kube-system", "rke2-coredns-rke2-coredns"}, {"openshift-dns", "dns-default"}}
 
+// dnsService returns the Service of cluster DNS, nil if none is known.
+func (q *inquiry) dnsService() *corev1.Service {
+	q.covered(kindOf[corev1.Service](), "kube-system")
+	for _, at := range dnsServices {
+		if q.view.Get(store.Ref{Resource: kindOf[corev1.Service]().resource, Namespace: at[0], Name: at[1]}) != nil {
+			return get[corev1.Service](q, at[0], at[1])
+		}
+	}
+	return nil
+}
+
 // dns says whether cluster DNS works, as far as its Service tells.
 func (q *inquiry) dns() (result, evidence string) {
-	for _, at := range dnsServices {
-		if get[corev1.Service](q, at[0], at[1]) == nil {
-			continue
-		}
-		a := q.serviceAnswer(at[0], at[1])
-		if a == nil {
-			return unknown, ""
-		}
-		name := at[0] + "/" + at[1]
-		switch a.state {
-		case NotServing, Absent:
-			return no, fmt.Sprintf("cluster DNS (Service %s) does not serve", name)
-		case Unknown:
-			return unknown, fmt.Sprintf("the state of Service %s cannot be known", name)
-		}
-		return yes, fmt.Sprintf("cluster DNS (Service %s) serves", name)
+	svc := q.dnsService()
+	if svc == nil {
+		return unknown, "no DNS Service is recorded; the name exists if cluster DNS works"
 	}
-	return unknown, "no DNS Service is recorded; the name exists if cluster DNS works"
+	name := svc.Namespace + "/" + svc.Name
+	a := q.serviceAnswer(svc.Namespace, svc.Name)
+	switch {
+	case a == nil:
+		return yes, "this is cluster DNS itself"
+	case a.state == NotServing:
+		return no, fmt.Sprintf("cluster DNS (Service %s) does not serve", name)
+	case a.state == Unknown:
+		return unknown, fmt.Sprintf("the state of cluster DNS (Service %s) cannot be known", name)
+	}
+	return yes, fmt.Sprintf("cluster DNS (Service %s) serves", name)
 }
 
 // proxyDown lists the ready nodes that have kube-proxy Pods by rights and no
@@ -70,7 +78,7 @@ func (s *service) proxyDown() (down []string, known bool) {
 	}
 	up := map[string]bool{}
 	for _, p := range pods {
-		up[p.Spec.NodeName] = up[p.Spec.NodeName] || ready(p) || s.q.age((&podCase{q: s.q, pod: p}).changed()) <= controllerGrace
+		up[p.Spec.NodeName] = up[p.Spec.NodeName] || ready(p) || s.q.within((&podCase{q: s.q, pod: p}).changed(), controllerGrace)
 	}
 	for name, n := range s.q.allNodes() {
 		if nodeReady(n) && !up[name] {

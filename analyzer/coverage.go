@@ -4,36 +4,103 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/svcspy/svcspy/store"
 )
 
-// undecided says what was looked at and not covered, and which diagnoses
-// nobody can decide for that reason.
-func (q *inquiry) undecided() []string {
-	holes := []scope{}
-	for s, ok := range q.looked {
-		if !ok {
-			holes = append(holes, s)
+// blindness is what cannot be told without a kind. The order is that of the
+// sentences in a report.
+type blindness struct {
+	kinds []string
+	lost  string
+	// minor: it only matters where something is wrong.
+	minor bool
+}
+
+var blindnesses = []blindness{
+	{[]string{"Service"}, "which Services there are is not known", false},
+	{[]string{"EndpointSlice"}, "what proxies send to is not known", false},
+	{[]string{"Pod"}, "why endpoints are missing is not known", false},
+	{[]string{"Node"}, "node problems cannot be told apart from Pod problems", false},
+	{[]string{"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"}, "how many Pods there should be is not known for certain", false},
+	{[]string{"Namespace"}, "whether the Namespace is being deleted was not checked", true},
+	{[]string{"NetworkPolicy"}, "policies were not checked", false},
+	{[]string{"Ingress", "IngressClass"}, "the way through Ingresses was not checked", false},
+	{[]string{"Event"}, "reasons that only Kubernetes Events tell are missing", true},
+	{[]string{"Endpoints"}, "Endpoints made by hand were not checked", true},
+	{[]string{"ConfigMap", "Secret"}, "changes of configuration were not checked", true},
+	{[]string{"PersistentVolumeClaim", "StorageClass"}, "volumes were not checked", true},
+	{[]string{"HorizontalPodAutoscaler"}, "autoscalers were not checked", true},
+	{[]string{"PodDisruptionBudget"}, "disruption budgets were not checked", true},
+	{[]string{"ResourceQuota"}, "quotas were not checked", true},
+	{[]string{"Lease"}, "whether the controllers run was not checked", true},
+}
+
+// systemBlindness is what cannot be told without kube-system.
+var systemBlindness = map[string]string{
+	"Service": "cluster DNS was not checked", "EndpointSlice": "cluster DNS was not checked",
+	"Pod": "kube-proxy and cluster DNS were not checked", "DaemonSet": "kube-proxy was not checked",
+}
+
+// undecided says in a sentence for each reason what was looked at and not
+// covered, and what nobody can tell therefore. Of what only serves to explain
+// a fault, it is silent while there is none.
+func (q *inquiry) undecided(a *answer) []string {
+	type gap struct{ hole, lost string }
+	var order []gap
+	names, kindNames := map[gap][]string{}, map[gap][]string{}
+	add := func(s scope, lost string) { // names are as a sentence has them, kindNames as the catalogue
+		k := kindsByName[s.kind]
+		g := gap{q.hole(k, s.namespace), lost}
+		name := k.plural
+		if s.namespace != "" && s.namespace != a.subject.Namespace {
+			name += " of " + s.namespace
+		}
+		if names[g] == nil {
+			order = append(order, g)
+		}
+		if !slices.Contains(names[g], name) {
+			names[g], kindNames[g] = append(names[g], name), append(kindNames[g], k.name)
 		}
 	}
-	slices.SortFunc(holes, func(a, b scope) int {
-		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.namespace, b.namespace))
-	})
+	for _, b := range blindnesses {
+		for _, kind := range b.kinds {
+			for _, s := range q.holes(kind) {
+				lost, system := systemBlindness[kind]
+				switch {
+				case s.namespace == "kube-system" && a.subject.Namespace != "kube-system":
+					if system {
+						add(s, lost)
+					}
+				case b.minor && (a.state == Serving || a.state == NotSelected):
+				default:
+					add(s, b.lost)
+				}
+			}
+		}
+	}
 	sentences := []string{}
-	for _, s := range holes {
-		k := kindsByName[s.resource]
-		text := k.plural
-		if s.namespace != "" {
-			text += " of namespace " + s.namespace
+	for _, g := range order {
+		sentence := fmt.Sprintf("%s %s: %s", joined(names[g]), g.hole, g.lost)
+		if ids := needing(kindNames[g]); len(ids) > 0 && len(ids) <= 3 {
+			sentence += " (" + strings.Join(ids, ", ") + ")"
 		}
-		text += " " + q.hole(k, s.namespace)
-		if ids := needing(k.name); len(ids) > 0 {
-			text += ": " + enumerate(ids, 4) + " cannot be decided"
-		}
-		sentences = append(sentences, text)
+		sentences = append(sentences, sentence)
 	}
 	return sentences
+}
+
+// holes lists the scopes of a kind that were looked at and are not covered.
+func (q *inquiry) holes(kind string) []scope {
+	var found []scope
+	for s, ok := range q.looked {
+		if !ok && s.kind == kind {
+			found = append(found, s)
+		}
+	}
+	slices.SortFunc(found, func(a, b scope) int { return cmp.Compare(a.namespace, b.namespace) })
+	return found
 }
 
 // hole says why a kind is not covered.
@@ -41,28 +108,25 @@ func (q *inquiry) hole(k kind, namespace string) string {
 	c := q.view.Coverage(k.resource, namespace)
 	why := ""
 	if c.Reason != "" {
-		why = " (" + c.Reason + ")"
+		why = " (" + firstWords(c.Reason, 80) + ")"
 	}
 	switch c.Status {
 	case store.Forbidden:
-		return "could not be read" + why
+		return "may not be read" + why
 	case store.Listing:
 		return "were still being listed"
 	case store.Gap:
-		return fmt.Sprintf("are as last heard: the watch was interrupted at %s%s", clock(c.Time, q.now), why)
+		return fmt.Sprintf("are as last heard, as the watch was interrupted at %s%s", clock(c.Time, q.now), why)
 	case store.Current:
 		return "could not all be decoded"
 	}
 	return "were not recorded" + why
 }
 
-// needing lists the diagnoses that cannot be decided without a kind.
-func needing(kind string) []string {
-	var ids []string
-	for _, d := range catalogue {
-		if slices.Contains(d.kinds, kind) {
-			ids = append(ids, d.id)
-		}
+// joined is "a, b and c".
+func joined(list []string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
 	}
-	return ids
+	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
 }

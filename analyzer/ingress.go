@@ -168,7 +168,7 @@ func (q *inquiry) unclaimed(a *answer, in *networkingv1.Ingress) {
 			}
 		}
 		if why == "" {
-			if q.age(in.CreationTimestamp.Time) <= loadBalancer {
+			if q.within(in.CreationTimestamp.Time, loadBalancer) {
 				return
 			}
 			why, path = "no controller has given it an address", "/status/loadBalancer/ingress"

@@ -35,9 +35,9 @@ type inquiry struct {
 	rollouts map[*appsv1.Deployment]*rollout
 }
 
-// scope is a kind in a namespace, "" for all namespaces.
+// scope is a kind (by name) in a namespace, "" for all namespaces.
 type scope struct {
-	resource  string // key of the kind: its name
+	kind      string
 	namespace string
 }
 
@@ -115,24 +115,8 @@ func past[T any](q *inquiry, namespace, name string) iter.Seq2[*Object, *T] {
 	k := kindOf[T]()
 	q.covered(k, namespace)
 	return func(yield func(*Object, *T) bool) {
-		for o := range versions(q.view, store.Ref{Resource: k.resource, Namespace: namespace, Name: name}) {
+		for o := range q.view.Past(store.Ref{Resource: k.resource, Namespace: namespace, Name: name}) {
 			if v := decode[T](q, k, o); v != nil && !yield(o, v) {
-				return
-			}
-		}
-	}
-}
-
-// versions reads the history backwards, lazily where the View can.
-func versions(v View, ref store.Ref) iter.Seq[*Object] {
-	if lazy, ok := v.(interface {
-		Past(store.Ref) iter.Seq[*Object]
-	}); ok {
-		return lazy.Past(ref)
-	}
-	return func(yield func(*Object) bool) {
-		for _, o := range slices.Backward(v.History(ref)) {
-			if !yield(o) {
 				return
 			}
 		}
@@ -241,5 +225,16 @@ func eventTime(e *corev1.Event) time.Time {
 	return e.CreationTimestamp.Time
 }
 
-// age is how long ago something was, at the instant looked at.
-func (q *inquiry) age(t time.Time) time.Duration { return q.now.Sub(t) }
+// within reports whether t is at most d ago. While it is, a View that wants to
+// know is told when that ends: then the answer may change although nothing is
+// heard.
+func (q *inquiry) within(t time.Time, d time.Duration) bool {
+	end := t.Add(d)
+	if end.Before(q.now) {
+		return false
+	}
+	if v, ok := q.view.(interface{ Until(time.Time) }); ok {
+		v.Until(end)
+	}
+	return true
+}

@@ -64,7 +64,7 @@ func (c *podCase) cause(id, key string, says func(string) string, evidence ...Ev
 }
 
 // young: the Pod is inside the grace of its start.
-func (c *podCase) young() bool { return c.q.age(c.pod.CreationTimestamp.Time) <= startGrace }
+func (c *podCase) young() bool { return c.q.within(c.pod.CreationTimestamp.Time, startGrace) }
 
 // changed is when the Pod's readiness last changed, per status.
 func (c *podCase) changed() time.Time {
@@ -181,7 +181,7 @@ func (c *podCase) unschedulable() *cause {
 	found := c.cause("pod-unschedulable", variant, about("cannot be placed on any node: %s", message),
 		c.see(conditionPath(s.Type)+"/message", s.Message))
 	found.variant, found.since = variant, s.LastTransitionTime.Time
-	found.grace = c.q.age(s.LastTransitionTime.Time) <= scheduleGrace
+	found.grace = c.q.within(s.LastTransitionTime.Time, scheduleGrace)
 	found.next = append(found.next, "kubectl describe nodes | grep -A6 Allocated")
 	c.while(found, func(p *corev1.Pod) bool {
 		s := podCondition(p, corev1.PodScheduled)
@@ -226,7 +226,7 @@ func (c *podCase) ignored() *cause {
 	if c.pod.Spec.NodeName != "" || podCondition(c.pod, corev1.PodScheduled) != nil {
 		return nil
 	}
-	if c.q.age(c.pod.CreationTimestamp.Time) <= ignoredGrace {
+	if c.q.within(c.pod.CreationTimestamp.Time, ignoredGrace) {
 		return c.starting()
 	}
 	found := c.cause("pod-ignored-by-scheduler", c.pod.Spec.SchedulerName, about("never came before a scheduler: %q has not tried them", c.pod.Spec.SchedulerName),
@@ -286,7 +286,7 @@ func (c *podCase) startTrouble() *cause {
 	if s := podCondition(p, corev1.PodScheduled); s != nil {
 		scheduled = s.LastTransitionTime.Time
 	}
-	if len(p.Status.ContainerStatuses) > 0 || podCondition(p, corev1.PodReadyToStartContainers) != nil || c.q.age(scheduled) <= kubeletGrace {
+	if len(p.Status.ContainerStatuses) > 0 || podCondition(p, corev1.PodReadyToStartContainers) != nil || c.q.within(scheduled, kubeletGrace) {
 		return nil
 	}
 	found := c.cause("pod-stalled-on-node", p.Spec.NodeName, about("did not begin to start: the kubelet of Node %s has not touched them", p.Spec.NodeName),
@@ -311,7 +311,7 @@ func (c *podCase) waitsToStart() bool {
 func (c *podCase) starting() *cause {
 	found := c.cause("", "", func(who string) string { return "waiting for " + who + " to become ready" },
 		c.see(conditionPath(corev1.PodReady)+"/status", c.readyStatus()))
-	found.grace = c.q.age(found.since) <= kubeletGrace
+	found.grace = c.q.within(found.since, kubeletGrace)
 	return found
 }
 

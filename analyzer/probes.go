@@ -18,7 +18,7 @@ func (c *podCase) startupProbe() *cause {
 		found := c.cause("startup-probe-pending", k.name(), about("did not pass the startup probe of container %s yet (%s)", k.name(), probeText(k.spec, k.spec.StartupProbe)),
 			c.see(k.path("started"), "false"), c.see(k.path("state/running/startedAt"), clock(r.StartedAt.Time, c.q.now)))
 		found.since = r.StartedAt.Time
-		found.grace = c.q.age(r.StartedAt.Time) <= probeGrace(k.spec.StartupProbe)
+		found.grace = c.q.within(r.StartedAt.Time, probeGrace(k.spec.StartupProbe))
 		return found
 	}
 	return nil
@@ -31,7 +31,7 @@ func (c *podCase) readinessProbe() *cause {
 		if r == nil || k.status.Ready || k.spec.ReadinessProbe == nil || k.status.Started != nil && !*k.status.Started {
 			continue
 		}
-		if c.q.age(r.StartedAt.Time) <= probeGrace(k.spec.ReadinessProbe) {
+		if c.q.within(r.StartedAt.Time, probeGrace(k.spec.ReadinessProbe)) {
 			return c.starting()
 		}
 		text, event := c.probeEvent(k, "Readiness probe failed")
@@ -120,7 +120,7 @@ func (c *podCase) readinessGate() *cause {
 		}
 		found.evidence = append(found.evidence, c.see(conditionPath(g), value))
 	}
-	if ready := podCondition(c.pod, corev1.ContainersReady); c.q.age(ready.LastTransitionTime.Time) > startGrace {
+	if ready := podCondition(c.pod, corev1.ContainersReady); !c.q.within(ready.LastTransitionTime.Time, startGrace) {
 		found.grace = false
 	}
 	return c.while(found, func(p *corev1.Pod) bool { return !ready(p) })

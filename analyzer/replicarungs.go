@@ -126,7 +126,7 @@ func (q *inquiry) setBlocked(w *workload) *cause {
 
 // stuckTerminating: a deleted Pod is still there, long after it should be gone.
 func (q *inquiry) stuckTerminating(p *corev1.Pod) *cause {
-	if !terminating(p) || q.age(p.DeletionTimestamp.Time) <= terminationGrace {
+	if !terminating(p) || q.within(p.DeletionTimestamp.Time, terminationGrace) {
 		return nil
 	}
 	c := &podCase{q: q, pod: p}

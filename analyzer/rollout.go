@@ -156,7 +156,7 @@ func (q *inquiry) progress(r *rollout) *cause {
 func (q *inquiry) rolloutEffects(r *rollout) []*cause {
 	d := r.deployment
 	var effects []*cause
-	if r.current != nil && replicas(r.current.Spec.Replicas) > 0 && r.current.Status.AvailableReplicas == 0 && q.age(r.started()) > startGrace {
+	if r.current != nil && replicas(r.current.Spec.Replicas) > 0 && r.current.Status.AvailableReplicas == 0 && !q.within(r.started(), startGrace) {
 		old := int32(0)
 		rev := ""
 		for _, rs := range r.older {
@@ -274,7 +274,7 @@ func raisedIn[T any](q *inquiry, v *T) time.Time {
 			want = was
 		}
 		since = old.Time
-		if n++; n == maxHistory || q.age(old.Time) > window {
+		if n++; n == maxHistory || !q.within(old.Time, window) {
 			return time.Time{}
 		}
 	}
@@ -290,7 +290,7 @@ func (q *inquiry) unbornCause(w *workload) *cause {
 	}
 	c := q.workloadCause(w, "", func(who string) string { return who + " do not exist yet" },
 		q.see(w.object, "/spec/replicas", fmt.Sprint(w.desired)))
-	c.grace = q.age(q.seen(w.object).Time) <= controllerGrace
+	c.grace = q.within(q.seen(w.object).Time, controllerGrace)
 	return c
 }
 
@@ -310,7 +310,7 @@ func (q *inquiry) behind(w *workload) *cause {
 	}
 	c := q.workloadCause(w, "controller-behind", clause("the last change of %s has not been processed (generation %d, observed %d)", w, w.generation, w.observed),
 		q.see(w.object, "/metadata/generation", fmt.Sprint(w.generation)), q.see(w.object, "/status/observedGeneration", fmt.Sprint(w.observed)))
-	c.grace = q.age(c.since) <= controllerGrace
+	c.grace = q.within(c.since, controllerGrace)
 	return c.because(q.stalled("kube-controller-manager"))
 }
 
@@ -334,7 +334,7 @@ func (q *inquiry) atZero(w *workload) *cause {
 func (q *inquiry) whoScaled(w *workload, c *cause) {
 	o := q.seen(w.object)
 	before := 0
-	for old := range versions(q.view, store.Ref{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}) {
+	for old := range q.view.Past(store.Ref{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}) {
 		if old.UID != o.UID {
 			break
 		}

@@ -157,7 +157,7 @@ func (q *inquiry) lastVersion(kind, namespace, name string, uid types.UID) *work
 		return nil
 	}
 	q.covered(k, namespace)
-	for o := range versions(q.view, store.Ref{Resource: k.resource, Namespace: namespace, Name: name}) {
+	for o := range q.view.Past(store.Ref{Resource: k.resource, Namespace: namespace, Name: name}) {
 		if o.UID == uid {
 			return q.decodeWorkload(o)
 		}

@@ -79,7 +79,7 @@ func (s *service) notMirrored() *cause {
 	}
 	c := s.cause("endpoints-not-mirrored", clause("Endpoints %s is not copied into EndpointSlices%s", s, prefixed(": ", why)), s.q.see(e, path, value))
 	c.since = s.q.seen(e).Time
-	c.grace = s.q.age(c.since) <= sliceGrace
+	c.grace = s.q.within(c.since, sliceGrace)
 	return c
 }
 

@@ -46,7 +46,7 @@ func (q *inquiry) nothing(k kind, namespace, name string) *answer {
 		id: "subject-missing", subject: a.subject, certainty: Certain,
 		says: clause("%s %s does not exist", k.name, full), evidence: []Evidence{q.absent(k, namespace, name)},
 	}
-	for o := range versions(q.view, store.Ref{Resource: k.resource, Namespace: a.subject.Namespace, Name: name}) {
+	for o := range q.view.Past(store.Ref{Resource: k.resource, Namespace: a.subject.Namespace, Name: name}) {
 		c.id, c.since = "subject-deleted", o.Time
 		c.says = clause("%s %s was deleted", k.name, full)
 		c.evidence = []Evidence{{Seq: o.Seq, Kind: k.name, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID),

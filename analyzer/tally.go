@@ -13,6 +13,9 @@ import (
 // lossWindow is how close together losses are one loss.
 const lossWindow = 5 * time.Second
 
+// maxCounted bounds the endpoints looked at to count back.
+const maxCounted = 20_000
+
 // tally is how many endpoints a Service had from a moment on. Terminating ones
 // still serve.
 type tally struct {
@@ -63,17 +66,17 @@ func (s *service) count(reach time.Duration) []tally {
 	}
 	var changes []change
 	for i, sl := range s.slices {
+		budget := maxCounted / len(s.slices)
 		if string(sl.AddressType) != string(families(s.svc)[0]) {
 			continue
 		}
-		n := 0
 		for o, old := range past[discoveryv1.EndpointSlice](s.q, sl.Namespace, sl.Name) {
-			if o.UID != sl.UID || n == maxHistory || selectable(s.svc) && managedBy(old) == sliceController && !own(s.svc, old) {
+			if o.UID != sl.UID || budget < 0 || selectable(s.svc) && managedBy(old) == sliceController && !own(s.svc, old) {
 				break
 			}
-			n++
+			budget -= 1 + len(old.Endpoints)
 			changes = append(changes, change{i, o.Seq, s.tally(o.Time, old)})
-			if s.q.age(o.Time) > reach {
+			if reach < window && o.Time.Before(s.q.now.Add(-reach)) || reach == window && !s.q.within(o.Time, window) {
 				break
 			}
 		}

@@ -183,14 +183,14 @@ func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 		if len(p.Status.PodIPs) == 0 || slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := canonicalIP(i.IP); return c == ip }) {
 			return false
 		}
-		return s.q.age(s.q.seen(p).Time) > sliceGrace
+		return !s.q.within(s.q.seen(p).Time, sliceGrace)
 	}
 	for o := range past[corev1.Pod](s.q, s.svc.Namespace, ref.Name) {
 		if o.UID == ref.UID {
-			return s.q.age(o.Time) > sliceGrace
+			return !s.q.within(o.Time, sliceGrace)
 		}
 	}
-	return s.q.age(s.q.view.Start()) > sliceGrace
+	return !s.q.within(s.q.view.Start(), sliceGrace)
 }
 
 // gone is dead, for an endpoint as it stands in a slice.

@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"iter"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -23,10 +24,11 @@ type View interface {
 	Get(ref store.Ref) *Object
 	// List returns the objects that match, ordered by namespace and name.
 	List(q store.Query) []*Object
-	// History returns all recorded versions of the object with this name up to
-	// the instant, oldest first, of whatever UID; a deletion is the version
-	// with Type DELETED. The first version is only as old as the recording.
-	History(ref store.Ref) []*Object
+	// Past yields all recorded versions of the object with this name up to the
+	// instant, newest first, of whatever UID; a deletion is the version with
+	// Type DELETED. The oldest version is only as old as the recording. Each is
+	// read only when it is asked for, so a look-back that stops early is cheap.
+	Past(ref store.Ref) iter.Seq[*Object]
 	// Coverage says whether the recorder was listening to the resource in the
 	// namespace ("" for cluster-scoped resources or for all namespaces).
 	Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage

@@ -178,18 +178,14 @@ func (v *view) List(q store.Query) []*Object {
 	return v.load(seqs, err)
 }
 
-func (v *view) History(ref store.Ref) []*Object {
-	if ref.Resource == v.hidden {
-		return nil
-	}
-	seqs, err := v.memory.History(ref, v.seq)
-	return v.load(seqs, err)
-}
-
 func (v *view) Past(ref store.Ref) iter.Seq[*Object] {
 	return func(yield func(*Object) bool) {
-		for _, o := range slices.Backward(v.History(ref)) {
-			if !yield(o) {
+		if ref.Resource == v.hidden {
+			return
+		}
+		seqs, err := v.memory.History(ref, v.seq)
+		for _, seq := range slices.Backward(seqs) {
+			if !yield(v.load([]store.Seq{seq}, err)[0]) {
 				return
 			}
 		}

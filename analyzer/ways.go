@@ -111,7 +111,7 @@ func (s *service) pendingLoadBalancer() *cause {
 	c := s.cause("lb-pending", nil, s.q.see(s.svc, "/status/loadBalancer/ingress", ""))
 	c.since = since
 	c.onset = func() (time.Time, string) { return since, note }
-	c.grace = s.q.age(since) <= loadBalancer
+	c.grace = s.q.within(since, loadBalancer)
 	c.next = []string{fmt.Sprintf("kubectl describe service -n %s %s", s.svc.Namespace, s.svc.Name)}
 	why := ""
 	event := s.balancerEvent()
