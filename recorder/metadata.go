@@ -1,8 +1,10 @@
 package recorder
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,11 +20,13 @@ import (
 func splitEvent(text []byte) (watch.EventType, []byte, error) {
 	// As the API server writes it. The object is checked when it is redacted,
 	// so it need not be read twice.
-	for _, t := range []watch.EventType{watch.Modified, watch.Added, watch.Deleted, watch.Bookmark, watch.Error} {
-		const between = `","object":`
-		n := len(compact) + len(t)
-		if len(text) > n+len(between) && string(text[len(compact):n]) == string(t) && string(text[n:n+len(between)]) == between {
-			return t, text[n+len(between) : len(text)-1], nil
+	if rest, ok := bytes.CutPrefix(text, compact); ok && text[len(text)-1] == '}' {
+		for _, t := range eventTypes {
+			const between = `","object":`
+			n := len(t) + len(between)
+			if len(rest) > n && string(rest[:len(t)]) == string(t) && string(rest[len(t):n]) == between {
+				return t, rest[n : len(rest)-1], nil
+			}
 		}
 	}
 	var kind watch.EventType
@@ -45,9 +49,7 @@ func splitEvent(text []byte) (watch.EventType, []byte, error) {
 	if c.Err() != nil {
 		return "", nil, c.Err()
 	}
-	switch kind {
-	case watch.Added, watch.Modified, watch.Deleted, watch.Bookmark, watch.Error:
-	default:
+	if !slices.Contains(eventTypes, kind) {
 		return "", nil, fmt.Errorf("unknown watch event type %q", kind)
 	}
 	if object == nil {
@@ -55,6 +57,8 @@ func splitEvent(text []byte) (watch.EventType, []byte, error) {
 	}
 	return kind, object, nil
 }
+
+var eventTypes = []watch.EventType{watch.Modified, watch.Added, watch.Deleted, watch.Bookmark, watch.Error}
 
 // metadata is what the recorder reads of an object.
 type metadata struct {

@@ -93,28 +93,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	r := newRecording(o, api)
-	wanted, err := r.wanted(found.resources)
-	if err != nil {
-		return err
-	}
-	if len(wanted) == 0 {
-		return fmt.Errorf("profile %s has nothing that this cluster can list and watch", o.Profile)
-	}
-	// The streams stop first, and the writer when it has everything they
-	// heard; when the writer fails, they stop because nobody takes it.
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		defer close(r.queue.heard)
-		r.follow(ctx, found)
-	}()
-	w := &writer{queue: r.queue, sink: o.Sink, meter: newMeter(wanted, o.Progress, r.queue.clock.now()), ready: o.Ready}
-	err = w.run()
-	stop()
-	close(r.queue.broken)
-	for range r.queue.heard { // until the last stream has ended
-	}
-	return err
+	return r.run(ctx, found)
 }
 
 // recording is one run of the recorder.
@@ -148,6 +127,31 @@ func newRecording(o Options, api *client) *recording {
 		listing: make(chan struct{}, listers),
 		changed: make(chan struct{}, 1),
 	}
+}
+
+func (r *recording) run(ctx context.Context, found discovered) error {
+	wanted, err := r.wanted(found.resources)
+	if err != nil {
+		return err
+	}
+	if len(wanted) == 0 {
+		return fmt.Errorf("profile %s has nothing that this cluster can list and watch", r.o.Profile)
+	}
+	// The streams stop first, and the writer when it has everything they
+	// heard; when the writer fails, they stop because nobody takes it.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		defer close(r.queue.heard)
+		r.follow(ctx, found)
+	}()
+	w := &writer{queue: r.queue, sink: r.o.Sink, meter: newMeter(wanted, r.o.Progress, r.queue.clock.now()), ready: r.o.Ready}
+	err = w.run()
+	stop()
+	close(r.queue.broken)
+	for range r.queue.heard { // until the last stream has ended
+	}
+	return err
 }
 
 // wanted returns the scopes to record, in the order of discovery.
