@@ -72,38 +72,56 @@ func (b *scoreboard) play(t *testing.T, incident incidents.Incident) {
 		if e.Subject != "" {
 			subject = e.Subject
 		}
-		var wrong []string
-		ok := false
-		for _, at := range instants(e) {
+		var wrong []miss
+		looked := instants(e)
+		for _, at := range looked {
 			r := report(subject, at)
-			problems := compare(e, r)
-			if e.Sometime {
-				ok = ok || len(problems) == 0
-				wrong = append(wrong, fmt.Sprintf("%s %s: %s; %s", subject, at, strings.Join(problems, "; "), r.Headline.Message))
-				continue
+			if problems := compare(e, r); len(problems) > 0 {
+				wrong = append(wrong, miss{at, at, strings.Join(problems, "; "), r.Headline.Message, r.Verdict.Certainty == analyzer.Certain})
 			}
-			b.instants++
-			if len(problems) == 0 {
-				b.right++
-				continue
-			}
-			if r.Verdict.Certainty == analyzer.Certain {
-				b.certain++
-			}
-			t.Errorf("%s %s: %s\n\t%s", subject, at, strings.Join(problems, "; "), r.Headline.Message)
 		}
 		if e.Sometime {
-			b.instants++
-			if ok {
-				b.right++
+			looked = looked[:1]
+			if len(wrong) < len(instants(e)) {
+				wrong = nil
 			} else {
-				t.Errorf("never:\n\t%s", strings.Join(wrong, "\n\t"))
+				wrong = wrong[:1]
 			}
+		}
+		b.instants += len(looked)
+		b.right += len(looked) - len(wrong)
+		for _, m := range wrong {
+			if m.certain {
+				b.certain++
+			}
+		}
+		for _, m := range join(wrong) {
+			t.Errorf("%s %s..%s: %s\n\t%s", subject, m.from, m.to, m.problems, m.message)
 		}
 	}
 	if !t.Failed() {
 		b.met++
 	}
+}
+
+// miss is a stretch in which the report says something else than expected.
+type miss struct {
+	from, to          time.Duration
+	problems, message string
+	certain           bool
+}
+
+// join makes one stretch of neighbours with the same problems.
+func join(misses []miss) []miss {
+	var list []miss
+	for _, m := range misses {
+		if n := len(list); n > 0 && list[n-1].problems == m.problems && m.from-list[n-1].to <= step {
+			list[n-1].to, list[n-1].message = m.to, m.message
+			continue
+		}
+		list = append(list, m)
+	}
+	return list
 }
 
 // instants are the moments at which an expectation is looked at.

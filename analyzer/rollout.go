@@ -134,7 +134,9 @@ func (r *rollout) started() time.Time {
 	if r.current != nil {
 		t = r.current.CreationTimestamp.Time
 	}
-	if p := r.condition(appsv1.DeploymentProgressing); p != nil && p.LastTransitionTime.After(t) {
+	// A ReplicaSet that a rollback takes up again is old; that the rollout is
+	// under way since then says the condition, until it fails.
+	if p := r.condition(appsv1.DeploymentProgressing); p != nil && p.Status == corev1.ConditionTrue && p.LastTransitionTime.After(t) {
 		t = p.LastTransitionTime.Time
 	}
 	return t
