@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/apiserver"
+)
+
+// past is a recording to be served, and from when.
+type past struct {
+	*app
+	instants  []string
+	namespace string
+	play      bool
+	speed     float64
+}
+
+func (p *past) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&p.instants, "at", nil, "the instant to look at, such as 14:02 or end-30s; given again, each is a context of its own (default: the end)")
+	flags.StringVarP(&p.namespace, "namespace", "n", "", "namespace of the contexts (default: the recorded one, if it is one)")
+	flags.BoolVar(&p.play, "play", false, "let time move on from the instant, so that watches see what happened")
+	flags.Float64Var(&p.speed, "speed", 1, "with --play, recorded seconds per second")
+}
+
+func (p *past) check(cmd *cobra.Command) error {
+	switch {
+	case p.speed <= 0 || p.speed > 1e6:
+		return usageError{fmt.Errorf("--speed %g is not between 0 and 1000000", p.speed), ""}
+	case cmd.Flags().Changed("speed") && !p.play:
+		return usageError{errors.New("--speed needs --play"), "time stands still unless it plays"}
+	}
+	return nil
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	p := &past{app: a}
+	cmd := &cobra.Command{
+		Use:   "serve FILE",
+		Short: "Let kubectl and other clients look at the past",
+		Long: `Serve answers as the Kubernetes API server did at a recorded instant: kubectl,
+k9s and every other client can get, list, describe and watch what was recorded.
+Ages are measured at that instant. What was not recorded is 503 NotRecorded,
+a gap in the recording is a warning, and nothing can be written.
+
+It listens on a loopback port with a random token and prints the kubeconfig to
+use, which has one context for each --at and is removed in the end. With --play
+time moves on, and ` + "`kubectl get pods -w`" + ` shows the outage happen.
+
+EXIT STATUS
+  0 stopped by ctrl-C, 1 error, 2 wrong words or time.`,
+		Example: `  # the cluster as it was at 14:02
+  svcspy serve incident.db --at 14:02
+
+  # before and after, as two contexts
+  svcspy serve incident.db --at 13:55 --at 14:02
+
+  # the outage again, four times as fast
+  svcspy serve incident.db --at 14:00 --play --speed 4`,
+		Args: oneRecording("serve"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := p.check(cmd); err != nil {
+				return err
+			}
+			ctx, signals := interruptible(cmd.Context())
+			defer signals.stop()
+			return p.serve(args[0], func(at *served) error {
+				fmt.Fprintf(a.out, "export KUBECONFIG=%s\n", at.kubeconfig)
+				for _, name := range at.contexts {
+					a.note("context %s", name)
+				}
+				a.note("ctrl-C stops it and removes the kubeconfig")
+				select {
+				case <-ctx.Done():
+					return nil
+				case err := <-at.failed:
+					return err
+				}
+			})
+		},
+	}
+	p.addFlags(cmd)
+	return cmd
+}
+
+func oneRecording(command string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usageError{fmt.Errorf("%s takes one recording", command), "svcspy " + command + " --help shows examples"}
+		}
+		return nil
+	}
+}
+
+// served is a recording while it is being served.
+type served struct {
+	dir        string   // private, removed in the end
+	kubeconfig string   // in dir
+	contexts   []string // the current one first
+	failed     <-chan error
+}
+
+// serve serves a recording while use runs.
+func (p *past) serve(file string, use func(*served) error) (err error) {
+	r, err := openRecording(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	options, err := p.options(r)
+	if err != nil {
+		return err
+	}
+	credentials, err := apiserver.NewCredentials(p.now())
+	if err != nil {
+		return err
+	}
+	options.Token = credentials.Token
+	handler, err := apiserver.New(r, options)
+	if err != nil {
+		return err
+	}
+	defer handler.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen on loopback: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "svcspy-serve-")
+	if err != nil {
+		return errors.Join(fmt.Errorf("make a place for the kubeconfig: %w", err), listener.Close())
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	server := &http.Server{
+		Handler:           handler,
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{credentials.Certificate}, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: 10 * time.Second,
+		// What a client does wrong is its own to report.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	failed := make(chan error, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serve %s: %w", file, err)
+		}
+	}()
+	defer func() {
+		handler.Close() // ends the watches, so that Shutdown need not wait for them
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			err = errors.Join(err, server.Close())
+		}
+		<-ended
+	}()
+
+	at := &served{dir: dir, kubeconfig: filepath.Join(dir, "kubeconfig"), failed: failed}
+	config := p.kubeconfig(r.Info().Scope.Namespaces, options.Instants, "https://"+listener.Addr().String(), credentials)
+	for _, i := range options.Instants {
+		at.contexts = append(at.contexts, contextName(i))
+	}
+	if err := clientcmd.WriteToFile(*config, at.kubeconfig); err != nil {
+		return fmt.Errorf("write kubeconfig: %w", err)
+	}
+	return use(at)
+}
+
+// options resolves the instants.
+func (p *past) options(t replay.Timeline) (apiserver.Options, error) {
+	o := apiserver.Options{Now: p.now}
+	if p.play {
+		o.Speed = p.speed
+	}
+	texts := p.instants
+	if len(texts) == 0 {
+		texts = []string{""}
+	}
+	taken := map[string]bool{}
+	for _, text := range texts {
+		l := look{app: p.app, at: text}
+		state, err := l.seek(t)
+		if err != nil {
+			return o, err
+		}
+		o.Instants = append(o.Instants, apiserver.Instant{Name: instantName(text, taken), Time: state.Instant(), Seq: state.Seq()})
+	}
+	return o, nil
+}
+
+// instantName makes the text of an instant a name that URLs and contexts can
+// have: 14:02 is 14-02.
+func instantName(text string, taken map[string]bool) string {
+	name := strings.Map(func(r rune) rune {
+		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '.' || r == '-') {
+			return r
+		}
+		return '-'
+	}, text)
+	name = strings.Trim(name, "-.")
+	if name == "" {
+		name = "end"
+	}
+	unique := name
+	for n := 2; taken[unique]; n++ {
+		unique = fmt.Sprintf("%s-%d", name, n)
+	}
+	taken[unique] = true
+	return unique
+}
+
+func contextName(i apiserver.Instant) string { return "svcspy@" + i.Name }
+
+// kubeconfig has one context for each instant; the first is the current one.
+func (p *past) kubeconfig(namespaces []string, instants []apiserver.Instant, url string, c apiserver.Credentials) *api.Config {
+	namespace := p.namespace
+	if namespace == "" && len(namespaces) == 1 {
+		namespace = namespaces[0]
+	}
+	config := api.NewConfig()
+	config.CurrentContext = contextName(instants[0])
+	config.AuthInfos["svcspy"] = &api.AuthInfo{Token: c.Token}
+	for _, i := range instants {
+		name := contextName(i)
+		config.Clusters[name] = &api.Cluster{Server: url + "/at/" + i.Name, CertificateAuthorityData: c.Authority}
+		config.Contexts[name] = &api.Context{Cluster: name, AuthInfo: "svcspy", Namespace: namespace}
+	}
+	return config
+}
