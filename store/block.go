@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -16,7 +17,7 @@ import (
 // FORMAT.md.
 const (
 	blockVersion = 1
-	blockHeader  = 1 + 32 + 8 + 4 + 8 + 4*4
+	blockHeader  = 1 + 32 + 8 + 4 + 8 + 4 + 4
 	// maxSection bounds what a section may unpack to.
 	maxSection = 64 << 20
 	maxCount   = 1 << 20 // positions in a block
@@ -55,13 +56,22 @@ func tagOf(t watch.EventType) (tag, error) {
 	return 0, fmt.Errorf("event type %q is not known", t)
 }
 
-// builder collects positions for a block.
+// builder collects positions for a block. The content of each resource is kept
+// apart, because like compresses with like and who reads Pods need not unpack
+// the rest.
 type builder struct {
-	first     Seq
-	resources []schema.GroupVersionResource
-	places    map[schema.GroupVersionResource]int
-	entries   []entry
+	first   Seq
+	lanes   []lane
+	places  map[schema.GroupVersionResource]int // in lanes
+	entries []entry
+	size    int // of all content
+}
+
+// lane is the content of one resource.
+type lane struct {
+	resource  schema.GroupVersionResource
 	content   []byte
+	committed int // bytes that are in the file
 }
 
 func newBuilder(first Seq) *builder {
@@ -70,26 +80,47 @@ func newBuilder(first Seq) *builder {
 
 func (b *builder) next() Seq { return b.first + Seq(len(b.entries)) }
 
-// add takes a position whose content was appended to b.content since the
-// length was start.
-func (b *builder) add(t tag, resource schema.GroupVersionResource, at time.Time, back uint64, start int) {
+// lane returns the place of the resource's lane.
+func (b *builder) lane(resource schema.GroupVersionResource) int {
 	place, ok := b.places[resource]
 	if !ok {
-		place = len(b.resources)
+		place = len(b.lanes)
 		b.places[resource] = place
-		b.resources = append(b.resources, resource)
+		b.lanes = append(b.lanes, lane{resource: resource})
 	}
-	b.entries = append(b.entries, entry{t, place, at.UnixMicro(), back, len(b.content) - start})
+	return place
 }
 
-// encode makes a block of the positions from the from-th on; their content
-// begins at offset.
-func (b *builder) encode(z *zstd.Encoder, chain [32]byte, from, offset int) []byte {
-	entries := b.entries[from:]
-	columns := binary.AppendUvarint(nil, uint64(len(b.resources)))
-	for _, r := range b.resources {
-		columns = appendText(appendText(appendText(columns, r.Group), r.Version), r.Resource)
+// add takes a position whose content, of that size, was appended to the lane.
+func (b *builder) add(t tag, lane int, at time.Time, back uint64, size int) {
+	b.entries = append(b.entries, entry{t, lane, at.UnixMicro(), back, size})
+	b.size += size
+}
+
+// committed notes that everything added is in the file.
+func (b *builder) committed() {
+	for i := range b.lanes {
+		b.lanes[i].committed = len(b.lanes[i].content)
 	}
+}
+
+// encode makes a block of the positions from the from-th on: of all, or of
+// those that are not committed.
+func (b *builder) encode(z *zstd.Encoder, chain [32]byte, from int) []byte {
+	sections, of := b.sections(from > 0)
+	packed := make([][]byte, len(sections))
+	columns := binary.AppendUvarint(nil, uint64(len(sections)))
+	for i, raw := range sections {
+		packed[i] = z.EncodeAll(raw, nil)
+		columns = binary.AppendUvarint(columns, uint64(len(raw)))
+		columns = binary.AppendUvarint(columns, uint64(len(packed[i])))
+	}
+	columns = binary.AppendUvarint(columns, uint64(len(b.lanes)))
+	for i, l := range b.lanes {
+		columns = appendText(appendText(appendText(columns, l.resource.Group), l.resource.Version), l.resource.Resource)
+		columns = binary.AppendUvarint(columns, uint64(of[i]))
+	}
+	entries := b.entries[from:]
 	for _, e := range entries {
 		columns = append(columns, byte(e.tag))
 	}
@@ -109,36 +140,62 @@ func (b *builder) encode(z *zstd.Encoder, chain [32]byte, from, offset int) []by
 	for _, e := range entries {
 		columns = binary.AppendUvarint(columns, uint64(e.size))
 	}
-	content := b.content[offset:]
-	block := append(make([]byte, 0, blockHeader+len(columns)+len(content)/8), blockVersion)
-	block = append(block, chain[:]...)
 	le := binary.LittleEndian
+	block := append(make([]byte, 0, blockHeader+len(columns)), blockVersion)
+	block = append(block, chain[:]...)
 	block = le.AppendUint64(block, uint64(b.first)+uint64(from))
 	block = le.AppendUint32(block, uint32(len(entries)))
 	block = le.AppendUint64(block, uint64(entries[0].time))
 	block = le.AppendUint32(block, uint32(len(columns)))
-	sizeAt := len(block)
-	block = le.AppendUint32(block, 0)
-	block = le.AppendUint32(block, uint32(len(content)))
 	block = le.AppendUint32(block, 0)
 	block = z.EncodeAll(columns, block)
-	le.PutUint32(block[sizeAt:], uint32(len(block)-blockHeader))
-	packed := len(block)
-	block = z.EncodeAll(content, block)
-	le.PutUint32(block[sizeAt+8:], uint32(len(block)-packed))
+	le.PutUint32(block[blockHeader-4:], uint32(len(block)-blockHeader))
+	for _, p := range packed {
+		block = append(block, p...)
+	}
 	return block
 }
 
-// block is a decoded block. The content is unpacked by load.
+// ownSection is the content from which on a resource has a section of its own.
+const ownSection = 64 << 10
+
+// sections distributes the lanes: small ones share the first section. It
+// returns the content of the sections and the section of each lane.
+func (b *builder) sections(fresh bool) (sections [][]byte, of []int) {
+	sections, of = [][]byte{nil}, make([]int, len(b.lanes))
+	for i, l := range b.lanes {
+		content := l.content
+		if fresh {
+			content = content[l.committed:]
+		}
+		if len(content) >= ownSection {
+			of[i] = len(sections)
+			sections = append(sections, content)
+		} else {
+			sections[0] = append(sections[0], content...)
+		}
+	}
+	return sections, of
+}
+
+// block is a decoded block. Its sections are unpacked when they are needed; it
+// may be used concurrently.
 type block struct {
 	chain     [32]byte // digest of the block before
 	first     Seq
 	resources []schema.GroupVersionResource
+	of        []int // section of each resource
 	entries   []entry
-	starts    []int // where the content of each entry begins
-	content   []byte
-	packed    []byte // the content before load
-	size      int    // of the content after load
+	starts    []int // where the content of each entry begins in its section
+
+	mu       sync.Mutex
+	sections []section
+}
+
+type section struct {
+	packed []byte // nil once unpacked
+	size   int
+	raw    []byte
 }
 
 // unpack decompresses a section that must have the size.
@@ -166,7 +223,7 @@ var decompressor = func() *zstd.Decoder {
 	return d
 }()
 
-// parseBlock decodes a block but its content.
+// parseBlock decodes a block but its sections.
 func parseBlock(value []byte) (*block, error) {
 	w := wire{data: value}
 	if v := w.byte(); v != blockVersion {
@@ -177,30 +234,53 @@ func parseBlock(value []byte) (*block, error) {
 	b.first = Seq(w.uint64())
 	count, last := w.uint32(), int64(w.uint64())
 	columnsSize, columnsPacked := w.uint32(), w.uint32()
-	contentSize, contentPacked := w.uint32(), w.uint32()
 	packed := w.take(int(columnsPacked))
-	b.packed, b.size = w.take(int(contentPacked)), int(contentSize)
-	if w.bad || len(w.data) > 0 || count == 0 || count > maxCount || count > columnsSize || b.first == 0 {
+	if w.bad || count == 0 || count > maxCount || count > columnsSize || b.first == 0 {
 		return nil, fmt.Errorf("header: %w", errBlock)
 	}
 	columns, err := unpack(packed, int(columnsSize))
 	if err != nil {
 		return nil, fmt.Errorf("columns: %w", err)
 	}
+	rest := wire{data: w.data}
 	w = wire{data: columns}
-	for range w.count(3) {
-		b.resources = append(b.resources, schema.GroupVersionResource{Group: w.text(), Version: w.text(), Resource: w.text()})
+	b.sections = make([]section, w.count(2))
+	for i := range b.sections {
+		size, packed := w.uvarint(), w.uvarint()
+		if size > maxSection || packed > uint64(len(rest.data)) {
+			return nil, fmt.Errorf("sections: %w", errBlock)
+		}
+		b.sections[i] = section{packed: rest.take(int(packed)), size: int(size)}
 	}
-	tags := w.take(int(count))
-	if w.bad {
+	for range w.count(4) {
+		b.resources = append(b.resources, schema.GroupVersionResource{Group: w.text(), Version: w.text(), Resource: w.text()})
+		b.of = append(b.of, int(w.uvarint()))
+	}
+	for _, of := range b.of {
+		if of < 0 || of >= len(b.sections) {
+			return nil, fmt.Errorf("sections: %w", errBlock)
+		}
+	}
+	if err := b.parseEntries(&w, int(count), last); err != nil {
+		return nil, err
+	}
+	if w.bad || len(w.data) > 0 || rest.bad || len(rest.data) > 0 {
 		return nil, fmt.Errorf("columns: %w", errBlock)
+	}
+	return b, nil
+}
+
+func (b *block) parseEntries(w *wire, count int, last int64) error {
+	tags := w.take(count)
+	if w.bad {
+		return fmt.Errorf("columns: %w", errBlock)
 	}
 	b.entries = make([]entry, count)
 	b.starts = make([]int, count)
 	for i := range b.entries {
 		place := w.uvarint()
 		if place >= uint64(len(b.resources)) {
-			return nil, fmt.Errorf("resources: %w", errBlock)
+			return fmt.Errorf("resources: %w", errBlock)
 		}
 		b.entries[i].tag, b.entries[i].resource = tag(tags[i]), int(place)
 	}
@@ -211,34 +291,54 @@ func parseBlock(value []byte) (*block, error) {
 	for i := range b.entries {
 		if e := &b.entries[i]; e.tag&tagDelta != 0 {
 			if e.back = w.uvarint(); e.back == 0 || e.back >= uint64(b.first)+uint64(i) {
-				return nil, fmt.Errorf("bases: %w", errBlock)
+				return fmt.Errorf("bases: %w", errBlock)
 			}
 		}
 	}
-	start := 0
+	sizes := make([]int, len(b.resources))
 	for i := range b.entries {
+		e := &b.entries[i]
 		size := w.uvarint()
-		if size > uint64(b.size-start) {
-			return nil, fmt.Errorf("sizes: %w", errBlock)
+		if size > maxSection {
+			return fmt.Errorf("sizes: %w", errBlock)
 		}
-		b.entries[i].size, b.starts[i] = int(size), start
-		start += int(size)
-	}
-	if w.bad || len(w.data) > 0 || start != b.size {
-		return nil, fmt.Errorf("columns: %w", errBlock)
-	}
-	return b, nil
-}
-
-// load unpacks the content.
-func (b *block) load() (err error) {
-	if b.content == nil {
-		if b.content, err = unpack(b.packed, b.size); err != nil {
-			return fmt.Errorf("content: %w", err)
+		e.size, b.starts[i] = int(size), sizes[e.resource]
+		sizes[e.resource] += e.size
+		if sizes[e.resource] > maxSection {
+			return fmt.Errorf("sizes: %w", errBlock)
 		}
-		b.packed = nil
+	}
+	// The lanes of a section follow each other.
+	lanes, used := make([]int, len(b.resources)), make([]int, len(b.sections))
+	for i, of := range b.of {
+		lanes[i] = used[of]
+		used[of] += sizes[i]
+	}
+	for i, s := range b.sections {
+		if used[i] != s.size {
+			return fmt.Errorf("sizes: %w", errBlock)
+		}
+	}
+	for i := range b.entries {
+		b.starts[i] += lanes[b.entries[i].resource]
 	}
 	return nil
+}
+
+// content returns the content of an entry.
+func (b *block) content(i int) ([]byte, error) {
+	e := b.entries[i]
+	s := &b.sections[b.of[e.resource]]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.packed != nil {
+		raw, err := unpack(s.packed, s.size)
+		if err != nil {
+			return nil, fmt.Errorf("content: %w", err)
+		}
+		s.raw, s.packed = raw, nil
+	}
+	return s.raw[b.starts[i] : b.starts[i]+e.size], nil
 }
 
 func (b *block) end() Seq { return b.first + Seq(len(b.entries)) }
@@ -255,11 +355,11 @@ func appendNamed(dst []byte, e *Event) []byte {
 
 // body returns the content of an entry behind the identity, and that.
 func (b *block) body(i int) (named, []byte, error) {
-	e := b.entries[i]
-	w := wire{data: b.content[b.starts[i] : b.starts[i]+e.size]}
-	if e.tag&tagNamed == 0 {
-		return named{}, w.data, nil
+	content, err := b.content(i)
+	if err != nil || b.entries[i].tag&tagNamed == 0 {
+		return named{}, content, err
 	}
+	w := wire{data: content}
 	n := named{w.text(), w.text(), w.text(), w.text()}
 	if w.bad {
 		return named{}, nil, fmt.Errorf("identity: %w", errBlock)

@@ -59,9 +59,6 @@ func (r *Recording) block(seq Seq) (*block, error) {
 		if err == nil && seq >= found.end() {
 			err = errors.New("missing")
 		}
-		if err == nil {
-			err = found.load()
-		}
 		if err != nil {
 			return r.damaged(blocks, seq, err)
 		}
@@ -111,7 +108,14 @@ func (c *blockCache) keep(b *block) {
 	}
 }
 
-func (b *block) bytes() int { return len(b.content) + 48*len(b.entries) }
+// bytes is about what the block takes when all of it is unpacked.
+func (b *block) bytes() int {
+	n := 48 * len(b.entries)
+	for _, s := range b.sections {
+		n += s.size
+	}
+	return n
+}
 
 // decoding decodes objects that may be deltas. It remembers the versions it
 // made, so that reading on in a block does not begin every chain anew; it is

@@ -65,6 +65,12 @@ func (v *versions) base(ref Ref, id *identity, first Seq) held {
 	if e := v.objects[ref]; e != nil {
 		v.recent.MoveToFront(e)
 		last := e.Value.(*kept).last
+		if last.seq < first && len(id.owners) > 0 {
+			// A sibling in the block serves as well and saves reading another.
+			if near := v.families[familiesOf(ref, id)[0]]; near.seq >= first && near.hops < maxHops && near.blocks <= last.blocks {
+				return near
+			}
+		}
 		if last.hops < maxHops && (last.seq >= first || last.blocks < maxBlocks) {
 			return last
 		}

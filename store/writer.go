@@ -46,7 +46,6 @@ type Writer struct {
 
 	block     *builder // positions since the last complete block
 	committed int      // entries of it that are in the file
-	offset    int      // where the content behind them begins
 	fresh     []Seq    // keys of the blocks in the file that it will replace
 	chain     [32]byte // digest of the last block in the file
 	whole     [32]byte // digest of the last complete block
@@ -187,44 +186,45 @@ func (w *Writer) Append(e Event) (Seq, error) {
 		return 0, err
 	}
 	id, _ := scan(e.Resource, e.Object) // what cannot be read cannot be found, but is kept
-	start := len(w.block.content)
+	place := w.block.lane(e.Resource)
+	l := &w.block.lanes[place]
+	start := len(l.content)
 	if id.namespace != e.Namespace || id.name != e.Name || id.uid != e.UID || id.resourceVersion != e.ResourceVersion {
 		t |= tagNamed
-		w.block.content = appendNamed(w.block.content, &e)
+		l.content = appendNamed(l.content, &e)
 	}
 	back := uint64(0)
-	if base := w.encode(&e, &id); base != 0 {
+	if base := w.encode(l, &e, &id); base != 0 {
 		t |= tagDelta
 		back = uint64(e.Seq - base)
 	}
-	w.block.add(t, e.Resource, e.Time, back, start)
+	w.block.add(t, place, e.Time, back, len(l.content)-start)
 	w.trail.changes = w.track.observe(w.trail.changes, &e, &id)
 	w.end.Events++
 	w.pending += len(e.Object)
 	return e.Seq, nil
 }
 
-// encode appends the object to the block's content, as a delta if there is a
-// version to make it against, and returns the position of that.
-func (w *Writer) encode(e *Event, id *identity) Seq {
-	b := w.block
+// encode appends the object to the content, as a delta if there is a version to
+// make it against, and returns the position of that.
+func (w *Writer) encode(l *lane, e *Event, id *identity) Seq {
 	if !e.IsObject() {
-		b.content = append(b.content, e.Object...)
+		l.content = append(l.content, e.Object...)
 		return 0
 	}
-	ref, raw := e.Ref(), bytes.Clone(e.Object)
-	base, start := w.versions.base(ref, id, b.first), len(b.content)
+	ref, raw, first := e.Ref(), bytes.Clone(e.Object), w.block.first
+	base, start := w.versions.base(ref, id, first), len(l.content)
 	if base.seq != 0 {
-		b.content = w.differ.delta(b.content, base.raw, raw)
-		if (len(b.content)-start)*worthwhile > len(raw) {
-			b.content = b.content[:start]
+		l.content = w.differ.delta(l.content, base.raw, raw)
+		if (len(l.content)-start)*worthwhile > len(raw) {
+			l.content = l.content[:start]
 			base = held{}
 		}
 	}
 	if base.seq == 0 {
-		b.content = append(b.content, raw...)
+		l.content = append(l.content, raw...)
 	}
-	w.versions.keep(ref, id, e.Seq, raw, base, b.first)
+	w.versions.keep(ref, id, e.Seq, raw, base, first)
 	if e.Type == watch.Deleted {
 		w.versions.forget(ref)
 	}
@@ -237,11 +237,13 @@ func (w *Writer) Cover(c Coverage) (Seq, error) {
 	if c.Seq, c.Time, err = w.advance(c.Time); err != nil {
 		return 0, err
 	}
-	start := len(w.block.content)
-	w.block.content = appendCoverage(w.block.content, &c)
-	w.block.add(tagCoverage, c.Resource, c.Time, 0, start)
+	place := w.block.lane(c.Resource)
+	l := &w.block.lanes[place]
+	start := len(l.content)
+	l.content = appendCoverage(l.content, &c)
+	w.block.add(tagCoverage, place, c.Time, 0, len(l.content)-start)
 	w.trail.ledger = append(w.trail.ledger, c)
-	w.pending += len(w.block.content) - start
+	w.pending += len(l.content) - start
 	return c.Seq, nil
 }
 
@@ -274,7 +276,7 @@ func (w *Writer) Commit(now time.Time) error {
 	if w.db == nil {
 		return ErrClosed
 	}
-	return w.commit(now, len(w.block.content) >= blockContent || len(w.block.entries) >= maxCount/2)
+	return w.commit(now, w.block.size >= blockContent || len(w.block.entries) >= maxCount/2)
 }
 
 // commit writes what is pending. If complete, the block ends here.
@@ -293,10 +295,10 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 	switch {
 	case roll:
 		first = w.block.first
-		block = w.block.encode(w.dense, w.whole, 0, 0)
+		block = w.block.encode(w.dense, w.whole, 0)
 	case news:
 		first = w.block.first + Seq(w.committed)
-		block = w.block.encode(w.quick, w.chain, w.committed, w.offset)
+		block = w.block.encode(w.quick, w.chain, w.committed)
 	}
 	if news {
 		trailed = w.trail.encode(w.quick)
@@ -340,7 +342,8 @@ func (w *Writer) written(block []byte, first Seq, complete, roll bool) {
 		return
 	}
 	w.chain = sha256.Sum256(block)
-	w.committed, w.offset = len(w.block.entries), len(w.block.content)
+	w.committed = len(w.block.entries)
+	w.block.committed()
 	if !roll {
 		w.fresh = append(w.fresh, first)
 		return
@@ -349,7 +352,7 @@ func (w *Writer) written(block []byte, first Seq, complete, roll bool) {
 	if complete {
 		w.whole, w.fresh = w.chain, nil
 		w.block = newBuilder(w.block.next())
-		w.committed, w.offset = 0, 0
+		w.committed = 0
 		w.versions.nextBlock()
 	}
 }
