@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,11 +15,12 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// A block holds the positions from first on, without holes. Its layout is in
-// FORMAT.md.
+// A block holds positions in order; only what a ring carries over has holes in
+// between. Its layout is in FORMAT.md.
 const (
-	blockVersion = 1
-	blockHeader  = 1 + 32 + 8 + 4 + 8 + 4 + 4
+	blockDense  = 1 // positions from first on, without holes
+	blockSparse = 2 // positions are given one by one
+	blockHeader = 1 + 32 + 8 + 4 + 8 + 4 + 4
 	// maxSection bounds what a section may unpack to.
 	maxSection = 64 << 20
 	maxCount   = 1 << 20 // positions in a block
@@ -27,6 +30,7 @@ var errBlock = errors.New("malformed block")
 
 // entry is one position in a block, without its content.
 type entry struct {
+	seq      Seq
 	tag      tag
 	resource int   // place in the block's resources
 	time     int64 // microseconds since 1970
@@ -42,6 +46,7 @@ const (
 	tagType     tag = 0x0f // mask
 	tagDelta    tag = 0x10 // the content is a delta against the version `back` positions before
 	tagNamed    tag = 0x20 // the content begins with the identity, because the object's JSON does not tell it
+	tagBase     tag = 0x40 // kept only because another is a delta against it
 )
 
 // eventTypes are the event types by their tag.
@@ -93,7 +98,7 @@ func (b *builder) lane(resource schema.GroupVersionResource) int {
 
 // add takes a position whose content, of that size, was appended to the lane.
 func (b *builder) add(t tag, lane int, at time.Time, back uint64, size int) {
-	b.entries = append(b.entries, entry{t, lane, at.UnixMicro(), back, size})
+	b.entries = append(b.entries, entry{b.next(), t, lane, at.UnixMicro(), back, size})
 	b.size += size
 }
 
@@ -121,6 +126,15 @@ func (b *builder) encode(z *zstd.Encoder, chain [32]byte, from int) []byte {
 		columns = binary.AppendUvarint(columns, uint64(of[i]))
 	}
 	entries := b.entries[from:]
+	first, layout := entries[0].seq, byte(blockDense)
+	if n := len(entries); entries[n-1].seq != first+Seq(n-1) {
+		layout = blockSparse
+		last := first
+		for _, e := range entries {
+			columns = binary.AppendUvarint(columns, uint64(e.seq-last))
+			last = e.seq
+		}
+	}
 	for _, e := range entries {
 		columns = append(columns, byte(e.tag))
 	}
@@ -141,9 +155,9 @@ func (b *builder) encode(z *zstd.Encoder, chain [32]byte, from int) []byte {
 		columns = binary.AppendUvarint(columns, uint64(e.size))
 	}
 	le := binary.LittleEndian
-	block := append(make([]byte, 0, blockHeader+len(columns)), blockVersion)
+	block := append(make([]byte, 0, blockHeader+len(columns)), layout)
 	block = append(block, chain[:]...)
-	block = le.AppendUint64(block, uint64(b.first)+uint64(from))
+	block = le.AppendUint64(block, uint64(first))
 	block = le.AppendUint32(block, uint32(len(entries)))
 	block = le.AppendUint64(block, uint64(entries[0].time))
 	block = le.AppendUint32(block, uint32(len(columns)))
@@ -226,8 +240,9 @@ var decompressor = func() *zstd.Decoder {
 // parseBlock decodes a block but its sections.
 func parseBlock(value []byte) (*block, error) {
 	w := wire{data: value}
-	if v := w.byte(); v != blockVersion {
-		return nil, fmt.Errorf("block of version %d: %w", v, errBlock)
+	layout := w.byte()
+	if layout != blockDense && layout != blockSparse {
+		return nil, fmt.Errorf("layout %d: %w", layout, errBlock)
 	}
 	b := &block{}
 	copy(b.chain[:], w.take(32))
@@ -261,7 +276,7 @@ func parseBlock(value []byte) (*block, error) {
 			return nil, fmt.Errorf("sections: %w", errBlock)
 		}
 	}
-	if err := b.parseEntries(&w, int(count), last); err != nil {
+	if err := b.parseEntries(&w, int(count), last, layout); err != nil {
 		return nil, err
 	}
 	if w.bad || len(w.data) > 0 || rest.bad || len(rest.data) > 0 {
@@ -270,13 +285,26 @@ func parseBlock(value []byte) (*block, error) {
 	return b, nil
 }
 
-func (b *block) parseEntries(w *wire, count int, last int64) error {
+func (b *block) parseEntries(w *wire, count int, last int64, layout byte) error {
+	b.entries = make([]entry, count)
+	b.starts = make([]int, count)
+	seq := b.first
+	for i := range b.entries {
+		if layout == blockDense {
+			b.entries[i].seq = seq + Seq(i)
+			continue
+		}
+		gap := w.uvarint()
+		if i > 0 && gap == 0 || gap > 1<<62 {
+			return fmt.Errorf("positions: %w", errBlock)
+		}
+		seq += Seq(gap)
+		b.entries[i].seq = seq
+	}
 	tags := w.take(count)
 	if w.bad {
 		return fmt.Errorf("columns: %w", errBlock)
 	}
-	b.entries = make([]entry, count)
-	b.starts = make([]int, count)
 	for i := range b.entries {
 		place := w.uvarint()
 		if place >= uint64(len(b.resources)) {
@@ -290,7 +318,7 @@ func (b *block) parseEntries(w *wire, count int, last int64) error {
 	}
 	for i := range b.entries {
 		if e := &b.entries[i]; e.tag&tagDelta != 0 {
-			if e.back = w.uvarint(); e.back == 0 || e.back >= uint64(b.first)+uint64(i) {
+			if e.back = w.uvarint(); e.back == 0 || e.back >= uint64(e.seq) {
 				return fmt.Errorf("bases: %w", errBlock)
 			}
 		}
@@ -341,7 +369,16 @@ func (b *block) content(i int) ([]byte, error) {
 	return s.raw[b.starts[i] : b.starts[i]+e.size], nil
 }
 
-func (b *block) end() Seq { return b.first + Seq(len(b.entries)) }
+// told reports whether the entry is an event that readers see.
+func (e entry) told() bool { return e.tag&tagType != tagCoverage && e.tag&tagBase == 0 }
+
+// last returns the last position in the block.
+func (b *block) last() Seq { return b.entries[len(b.entries)-1].seq }
+
+// place returns where the position is in the block; ok is false if it is not.
+func (b *block) place(seq Seq) (i int, ok bool) {
+	return slices.BinarySearchFunc(b.entries, seq, func(e entry, seq Seq) int { return cmp.Compare(e.seq, seq) })
+}
 
 func (b *block) timeOf(i int) time.Time { return time.UnixMicro(b.entries[i].time).UTC() }
 
@@ -378,7 +415,7 @@ func (b *block) event(i int, raw []byte) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	e := Event{Seq: b.first + Seq(i), Time: b.timeOf(i), Type: eventTypes[typ], Resource: b.resources[entry.resource]}
+	e := Event{Seq: entry.seq, Time: b.timeOf(i), Type: eventTypes[typ], Resource: b.resources[entry.resource]}
 	if len(raw) > 0 {
 		e.Object = raw
 	}

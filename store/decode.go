@@ -56,7 +56,7 @@ func (r *Recording) block(seq Seq) (*block, error) {
 		if err == nil {
 			found, err = parseBlock(v)
 		}
-		if err == nil && seq >= found.end() {
+		if err == nil && seq > found.last() {
 			err = errors.New("missing")
 		}
 		if err != nil {
@@ -91,7 +91,7 @@ func (c *blockCache) holding(seq Seq) *block {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for e := c.recent.Front(); e != nil; e = e.Next() {
-		if b := e.Value.(*block); b.first <= seq && seq < b.end() {
+		if b := e.Value.(*block); b.first <= seq && seq <= b.last() {
 			c.recent.MoveToFront(e)
 			return b
 		}
@@ -134,8 +134,8 @@ func (d *decoding) event(seq Seq) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	i := int(seq - b.first)
-	if b.entries[i].tag&tagType == tagCoverage {
+	i, ok := b.place(seq)
+	if !ok || !b.entries[i].told() {
 		return Event{}, ErrNotEvent
 	}
 	raw, err := d.raw(b, seq)
@@ -149,7 +149,7 @@ func (d *decoding) event(seq Seq) (Event, error) {
 }
 
 func (d *decoding) block(seq Seq) (*block, error) {
-	if b := d.at; b != nil && b.first <= seq && seq < b.end() {
+	if b := d.at; b != nil && b.first <= seq && seq <= b.last() {
 		return b, nil
 	}
 	return d.r.block(seq)
@@ -169,7 +169,10 @@ func (d *decoding) raw(b *block, seq Seq) ([]byte, error) {
 			raw = known
 			break
 		}
-		i := int(seq - b.first)
+		i, ok := b.place(seq)
+		if !ok {
+			return nil, fmt.Errorf("its base at %d is missing: %w", seq, errBlock)
+		}
 		steps = append(steps, step{b, i})
 		e := b.entries[i]
 		if e.tag&tagDelta == 0 {
@@ -198,9 +201,9 @@ func (d *decoding) raw(b *block, seq Seq) ([]byte, error) {
 		}
 		if s.b == d.at {
 			// Within a block a version is the base of one other at most.
-			at := s.b.first + Seq(s.i)
-			delete(d.whole, at-Seq(s.b.entries[s.i].back))
-			d.whole[at] = raw
+			e := s.b.entries[s.i]
+			delete(d.whole, e.seq-Seq(e.back))
+			d.whole[e.seq] = raw
 		}
 	}
 	return raw, nil

@@ -18,15 +18,19 @@ const (
 	bucketRuns      = "runs"
 	bucketObjects   = "objects"
 	bucketTerms     = "terms"
+	bucketClocks    = "clocks"
 	bucketDiscovery = "discovery"
+	bucketMarks     = "marks"
 
-	keyFormat = "format"
-	keyHeader = "header"
-	keyEnd    = "end"
-	keySeal   = "seal"
+	keyFormat    = "format"
+	keyHeader    = "header"
+	keyEnd       = "end"
+	keySeal      = "seal"
+	keySignature = "signature"
 )
 
-var allBuckets = []string{bucketHead, bucketBlocks, bucketTrail, bucketRuns, bucketObjects, bucketTerms, bucketDiscovery}
+// allBuckets are those of the recording proper, in the order of the digest.
+var allBuckets = []string{bucketHead, bucketBlocks, bucketTrail, bucketRuns, bucketObjects, bucketTerms, bucketClocks, bucketDiscovery}
 
 // formatMagic begins the value of keyFormat.
 const formatMagic = "svcspy recording"
@@ -104,20 +108,6 @@ func decodeHeader(value []byte) (Header, error) {
 		return Header{}, err
 	}
 	return Header{ID: h.ID, Recorder: h.Recorder, Start: clockTime(h.Start), Cluster: h.Cluster, Scope: h.Scope, Redaction: h.Redaction}, nil
-}
-
-// ending is what is known about the end while the recording goes on; it is
-// replaced at every commit.
-type ending struct {
-	End    time.Time `json:"end"`
-	Last   Seq       `json:"last"`
-	Events uint64    `json:"events"`
-}
-
-// seal is written last. Digest covers every other value, see digest.
-type seal struct {
-	ending
-	Digest string `json:"sha256"`
 }
 
 func encodeDiscovery(resources []metav1.APIResource) ([]byte, error) { return json.Marshal(resources) }

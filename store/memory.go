@@ -25,6 +25,8 @@ type Memory struct {
 	track  *tracker
 	index  *index
 	ledger ledger
+	kinds  []Kind
+	clocks []Clock
 	grown  chan struct{} // closed and replaced when there is more, or the end
 }
 
@@ -93,6 +95,7 @@ func (m *Memory) Append(e Event) (Seq, error) {
 		m.index.add(&c)
 	}
 	m.info.Events++
+	m.kinds = count(m.kinds, &e)
 	return seq, nil
 }
 
@@ -152,6 +155,20 @@ func (m *Memory) Info() Info {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.info
+}
+
+// Kinds returns how much there is of each resource, sorted by resource.
+func (m *Memory) Kinds() []Kind {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.Clone(m.kinds)
+}
+
+// Clocks returns all samples, in the order they were taken.
+func (m *Memory) Clocks() ([]Clock, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.Clone(m.clocks), nil
 }
 
 // SeqAt returns the last position at or before t, 0 if t is before all.

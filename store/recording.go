@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ type Recording struct {
 	mu     sync.RWMutex
 	txid   uint64 // transaction up to which the rest is known
 	info   Info
+	kinds  []Kind
 	live   bool // somebody holds the file for writing
 	runs   []*run
 	tail   *index // what is not in a run yet
@@ -87,6 +89,7 @@ func (r *Recording) damage(err error) error {
 func (r *Recording) refresh() error {
 	var txid uint64
 	var info Info
+	var kinds []Kind
 	var runs []*run
 	var trails []*trail
 	var again bool // the runs must be read again
@@ -95,7 +98,7 @@ func (r *Recording) refresh() error {
 		if txid == r.txid {
 			return nil
 		}
-		if info, err = readInfo(t); err != nil {
+		if info, kinds, err = readInfo(t); err != nil {
 			return err
 		}
 		if trails, err = readTrails(t, r.info.Last+1); err != nil {
@@ -119,7 +122,7 @@ func (r *Recording) refresh() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.txid, r.info = txid, info
+	r.txid, r.info, r.kinds = txid, info, kinds
 	if again {
 		r.runs, r.tail, r.ticks, r.ledger = runs, newIndex(), nil, ledger{}
 		for _, run := range runs {
@@ -161,13 +164,13 @@ func readTrails(t *tree, from Seq) ([]*trail, error) {
 }
 
 // readInfo reads the head of the file.
-func readInfo(t *tree) (Info, error) {
+func readInfo(t *tree) (Info, []Kind, error) {
 	head, err := t.bucket(bucketHead)
 	if err != nil {
-		return Info{}, &DamageError{What: "head", Err: err}
+		return Info{}, nil, &DamageError{What: "head", Err: err}
 	}
 	if head == nil {
-		return Info{}, ErrNotRecording
+		return Info{}, nil, ErrNotRecording
 	}
 	read := func(key string, into func([]byte) error) error {
 		v, err := t.value(bucketHead, []byte(key))
@@ -181,10 +184,10 @@ func readInfo(t *tree) (Info, error) {
 	}
 	known := false
 	if err := read(keyFormat, func(v []byte) error { known = true; return checkFormat(v) }); err != nil {
-		return Info{}, err
+		return Info{}, nil, err
 	}
 	if !known {
-		return Info{}, ErrNotRecording
+		return Info{}, nil, ErrNotRecording
 	}
 	var h Header
 	var end ending
@@ -195,15 +198,15 @@ func readInfo(t *tree) (Info, error) {
 		read(keySeal, func(v []byte) error { return json.Unmarshal(v, &closing) }),
 	)
 	if err != nil {
-		return Info{}, err
+		return Info{}, nil, err
 	}
 	if err := readDiscovery(t, &h); err != nil {
-		return Info{}, err
+		return Info{}, nil, err
 	}
 	if closing != nil {
-		return closing.info(h), nil
+		return closing.info(h), closing.Kinds, nil
 	}
-	return end.info(h), nil
+	return end.info(h), end.Kinds, nil
 }
 
 // readDiscovery reads the last discovery document.
@@ -237,6 +240,13 @@ func (r *Recording) Info() Info {
 	return r.info
 }
 
+// Kinds returns how much there is of each resource, sorted by resource.
+func (r *Recording) Kinds() []Kind {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Clone(r.kinds)
+}
+
 // SeqAt returns the last position at or before t, 0 if t is before all.
 func (r *Recording) SeqAt(t time.Time) (Seq, error) {
 	r.mu.RLock()
@@ -255,12 +265,11 @@ func (r *Recording) SeqAt(t time.Time) (Seq, error) {
 		if err != nil {
 			return 0, err
 		}
-		skip := int(from - b.first)
-		within := b.entries[skip:]
-		if n := sort.Search(len(within), func(i int) bool { return within[i].time > t.UnixMicro() }); n < len(within) {
-			return min(from+Seq(n)-1, last), nil
+		later := sort.Search(len(b.entries), func(i int) bool { return b.entries[i].seq >= from && b.entries[i].time > t.UnixMicro() })
+		if later < len(b.entries) {
+			return min(b.entries[later].seq-1, last), nil
 		}
-		from = b.end()
+		from = b.last() + 1
 	}
 	return last, nil
 }
@@ -271,7 +280,11 @@ func (r *Recording) TimeOf(seq Seq) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	return b.timeOf(int(seq - b.first)), nil
+	i, ok := b.place(seq)
+	if !ok {
+		return time.Time{}, fmt.Errorf("read position %d: %w", seq, ErrNotEvent)
+	}
+	return b.timeOf(i), nil
 }
 
 // Event returns the event at seq, or ErrNotEvent.
@@ -300,18 +313,20 @@ func (r *Recording) Events(from, to Seq) iter.Seq2[Event, error] {
 				continue
 			}
 			d.enter(b)
-			for end := min(b.end(), to+1); from < end; from++ {
-				if b.entries[from-b.first].tag&tagType == tagCoverage {
+			i, _ := b.place(from)
+			for ; i < len(b.entries) && b.entries[i].seq <= to; i++ {
+				if !b.entries[i].told() {
 					continue
 				}
-				e, err := d.event(from)
+				e, err := d.event(b.entries[i].seq)
 				if err != nil {
-					err = fmt.Errorf("read event %d: %w", from, err)
+					err = fmt.Errorf("read event %d: %w", b.entries[i].seq, err)
 				}
 				if !yield(e, err) {
 					return
 				}
 			}
+			from = b.last() + 1
 		}
 	}
 }

@@ -2,13 +2,11 @@ package store
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"os"
 	"time"
 
@@ -37,7 +35,11 @@ type Writer struct {
 	file   *os.File // for what is read while writing
 	header Header
 	end    ending
-	time   time.Time // of the last position
+	clocks []Clock // since the last commit
+	key    ed25519.PrivateKey
+	// interrupted is set when somebody else's recording is completed.
+	interrupted bool
+	time        time.Time // of the last position
 
 	track    *tracker
 	versions *versions
@@ -149,6 +151,14 @@ func (w *Writer) putEnd(tx *bbolt.Tx) error {
 	return put(tx, bucketHead, []byte(keyEnd), value)
 }
 
+func (w *Writer) putClocks(tx *bbolt.Tx) error {
+	number, err := tx.Bucket([]byte(bucketClocks)).NextSequence()
+	if err != nil {
+		return err
+	}
+	return put(tx, bucketClocks, seqKey(Seq(number)), appendClocks(nil, w.clocks))
+}
+
 // advance takes the next position and its time.
 func (w *Writer) advance(t time.Time) (Seq, time.Time, error) {
 	if w.db == nil {
@@ -167,7 +177,7 @@ func (w *Writer) advance(t time.Time) (Seq, time.Time, error) {
 	}
 	w.trail.count++
 	w.trail.times[1] = t.UnixMicro()
-	w.end.Last = seq
+	w.end.First, w.end.Last = max(w.end.First, 1), seq
 	return seq, t, nil
 }
 
@@ -201,6 +211,7 @@ func (w *Writer) Append(e Event) (Seq, error) {
 	w.block.add(t, place, e.Time, back, len(l.content)-start)
 	w.trail.changes = w.track.observe(w.trail.changes, &e, &id)
 	w.end.Events++
+	w.end.Kinds = count(w.end.Kinds, &e)
 	w.pending += len(e.Object)
 	return e.Seq, nil
 }
@@ -322,12 +333,17 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 				return err
 			}
 		}
+		if len(w.clocks) > 0 {
+			if err := w.putClocks(tx); err != nil {
+				return err
+			}
+		}
 		return w.putEnd(tx)
 	})
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	w.pending = 0
+	w.pending, w.clocks = 0, nil
 	if news {
 		w.index.take(&w.trail)
 		w.trail = trail{}
@@ -357,47 +373,6 @@ func (w *Writer) written(block []byte, first Seq, complete, roll bool) {
 	}
 }
 
-// Seal ends the recording: it commits, writes the digest, marks the file closed,
-// leaves out what was freed, and closes it. The Writer cannot be used after it,
-// whatever it returns.
-func (w *Writer) Seal(now time.Time) (Info, error) {
-	if w.db == nil {
-		return Info{}, ErrClosed
-	}
-	w.db.MaxSize = 0 // the limit was kept up to here; the end must not be lost for it
-	info, err := w.seal(now)
-	if err := errors.Join(err, w.Abort()); err != nil {
-		return Info{}, fmt.Errorf("seal recording: %w", err)
-	}
-	if err := compactInPlace(w.path); err != nil {
-		return Info{}, fmt.Errorf("seal recording: %w", err)
-	}
-	return info, nil
-}
-
-func (w *Writer) seal(now time.Time) (Info, error) {
-	if err := w.commit(now, true); err != nil {
-		return Info{}, err
-	}
-	if err := w.index.finish(); err != nil {
-		return Info{}, err
-	}
-	s := seal{ending: w.end}
-	err := w.db.Update(func(tx *bbolt.Tx) error {
-		sum, err := digest(tx)
-		if err != nil {
-			return err
-		}
-		s.Digest = sum
-		value, err := json.Marshal(s)
-		if err != nil {
-			return err
-		}
-		return put(tx, bucketHead, []byte(keySeal), value)
-	})
-	return s.info(w.header), err
-}
-
 // Abort closes the file without sealing: as after a kill, but without losing
 // what was committed. It is harmless after Seal.
 func (w *Writer) Abort() error {
@@ -407,47 +382,4 @@ func (w *Writer) Abort() error {
 	err := errors.Join(w.db.Close(), w.file.Close())
 	w.db = nil
 	return err
-}
-
-// info says of a sealed file what is known of it.
-func (s *seal) info(h Header) Info {
-	info := s.ending.info(h)
-	info.Closed, info.SHA256 = true, s.Digest
-	return info
-}
-
-func (e *ending) info(h Header) Info {
-	info := Info{Header: h, FormatVersion: FormatVersion, Last: e.Last, End: e.End, Events: e.Events}
-	if e.Last > 0 {
-		info.First = 1
-	}
-	return info
-}
-
-// digest sums up every value in the file but the seal and the marks: for each
-// bucket in the order of allBuckets its name, and each key and value in order,
-// all with their lengths.
-func digest(tx *bbolt.Tx) (string, error) {
-	sum := sha256.New()
-	for _, name := range allBuckets {
-		writeSized(sum, []byte(name))
-		err := tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
-			if name != bucketHead || string(k) != keySeal {
-				writeSized(sum, k)
-				writeSized(sum, v)
-			}
-			return nil
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-func writeSized(to hash.Hash, b []byte) {
-	var size [8]byte
-	binary.LittleEndian.PutUint64(size[:], uint64(len(b)))
-	to.Write(size[:])
-	to.Write(b)
 }

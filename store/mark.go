@@ -1,0 +1,95 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Mark is a remark somebody made about a moment. Marks lie beside the recording
+// in its file: they are not part of the digest and change nothing else.
+type Mark struct {
+	Time    time.Time `json:"time"`    // the moment it is about
+	Written time.Time `json:"written"` // when it was made
+	Author  string    `json:"author,omitempty"`
+	Text    string    `json:"text"`
+}
+
+// lockPatience is how long a short use of the file by another process is
+// waited for.
+const lockPatience = time.Second
+
+// AddMark adds a mark to a recording that nobody is writing; while one does,
+// the error is ErrInUse.
+func AddMark(path string, m Mark) error {
+	value, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("add mark: %w", err)
+	}
+	// bbolt would take any file, and make one where there is none.
+	r, err := Open(path)
+	if err != nil {
+		return fmt.Errorf("add mark: %w", err)
+	}
+	defer r.Close()
+	err = guarded(func() error {
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, NoFreelistSync: true, NoStatistics: true})
+		if err != nil {
+			return err
+		}
+		err = db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte(bucketMarks))
+			if err != nil {
+				return err
+			}
+			number, err := b.NextSequence()
+			if err != nil {
+				return err
+			}
+			return put(tx, bucketMarks, seqKey(Seq(number)), value)
+		})
+		return errors.Join(err, db.Close())
+	})
+	if errors.Is(err, bbolt.ErrTimeout) {
+		err = ErrInUse
+	}
+	if err != nil {
+		return fmt.Errorf("add mark to %s: %w", path, err)
+	}
+	return nil
+}
+
+// guarded calls what uses bbolt on a file that may be damaged: bbolt panics on
+// pages it does not understand, and faults on such as are not there.
+func guarded(use func() error) (err error) {
+	faults := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(faults)
+		if p := recover(); p != nil {
+			err = &DamageError{What: "file", Err: fmt.Errorf("%v", p)}
+		}
+	}()
+	return use()
+}
+
+// Marks returns the marks in the order they were made.
+func (r *Recording) Marks() ([]Mark, error) {
+	var marks []Mark
+	err := r.at.view(func(t *tree) error {
+		marks = nil
+		return t.values(bucketMarks, nil, func(_, v []byte) error {
+			var m Mark
+			err := json.Unmarshal(v, &m)
+			marks = append(marks, m)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read marks: %w", err)
+	}
+	return marks, nil
+}
