@@ -300,14 +300,15 @@ var streams = []struct {
 		},
 	},
 	{
-		name: "events out of order are asked for again",
+		name: "events out of order are a gap and a relist",
 		script: []step{
 			holds(endOfList("7"), event("ADDED", pod("a", "9")), event("MODIFIED", pod("a", "11")), event("MODIFIED", pod("a", "10"))),
-			holds(event("MODIFIED", pod("a", "12"))),
+			holds(event("ADDED", pod("a", "11")), endOfList("11")),
 		},
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "MODIFIED a 11",
-			"Gap 11: watch out of order: resourceVersion 10 after 11", "Current 11 resumed", "MODIFIED a 12", "Gap: recorder stopped",
+			"Gap: watch out of order: resourceVersion 10 after 11",
+			"Listing", "RELIST", "ADDED a 11", "BOOKMARK 11 end", "Current 11", "Gap: recorder stopped",
 		},
 	},
 	{

@@ -30,15 +30,23 @@ type server struct {
 type step func(w http.ResponseWriter, r *http.Request)
 
 func newServer(t testing.TB, script map[string][]step) *server {
-	s := &server{script: script, resources: []metav1.APIResource{
-		{Name: "pods", Kind: "Pod", Namespaced: true, Verbs: metav1.Verbs{"get", "list", "watch"}},
-	}}
-	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
+	s := startServer(script)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
 		s.Close()
 	})
 	return s
+}
+
+func startServer(script map[string][]step) *server {
+	s := &server{script: script, resources: []metav1.APIResource{kind("", "pods", "Pod", true)}}
+	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
+	return s
+}
+
+// newModelServer serves a model. It must be closed.
+func newModelServer(m *model) *server {
+	return startServer(map[string][]step{podsPath: {m.serve}})
 }
 
 func (s *server) config() *rest.Config { return &rest.Config{Host: s.URL} }

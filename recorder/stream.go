@@ -78,7 +78,6 @@ type stream struct {
 
 	resourceVersion string // where to go on; "" before a list was completed
 	paginated       bool   // the server does not do watch-lists
-	disorder        int    // how often events came out of order
 	retry, refuse   backoff
 
 	answered atomic.Bool // the watch was answered, but may still be refused
@@ -247,7 +246,11 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	if meta.resourceVersion == "" {
 		return false, fmt.Errorf("watch event %s without a resourceVersion", kind)
 	}
-	if err := s.inOrder(kind, meta.resourceVersion); err != nil {
+	if kind != watch.Bookmark && s.resourceVersion != "" && older(meta.resourceVersion, s.resourceVersion) {
+		// Somebody on the way repeats or shuffles what the API server said.
+		// How much was passed over cannot be known, but what is can be.
+		err := fmt.Errorf("watch out of order: resourceVersion %s after %s", meta.resourceVersion, s.resourceVersion)
+		s.resourceVersion = ""
 		return false, err
 	}
 	if kind == watch.Bookmark {
@@ -261,18 +264,6 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 		s.resourceVersion = meta.resourceVersion
 	}
 	return kind == watch.Bookmark && meta.listEnd, nil
-}
-
-// inOrder refuses an object that is older than one heard before: somebody on
-// the way repeats or shuffles what the API server said, and asking again from
-// where order ended gets the truth. A server that says the same again and again
-// is believed: its resourceVersions are not what they seem.
-func (s *stream) inOrder(kind watch.EventType, resourceVersion string) error {
-	if kind == watch.Bookmark || s.resourceVersion == "" || !older(resourceVersion, s.resourceVersion) || s.disorder == 3 {
-		return nil
-	}
-	s.disorder++
-	return fmt.Errorf("watch out of order: resourceVersion %s after %s", resourceVersion, s.resourceVersion)
 }
 
 // older compares two resourceVersions of one resource; those that cannot be
