@@ -132,6 +132,9 @@ func (q *inquiry) report(a *answer) Report {
 		groups = nil
 	}
 	certainty := Certain
+	if a.state == Serving && q.promote(&r, a) {
+		certainty = Possible
+	}
 	for i, g := range groups {
 		if i > 0 {
 			r.Also = append(r.Also, q.finding(g, a.severity()))

@@ -16,11 +16,13 @@ func (s *service) blame(a *answer) {
 	a.units = s.definition()
 	if len(a.units) == 0 && selectable(s.svc) {
 		a.units = s.podUnits()
+		s.networkOfNodes(a.units)
 		a.units = append(a.units, s.unborn()...)
 		if len(a.units) == 0 && len(s.pods) == 0 || s.allTerminal() {
 			a.units = append(a.units, s.noPods()...)
 		}
 	}
+	a.units = append(a.units, s.misdirected()...)
 	a.units = append(a.units, s.ways()...)
 	for i := range a.units {
 		s.name(&a.units[i])
@@ -32,7 +34,7 @@ func (s *service) definition() []unit {
 	rungs := []func() *cause{s.portUndefined, s.selectorless, s.nothingSelected}
 	for _, rung := range rungs {
 		if c := rung(); c != nil {
-			return []unit{{kind: serviceUnit, count: max(1, s.desired), cause: c}}
+			return []unit{{kind: serviceUnit, count: max(1, s.desired, c.root().units), cause: c}}
 		}
 	}
 	return nil
@@ -131,7 +133,7 @@ func (s *service) podUnits() []unit {
 func (s *service) podCause(p *corev1.Pod) *cause {
 	switch {
 	case s.serves(p):
-		return nil
+		return s.q.crashesBetween(p, s.owner[p.UID])
 	case !ready(p) && !s.svc.Spec.PublishNotReadyAddresses:
 		return s.q.podCause(p, s.owner[p.UID])
 	}
@@ -257,6 +259,91 @@ func (s *service) stale(p *corev1.Pod) *cause {
 		c.evidence = append(c.evidence, s.q.see(l.slice, "/endpoints[targetRef="+p.Name+"]/conditions/ready", fmt.Sprint(epReady(l.endpoint))))
 	}
 	c.next = []string{fmt.Sprintf("kubectl get events -n %s --field-selector involvedObject.name=%s", s.svc.Namespace, s.svc.Name)}
+	return c.because(s.controllersStalled())
+}
+
+// networkOfNodes: what is wrong with the sandboxes of several Pods on one node
+// is wrong with the node.
+func (s *service) networkOfNodes(units []unit) {
+	byNode := map[string][]unit{}
+	for _, u := range units {
+		if u.cause.id == "pod-sandbox-failed" {
+			byNode[u.pod.Spec.NodeName] = append(byNode[u.pod.Spec.NodeName], u)
+		}
+	}
+	for name, failed := range byNode {
+		n := s.q.node(name)
+		deeper := s.q.nodeNetwork(n)
+		if deeper == nil && n != nil && len(failed) > 1 {
+			deeper = &cause{
+				id: "node-network-unavailable", subject: s.q.subject(n), key: name, certainty: Likely, since: failed[0].cause.since,
+				says:     func(who string) string { return fmt.Sprintf("Node %s cannot set up the network of %s", name, who) },
+				evidence: failed[0].cause.evidence, next: []string{"kubectl describe node " + name},
+			}
+		}
+		for _, u := range failed {
+			u.cause.because(deeper)
+		}
+	}
+}
+
+// misdirected are endpoints that take traffic and lead nowhere, or to a Pod
+// that says it is not ready.
+func (s *service) misdirected() []unit {
+	var units []unit
+	for _, sl := range s.slices {
+		if !s.counts(sl) {
+			continue
+		}
+		for i := range sl.Endpoints {
+			e := &sl.Endpoints[i]
+			if !epUsable(e) || podOf(e) == "" {
+				continue
+			}
+			variant, evidence := s.misdirects(sl, e)
+			if variant == "" {
+				continue
+			}
+			c := s.misdirection(sl, variant, e.TargetRef.Name)
+			c.evidence = append(c.evidence, evidence...)
+			units = append(units, unit{kind: podUnit, count: 1, cause: c})
+		}
+	}
+	return units
+}
+
+// misdirects tells what is wrong with an endpoint that takes traffic, once the
+// slices had the time to follow; "" if nothing is.
+func (s *service) misdirects(sl *discoveryv1.EndpointSlice, e *discoveryv1.Endpoint) (variant string, evidence []Evidence) {
+	row := s.q.see(sl, "/endpoints[targetRef="+e.TargetRef.Name+"]/conditions/ready", fmt.Sprint(epReady(e)))
+	if s.gone(e) {
+		return "pod-gone", []Evidence{row}
+	}
+	p := get[corev1.Pod](s.q, sl.Namespace, e.TargetRef.Name)
+	if p == nil || p.UID != e.TargetRef.UID || s.svc.Spec.PublishNotReadyAddresses || !epReady(e) || ready(p) && !terminal(p) || s.q.within(s.q.seen(p).Time, sliceGrace) {
+		return "", nil
+	}
+	return "wrong-ready", []Evidence{row, s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False")}
+}
+
+// misdirection is why a slice still lists what it should not.
+func (s *service) misdirection(sl *discoveryv1.EndpointSlice, variant, pod string) *cause {
+	switch {
+	case !selectable(s.svc) && own(s.svc, sl):
+		c := s.frozenSlice(sl)
+		c.variant = variant
+		return c
+	case managedBy(sl) != sliceController:
+		c := s.cause("foreign-endpointslice", clause("EndpointSlice %s, which the controller does not manage, sends traffic to Pod %s, which cannot take it", sl.Name, pod))
+		c.key, c.variant, c.since = sl.Name, variant, s.q.seen(sl).Time
+		return c
+	}
+	what := "is gone"
+	if variant == "wrong-ready" {
+		what = "is not ready"
+	}
+	c := s.cause("endpointslice-stale", clause("EndpointSlice %s still sends traffic to Pod %s, which %s", sl.Name, pod, what))
+	c.key, c.variant, c.since = sl.Name, variant, s.q.seen(sl).Time
 	return c.because(s.controllersStalled())
 }
 

@@ -20,6 +20,7 @@ type cause struct {
 	// about ("2 Pods of Deployment web"). It reads well for one and for many:
 	// could, cannot, did.
 	says      func(who string) string
+	units     int  // how many units a cause of the Service itself explains, if it knows
 	grace     bool // nothing is wrong yet: a recent change is still taking effect
 	certainty Certainty
 	since     time.Time                  // per status, until onset is asked

@@ -251,6 +251,12 @@ func (c *podCase) crashing(k *container) *cause {
 	if !loops && !failed && !again {
 		return nil
 	}
+	return c.crashLoop(k, t)
+}
+
+// crashLoop is the cause that a container exits again and again, as it did
+// last with t.
+func (c *podCase) crashLoop(k *container, t *corev1.ContainerStateTerminated) *cause {
 	found := c.cause("crash-loop", k.name()+" "+strconv.Itoa(int(t.ExitCode)), about("cannot keep container %s running: it exits with code %d%s", k.name(), t.ExitCode, exitHint(t)),
 		c.see(k.path("restartCount"), strconv.Itoa(int(k.status.RestartCount))),
 		c.see(k.path("lastState/terminated/exitCode"), strconv.Itoa(int(t.ExitCode))),
@@ -269,6 +275,23 @@ func (c *podCase) crashing(k *container) *cause {
 		return false
 	})
 	return found.because(c.killer(k, t))
+}
+
+// crashesBetween holds a crash loop while its container runs for a moment: it
+// counts as ready then, and endpoints come and go with it.
+func (q *inquiry) crashesBetween(p *corev1.Pod, w *workload) *cause {
+	c := &podCase{q, p, w}
+	for _, k := range c.containers() {
+		r, t := k.status.State.Running, k.status.LastTerminationState.Terminated
+		if r == nil || t == nil || k.init || k.status.RestartCount < 2 || t.ExitCode == 0 {
+			continue
+		}
+		if !q.within(r.StartedAt.Time, max(settled, t.FinishedAt.Sub(t.StartedAt.Time))) {
+			continue
+		}
+		return c.crashLoop(k, t)
+	}
+	return nil
 }
 
 // killer returns what ends the container, if it is not its own doing.

@@ -70,8 +70,13 @@ func (q *inquiry) covered(k kind, namespace string) bool {
 }
 
 // aside runs f, whose findings do not change the verdict or the headline, so
-// that what it looks at does not weaken them.
+// that what it looks at does not weaken them. They do change it if the user
+// says that traffic fails: then a hint may become the headline.
 func (q *inquiry) aside(f func()) {
+	if q.options.Symptom != "" {
+		f()
+		return
+	}
 	q.asides++
 	f()
 	q.asides--

@@ -2,6 +2,8 @@ package analyzer
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,10 +44,58 @@ func (q *inquiry) createFailed(w *workload) *cause {
 		return fmt.Sprintf("%s cannot be created: %s", who, firstWords(refused(message), 200))
 	}, evidence)
 	c.variant, c.since, c.certainty = variant, since, certainty
-	if strings.HasPrefix(variant, "quota") {
+	switch variant {
+	case "quota-exhausted", "quota-needs-requests":
 		c.next = []string{"kubectl describe quota -n " + w.meta.Namespace}
+		if m := quotaName.FindStringSubmatch(message); m != nil {
+			if quota := get[corev1.ResourceQuota](q, w.meta.Namespace, m[1]); quota != nil {
+				c.key = m[1]
+				c.evidence = append(c.evidence, q.see(quota, "/status/used", usage(quota)))
+			}
+		}
+	case "webhook-unreachable":
+		return c.because(q.deadWebhook(message))
 	}
 	return c
+}
+
+var (
+	quotaName   = regexp.MustCompile(`quota: ([a-z0-9.-]+)`)
+	webhookHost = regexp.MustCompile(`https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc[:/]`)
+)
+
+// usage prints a quota: "pods 4 of 4".
+func usage(quota *corev1.ResourceQuota) string {
+	var list []string
+	for name, hard := range quota.Status.Hard {
+		used := quota.Status.Used[name]
+		list = append(list, fmt.Sprintf("%s %s of %s", name, used.String(), hard.String()))
+	}
+	slices.Sort(list)
+	return enumerate(list, 4)
+}
+
+// deadWebhook returns why the Service of a webhook that could not be called
+// does not serve; nil if it serves, or the message does not name it.
+func (q *inquiry) deadWebhook(message string) *cause {
+	m := webhookHost.FindStringSubmatch(message)
+	if m == nil {
+		return nil
+	}
+	a := q.serviceAnswer(m[2], m[1])
+	if a == nil || a.state != NotServing && a.state != Absent {
+		return nil
+	}
+	g := a.groups()
+	if len(g) == 0 {
+		return nil
+	}
+	root, who := g[0].root, q.who(g[0])
+	deeper := *root
+	deeper.says = func(string) string {
+		return fmt.Sprintf("Service %s/%s of the webhook does not serve: %s", m[2], m[1], root.says(who))
+	}
+	return &deeper
 }
 
 // refused cuts what names the Pod, whose name differs each time.
@@ -124,18 +174,27 @@ func (q *inquiry) setBlocked(w *workload) *cause {
 	return nil
 }
 
-// stuckTerminating: a deleted Pod is still there, long after it should be gone.
+// stuckTerminating: a deleted Pod is still there long after it should be gone,
+// or cannot go because its node is not there to confirm its end.
 func (q *inquiry) stuckTerminating(p *corev1.Pod) *cause {
-	if !terminating(p) || q.within(p.DeletionTimestamp.Time, terminationGrace) {
+	if !terminating(p) {
 		return nil
 	}
-	c := &podCase{q: q, pod: p}
+	lost := q.nodeNotReady(q.node(p.Spec.NodeName))
+	if lost == nil && q.within(p.DeletionTimestamp.Time, terminationGrace) {
+		return nil
+	}
+	by := clock(p.DeletionTimestamp.Time, q.now)
 	why := "its kubelet has not confirmed its end"
-	if len(p.Finalizers) > 0 {
+	switch {
+	case lost != nil:
+		why = fmt.Sprintf("Node %s is not ready, and only its kubelet can confirm the end", p.Spec.NodeName)
+	case len(p.Finalizers) > 0:
 		why = "finalizers hold it: " + enumerate(p.Finalizers, 3)
 	}
-	found := c.cause("pod-stuck-terminating", p.Name, clause("Pod %s was to stop by %s and is still there: %s", p.Name, clock(p.DeletionTimestamp.Time, q.now), why),
-		q.see(p, "/metadata/deletionTimestamp", clock(p.DeletionTimestamp.Time, q.now)))
+	c := &podCase{q: q, pod: p}
+	found := c.cause("pod-stuck-terminating", p.Name, clause("Pod %s, deleted and to be gone by %s, does not go: %s", p.Name, by, why),
+		q.see(p, "/metadata/deletionTimestamp", by))
 	found.grace, found.since = false, deleteAskedAt(p)
-	return found.because(q.nodeNotReady(q.node(p.Spec.NodeName)))
+	return found.because(lost)
 }

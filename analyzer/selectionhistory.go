@@ -58,7 +58,7 @@ func (s *service) selectorEdited() *cause {
 		e.Note = "matched the old selector"
 		c.evidence = append(c.evidence, e)
 	}
-	c.since = changed.Time
+	c.since, c.units = changed.Time, len(left)
 	c.onset = func() (time.Time, string) { return changed.Time, "" }
 	c.next = []string{fmt.Sprintf("kubectl patch service -n %s %s -p '%s'", s.svc.Namespace, s.svc.Name, selectorPatch(s.svc.Spec.Selector, before.Spec.Selector))}
 	return c
@@ -247,7 +247,7 @@ func (s *service) typo() *cause {
 	}
 	c := s.cause("selector-typo", clause("its selector says %s, but %s %s", best.want, has, best.have),
 		s.q.see(s.svc, "/spec/selector", pairs(selector)))
-	c.certainty = Likely
+	c.certainty, c.units = Likely, best.ready
 	if len(all) > 1 && all[1].ready == best.ready {
 		c.says = clause("its selector says %s, and nothing has that; near are %s and %s", best.want, best.have, all[1].have)
 		c.certainty = Possible

@@ -146,20 +146,36 @@ func (w *world) at(offset time.Duration) *view {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &view{memory: w.memory, seq: seq, instant: start.Add(offset), objects: map[store.Seq]*Object{}}
+	return newView(w.memory, seq, start.Add(offset))
 }
 
-// view is a View over a recording in memory. Kinds in hidden are as if they
-// had not been recorded.
+// timeline is what a view reads: a recording in memory or in a file.
+type timeline interface {
+	Info() store.Info
+	SeqAt(time.Time) (store.Seq, error)
+	TimeOf(store.Seq) (time.Time, error)
+	Event(store.Seq) (store.Event, error)
+	Find(store.Query, store.Seq) ([]store.Seq, error)
+	History(store.Ref, store.Seq) ([]store.Seq, error)
+	Coverage(schema.GroupVersionResource, string, store.Seq) (store.Coverage, error)
+}
+
+func newView(t timeline, seq store.Seq, instant time.Time) *view {
+	return &view{timeline: t, seq: seq, instant: instant, objects: map[store.Seq]*Object{}}
+}
+
+// view is a View over a timeline. The hidden kind is as if it had not been
+// recorded; the interrupted one as if its watch had just broken.
 type view struct {
-	memory  *store.Memory
-	seq     store.Seq
-	instant time.Time
-	objects map[store.Seq]*Object
-	hidden  schema.GroupVersionResource
+	timeline    timeline
+	seq         store.Seq
+	instant     time.Time
+	objects     map[store.Seq]*Object
+	hidden      schema.GroupVersionResource
+	interrupted schema.GroupVersionResource
 }
 
-func (v *view) Start() time.Time   { return v.memory.Info().Start }
+func (v *view) Start() time.Time   { return v.timeline.Info().Start }
 func (v *view) Instant() time.Time { return v.instant }
 func (v *view) Seq() store.Seq     { return v.seq }
 
@@ -174,7 +190,7 @@ func (v *view) List(q store.Query) []*Object {
 	if q.Resource == v.hidden {
 		return nil
 	}
-	seqs, err := v.memory.Find(q, v.seq)
+	seqs, err := v.timeline.Find(q, v.seq)
 	return v.load(seqs, err)
 }
 
@@ -183,7 +199,7 @@ func (v *view) Past(ref store.Ref) iter.Seq[*Object] {
 		if ref.Resource == v.hidden {
 			return
 		}
-		seqs, err := v.memory.History(ref, v.seq)
+		seqs, err := v.timeline.History(ref, v.seq)
 		for _, seq := range slices.Backward(seqs) {
 			if !yield(v.load([]store.Seq{seq}, err)[0]) {
 				return
@@ -196,7 +212,10 @@ func (v *view) Coverage(resource schema.GroupVersionResource, namespace string) 
 	if resource == v.hidden {
 		return store.Coverage{Resource: resource, Namespace: namespace, Status: store.NotRecorded}
 	}
-	c, err := v.memory.Coverage(resource, namespace, v.seq)
+	if resource == v.interrupted {
+		return store.Coverage{Seq: v.seq, Time: v.instant, Resource: resource, Namespace: namespace, Status: store.Gap, Reason: "watch closed"}
+	}
+	c, err := v.timeline.Coverage(resource, namespace, v.seq)
 	if err != nil {
 		panic(err)
 	}
@@ -210,7 +229,7 @@ func (v *view) load(seqs []store.Seq, err error) []*Object {
 	list := make([]*Object, 0, len(seqs))
 	for _, seq := range seqs {
 		if v.objects[seq] == nil {
-			e, err := v.memory.Event(seq)
+			e, err := v.timeline.Event(seq)
 			if err != nil {
 				panic(err)
 			}
