@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
@@ -28,6 +29,7 @@ func Prepare(ctx context.Context, o Options) (store.Header, error) {
 	if err != nil {
 		return store.Header{}, err
 	}
+	defer api.close()
 	header := store.Header{
 		ID:        string(uuid.NewUUID()),
 		Start:     o.now(),
@@ -81,6 +83,9 @@ func newClient(config *rest.Config) (*client, error) {
 	}
 	return &client{base: base, http: h, disc: disc}, nil
 }
+
+// close gives up connections that are not in use.
+func (a *client) close() { utilnet.CloseIdleConnectionsFor(a.http.Transport) }
 
 // unreachable wraps an error that did not come from an API server.
 func (a *client) unreachable(err error) error {

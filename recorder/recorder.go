@@ -87,7 +87,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer api.http.CloseIdleConnections()
+	defer api.close()
 	found, err := api.discover(ctx)
 	if err != nil {
 		return err

@@ -332,7 +332,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer api.http.CloseIdleConnections()
+	defer api.close()
 	r := newRecording(Options{Config: s.config(), Profile: Minimal, Sink: memory, Memory: 5 * size, limits: &quick}, api)
 	var most int64
 	append := memory.append
