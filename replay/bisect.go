@@ -1,0 +1,52 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// Bisect finds the first change after which a subject was broken: the
+// transition from a verdict that is as good as the one at good, or better, to a
+// worse one that lasts until bad. No guess is made that there was only one: the
+// last such transition counts.
+func Bisect(ctx context.Context, t Timeline, subject store.Ref, good, bad time.Time) (*Transition, error) {
+	if !good.Before(bad) {
+		return nil, &SubjectError{Problem: "the good instant is not before the bad one", Usage: true}
+	}
+	segments, err := Verdicts(ctx, t, subject, good, bad)
+	if err != nil {
+		return nil, err
+	}
+	first, last := &segments[0], &segments[len(segments)-1]
+	fine := first.Report.Verdict.State
+	if !worse(last.Report.Verdict.State, fine) {
+		return nil, &SubjectError{
+			Problem: fmt.Sprintf("it was not worse at %s (%s) than at %s (%s)", FormatInstant(bad), last.Report.Verdict.State, FormatInstant(good), fine),
+			Hint:    "choose --good and --bad from the output of `svcspy timeline`",
+			Usage:   true,
+		}
+	}
+	at := len(segments) - 1
+	for at > 0 && worse(segments[at-1].Report.Verdict.State, fine) {
+		at--
+	}
+	worst := at
+	for i := at; i < len(segments); i++ {
+		if worse(segments[i].Report.Verdict.State, segments[worst].Report.Verdict.State) {
+			worst = i
+		}
+	}
+	x, err := newInquest(t, subject)
+	if err != nil {
+		return nil, err
+	}
+	tr, err := x.transition(segments, at, worst)
+	if err != nil {
+		return nil, err
+	}
+	tr.Segment.From, tr.Segment.Seq = segments[at].From, segments[at].Seq
+	return &tr, nil
+}

@@ -1,0 +1,380 @@
+package replay
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// inquest looks for what changed between two verdicts on a subject.
+type inquest struct {
+	timeline Timeline
+	heard    *heard
+	objects  *objects
+	subject  store.Ref
+}
+
+func newInquest(t Timeline, subject store.Ref) (*inquest, error) {
+	h, err := newHeard(t)
+	return &inquest{timeline: t, heard: h, objects: &objects{}, subject: subject}, err
+}
+
+const (
+	maxChanges = 3               // how many changes explain one transition
+	oneAct     = 5 * time.Second // writes of one manager closer than this are one act
+	aftermath  = 10 * time.Second
+)
+
+// moment is a transition from one verdict to another, looked at from both
+// sides.
+type moment struct {
+	before, after *analyzer.Report
+	at            time.Time // when the second verdict began
+	seq           store.Seq
+	onset         store.Seq // a position shortly before anything began
+	floor         store.Seq // what happened up to here had its effect in an earlier verdict
+	reach         *reach    // at a moment when the second verdict is established
+	pods          fates
+}
+
+// fates says which Pods work and which do not, by name, in two reports.
+type fates struct{ failing, working []*corev1.Pod }
+
+// changes returns what explains the transition, the strongest link first, at
+// most three.
+func (x *inquest) changes(m *moment) ([]Change, error) {
+	root := m.after.Headline.ID
+	improved := worse(m.before.Verdict.State, m.after.Verdict.State)
+	if improved {
+		root = m.before.Headline.ID
+	}
+	candidates, err := x.candidates(m, root)
+	if err != nil {
+		return nil, err
+	}
+	var found []Change
+	for _, act := range group(candidates) {
+		c := x.link(m, act, improved)
+		if c.Seq <= m.floor && c.Link == Correlated {
+			continue // old, and nothing but its age speaks for it
+		}
+		for _, other := range act {
+			if other.Seq != c.Seq {
+				c.With = append(c.With, other.Seq)
+			}
+		}
+		found = append(found, c)
+	}
+	return choose(found), nil
+}
+
+// moment prepares what is known about a transition. The picture of the second
+// verdict is taken a little after it began, when what belongs together has been
+// heard, if it still holds then.
+func (x *inquest) moment(before *analyzer.Report, after *Segment) (*moment, error) {
+	cursor := &Cursor{timeline: x.timeline, objects: x.objects}
+	for wait := min(aftermath, after.To.Add(-resolution).Sub(after.From)); ; wait /= 2 {
+		if wait < time.Second/2 {
+			wait = 0
+		}
+		s, err := x.heard.seek(cursor, after.From.Add(wait))
+		if err != nil {
+			return nil, err
+		}
+		w := newWitness(s)
+		report := analyzer.Diagnose(w, x.subject, analyzer.Options{})
+		if wait == 0 || same(after, &report, w.gap) {
+			m := &moment{before: before, after: &report, at: after.From, seq: after.Seq, reach: reachOf(s, x.subject)}
+			m.pods = m.fates()
+			return m, nil
+		}
+	}
+}
+
+// fates sorts the Pods of the reach by how the report shows them. A Pod named
+// in the evidence of the root cause fails, whatever else is said of it.
+func (m *moment) fates() fates {
+	state := map[string]string{}
+	for _, e := range m.after.Endpoints.Items {
+		state[e.Pod[strings.LastIndexByte(e.Pod, '/')+1:]] = e.State
+	}
+	if !healthy(m.after.Verdict.State) {
+		for _, f := range m.after.Because[:min(1, len(m.after.Because))] {
+			for _, e := range f.Evidence {
+				if e.Kind == "Pod" && f.ID != "selector-edited" && f.ID != "selector-typo" {
+					state[e.Name] = "failing"
+				}
+			}
+		}
+	}
+	var found fates
+	for uid, p := range m.reach.pods {
+		o := m.reach.state.Get(m.reach.names[uid])
+		if o == nil || o.UID != uid {
+			continue
+		}
+		switch state[p.Name] {
+		case "ready":
+			found.working = append(found.working, p)
+		case "":
+		default:
+			if p.DeletionTimestamp == nil {
+				found.failing = append(found.failing, p)
+			}
+		}
+	}
+	return found
+}
+
+// candidates are the changes that can explain the root cause, in order.
+func (x *inquest) candidates(m *moment, root string) ([]Change, error) {
+	onset := m.at
+	if s := m.after.Verdict.Since; !s.IsZero() && s.Before(onset) && !healthy(m.after.Verdict.State) {
+		onset = s
+	}
+	rules := relevant(root)
+	var found []Change
+	for _, ref := range m.reach.refs {
+		all, err := changes(x.timeline, x.objects, ref, x.horizon(ref, m.seq), m.seq)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range all {
+			matter, whole, within := explains(rules, &c)
+			if !whole && len(matter) == 0 {
+				continue
+			}
+			if within != latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.floor) {
+				continue
+			}
+			if !x.meant(m, &c, matter) {
+				continue
+			}
+			c.lead(matter)
+			found = append(found, c)
+		}
+	}
+	slices.SortFunc(found, func(a, b Change) int { return cmp.Compare(a.Seq, b.Seq) })
+	return found, nil
+}
+
+// horizon is how far back the past of an object is looked at: so many versions.
+func (x *inquest) horizon(ref store.Ref, to store.Seq) store.Seq {
+	seqs, err := x.timeline.History(ref, to)
+	if err != nil || len(seqs) <= maxVersions {
+		return 0
+	}
+	return seqs[len(seqs)-maxVersions-1]
+}
+
+// meant reports whether somebody or something outside the controllers' own work
+// made the change, so that it can be a cause and not only an effect.
+func (x *inquest) meant(m *moment, c *Change, matter []Field) bool {
+	switch {
+	case c.Earliest.IsZero() && c.Verb == Deleted && c.before != nil && deleting(c.before):
+		return false // the deletion that was asked for before is the change
+	case c.ref.Resource == podResource && c.Verb != Updated:
+		return c.Verb != Created && m.reach.lossOf(c) == "manual"
+	case c.Origin == Intent:
+		return true
+	case c.Origin == Status: // nobody's intention, but what nodes and load balancers say is the first that is known
+		return c.ref.Resource == nodeResource || c.ref.Resource == Services
+	case c.Verb == Updated && len(matter) == 1 && matter[0].Path == "/spec/replicas":
+		return m.reach.top(c.ref) == c.ref // an autoscaler, not the owner
+	}
+	return false
+}
+
+func deleting(o *analyzer.Object) bool {
+	m, err := meta(o.Object)
+	return err == nil && m.DeletionTimestamp != nil
+}
+
+// group puts writes that belong to one act together: those of one manager, or
+// deletions of one kind, close to each other. The last relevant one leads, as
+// all of them are needed to undo it.
+func group(all []Change) [][]Change {
+	var acts [][]Change
+next:
+	for _, c := range all {
+		for i, act := range acts {
+			last := act[len(act)-1]
+			if c.ObservedAt.Sub(last.ObservedAt) <= oneAct && sameHand(&last, &c) {
+				acts[i] = append(act, c)
+				continue next
+			}
+		}
+		acts = append(acts, []Change{c})
+	}
+	return acts
+}
+
+func sameHand(a, b *Change) bool {
+	switch {
+	case a.ref == b.ref:
+		return false // a second write to the same object changed its mind
+	case a.Writer == nil || b.Writer == nil:
+		return a.Writer == b.Writer && a.Verb == b.Verb && a.ref.Resource == b.ref.Resource
+	}
+	return a.Writer.Manager == b.Writer.Manager && a.Origin == b.Origin
+}
+
+// link says how strongly an act is tied to the transition, and which of its
+// changes that rests on: one alone if that is enough.
+func (x *inquest) link(m *moment, act []Change, improved bool) Change {
+	flips := func(changes []Change) bool {
+		v := undo(m.reach, changes)
+		if v == nil {
+			return false
+		}
+		then := analyzer.Diagnose(v, x.subject, analyzer.Options{}).Verdict.State
+		changes[0].Note = "without it the verdict would be " + string(then)
+		return improved && worse(then, m.after.Verdict.State) || !improved && worse(m.after.Verdict.State, then)
+	}
+	for i := range act {
+		if flips(act[i : i+1]) {
+			act[i].Link = Counterfactual
+			return act[i]
+		}
+	}
+	if len(act) > 1 && flips(act) {
+		act[0].Link = Counterfactual
+		return act[0]
+	}
+	for i := range act {
+		if act[i].Note = m.structural(&act[i], improved); act[i].Note != "" {
+			act[i].Link = Structural
+			return act[i]
+		}
+	}
+	act[0].Link = Correlated
+	return act[0]
+}
+
+// structural says why what fails has the change and what works does not; ""
+// if that is not so.
+func (m *moment) structural(c *Change, improved bool) string {
+	with, without := m.pods.failing, m.pods.working
+	verb := "fail"
+	if improved {
+		with, without, verb = m.pods.working, m.pods.failing, "work"
+	}
+	if len(with) == 0 {
+		return ""
+	}
+	all := func(pods []*corev1.Pod, is func(*corev1.Pod) bool) bool {
+		return !slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return !is(p) })
+	}
+	none := func(pods []*corev1.Pod, is func(*corev1.Pod) bool) bool { return !slices.ContainsFunc(pods, is) }
+	uses := func(p *corev1.Pod) bool { return needed(p.Namespace, &p.Spec)[c.ref] }
+	switch {
+	case c.ref.Resource == nodeResource:
+		on := func(p *corev1.Pod) bool { return p.Spec.NodeName == c.ref.Name }
+		if all(with, on) && none(without, on) {
+			return "only Pods on this node " + verb
+		}
+	case slices.Contains(podMakers, c.ref.Resource.Resource) && c.Verb == Created:
+		if all(with, func(p *corev1.Pod) bool { return m.reach.top(m.reach.names[p.UID]) == c.ref }) {
+			return "it made the Pods"
+		}
+	case slices.Contains(podMakers, c.ref.Resource.Resource):
+		for _, f := range c.all {
+			steps, in := ofPod(f.steps)
+			if !in {
+				continue
+			}
+			has := func(p *corev1.Pod) bool {
+				o := m.reach.state.Get(m.reach.names[p.UID])
+				return o != nil && scalar(valueAt(decode(o), steps)) == scalar(f.New)
+			}
+			if all(with, has) && none(without, has) {
+				return "only Pods made from this template " + verb
+			}
+		}
+	case c.Verb == Updated || c.Verb == Created:
+		after := func(p *corev1.Pod) bool { return uses(p) && startedAfter(p, c.ObservedAt) }
+		if all(with, after) && none(without, after) {
+			return "only Pods that use it and started after it " + verb
+		}
+	default:
+		if all(with, uses) && none(without, func(p *corev1.Pod) bool { return uses(p) && startedAfter(p, c.ObservedAt) }) {
+			return "only Pods that need it " + verb
+		}
+	}
+	return ""
+}
+
+// ofPod turns a path in a workload's template into the path in its Pods.
+func ofPod(steps []step) ([]step, bool) {
+	if len(steps) < 3 || steps[0].field != "spec" || steps[1].field != "template" {
+		return nil, false
+	}
+	return steps[2:], true
+}
+
+// startedAfter reports whether a container of the Pod was started, or is yet to
+// be, after a moment. Status times have a resolution of one second.
+func startedAfter(p *corev1.Pod, t time.Time) bool {
+	t = t.Truncate(time.Second)
+	if len(p.Status.ContainerStatuses) == 0 {
+		return !p.CreationTimestamp.Time.Before(t)
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		var started metav1.Time
+		switch {
+		case s.State.Running != nil:
+			started = s.State.Running.StartedAt
+		case s.State.Terminated != nil:
+			started = s.State.Terminated.StartedAt
+		case s.LastTerminationState.Terminated != nil:
+			started = s.LastTerminationState.Terminated.StartedAt
+		default:
+			started = p.CreationTimestamp
+		}
+		if !started.Time.Before(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// choose keeps the strongest changes: what is only correlated does not stand
+// beside what is proven. Among equals the latest is first, but a mere restart
+// comes after what the restart brought to light.
+func choose(found []Change) []Change {
+	slices.SortStableFunc(found, func(a, b Change) int {
+		return cmp.Or(
+			cmp.Compare(a.Link.weight(), b.Link.weight()),
+			cmp.Compare(boolRank(a.restart()), boolRank(b.restart())),
+			cmp.Compare(b.Seq, a.Seq),
+		)
+	})
+	if len(found) > 0 && found[0].Link != Correlated {
+		found = slices.DeleteFunc(found, func(c Change) bool { return c.Link == Correlated })
+	}
+	return found[:min(len(found), maxChanges)]
+}
+
+func (l Link) weight() int { return slices.Index([]Link{Counterfactual, Structural, Correlated}, l) }
+
+func boolRank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// restart reports whether the change does nothing but make new Pods
+// (kubectl rollout restart).
+func (c *Change) restart() bool {
+	return c.Verb == Updated && !slices.ContainsFunc(c.all, func(f Field) bool {
+		return !strings.HasPrefix(f.Path, "/spec/template/metadata/annotations")
+	})
+}

@@ -1,0 +1,308 @@
+package replay
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// undo returns the world at the reach's instant as it would be without the
+// changes of one act, nil if the model cannot tell. It can where Kubernetes' own
+// rules say what follows: selection, ports, the number of replicas, deletions,
+// nodes that take no Pods, policies and routes. Whether an image or a
+// configuration works is not among these: nobody knows what it would have done.
+func undo(r *reach, act []Change) *overlay {
+	v := newOverlay(r.state)
+	for i := range act {
+		c := &act[i]
+		if !undoable(c) {
+			return nil
+		}
+		v.revert(c)
+		switch c.ref.Resource.Resource {
+		case "pods", "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
+			v.rollBack(r, c, func(_ *corev1.Pod, top store.Ref) bool { return top == r.top(c.ref) })
+		case "nodes":
+			v.rollBack(r, c, func(p *corev1.Pod, _ store.Ref) bool { return p != nil && p.Spec.NodeName == c.ref.Name })
+		}
+	}
+	for _, ref := range r.refs {
+		if ref.Resource == Services {
+			v.relist(ref)
+		}
+	}
+	return v
+}
+
+// undoable reports whether the rules of Kubernetes tell what follows from the
+// change.
+func undoable(c *Change) bool {
+	has := func(prefix string) bool {
+		return slices.ContainsFunc(c.all, func(f Field) bool { return strings.HasPrefix(f.Path, prefix) })
+	}
+	switch c.ref.Resource.Resource {
+	case "services":
+		return c.Verb != Updated || has("/spec/") || has("/status/loadBalancer")
+	case "pods":
+		return c.Verb != Updated || has("/metadata/labels")
+	case "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
+		return c.Verb != Updated || has("/spec/replicas")
+	case "nodes":
+		return c.Verb == Updated && has("/spec/")
+	case "networkpolicies", "ingresses":
+		return true
+	}
+	return false
+}
+
+// revert takes back what the change did to its own object, and keeps what
+// others wrote to it later.
+func (v *overlay) revert(c *Change) {
+	now := v.State.Get(c.ref)
+	switch {
+	case c.Verb == Created:
+		v.put(c.ref, nil, c.Seq)
+	case c.Verb != Updated || now == nil || c.after != nil && now.Seq == c.after.Seq:
+		v.put(c.ref, c.before, c.Seq)
+	default:
+		v.put(c.ref, patched(now, c.all), c.Seq)
+	}
+}
+
+// rollBack puts the Pods that are meant, and all that make them, back to what
+// they were before the change: what controllers did since, they did because of
+// it.
+func (v *overlay) rollBack(r *reach, c *Change, meant func(p *corev1.Pod, top store.Ref) bool) {
+	tops := map[store.Ref]bool{}
+	for uid, p := range r.pods {
+		if top := r.top(r.names[uid]); meant(p, top) {
+			tops[top] = true
+		}
+	}
+	if c.ref.Resource != nodeResource {
+		tops[r.top(c.ref)] = true
+	}
+	for _, ref := range r.refs {
+		if ref == c.ref || !tops[r.top(ref)] {
+			continue
+		}
+		if _, reverted := v.objects[ref]; !reverted {
+			v.put(ref, r.before(ref, c.Seq), c.Seq)
+		}
+	}
+}
+
+// before returns the version of the object that was current before a position,
+// nil if it did not exist.
+func (r *reach) before(ref store.Ref, seq store.Seq) *analyzer.Object {
+	if seq <= 1 {
+		return nil
+	}
+	s := &State{timeline: r.state.timeline, objects: r.state.objects, seq: seq - 1}
+	return s.Get(ref)
+}
+
+// top returns the highest controller above a Pod or workload that was recorded
+// under its name, and anything else itself.
+func (r *reach) top(ref store.Ref) store.Ref {
+	if ref.Resource != podResource && !slices.Contains(slices.Collect(maps.Values(workloads)), ref.Resource) {
+		return ref
+	}
+	if top, known := r.tops[ref]; known {
+		return top
+	}
+	top := ref
+	r.tops[ref] = ref // owners may form a circle
+	for o := range r.state.Past(ref) {
+		m, err := meta(o.Object)
+		if err != nil {
+			continue
+		}
+		if owner := metav1.GetControllerOf(m); owner != nil {
+			if resource, ok := workloads[owner.Kind]; ok {
+				top = r.top(store.Ref{Resource: resource, Namespace: ref.Namespace, Name: owner.Name})
+			}
+			break
+		}
+	}
+	r.tops[ref] = top
+	return top
+}
+
+// relist replaces the slices that the controller wrote for a Service by those
+// it would have written.
+func (v *overlay) relist(ref store.Ref) {
+	for _, o := range v.State.List(store.Query{Resource: sliceResource, Namespace: ref.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: ref.Name}}) {
+		if _, rolledBack := v.objects[o.Ref()]; !rolledBack {
+			v.put(o.Ref(), nil, 0)
+		}
+	}
+	o := v.Get(ref)
+	if o == nil {
+		return
+	}
+	svc := analyzer.As[corev1.Service](o)
+	if len(svc.Spec.Selector) == 0 {
+		return
+	}
+	var pods []*corev1.Pod
+	for _, p := range v.List(store.Query{Resource: podResource, Namespace: ref.Namespace, Labels: svc.Spec.Selector}) {
+		pods = append(pods, analyzer.As[corev1.Pod](p))
+	}
+	nodeExists := func(name string) bool {
+		return v.Get(store.Ref{Resource: nodeResource, Name: name}) != nil || v.Coverage(nodeResource, "").Status != store.Current
+	}
+	byPorts := map[string]*discoveryv1.EndpointSlice{}
+	for _, e := range analyzer.Expected(svc, pods, nodeExists) {
+		key := fmt.Sprint(e.Family, e.Ports)
+		sl := byPorts[key]
+		if sl == nil {
+			sl = v.newSlice(svc, o, &e, len(byPorts))
+			byPorts[key] = sl
+		}
+		sl.Endpoints = append(sl.Endpoints, discoveryv1.Endpoint{
+			Addresses:  e.Addresses,
+			Conditions: discoveryv1.EndpointConditions{Ready: new(e.Ready), Serving: new(e.Serving), Terminating: new(e.Terminating)},
+			NodeName:   new(e.Pod.Spec.NodeName),
+			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: e.Pod.Namespace, Name: e.Pod.Name, UID: e.Pod.UID},
+		})
+	}
+	for _, sl := range byPorts {
+		data, err := json.Marshal(sl)
+		if err != nil {
+			continue
+		}
+		at := store.Ref{Resource: sliceResource, Namespace: sl.Namespace, Name: sl.Name}
+		v.put(at, analyzer.NewObject(store.Event{
+			Seq: v.Seq(), Time: o.Time, Type: o.Type, Resource: sliceResource,
+			Namespace: sl.Namespace, Name: sl.Name, UID: sl.UID, Object: data,
+		}), 0)
+	}
+}
+
+// newSlice begins a slice as the controller would have written it
+// (k8s.io/endpointslice/reconciler.go).
+func (v *overlay) newSlice(svc *corev1.Service, o *analyzer.Object, e *analyzer.ExpectedEndpoint, n int) *discoveryv1.EndpointSlice {
+	sl := &discoveryv1.EndpointSlice{
+		TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: o.Namespace, Name: fmt.Sprintf("%s-%d", o.Name, n), UID: o.UID + "-slice",
+			CreationTimestamp: metav1.NewTime(o.Time),
+			Labels: map[string]string{
+				discoveryv1.LabelServiceName: o.Name, discoveryv1.LabelManagedBy: "endpointslice-controller.k8s.io",
+			},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: o.Name, UID: o.UID, Controller: new(true)}},
+		},
+		AddressType: discoveryv1.AddressType(e.Family),
+	}
+	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
+		sl.Labels[corev1.IsHeadlessService] = ""
+	}
+	for i := range svc.Spec.Ports {
+		sp := &svc.Spec.Ports[i]
+		if port, ok := e.Ports[sp.Name]; ok {
+			sl.Ports = append(sl.Ports, discoveryv1.EndpointPort{Name: new(sp.Name), Port: new(port), Protocol: new(sp.Protocol)})
+		}
+	}
+	return sl
+}
+
+// patched is the object with the fields as they were before.
+func patched(o *analyzer.Object, fields []Field) *analyzer.Object {
+	root := decode(o)
+	for i := range fields {
+		root = set(root, fields[i].steps, fields[i].Old)
+	}
+	data, err := json.Marshal(root)
+	if err != nil {
+		return o
+	}
+	e := o.Event
+	e.Object = data
+	return analyzer.NewObject(e)
+}
+
+// set puts a value at a path, nil to remove what is there, and returns the
+// root. The objects on the way are the caller's own.
+func set(at any, path []step, v any) any {
+	if len(path) == 0 {
+		return v
+	}
+	here := path[0]
+	if !here.list {
+		m, ok := at.(map[string]any)
+		if !ok {
+			m = map[string]any{}
+		}
+		if below := set(m[here.field], path[1:], v); below == nil {
+			delete(m, here.field)
+		} else {
+			m[here.field] = below
+		}
+		return m
+	}
+	list, _ := at.([]any)
+	n := here.find(list)
+	if n < 0 {
+		if below := set(nil, path[1:], v); below != nil {
+			list = append(list, below)
+		}
+	} else if below := set(list[n], path[1:], v); below == nil {
+		list = slices.Delete(list, n, n+1)
+	} else {
+		list[n] = below
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// find returns the place of the element that the step selects, -1 if there is
+// none.
+func (s step) find(list []any) int {
+	if len(s.keys) == 0 && !s.set {
+		if s.index < len(list) {
+			return s.index
+		}
+		return -1
+	}
+	return slices.IndexFunc(list, func(e any) bool {
+		if len(s.keys) > 0 {
+			return selecting(s.keys, e).String() == s.String()
+		}
+		return scalar(e) == scalar(s.value[0])
+	})
+}
+
+// valueAt returns the value at a path, nil if there is none.
+func valueAt(at any, path []step) any {
+	for _, s := range path {
+		if s.list {
+			list, _ := at.([]any)
+			n := s.find(list)
+			if n < 0 {
+				return nil
+			}
+			at = list[n]
+			continue
+		}
+		m, _ := at.(map[string]any)
+		at = m[s.field]
+	}
+	return at
+}
+
+// specOrWhole reports whether a change is to more than the status.
+func specOrWhole(c *Change) bool {
+	return c.Verb != Updated || slices.ContainsFunc(c.all, func(f Field) bool { return f.top() == "spec" })
+}

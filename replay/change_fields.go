@@ -1,0 +1,308 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
+)
+
+// Field is one difference between two versions of an object. Old is nil where
+// there was nothing, New where there is nothing any more; both are values as
+// encoding/json decodes them.
+type Field struct {
+	// Path is where: /spec/template/spec/containers[name=web]/image. Elements
+	// of lists are named by what Kubernetes merges them by, by position only
+	// where it has no such key.
+	Path string `json:"path"`
+	Old  any    `json:"old,omitempty"`
+	New  any    `json:"new,omitempty"`
+
+	steps []step
+}
+
+// step is one element of a path: the name of a field, or what selects an
+// element of a list.
+type step struct {
+	field string
+	keys  []string // fields of the element that select it, with their values
+	value []any
+	index int // if there are no keys: the position, or the value in a set
+	set   bool
+	list  bool
+}
+
+// listKeys are the fields by which Kubernetes tells the elements of a list
+// apart (listMapKey and patchMergeKey in k8s.io/api), by the name of the list;
+// the first alternative that all elements have counts. Some lists that
+// Kubernetes replaces as a whole have keys here too, because people tell their
+// elements apart by them.
+var listKeys = map[string][][]string{
+	"containers":                {{"name"}},
+	"initContainers":            {{"name"}},
+	"ephemeralContainers":       {{"name"}},
+	"containerStatuses":         {{"name"}},
+	"initContainerStatuses":     {{"name"}},
+	"env":                       {{"name"}},
+	"volumes":                   {{"name"}},
+	"imagePullSecrets":          {{"name"}},
+	"secrets":                   {{"name"}},
+	"ports":                     {{"containerPort", "protocol"}, {"port", "protocol"}, {"containerPort"}, {"port"}, {"name"}},
+	"volumeMounts":              {{"mountPath"}},
+	"volumeDevices":             {{"devicePath"}},
+	"topologySpreadConstraints": {{"topologyKey", "whenUnsatisfiable"}},
+	"hostAliases":               {{"ip"}},
+	"conditions":                {{"type"}},
+	"readinessGates":            {{"conditionType"}},
+	"schedulingGates":           {{"name"}},
+	"addresses":                 {{"type", "address"}},
+	"ownerReferences":           {{"uid"}},
+	"taints":                    {{"key", "effect"}},
+	"podIPs":                    {{"ip"}},
+	"ingress":                   {{"ip"}, {"hostname"}},
+	"metrics":                   {{"type"}},
+	"parentRefs":                {{"name"}},
+	"webhooks":                  {{"name"}},
+}
+
+// setLists are lists of plain values in which order has no meaning.
+var setLists = []string{"finalizers", "accessModes", "podCIDRs", "clusterIPs", "ipFamilies"}
+
+// fields returns the differences between two objects, ordered by path. A part
+// that is on one side only is one difference, not one for each of its fields.
+func fields(before, after any) []Field {
+	var found []Field
+	compare(nil, before, after, &found)
+	for i := range found {
+		found[i].Path = pathString(found[i].steps)
+	}
+	slices.SortStableFunc(found, func(a, b Field) int { return strings.Compare(a.Path, b.Path) })
+	return found
+}
+
+func compare(path []step, before, after any, found *[]Field) {
+	switch a := after.(type) {
+	case map[string]any:
+		if b, ok := before.(map[string]any); ok {
+			names := slices.Sorted(maps.Keys(a))
+			for name := range b {
+				if _, both := a[name]; !both {
+					names = append(names, name)
+				}
+			}
+			for _, name := range names {
+				compare(append(slices.Clip(path), step{field: name}), b[name], a[name], found)
+			}
+			return
+		}
+	case []any:
+		if b, ok := before.([]any); ok {
+			compareLists(path, b, a, found)
+			return
+		}
+	}
+	if !reflect.DeepEqual(before, after) {
+		*found = append(*found, Field{Old: before, New: after, steps: path})
+	}
+}
+
+func compareLists(path []step, before, after []any, found *[]Field) {
+	name := ""
+	if n := len(path); n > 0 {
+		name = path[n-1].field
+	}
+	if keys := keysOf(name, before, after); keys != nil {
+		old, now := byKeys(keys, before), byKeys(keys, after)
+		selectors := slices.Sorted(maps.Keys(now))
+		for s := range old {
+			if _, both := now[s]; !both {
+				selectors = append(selectors, s)
+			}
+		}
+		for _, s := range selectors {
+			compare(append(slices.Clip(path), selecting(keys, cmpNil(now[s], old[s]))), old[s], now[s], found)
+		}
+		return
+	}
+	if slices.Contains(setLists, name) {
+		only := func(in, out []any) []any {
+			var rest []any
+			for _, v := range in {
+				if !slices.ContainsFunc(out, func(w any) bool { return reflect.DeepEqual(v, w) }) {
+					rest = append(rest, v)
+				}
+			}
+			return rest
+		}
+		for _, v := range only(before, after) {
+			*found = append(*found, Field{Old: v, steps: append(slices.Clip(path), step{list: true, set: true, value: []any{v}})})
+		}
+		for _, v := range only(after, before) {
+			*found = append(*found, Field{New: v, steps: append(slices.Clip(path), step{list: true, set: true, value: []any{v}})})
+		}
+		return
+	}
+	for i := range max(len(before), len(after)) {
+		var b, a any
+		if i < len(before) {
+			b = before[i]
+		}
+		if i < len(after) {
+			a = after[i]
+		}
+		compare(append(slices.Clip(path), step{list: true, index: i}), b, a, found)
+	}
+}
+
+func cmpNil(a, b any) any {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// keysOf returns the fields that tell the elements of two lists apart, nil if
+// there are none.
+func keysOf(name string, lists ...[]any) []string {
+	if name == "endpoints" {
+		return endpointKeys(lists)
+	}
+alternatives:
+	for _, keys := range listKeys[name] {
+		for _, list := range lists {
+			if len(byKeys(keys, list)) != len(list) {
+				continue alternatives
+			}
+		}
+		return keys
+	}
+	return nil
+}
+
+// endpointKeys: endpoints of a slice are told apart by their first address.
+func endpointKeys(lists [][]any) []string {
+	keys := []string{"addresses"}
+	for _, list := range lists {
+		if len(byKeys(keys, list)) != len(list) {
+			return nil
+		}
+	}
+	return keys
+}
+
+// byKeys maps the elements by their selectors; elements without all keys are
+// left out, and of two with the same only one stays.
+func byKeys(keys []string, list []any) map[string]any {
+	elements := make(map[string]any, len(list))
+	for _, e := range list {
+		m, ok := e.(map[string]any)
+		if !ok {
+			continue
+		}
+		has := true
+		for _, k := range keys {
+			has = has && m[k] != nil
+		}
+		if has {
+			elements[selecting(keys, m).String()] = e
+		}
+	}
+	return elements
+}
+
+func selecting(keys []string, element any) step {
+	m, _ := element.(map[string]any)
+	s := step{list: true, keys: keys}
+	for _, k := range keys {
+		v := m[k]
+		if list, ok := v.([]any); ok && len(list) > 0 {
+			v = list[0]
+		}
+		s.value = append(s.value, v)
+	}
+	return s
+}
+
+// String prints the step as it stands in a path.
+func (s step) String() string {
+	switch {
+	case len(s.keys) > 0:
+		pairs := make([]string, len(s.keys))
+		for i, k := range s.keys {
+			pairs[i] = k + "=" + scalar(s.value[i])
+		}
+		return "[" + strings.Join(pairs, ",") + "]"
+	case s.set:
+		return "[" + scalar(s.value[0]) + "]"
+	case s.list:
+		return fmt.Sprintf("[%d]", s.index)
+	case strings.ContainsAny(s.field, "/[]"):
+		return "[" + s.field + "]"
+	}
+	return "/" + s.field
+}
+
+func pathString(path []step) string {
+	var b strings.Builder
+	for _, s := range path {
+		b.WriteString(s.String())
+	}
+	if b.Len() == 0 {
+		return "/"
+	}
+	return b.String()
+}
+
+// fieldPath is the path in the notation of managedFields.
+func (f *Field) fieldPath() fieldpath.Path {
+	path := make(fieldpath.Path, 0, len(f.steps))
+	for _, s := range f.steps {
+		switch {
+		case len(s.keys) > 0:
+			pairs := make([]any, 0, 2*len(s.keys))
+			for i, k := range s.keys {
+				pairs = append(pairs, k, plain(s.value[i]))
+			}
+			path = append(path, fieldpath.KeyElementByFields(pairs...))
+		case s.set:
+			path = append(path, fieldpath.ValueElement(value.NewValueInterface(plain(s.value[0]))))
+		case s.list:
+			path = append(path, fieldpath.IndexElement(s.index))
+		default:
+			path = append(path, fieldpath.FieldNameElement(s.field))
+		}
+	}
+	return path
+}
+
+// plain turns whole numbers into int64, as managedFields have them.
+func plain(v any) any {
+	if f, ok := v.(float64); ok && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		return int64(f)
+	}
+	return v
+}
+
+// scalar prints a value on one line: text as it is, anything else as JSON.
+func scalar(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return fmt.Sprint(v)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

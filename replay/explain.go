@@ -1,0 +1,230 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Transition is one change of a subject's verdict and what explains it.
+type Transition struct {
+	Segment
+	Changes []Change // at most three, the strongest link first
+	// LastChange is set if nothing explains the transition: the last thing that
+	// happened before it to anything the subject depends on.
+	LastChange *Change
+	Lost       []Loss       // endpoints that were ready before and are not any more
+	Missing    *NotReplaced // why nothing took their place; nil if nothing is missing
+}
+
+// NotReplaced is why lost endpoints are missing still: often another cause, and
+// an earlier one, than that of the loss.
+type NotReplaced struct {
+	ID      string           `json:"id"`
+	Subject analyzer.Subject `json:"subject"`
+	Message string           `json:"message"`
+	Units   int              `json:"units,omitempty"`
+	Since   time.Time        `json:"since,omitzero"`
+}
+
+// Explanation is the story of one outage.
+type Explanation struct {
+	Before   *Segment   // the last verdict before the outage; nil if the recording begins in it
+	Course   []Segment  // the outage: from the first verdict that is not healthy to the last
+	Worst    Transition // how it came to the worst of them
+	Recovery *Transition
+}
+
+// ErrNoOutage is returned where there is nothing to explain.
+var ErrNoOutage = errors.New("no outage")
+
+// Explain tells the story of the outage of a subject that lasts at an instant,
+// or of the last one before it; with a zero instant, of the worst in the
+// timeline. segments are settled ones of the subject, in order.
+func Explain(ctx context.Context, t Timeline, subject store.Ref, segments []Segment, at time.Time) (*Explanation, error) {
+	outages := outagesIn(segments)
+	if len(outages) == 0 {
+		return nil, ErrNoOutage
+	}
+	chosen, ok := outages[0], false
+	for _, o := range outages {
+		switch {
+		case at.IsZero():
+			if !ok || worse(segments[o.worst].Report.Verdict.State, segments[chosen.worst].Report.Verdict.State) {
+				chosen, ok = o, true
+			}
+		case !segments[o.first].From.After(at):
+			chosen, ok = o, true
+		}
+	}
+	if !ok {
+		return nil, ErrNoOutage
+	}
+	x, err := newInquest(t, subject)
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{Course: segments[chosen.first : chosen.last+1]}
+	if chosen.first > 0 {
+		e.Before = &segments[chosen.first-1]
+	}
+	if e.Worst, err = x.transition(segments, chosen.first, chosen.worst); err != nil {
+		return nil, err
+	}
+	if chosen.last+1 < len(segments) && ctx.Err() == nil {
+		recovery, err := x.recovery(segments, chosen)
+		if err != nil {
+			return nil, err
+		}
+		e.Recovery = &recovery
+	}
+	return e, ctx.Err()
+}
+
+// Transitions explains every change of verdict in a timeline, the first segment
+// excepted, which nothing precedes.
+func Transitions(ctx context.Context, t Timeline, subject store.Ref, segments []Segment) ([]Transition, error) {
+	x, err := newInquest(t, subject)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Transition, 0, len(segments))
+	for i := range segments {
+		if ctx.Err() != nil {
+			return all, ctx.Err()
+		}
+		tr := Transition{Segment: segments[i]}
+		if i > 0 && segments[i].Gap == "" {
+			if tr, err = x.transition(segments, i, i); err != nil {
+				return all, err
+			}
+		}
+		all = append(all, tr)
+	}
+	return all, nil
+}
+
+// outage is a run of segments that are not healthy, by their places.
+type outage struct{ first, last, worst int }
+
+// outagesIn finds the outages. What the subject was like while the recorder was
+// still listing is none.
+func outagesIn(segments []Segment) []outage {
+	var all []outage
+	open := false
+	for i := range segments {
+		state := segments[i].Report.Verdict.State
+		if healthy(state) || segments[i].Gap != "" && !open || state == analyzer.Unknown {
+			open = false
+			continue
+		}
+		if !open {
+			all = append(all, outage{i, i, i})
+			open = true
+		}
+		o := &all[len(all)-1]
+		o.last = i
+		if worse(state, segments[o.worst].Report.Verdict.State) {
+			o.worst = i
+		}
+	}
+	// A rollout that goes well is no outage.
+	kept := all[:0]
+	for _, o := range all {
+		if segments[o.worst].Report.Verdict.State != analyzer.Converging {
+			kept = append(kept, o)
+		}
+	}
+	return kept
+}
+
+// recovery explains the first verdict after an outage, compared with the worst
+// in it.
+func (x *inquest) recovery(segments []Segment, o outage) (Transition, error) {
+	course := slices.Concat(segments[:o.worst+1], segments[o.last+1:o.last+2])
+	return x.transition(course, o.worst+1, o.worst+1)
+}
+
+// transition explains how the verdict of one segment came about: compared with
+// the one before the first that belongs to it.
+func (x *inquest) transition(segments []Segment, first, at int) (Transition, error) {
+	tr := Transition{Segment: segments[at]}
+	before := &analyzer.Report{Verdict: analyzer.Verdict{State: analyzer.Serving}} // as it should be
+	if first > 0 {
+		before = &segments[first-1].Report
+	}
+	m, err := x.moment(before, &segments[at])
+	if err != nil {
+		return tr, err
+	}
+	m.floor = floorOf(segments[:at], worse(before.Verdict.State, tr.Report.Verdict.State))
+	since := segments[first].From.Add(-oneAct)
+	if first > 0 && since.Before(segments[first-1].From) {
+		since = segments[first-1].From
+	}
+	if m.onset, err = x.timeline.SeqAt(since); err != nil {
+		return tr, err
+	}
+	if tr.Changes, err = x.changes(m); err != nil {
+		return tr, err
+	}
+	if len(tr.Changes) == 0 {
+		if tr.LastChange, err = x.last(m); err != nil {
+			return tr, err
+		}
+	}
+	if worse(m.after.Verdict.State, m.before.Verdict.State) {
+		tr.Lost = m.losses()
+		if h := m.after.Headline; h.ID != "" && m.after.Endpoints.Ready < m.after.Endpoints.Desired {
+			tr.Missing = &NotReplaced{ID: h.ID, Subject: h.Subject, Message: h.Message, Units: h.Units, Since: m.after.Verdict.Since}
+		}
+	}
+	if err := m.reach.state.Err(); err != nil {
+		return tr, fmt.Errorf("explain what happened at %s: %w", FormatInstant(tr.From), err)
+	}
+	return tr, nil
+}
+
+// floorOf returns the position up to which changes have had their effect
+// already: where the last healthy verdict began; for a verdict that is better
+// than what was before it, where the worst one of the outage began.
+func floorOf(past []Segment, improved bool) store.Seq {
+	var floor store.Seq
+	worst := analyzer.Converging
+	for _, s := range slices.Backward(past) {
+		state := s.Report.Verdict.State
+		if healthy(state) {
+			if floor == 0 {
+				floor = s.Seq
+			}
+			break
+		}
+		if improved && (worse(state, worst) || state == worst && floor > 0) {
+			worst, floor = state, s.Seq
+		}
+	}
+	return floor
+}
+
+// last returns the last thing that was meant and happened to anything the
+// subject depends on; nil if nothing did.
+func (x *inquest) last(m *moment) (*Change, error) {
+	var found *Change
+	for _, ref := range m.reach.refs {
+		all, err := changes(x.timeline, x.objects, ref, x.horizon(ref, m.seq), m.seq)
+		if err != nil {
+			return nil, err
+		}
+		for i := range all {
+			if all[i].Origin == Intent && (found == nil || all[i].Seq > found.Seq) {
+				found = &all[i]
+			}
+		}
+	}
+	return found, nil
+}

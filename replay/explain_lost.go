@@ -1,0 +1,292 @@
+package replay
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Loss is one endpoint that a subject had and lost, and how.
+type Loss struct {
+	Pod   string    `json:"pod"`
+	Class string    `json:"class"` // svc, label, evict, rollout, scale, owner-delete, manual, node, unready, exit or slice
+	Seq   store.Seq `json:"seq"`   // where that is recorded
+	At    time.Time `json:"at"`
+	Note  string    `json:"note,omitempty"`
+}
+
+// recently is how long before the deletion of a Pod its owner may have been
+// scaled down for the one to be the other's doing.
+const recently = time.Minute
+
+// losses says how the endpoints were lost that were ready before a transition
+// and are not any more.
+func (m *moment) losses() []Loss {
+	still := map[string]bool{}
+	for _, e := range m.after.Endpoints.Items {
+		if e.State == "ready" {
+			still[e.Pod] = true
+		}
+	}
+	lost := []Loss{}
+	for _, e := range m.before.Endpoints.Items {
+		if e.State != "ready" || e.Pod == "" || still[e.Pod] {
+			continue
+		}
+		name := e.Pod[strings.LastIndexByte(e.Pod, '/')+1:]
+		if ref := (store.Ref{Resource: podResource, Namespace: m.reach.refs[0].Namespace, Name: name}); m.reach.seen[ref] {
+			lost = append(lost, m.reach.loss(ref, m.onset))
+		}
+	}
+	slices.SortFunc(lost, func(a, b Loss) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Pod, b.Pod)) })
+	return lost
+}
+
+// loss finds the first thing that happened to a Pod after a position, that
+// takes it out of service.
+func (r *reach) loss(ref store.Ref, after store.Seq) Loss {
+	l := Loss{Pod: ref.Name, Class: "slice", At: r.state.Instant(), Seq: r.state.Seq()}
+	was := r.before(ref, after+1)
+	if was == nil {
+		return l
+	}
+	var now *analyzer.Object // the first version in which it does not serve as it did
+	for o := range r.state.Past(ref) {
+		if o.Seq <= was.Seq || o.UID != was.UID {
+			break
+		}
+		if !serving(o, was) {
+			now = o
+		}
+	}
+	if now == nil {
+		if gone := r.state.Get(ref); gone == nil || gone.UID != was.UID {
+			l.Class, l.Note = "manual", "it is gone; nobody was listening when it went"
+		} else if svc := r.serviceChange(after); svc != nil {
+			l.Class, l.Seq, l.At, l.Note = "svc", svc.Seq, svc.ObservedAt, svc.String()
+		}
+		return l
+	}
+	l.Seq, l.At = now.Seq, now.Time.UTC()
+	p, old := analyzer.As[corev1.Pod](now), analyzer.As[corev1.Pod](was)
+	switch {
+	case disruption(p) != nil:
+		l.Class, l.Note = "evict", disruption(p).Reason
+	case p.DeletionTimestamp != nil || now.Type == watch.Deleted:
+		l.Class, l.Note = r.deletion(ref, now)
+	case !sameLabels(p.Labels, old.Labels):
+		l.Class, l.Note = "label", "its labels changed"
+	case r.nodeDown(p.Spec.NodeName):
+		l.Class, l.Note = "node", "Node "+p.Spec.NodeName+" is not ready"
+	case exited(p) != nil:
+		l.Class, l.Note = "exit", exited(p).Reason
+	default:
+		l.Class = "unready"
+		if c := condition(p, corev1.PodReady); c != nil {
+			l.Note = cmp.Or(c.Message, c.Reason)
+		}
+	}
+	return l
+}
+
+// serving reports whether a version of a Pod is as able to serve as another.
+func serving(o, was *analyzer.Object) bool {
+	p, old := analyzer.As[corev1.Pod](o), analyzer.As[corev1.Pod](was)
+	ready := condition(p, corev1.PodReady)
+	return o.Type != watch.Deleted && p.DeletionTimestamp == nil && ready != nil && ready.Status == corev1.ConditionTrue &&
+		disruption(p) == nil && sameLabels(p.Labels, old.Labels)
+}
+
+func condition(p *corev1.Pod, t corev1.PodConditionType) *corev1.PodCondition {
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == t {
+			return &p.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// disruption returns the condition that says the cluster removed the Pod.
+func disruption(p *corev1.Pod) *corev1.PodCondition {
+	if c := condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {
+		return c
+	}
+	return nil
+}
+
+func sameLabels(a, b map[string]string) bool {
+	return len(a) == len(b) && (len(a) == 0 || selects(a, b))
+}
+
+// exited returns how a container of the Pod ended that should run.
+func exited(p *corev1.Pod) *corev1.ContainerStateTerminated {
+	for i := range p.Status.ContainerStatuses {
+		s := &p.Status.ContainerStatuses[i]
+		if s.State.Terminated != nil {
+			return s.State.Terminated
+		}
+		if s.State.Waiting != nil && s.LastTerminationState.Terminated != nil {
+			return s.LastTerminationState.Terminated
+		}
+	}
+	return nil
+}
+
+func (r *reach) nodeDown(name string) bool {
+	o := r.state.Get(store.Ref{Resource: nodeResource, Name: name})
+	if o == nil {
+		return false
+	}
+	for _, c := range analyzer.As[corev1.Node](o).Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status != corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// serviceChange returns the first change to a Service of the reach after a
+// position that can take endpoints away.
+func (r *reach) serviceChange(after store.Seq) *Change {
+	for _, ref := range r.refs {
+		if ref.Resource != Services {
+			continue
+		}
+		all, err := changes(r.state.timeline, r.state.objects, ref, after, r.state.seq)
+		r.state.note(err)
+		for _, c := range all {
+			if specOrWhole(&c) {
+				return &c
+			}
+		}
+	}
+	return nil
+}
+
+// lossOf classifies the deletion of a Pod.
+func (r *reach) lossOf(c *Change) string {
+	o := c.after
+	if o == nil {
+		o = c.before
+	}
+	if p := analyzer.As[corev1.Pod](o); disruption(p) != nil {
+		return "evict"
+	}
+	class, _ := r.deletion(c.ref, o)
+	return class
+}
+
+// deletion says on whose behalf a Pod is deleted: its owner's, because that was
+// scaled down, replaced or deleted itself; else somebody deleted the Pod.
+func (r *reach) deletion(ref store.Ref, o *analyzer.Object) (class, note string) {
+	owner := metav1.GetControllerOf(analyzer.As[corev1.Pod](o))
+	if owner == nil {
+		return "manual", "nothing tells who deleted it"
+	}
+	resource, known := workloads[owner.Kind]
+	if !known {
+		return "owner-delete", "its owner is a " + owner.Kind
+	}
+	at := store.Ref{Resource: resource, Namespace: ref.Namespace, Name: owner.Name}
+	then := r.before(at, o.Seq+1)
+	switch {
+	case then == nil || then.UID != owner.UID:
+		return "owner-delete", owner.Kind + " " + owner.Name + " was deleted"
+	case deleting(then):
+		return "owner-delete", owner.Kind + " " + owner.Name + " is being deleted"
+	case (owner.Kind == "DaemonSet" || owner.Kind == "StatefulSet") && r.outdated(then, o):
+		return "rollout", owner.Kind + " " + owner.Name + " replaces its Pods"
+	case r.shrunk(at, then, o.Time):
+		if top := r.top(at); top != at && r.grew(top, at, o.Time) {
+			return "rollout", top.Name + " replaces its Pods"
+		}
+		return "scale", owner.Kind + " " + owner.Name + " was scaled down"
+	}
+	return "manual", "nothing tells who deleted it"
+}
+
+// outdated reports whether a Pod is of an older revision than its owner wants.
+func (r *reach) outdated(owner, pod *analyzer.Object) bool {
+	hash := analyzer.As[corev1.Pod](pod).Labels[appsv1.ControllerRevisionHashLabelKey]
+	if owner.Resource == workloads["StatefulSet"] {
+		want := analyzer.As[appsv1.StatefulSet](owner).Status.UpdateRevision
+		return want != "" && want != hash
+	}
+	for old := range r.state.Past(owner.Ref()) { // a DaemonSet's template changed shortly before
+		if old.Seq > owner.Seq {
+			continue
+		}
+		if pod.Time.Sub(old.Time) > 10*recently {
+			return false
+		}
+		if analyzer.As[appsv1.DaemonSet](old).Generation != analyzer.As[appsv1.DaemonSet](owner).Generation {
+			return true
+		}
+	}
+	return false
+}
+
+// shrunk reports whether a workload asked for more Pods a little earlier.
+func (r *reach) shrunk(ref store.Ref, then *analyzer.Object, at time.Time) bool {
+	want := replicasOf(then)
+	for old := range r.state.Past(ref) {
+		if old.Seq >= then.Seq {
+			continue
+		}
+		if replicasOf(old) > want {
+			return true
+		}
+		if at.Sub(old.Time) > recently { // it was the one in force when the window began
+			break
+		}
+	}
+	return false
+}
+
+// grew reports whether another ReplicaSet of the same Deployment was made or
+// scaled up around a moment.
+func (r *reach) grew(top, but store.Ref, at time.Time) bool {
+	for _, ref := range r.refs {
+		if ref.Resource != workloads["ReplicaSet"] || ref == but || r.top(ref) != top {
+			continue
+		}
+		more := 0
+		for o := range r.state.Past(ref) {
+			if d := o.Time.Sub(at); d > recently {
+				continue
+			} else if d < -10*recently {
+				break
+			}
+			if n := replicasOf(o); n < more {
+				return true
+			} else if n > more {
+				more = n
+			}
+		}
+		if more > 0 && r.state.Get(ref) != nil && createdAfter(r.state.Get(ref), at.Add(-10*recently)) {
+			return true
+		}
+	}
+	// Recreate: the new ReplicaSet is made when all old Pods are gone; the new
+	// template tells of it before that.
+	changed, err := changes(r.state.timeline, r.state.objects, top, 0, r.state.seq)
+	r.state.note(err)
+	return slices.ContainsFunc(changed, func(c Change) bool {
+		d := at.Sub(c.ObservedAt)
+		return d >= 0 && d < 10*recently && slices.ContainsFunc(c.all, func(f Field) bool { return strings.HasPrefix(f.Path, "/spec/template") })
+	})
+}
+
+func createdAfter(o *analyzer.Object, t time.Time) bool {
+	m, err := meta(o.Object)
+	return err == nil && m.CreationTimestamp.After(t)
+}

@@ -1,0 +1,145 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/svcspy/svcspy/replay"
+)
+
+// maxValue is how many characters of a value text shows; JSON has all.
+const maxValue = 80
+
+// change prints one change on one line: when, its event, what, who, and how
+// firmly it is tied to what it explains.
+func (p *printer) change(c *replay.Change) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s", p.clock(c.ObservedAt), p.paint(faint, fmt.Sprintf("#%d", c.Seq)), what(p, c))
+	if n := len(c.Fields); n > 1 {
+		fmt.Fprintf(&b, " and %d more %s", n-1, plural(n-1, "field"))
+	}
+	if n := len(c.With); n > 0 {
+		fmt.Fprintf(&b, ", with %d more (#%d)", n, c.With[0])
+	}
+	b.WriteString(by(c.Writer, c.Verb))
+	if !c.Earliest.IsZero() {
+		fmt.Fprintf(&b, ", at some time after %s: nobody was listening", p.clock(c.Earliest))
+	}
+	if c.Link != "" {
+		b.WriteString("  " + p.paint(bold, string(c.Link)))
+		if c.Note != "" {
+			b.WriteString(": " + Clean(c.Note))
+		}
+	}
+	return b.String()
+}
+
+func what(p *printer, c *replay.Change) string {
+	subject := c.Subject.Kind + " " + path(c.Subject)
+	switch c.Verb {
+	case replay.Created, replay.Deleted:
+		return subject + " " + string(c.Verb)
+	case replay.Deleting:
+		return subject + " asked to be deleted"
+	}
+	return subject + " " + p.field(&replay.Field{Path: c.Path, Old: c.Old, New: c.New})
+}
+
+// field prints what happened at a path.
+func (p *printer) field(f *replay.Field) string {
+	at := Clean(f.Path)
+	switch {
+	case f.Old == nil:
+		return at + " added: " + value(f.New)
+	case f.New == nil:
+		return at + " removed: " + value(f.Old)
+	}
+	return fmt.Sprintf("%s %s %s %s", at, value(f.Old), p.arrow(), value(f.New))
+}
+
+// value prints a value on one line and not too long.
+func value(v any) string {
+	text, is := v.(string)
+	if !is {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return "?"
+		}
+		text = string(data)
+	}
+	if text == "" {
+		return `""`
+	}
+	if r := []rune(text); len(r) > maxValue {
+		text = string(r[:maxValue]) + "..."
+	}
+	return Clean(text)
+}
+
+func by(w *replay.Writer, verb replay.Verb) string {
+	switch {
+	case w != nil && w.Subresource != "" && w.Subresource != "status":
+		return " by " + Clean(w.Manager) + " (" + Clean(w.Subresource) + ")"
+	case w != nil:
+		return " by " + Clean(w.Manager)
+	case verb == replay.Deleted || verb == replay.Deleting:
+		return ", by whom is not recorded"
+	}
+	return ", by whom managedFields do not tell"
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}
+
+// losses prints how endpoints were lost, those of one class together.
+func (p *printer) losses(lost []replay.Loss) []string {
+	var lines []string
+	for i := 0; i < len(lost); {
+		l := &lost[i]
+		same := slices.Collect(func(yield func(string) bool) {
+			for ; i < len(lost) && lost[i].Class == l.Class && lost[i].Note == l.Note; i++ {
+				if !yield(fmt.Sprintf("%s #%d", Clean(lost[i].Pod), lost[i].Seq)) {
+					return
+				}
+			}
+		})
+		shown := strings.Join(same[:min(len(same), 3)], ", ")
+		if n := len(same) - 3; n > 0 {
+			shown += fmt.Sprintf(" and %d more", n)
+		}
+		why := ""
+		if l.Note != "" {
+			why = ": " + Clean(l.Note)
+		}
+		lines = append(lines, fmt.Sprintf("%s %d by %s%s (%s)", p.clock(l.At), len(same), classWords(l.Class), why, shown))
+	}
+	return lines
+}
+
+// classWords says how an endpoint was lost.
+func classWords(class string) string {
+	words := map[string]string{
+		"svc": "a change of the Service", "label": "a change of labels", "evict": "eviction", "rollout": "a rollout",
+		"scale": "scaling down", "owner-delete": "the end of the owner", "manual": "deletion of the Pod",
+		"node": "the node", "unready": "readiness", "exit": "a container that ended", "slice": "a change of the endpoints alone",
+	}
+	if w, known := words[class]; known {
+		return w
+	}
+	return class
+}
+
+// span prints how long something lasted.
+func span(from, to time.Time) string {
+	if d := to.Sub(from); d < 10*time.Second {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return Duration(to.Sub(from))
+}

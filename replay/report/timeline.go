@@ -1,0 +1,118 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+)
+
+// TimelineEnvelope is the verdicts on one subject over time.
+type TimelineEnvelope struct {
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"` // Timeline
+	Recording  Recording        `json:"recording"`
+	Subject    analyzer.Subject `json:"subject"`
+	Complete   bool             `json:"complete"` // false: interrupted, what follows is missing
+	Items      []TimelineItem   `json:"items"`
+}
+
+// TimelineItem is a stretch of one verdict.
+type TimelineItem struct {
+	From        time.Time           `json:"from"`
+	To          time.Time           `json:"to"`
+	Seq         store.Seq           `json:"seq"`
+	State       analyzer.State      `json:"state"`
+	Intent      string              `json:"intent,omitempty"`
+	Gap         string              `json:"gap,omitempty"` // what was not being listened to
+	Headline    analyzer.Headline   `json:"headline"`
+	Ready       int                 `json:"ready"`
+	Desired     int                 `json:"desired"`
+	Lost        []replay.Loss       `json:"lost,omitempty"`
+	NotReplaced *replay.NotReplaced `json:"notReplaced,omitempty"`
+	Changes     []replay.Change     `json:"changes"`
+	LastChange  *replay.Change      `json:"lastChange,omitempty"` // if nothing explains it
+}
+
+// NewTimeline puts the transitions of a subject into their envelope.
+func NewTimeline(info store.Info, all []replay.Transition, complete bool) TimelineEnvelope {
+	e := TimelineEnvelope{APIVersion: APIVersion, Kind: "Timeline", Recording: RecordingOf(info), Complete: complete, Items: []TimelineItem{}}
+	for i := range all {
+		e.Subject = all[i].Report.Subject
+		e.Items = append(e.Items, itemOf(&all[i]))
+	}
+	return e
+}
+
+func itemOf(t *replay.Transition) TimelineItem {
+	r := &t.Report
+	item := TimelineItem{
+		From: t.From.UTC(), To: t.To.UTC(), Seq: t.Seq, State: r.Verdict.State, Intent: r.Verdict.Intent, Gap: t.Gap, Headline: r.Headline,
+		Ready: r.Endpoints.Ready, Desired: r.Endpoints.Desired,
+		Lost: t.Lost, NotReplaced: t.Missing, Changes: t.Changes, LastChange: t.LastChange,
+	}
+	if item.Changes == nil {
+		item.Changes = []replay.Change{}
+	}
+	return item
+}
+
+// TimelineText prints a line for each stretch, and under it what explains it.
+func TimelineText(w io.Writer, e TimelineEnvelope, o Options) error {
+	p := &printer{w: bufio.NewWriter(w), o: o, at: e.Recording.End}
+	p.line("%s", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)))
+	for i := range e.Items {
+		p.item(&e.Items[i])
+	}
+	if n, dark := darkness(e.Items); n > 0 {
+		p.line("")
+		p.line("%d %s, %s in all", n, plural(n, "outage"), Duration(dark))
+	}
+	if !e.Complete {
+		p.line("")
+		p.line("interrupted: what came later was not looked at")
+	}
+	return p.w.Flush()
+}
+
+func (p *printer) item(it *TimelineItem) {
+	state := string(it.State)
+	if it.Intent != "" {
+		state += " (" + it.Intent + ")"
+	}
+	why := Clean(it.Headline.ID)
+	if why != "" {
+		why += "  " + it.Headline.Subject.Kind + " " + path(it.Headline.Subject)
+	}
+	p.line("%s %6s  %s  %d/%d  %s", p.clock(it.From), span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)), it.Ready, it.Desired, why)
+	if it.Gap != "" {
+		p.line("      %s", p.paint(yellow, "not listening: "+Clean(it.Gap)))
+	}
+	for i := range it.Changes {
+		p.line("      %s", p.change(&it.Changes[i]))
+	}
+	for _, l := range p.losses(it.Lost) {
+		p.line("      lost %s", l)
+	}
+}
+
+// darkness counts the stretches in which nothing was served, and how long they
+// were together.
+func darkness(items []TimelineItem) (n int, dark time.Duration) {
+	was := false
+	for i := range items {
+		is := items[i].State == analyzer.NotServing || items[i].State == analyzer.Absent
+		if is && !was {
+			n++
+		}
+		if is {
+			dark += items[i].To.Sub(items[i].From)
+		}
+		was = is
+	}
+	return n, dark
+}
