@@ -319,8 +319,8 @@ func (s *service) misdirects(sl *discoveryv1.EndpointSlice, e *discoveryv1.Endpo
 	if s.gone(e) {
 		return "pod-gone", []Evidence{row}
 	}
-	p := get[corev1.Pod](s.q, sl.Namespace, e.TargetRef.Name)
-	if p == nil || p.UID != e.TargetRef.UID || s.svc.Spec.PublishNotReadyAddresses || !epReady(e) || ready(p) && !terminal(p) || s.q.within(s.q.seen(p).Time, sliceGrace) {
+	p := s.podBehind(e.TargetRef)
+	if p == nil || s.svc.Spec.PublishNotReadyAddresses || !epReady(e) || ready(p) && !terminal(p) || s.q.within(s.q.seen(p).Time, sliceGrace) {
 		return "", nil
 	}
 	return "wrong-ready", []Evidence{row, s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False")}

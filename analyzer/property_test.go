@@ -193,12 +193,15 @@ func copyTo(t *testing.T, to *store.Memory, r *store.Recording, next, end store.
 func TestLessCoverageIsNeverCertainOfSomethingElse(t *testing.T) {
 	recorded(t, func(t *testing.T, r *store.Recording, moments []time.Time) {
 		for i, at := range moments {
-			if i%4 != 0 {
+			if i%5 != 0 {
 				continue
 			}
 			full := viewAt(t, r, at)
-			for _, subject := range subjects(t, full) {
+			for i, subject := range subjects(t, full) {
 				for _, o := range []Options{{}, {Symptom: "timeout"}} {
+					if i > 4 && o.Symptom != "" {
+						continue // Services come first
+					}
 					want := answered(Diagnose(full, subject, o))
 					for _, k := range kinds {
 						for _, v := range without(full, k) {

@@ -23,11 +23,13 @@ type service struct {
 	workloads []*workload                  // that make its Pods, or should
 	bare      []*corev1.Pod                // selected Pods that no known workload made
 	desired   int
+	byUID     map[types.UID]*corev1.Pod
 	owner     map[types.UID]*workload // Pod -> workload
 	listed    map[types.UID][]listing // Pod -> where it is listed
 	routes    []portRoute
 	history   *tallies
 	causes    map[types.UID]*cause // why a Pod does not serve
+	counted   *tally               // what usable found
 }
 
 // listing is one place where a Pod is an endpoint.
@@ -63,6 +65,7 @@ func (q *inquiry) service(namespace, name string) *answer {
 func (q *inquiry) gather(svc *corev1.Service) *service {
 	s := &service{
 		q: q, svc: svc,
+		byUID:  map[types.UID]*corev1.Pod{},
 		owner:  map[types.UID]*workload{},
 		listed: map[types.UID][]listing{},
 		causes: map[types.UID]*cause{},
@@ -86,6 +89,9 @@ func (q *inquiry) gather(svc *corev1.Service) *service {
 		return s
 	}
 	s.pods = list[corev1.Pod](q, store.Query{Namespace: svc.Namespace, Labels: svc.Spec.Selector})
+	for _, p := range s.pods {
+		s.byUID[p.UID] = p
+	}
 	s.workloads, s.bare = q.workloads(svc.Namespace, svc.Spec.Selector, s.pods)
 	for _, w := range s.workloads {
 		s.desired += w.desired

@@ -178,8 +178,7 @@ func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 	if !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace) {
 		return false
 	}
-	p := get[corev1.Pod](s.q, s.svc.Namespace, ref.Name)
-	if p != nil && p.UID == ref.UID {
+	if p := s.podBehind(ref); p != nil {
 		if len(p.Status.PodIPs) == 0 || slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := canonicalIP(i.IP); return c == ip }) {
 			return false
 		}
@@ -191,6 +190,17 @@ func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 		}
 	}
 	return !s.q.within(s.q.view.Start(), sliceGrace)
+}
+
+// podBehind returns the Pod an endpoint names, nil if it is not there.
+func (s *service) podBehind(ref *corev1.ObjectReference) *corev1.Pod {
+	if p := s.byUID[ref.UID]; p != nil {
+		return p
+	}
+	if p := get[corev1.Pod](s.q, s.svc.Namespace, ref.Name); p != nil && p.UID == ref.UID {
+		return p
+	}
+	return nil
 }
 
 // gone is dead, for an endpoint as it stands in a slice.
@@ -206,6 +216,14 @@ func (s *service) gone(e *discoveryv1.Endpoint) bool {
 // over all ports: ready ones, and if none is, those that serve while they
 // terminate.
 func (s *service) usable() (ready, terminating int) {
+	if s.counted == nil {
+		ready, terminating := s.countUsable()
+		s.counted = &tally{ready: ready, terminating: terminating}
+	}
+	return s.counted.ready, s.counted.terminating
+}
+
+func (s *service) countUsable() (ready, terminating int) {
 	state := map[string]bool{} // address or Pod -> ready
 	note := func(e *discoveryv1.Endpoint) {
 		if !epUsable(e) || s.gone(e) || len(e.Addresses) == 0 {
