@@ -141,18 +141,14 @@ func (c *catalogue) served(gv schema.GroupVersion) *groupVersion {
 // unknown is the answer about a resource that is not there. If it was recorded
 // in another version, it says so.
 func (c *catalogue) unknown(q query) error {
-	message := "the server could not find the requested resource"
-	for _, g := range c.groups {
-		for _, v := range g.versions {
-			for _, r := range v.resources {
-				if r.gvr.GroupResource() == q.gvr.GroupResource() && v.Version != q.gvr.Version {
-					message = fmt.Sprintf("%s were recorded as %s: a recording does not convert versions", r.Name, v)
-				}
-			}
+	err := failure(http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
+	err.ErrStatus.Details = &metav1.StatusDetails{}
+	for gvr, r := range c.resources {
+		if gvr.GroupResource() == q.gvr.GroupResource() && gvr.Version != q.gvr.Version {
+			err.ErrStatus.Message = fmt.Sprintf("%s were recorded as %s: a recording does not convert versions", r.Name, gvr.GroupVersion())
+			err.ErrStatus.Details = &metav1.StatusDetails{Group: gvr.Group, Kind: gvr.Resource, Name: q.name}
 		}
 	}
-	err := failure(http.StatusNotFound, metav1.StatusReasonNotFound, message)
-	err.ErrStatus.Details = &metav1.StatusDetails{Group: q.gvr.Group, Kind: q.gvr.Resource, Name: q.name}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -15,6 +16,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 func nodeCells(n *corev1.Node, at time.Time) []any {
@@ -224,6 +226,25 @@ func apiServiceCells(object []byte, at time.Time) ([]any, error) {
 		}
 	}
 	return []any{text(object, "metadata.name"), service, available, age(createdAt(object), at)}, nil
+}
+
+func trustBundleCells(b *certificatesv1.ClusterTrustBundle, _ time.Time) []any {
+	return []any{b.Name, or(b.Spec.SignerName, none)}
+}
+
+func podCertificateCells(r *certificatesv1.PodCertificateRequest, _ time.Time) []any {
+	state := "Pending"
+	for _, c := range r.Status.Conditions {
+		switch c.Type {
+		case certificatesv1.PodCertificateRequestConditionTypeIssued, certificatesv1.PodCertificateRequestConditionTypeDenied,
+			certificatesv1.PodCertificateRequestConditionTypeFailed:
+			state = c.Type
+		}
+	}
+	return []any{
+		r.Name, r.Spec.PodName, r.Spec.ServiceAccountName, string(r.Spec.NodeName), r.Spec.SignerName, state,
+		labels.FormatLabels(r.Spec.UnverifiedUserAnnotations),
+	}
 }
 
 func flowSchemaCells(f *flowcontrolv1.FlowSchema, at time.Time) []any {

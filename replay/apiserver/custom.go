@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -169,4 +171,33 @@ func customText(v any, raw []byte) any {
 		}
 	}
 	return fmt.Sprint(v)
+}
+
+// definitionCells reads a CustomResourceDefinition. The columns are those of
+// Kubernetes 1.37; older servers show only the name and when it was created.
+func definitionCells(object []byte, _ time.Time) ([]any, error) {
+	spec := member(object, "spec")
+	var versions, short []string
+	for v := range elements(member(spec, "versions")) {
+		if text(v, "served") != "true" {
+			continue
+		}
+		name := text(v, "name")
+		if text(v, "storage") == "true" {
+			name += "(storage)"
+		}
+		versions = append(versions, name)
+	}
+	slices.Sort(versions)
+	for name := range elements(member(member(spec, "names"), "shortNames")) {
+		short = append(short, asText(name))
+	}
+	established := false
+	for c := range elements(member(member(object, "status"), "conditions")) {
+		established = established || text(c, "type") == "Established" && text(c, "status") == "True"
+	}
+	return []any{
+		text(object, "metadata.name"), text(spec, "scope"), strings.Join(versions, ","), createdAt(object).UTC().Format(time.RFC3339),
+		text(spec, "group"), text(spec, "names.kind"), strings.Join(short, ","), established,
+	}, nil
 }

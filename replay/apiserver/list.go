@@ -157,7 +157,7 @@ func (s *Server) page(st *stage, chosen *selected, opts *internalversion.ListOpt
 	}
 	p.ResourceVersion = from.RV
 	if p.ResourceVersion == "" {
-		p.ResourceVersion = st.version(chosen.resource.gvr, chosen.namespace, from.Seq, p.items)
+		p.ResourceVersion = st.version(chosen.resource.gvr, from.Seq)
 	}
 	if next < len(seqs) {
 		p.Continue = token{RV: p.ResourceVersion, Seq: from.Seq, Start: next}.String()

@@ -84,11 +84,22 @@ func (s *Server) describeVersion(st *stage, v *groupVersion) any {
 		if r.Namespaced {
 			path += "/namespaces/{namespace}"
 		}
-		paths[path+"/"+r.Name] = map[string]any{"get": map[string]any{
-			"description":                     "list objects of kind " + r.Kind,
-			"x-kubernetes-action":             "list",
-			"x-kubernetes-group-version-kind": names,
-		}}
+		paths[path+"/"+r.Name] = map[string]any{
+			"get": map[string]any{
+				"description":                     "list objects of kind " + r.Kind,
+				"x-kubernetes-action":             "list",
+				"x-kubernetes-group-version-kind": names,
+			},
+			"patch": map[string]any{
+				// kubectl asks here whether it has to validate on its own and
+				// whether a dry run is safe. It is: the answer is always 405,
+				// which says more than "validation failed".
+				"description":                     "refused: a recording can only be read",
+				"parameters":                      []any{queryParameter("dryRun"), queryParameter("fieldValidation")},
+				"x-kubernetes-action":             "patch",
+				"x-kubernetes-group-version-kind": names,
+			},
+		}
 	}
 	return map[string]any{
 		"openapi":    "3.0.0",
@@ -96,6 +107,10 @@ func (s *Server) describeVersion(st *stage, v *groupVersion) any {
 		"paths":      paths,
 		"components": map[string]any{"schemas": defined},
 	}
+}
+
+func queryParameter(name string) any {
+	return map[string]any{"name": name, "in": "query", "schema": map[string]string{"type": "string"}}
 }
 
 // defineCustom adds the recorded definition of a custom resource; "" if there

@@ -34,15 +34,15 @@ func (t token) String() string {
 // parseToken reads a continue token. A token of another server is as good as
 // one that is too old: the client has to list again.
 func parseToken(s string, last store.Seq) (token, error) {
+	var kind struct {
+		Version string `json:"v"`
+	}
 	var t token
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err == nil {
-		err = json.Unmarshal(b, &t)
-	}
-	switch {
-	case err != nil || t.Version == "":
+	if err != nil || json.Unmarshal(b, &kind) != nil || kind.Version == "" {
 		return t, apierrors.NewBadRequest("continue key is not valid")
-	case t.Version != tokenVersion || t.Seq > last || t.Start < 0:
+	}
+	if kind.Version != tokenVersion || json.Unmarshal(b, &t) != nil || t.Seq > last || t.Start < 0 {
 		return t, apierrors.NewResourceExpired("the continue token is not of this recording: list again without it")
 	}
 	return t, nil

@@ -56,6 +56,10 @@ var printers = map[schema.GroupVersionResource]printer{
 		"Name", "PolicyName", "ParamRef", "Age"),
 	v1("admissionregistration.k8s.io", "validatingwebhookconfigurations"): rows(webhookCells,
 		"Name", "Webhooks:integer", "Age"),
+	definitions: {
+		cells:   definitionCells,
+		columns: columns("Name", "Scope", "Versions", "Created At:date", "+Group", "+Kind", "+ShortNames", "+Established:boolean"),
+	},
 	v1("apiregistration.k8s.io", "apiservices"): {
 		cells: apiServiceCells, columns: columns("Name", "Service", "Available", "Age"),
 	},
@@ -76,6 +80,10 @@ var printers = map[schema.GroupVersionResource]printer{
 		"Name", "Schedule", "Timezone", "Suspend:boolean", "Active:integer", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"),
 	v1("batch", "jobs"): rows(jobCells,
 		"Name", "Status", "Completions", "Duration", "Age", "+Containers", "+Images", "+Selector"),
+	v1("certificates.k8s.io", "clustertrustbundles"): rows(trustBundleCells,
+		"Name", "SignerName"),
+	v1("certificates.k8s.io", "podcertificaterequests"): rows(podCertificateCells,
+		"Name", "PodName", "ServiceAccountName", "NodeName", "SignerName", "State", "UnverifiedUserAnnotations"),
 	v1("coordination.k8s.io", "leases"): rows(leaseCells,
 		"Name", "Holder", "Age"),
 	v1("discovery.k8s.io", "endpointslices"): rows(endpointSliceCells,
@@ -103,6 +111,12 @@ var printers = map[schema.GroupVersionResource]printer{
 		"Name", "Role", "Age", "+Users", "+Groups", "+ServiceAccounts"),
 	v1("resource.k8s.io", "deviceclasses"): rows(plainCells,
 		"Name", "Age"),
+	v1("resource.k8s.io", "devicetaintrules"): rows(deviceTaintCells,
+		"Name", "Key", "Value", "Effect", "TimeAdded", "Age"),
+	v1("resource.k8s.io", "resourceclaims"): rows(resourceClaimCells,
+		"Name", "State", "Age"),
+	v1("resource.k8s.io", "resourceslices"): rows(resourceSliceCells,
+		"Name", "Node", "Driver", "Pool", "Age"),
 	v1("resource.k8s.io", "resourceclaimtemplates"): rows(plainCells,
 		"Name", "Age"),
 	v1("scheduling.k8s.io", "priorityclasses"): rows(priorityClassCells,
@@ -116,6 +130,8 @@ var printers = map[schema.GroupVersionResource]printer{
 		"Name", "Attacher:string:name", "PV", "Node", "Attached:boolean", "Age"),
 	v1("storage.k8s.io", "volumeattributesclasses"): rows(attributesClassCells,
 		"Name", "DriverName", "Age"),
+	v1("storagemigration.k8s.io", "storageversionmigrations"): rows(migrationCells,
+		"Name:string", "Resource", "Status"),
 }
 
 func core(resource string) schema.GroupVersionResource { return v1("", resource) }

@@ -114,12 +114,14 @@ func (s *selected) matches(e *store.Event) bool {
 // fieldOf returns how to read a field, or the error the API server has for one
 // that does not select this resource.
 func fieldOf(res *resource, field string, custom []string) (valueOf, error) {
-	if field == "metadata.name" || field == "metadata.namespace" && res.Namespaced {
-		return at(field), nil
-	}
 	gr := res.gvr.GroupResource()
-	if value := selectable[gr][field]; value != nil {
+	value, listed := selectable[gr][field]
+	switch {
+	case value != nil:
 		return value, nil
+	case listed: // explicitly not
+	case field == "metadata.name", field == "metadata.namespace" && res.Namespaced:
+		return at(field), nil
 	}
 	for _, path := range custom {
 		if path == "."+field {
@@ -129,6 +131,8 @@ func fieldOf(res *resource, field string, custom []string) (valueOf, error) {
 	switch {
 	case gr == schema.GroupResource{Group: "batch", Resource: "jobs"}:
 		return nil, fmt.Errorf("field label %q not supported for Job", field)
+	case gr == schema.GroupResource{Group: "resource.k8s.io", Resource: "resourceslices"}:
+		return nil, fmt.Errorf("field label not supported for %s: %s", res.gvr.GroupVersion().WithKind(res.Kind), field)
 	case selectable[gr] != nil, custom != nil:
 		return nil, fmt.Errorf("field label not supported: %s", field)
 	case field == "metadata.namespace":
@@ -157,7 +161,8 @@ func orElse(path, absent string) valueOf {
 func never([]byte) string { return "" }
 
 // selectable are the fields that select, beside name and namespace: the field
-// label conversions and the ToSelectableFields of Kubernetes' registries
+// label conversions and the ToSelectableFields of Kubernetes' registries; nil is
+// a field that other resources have and this one refuses
 // (pkg/apis/*/v1/conversion.go, pkg/registry/*/*/strategy.go).
 var selectable = map[schema.GroupResource]map[string]valueOf{
 	{Resource: "pods"}: {
@@ -195,8 +200,15 @@ var selectable = map[schema.GroupResource]map[string]valueOf{
 			return text(object, "reportingComponent")
 		},
 	},
-	{Group: "batch", Resource: "jobs"}: {"status.successful": orElse("status.succeeded", "0")},
+	{Group: "batch", Resource: "jobs"}:                              {"status.successful": orElse("status.succeeded", "0")},
+	{Group: "certificates.k8s.io", Resource: "clustertrustbundles"}: {"spec.signerName": at("spec.signerName")},
+	{Group: "certificates.k8s.io", Resource: "podcertificaterequests"}: {
+		"spec.nodeName":      at("spec.nodeName"),
+		"spec.podName":       at("spec.podName"),
+		"spec.signerName":    at("spec.signerName"),
+		"metadata.namespace": nil,
+	},
 	{Group: "resource.k8s.io", Resource: "resourceslices"}: {
-		"spec.nodeName": at("spec.nodeName"), "spec.driver": at("spec.driver"),
+		"spec.nodeName": at("spec.nodeName"), "spec.driver": at("spec.driver"), "spec.pool.name": at("spec.pool.name"),
 	},
 }

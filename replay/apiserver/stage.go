@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -27,10 +28,13 @@ import (
 type stage struct {
 	timeline replay.Timeline
 	began    moment
+	end      store.Seq // where the recorder stopped, unless it goes on
 	speed    float64
 	now      func() time.Time
 	start    time.Time       // by now, when time began to move
 	ended    <-chan struct{} // closed when the server stops
+
+	anchors anchors // what resources had come to at first
 
 	mu     sync.RWMutex
 	seq    store.Seq
@@ -67,10 +71,22 @@ func newStage(t replay.Timeline, i Instant, o Options) (*stage, error) {
 			return nil, err
 		}
 	}
-	if last := t.Info().Last; st.began.seq > last {
-		return nil, fmt.Errorf("position %d: the recording ends at %d", st.began.seq, last)
+	info := t.Info()
+	if st.began.seq > info.Last {
+		return nil, fmt.Errorf("position %d: the recording ends at %d", st.began.seq, info.Last)
 	}
+	st.end = math.MaxUint64
+	if info.Closed {
+		// Behind its end the ledger only says that nobody listens any more.
+		state, err := replay.NewCursor(t).End()
+		if err != nil {
+			return nil, err
+		}
+		st.end = state.Seq()
+	}
+	st.began.seq = min(st.began.seq, st.end)
 	st.seq = st.began.seq
+	st.anchors = anchors{timeline: t, unread: st.seq}
 	if st.speed > 0 {
 		st.start = st.now()
 	}
@@ -104,9 +120,13 @@ func (st *stage) play(ctx context.Context) {
 	const pace = 5 * time.Millisecond
 	for seq := st.began.seq; ; {
 		reached, err := st.timeline.SeqAt(st.time())
+		reached = min(reached, st.end)
 		if err == nil && reached > seq {
 			st.publish(seq, reached)
 			seq = reached
+		}
+		if seq >= st.end {
+			return
 		}
 		if st.timeline.Info().Last <= seq {
 			if st.timeline.Wait(ctx, seq) != nil {
@@ -186,24 +206,16 @@ func (st *stage) seek(resource schema.GroupVersionResource, version string) stor
 	return st.seq
 }
 
-// version returns the resourceVersion a list has that read the resource here:
-// the highest that was heard of, among those listed, those published, and where
-// the stream stood when the recorder last noted it.
-func (st *stage) version(resource schema.GroupVersionResource, namespace string, at store.Seq, listed []store.Event) string {
-	highest := uint64(0)
-	for i := range listed {
-		highest = max(highest, parseVersion(listed[i].ResourceVersion))
-	}
-	if c, err := st.timeline.Coverage(resource, namespace, at); err == nil {
-		highest = max(highest, parseVersion(c.ResourceVersion))
-	}
+// version returns the resourceVersion that a resource has come to at a position.
+func (st *stage) version(resource schema.GroupVersionResource, at store.Seq) string {
 	st.mu.RLock()
-	defer st.mu.RUnlock()
 	steps := st.trail[resource]
-	if n := sort.Search(len(steps), func(i int) bool { return steps[i].seq > at }); n > 0 {
-		highest = max(highest, steps[n-1].rv)
+	n := sort.Search(len(steps), func(i int) bool { return steps[i].seq > at })
+	st.mu.RUnlock()
+	if n > 0 {
+		return strconv.FormatUint(steps[n-1].rv, 10)
 	}
-	return strconv.FormatUint(highest, 10)
+	return strconv.FormatUint(st.anchors.of(resource), 10)
 }
 
 // parseVersion reads a resourceVersion as the number it is on every API server

@@ -31,8 +31,9 @@ type printer struct {
 }
 
 // rows makes a printer of a function over an API type. Columns are written as
-// NAME[:TYPE[:FORMAT]], with a + before those that only -o wide shows. Their
-// descriptions are left empty: they do not matter to any row.
+// NAME[:TYPE[:FORMAT]], with a + before those that only -o wide shows. Without a
+// type it is a string, and Name has the format name. Descriptions are left
+// empty: they do not matter to any row.
 func rows[T any](cells func(o *T, at time.Time) []any, notations ...string) printer {
 	return printer{columns: columns(notations...), cells: func(object []byte, at time.Time) ([]any, error) {
 		o := new(T)
@@ -53,7 +54,7 @@ func parseColumn(column string) metav1.TableColumnDefinition {
 	if typed {
 		d.Type, d.Format, _ = strings.Cut(kind, ":")
 	}
-	if d.Name = name; name == "Name" {
+	if d.Name = name; name == "Name" && !typed {
 		d.Format = "name"
 	}
 	return d
@@ -142,7 +143,7 @@ func (t *table) rows(items []store.Event, preferred string) []byte {
 // nothing else.
 func (t *table) row(b *bytes.Buffer, e *store.Event, preferred string) {
 	cells, err := t.cells(e.Object, t.at)
-	if err != nil || len(cells) != len(t.columns) {
+	if err != nil {
 		cells = make([]any, len(t.columns))
 		for i, c := range t.columns {
 			if c.Format == "name" {

@@ -22,6 +22,7 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	storagemigrationv1 "k8s.io/api/storagemigration/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -36,6 +37,7 @@ var known = func() *runtime.Scheme {
 		corev1.AddToScheme, discoveryv1.AddToScheme, eventsv1.AddToScheme, flowcontrolv1.AddToScheme,
 		networkingv1.AddToScheme, nodev1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme,
 		resourcev1.AddToScheme, schedulingv1.AddToScheme, storagev1.AddToScheme,
+		storagemigrationv1.AddToScheme,
 	} {
 		utilruntime.Must(add(scheme)) // of constants
 	}
@@ -49,7 +51,7 @@ func typeOf(gvk schema.GroupVersionKind) reflect.Type { return known.AllKnownTyp
 // resources are not custom ones.
 func builtIn(group string) bool {
 	switch group {
-	case "apiextensions.k8s.io", "apiregistration.k8s.io", "internal.apiserver.k8s.io", "storagemigration.k8s.io":
+	case "apiextensions.k8s.io", "apiregistration.k8s.io", "internal.apiserver.k8s.io":
 		return true // their types are published elsewhere or not at all
 	}
 	return known.IsGroupRegistered(group)
