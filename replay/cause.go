@@ -262,7 +262,7 @@ func (x *inquest) link(m *moment, act []Change, improved bool) Change {
 // if that is not so.
 func (m *moment) structural(c *Change, improved bool) string {
 	with, without := m.pods.failing, m.pods.working
-	verb := "fail"
+	verb := "are affected"
 	if improved {
 		with, without, verb = m.pods.working, m.pods.failing, "work"
 	}

@@ -349,3 +349,17 @@ func (c *Change) String() string {
 	}
 	return fmt.Sprintf("%s %s %s -> %s", name, c.Path, scalar(c.Old), scalar(c.New))
 }
+
+// Under returns the change with only the fields below a path, such as /status;
+// false if it changed none there. Creation and deletion stay as they are.
+func (c Change) Under(path string) (Change, bool) {
+	if c.Verb != Updated {
+		return c, true
+	}
+	c.all = slices.DeleteFunc(slices.Clone(c.all), func(f Field) bool { return f.Path != path && !strings.HasPrefix(f.Path, path+"/") })
+	if len(c.all) == 0 {
+		return c, false
+	}
+	c.lead(c.all)
+	return c, true
+}

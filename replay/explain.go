@@ -14,6 +14,9 @@ import (
 // Transition is one change of a subject's verdict and what explains it.
 type Transition struct {
 	Segment
+	// Later is the report a little after the verdict began, when what belongs
+	// together had been heard.
+	Later   analyzer.Report
 	Changes []Change // at most three, the strongest link first
 	// LastChange is set if nothing explains the transition: the last thing that
 	// happened before it to anything the subject depends on.
@@ -110,7 +113,7 @@ func Transitions(ctx context.Context, t Timeline, subject store.Ref, segments []
 }
 
 // outage is a run of segments that are not healthy, by their places.
-type outage struct{ first, last, worst int }
+type outage struct{ first, last, worst int } // of several equally bad ones, worst is the longest
 
 // outagesIn finds the outages. What the subject was like while the recorder was
 // still listing is none.
@@ -129,7 +132,8 @@ func outagesIn(segments []Segment) []outage {
 		}
 		o := &all[len(all)-1]
 		o.last = i
-		if worse(state, segments[o.worst].Report.Verdict.State) {
+		if worst := &segments[o.worst]; worse(state, worst.Report.Verdict.State) ||
+			state == worst.Report.Verdict.State && segments[i].To.Sub(segments[i].From) > worst.To.Sub(worst.From) {
 			o.worst = i
 		}
 	}
@@ -162,6 +166,7 @@ func (x *inquest) transition(segments []Segment, first, at int) (Transition, err
 	if err != nil {
 		return tr, err
 	}
+	tr.Later = *m.after
 	m.floor = floorOf(segments[:at], worse(before.Verdict.State, tr.Report.Verdict.State))
 	since := segments[first].From.Add(-oneAct)
 	if first > 0 && since.Before(segments[first-1].From) {

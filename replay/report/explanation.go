@@ -39,8 +39,9 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 		Subject: x.Worst.Report.Subject,
 		From:    x.Course[0].From.UTC(), To: x.Course[len(x.Course)-1].To.UTC(), Over: x.Recovery != nil,
 		Worst: itemOf(&x.Worst), Changes: x.Worst.Changes, LastChange: x.Worst.LastChange,
-		Because: x.Worst.Report.Because, Lost: x.Worst.Lost, NotReplaced: x.Worst.Missing, Undecided: x.Worst.Report.Undecided,
+		Because: x.Worst.Later.Because, Lost: x.Worst.Lost, NotReplaced: x.Worst.Missing, Undecided: x.Worst.Later.Undecided,
 	}
+	e.Worst.Headline = x.Worst.Later.Headline
 	if e.Changes == nil {
 		e.Changes = []replay.Change{}
 	}

@@ -116,3 +116,36 @@ func darkness(items []TimelineItem) (n int, dark time.Duration) {
 	}
 	return n, dark
 }
+
+// TimelineList is the verdicts on all Services.
+type TimelineList struct {
+	APIVersion string             `json:"apiVersion"`
+	Kind       string             `json:"kind"` // TimelineList
+	Recording  Recording          `json:"recording"`
+	Complete   bool               `json:"complete"`
+	Items      []TimelineEnvelope `json:"items"`
+}
+
+// TimelineListText prints the Services that had something to tell, line by
+// line, and counts the others.
+func TimelineListText(w io.Writer, l TimelineList, o Options) error {
+	p := &printer{w: bufio.NewWriter(w), o: o, at: l.Recording.End}
+	quiet := 0
+	for i := range l.Items {
+		e := &l.Items[i]
+		if len(e.Items) == 1 && e.Items[0].State == analyzer.Serving {
+			quiet++
+			continue
+		}
+		p.line("%s", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)))
+		for j := range e.Items {
+			p.item(&e.Items[j])
+		}
+		p.line("")
+	}
+	p.line("%d of %d Services were serving all the time", quiet, len(l.Items))
+	if !l.Complete {
+		p.line("interrupted: the Services after these were not looked at")
+	}
+	return p.w.Flush()
+}

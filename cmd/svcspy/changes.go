@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+type changesOptions struct {
+	stretch
+	cluster
+	file   string
+	status bool
+}
+
+func (a *app) changesCommand() *cobra.Command {
+	o := &changesOptions{stretch: stretch{look: &look{app: a}}}
+	cmd := &cobra.Command{
+		Use:   "changes TYPE/NAME [-f FILE]",
+		Short: "Every change to one object, field by field, live or recorded",
+		Long: `Changes prints every change to one object with what wrote it: from a recording
+with -f, otherwise from the cluster, as it happens, until ctrl-C. Fields that
+only count versions or move time stamps are left out; --status shows only what
+changed in the status.
+
+EXIT STATUS
+  0 printed, 1 error, 2 wrong words or time.`,
+		Example: `  # as it happens
+  svcspy changes deploy/web -n shop
+
+  # what happened to its status in a recording
+  svcspy changes deploy/web -f incident.db --status`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 2 {
+				return usageError{errors.New("changes takes one object"), "name it as TYPE/NAME, for example svc/web"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.file != "" {
+				o.look.namespace = o.overrides.Context.Namespace
+				return o.recorded(args)
+			}
+			if o.since != "" || o.until != "" {
+				return usageError{errors.New("--since and --until need a recording"), "name it with -f"}
+			}
+			ctx, signals := interruptible(cmd.Context())
+			defer signals.stop()
+			return o.live(ctx, args)
+		},
+	}
+	o.cluster.addFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&o.file, "file", "f", "", "read this recording instead of a cluster")
+	flags.StringVar(&o.since, "since", "", "with -f, the instant to begin at (default: the start)")
+	flags.StringVar(&o.until, "until", "", "with -f, the instant to end at (default: the end)")
+	flags.BoolVar(&o.status, "status", false, "only what changed in the status")
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+func (o *changesOptions) recorded(words []string) error {
+	r, err := openRecording(o.file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	from, to, err := o.resolve(r)
+	if err != nil {
+		return err
+	}
+	first, err := r.SeqAt(from.Add(-time.Microsecond))
+	if err != nil {
+		return err
+	}
+	last, err := r.SeqAt(to)
+	if err != nil {
+		return err
+	}
+	ref, err := o.subject(r, words, last)
+	if err != nil {
+		return err
+	}
+	changes, err := replay.Changes(r, ref, first, last)
+	if err != nil {
+		return err
+	}
+	return o.print(r, o.keep(changes))
+}
+
+// keep leaves out what was not asked for.
+func (o *changesOptions) keep(all []replay.Change) []replay.Change {
+	kept := []replay.Change{}
+	for _, c := range all {
+		if o.status {
+			var some bool
+			if c, some = c.Under("/status"); !some {
+				continue
+			}
+		}
+		kept = append(kept, c)
+	}
+	return kept
+}
+
+func (o *changesOptions) print(t replay.Timeline, changes []replay.Change) error {
+	info := t.Info()
+	switch o.output {
+	case "text":
+		return report.ChangesText(o.out, changes, info.End, o.text())
+	case "jsonl":
+		for i := range changes {
+			if err := report.Document(o.out, o.output, changes[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return report.Document(o.out, o.output, report.ChangeList{
+		APIVersion: report.APIVersion, Kind: "ChangeList", Recording: report.RecordingOf(info), Items: changes,
+	})
+}
+
+// live watches the one resource and prints what happens to the object.
+func (o *changesOptions) live(ctx context.Context, words []string) error {
+	config, _, err := o.config()
+	if err != nil {
+		return err
+	}
+	namespace, err := o.cluster.namespace()
+	if err != nil {
+		return err
+	}
+	options := recorder.Options{Config: config, Profile: recorder.Full, Redactor: redact.Standard(false), Now: o.now}
+	limited, cancel, err := o.limited(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	header, err := recorder.Prepare(limited, options)
+	if err != nil {
+		return err
+	}
+	ref, err := replay.ParseSubject(words, namespace, header.Resources)
+	if err != nil {
+		return err
+	}
+	options.Resources = []string{ref.Resource.GroupResource().String()}
+	if ref.Namespace != "" {
+		options.Namespaces = []string{ref.Namespace}
+	}
+	memory := store.NewMemory(header)
+	options.Sink = memory
+	recording, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- recorder.Run(recording, options) }()
+	err = o.follow(ctx, memory, ref, ended)
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+// follow prints changes as they are heard. What ended is put back, so that the
+// caller finds it.
+func (o *changesOptions) follow(ctx context.Context, t replay.Timeline, ref store.Ref, ended chan error) error {
+	o.note("watching %s; ctrl-C ends it", report.Clean(slash(ref)))
+	var seen store.Seq
+	for ctx.Err() == nil {
+		select {
+		case err := <-ended:
+			ended <- err
+			return nil
+		default:
+		}
+		last := t.Info().Last
+		changes, err := replay.Changes(t, ref, seen, last)
+		if err != nil {
+			return err
+		}
+		if kept := o.keep(changes); len(kept) > 0 {
+			if err := o.print(t, kept); err != nil {
+				return err
+			}
+		}
+		seen = last
+		if err := wait(ctx, t, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}

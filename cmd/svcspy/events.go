@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+type eventsOptions struct {
+	stretch
+	objects bool
+}
+
+func (a *app) eventsCommand() *cobra.Command {
+	o := &eventsOptions{stretch: stretch{look: &look{app: a}}}
+	cmd := &cobra.Command{
+		Use:   "events FILE [TYPE/NAME]",
+		Short: "What was heard, in order",
+		Long: `Events prints what the recorder heard, one line each: ADDED, MODIFIED and DELETED
+as the API server said them, RELIST and BOOKMARK around each list, and COVERAGE
+where the recorder began or ceased to listen. (Kubernetes' own Events are a
+resource like any other: svcspy get FILE events.) Every number can be used as an
+instant: --at '#812'.
+
+EXIT STATUS
+  0 printed, 1 error, 2 wrong words or time.`,
+		Example: `  # everything in ten seconds
+  svcspy events incident.db --since 14:02:00 --until 14:02:10
+
+  # all versions of one object
+  svcspy events incident.db deploy/web --objects -o jsonl`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 3 {
+				return usageError{errors.New("events takes a recording and at most one object"), a.name + " events --help shows examples"}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return o.run(args[0], args[1:]) },
+	}
+	o.addFlags(cmd)
+	cmd.Flags().BoolVar(&o.objects, "objects", false, "with the objects themselves (-o json, yaml or jsonl)")
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+func (o *eventsOptions) run(file string, words []string) error {
+	r, err := openRecording(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	from, to, err := o.resolve(r)
+	if err != nil {
+		return err
+	}
+	first, err := r.SeqAt(from.Add(-time.Microsecond))
+	if err != nil {
+		return err
+	}
+	last, err := r.SeqAt(to)
+	if err != nil {
+		return err
+	}
+	list := report.EventList{APIVersion: report.APIVersion, Kind: "EventList", Recording: report.RecordingOf(r.Info()), Items: []report.Event{}}
+	out := bufio.NewWriter(o.out)
+	show := func(e report.Event) error {
+		switch o.output {
+		case "text":
+			return report.EventText(out, e, o.text())
+		case "jsonl":
+			return report.Document(out, o.output, e)
+		}
+		list.Items = append(list.Items, e)
+		return nil
+	}
+	if len(words) > 0 {
+		err = o.object(r, words, first, last, show)
+	} else {
+		err = o.everything(r, first, last, show)
+	}
+	if err != nil {
+		return err
+	}
+	if o.output == "json" || o.output == "yaml" {
+		err = report.Document(out, o.output, list)
+	}
+	return errors.Join(err, out.Flush())
+}
+
+// object shows all versions of one object.
+func (o *eventsOptions) object(r *store.Recording, words []string, after, to store.Seq, show func(report.Event) error) error {
+	ref, err := o.subject(r, words, to)
+	if err != nil {
+		return err
+	}
+	seqs, err := r.History(ref, to)
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		if seq <= after {
+			continue
+		}
+		e, err := r.Event(seq)
+		if err != nil {
+			return err
+		}
+		if err := show(report.EventOf(&e, o.objects)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// everything shows events and ledger in their one order.
+func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show func(report.Event) error) error {
+	ledger, err := r.Ledger(after+1, to)
+	if err != nil {
+		return err
+	}
+	until := func(seq store.Seq) error {
+		for len(ledger) > 0 && ledger[0].Seq < seq {
+			c := ledger[0]
+			ledger = ledger[1:]
+			if o.namespace != "" && c.Namespace != "" && c.Namespace != o.namespace {
+				continue
+			}
+			if err := show(report.EventOfCoverage(&c)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for e, err := range r.Events(after+1, to) {
+		if err != nil {
+			return err
+		}
+		if err := until(e.Seq); err != nil {
+			return err
+		}
+		if o.namespace != "" && e.Namespace != o.namespace {
+			continue
+		}
+		if err := show(report.EventOf(&e, o.objects)); err != nil {
+			return err
+		}
+	}
+	return until(to + 1)
+}

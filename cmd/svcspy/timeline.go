@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// stretch is a question about a recording between two instants.
+type stretch struct {
+	*look
+	since, until string
+}
+
+func (s *stretch) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.since, "since", "", "the instant to begin at, such as 14:02 or start+5m (default: the start)")
+	flags.StringVar(&s.until, "until", "", "the instant to end at (default: the end)")
+	flags.StringVarP(&s.namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
+}
+
+// resolve returns the two instants.
+func (s *stretch) resolve(t replay.Timeline) (from, to time.Time, err error) {
+	info := t.Info()
+	if info.Last == 0 {
+		return from, to, fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", replay.FormatInstant(info.End))
+	}
+	if from, err = s.instant(t, s.since, info.Start); err != nil {
+		return from, to, err
+	}
+	if to, err = s.instant(t, s.until, info.End); err != nil {
+		return from, to, err
+	}
+	if to.Before(from) {
+		return from, to, usageError{fmt.Errorf("--until (%s) is before --since (%s)", replay.FormatInstant(to), replay.FormatInstant(from)), ""}
+	}
+	return from, to, nil
+}
+
+// instant reads one instant, which has a default.
+func (s *stretch) instant(t replay.Timeline, text string, otherwise time.Time) (time.Time, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	zone, err := s.zone()
+	if err != nil {
+		return time.Time{}, err
+	}
+	info := t.Info()
+	when, err := replay.ParseWhen(text, replay.Range{
+		Start: info.Start, End: info.End, Zone: zone, Now: s.now(), TimeOfSeq: t.TimeOf,
+	})
+	return when.Time, err
+}
+
+// course returns the verdicts on a subject in the whole recording, settled, so
+// that what is said of one instant does not depend on where one began to look.
+// With an error of the context it returns those so far.
+func (s *stretch) course(ctx context.Context, t replay.Timeline, ref store.Ref, raw bool) ([]replay.Segment, error) {
+	info := t.Info()
+	segments, err := replay.Verdicts(ctx, t, ref, info.Start, info.End)
+	if !raw {
+		segments = replay.Settle(segments)
+	}
+	return segments, err
+}
+
+// within cuts transitions to the stretch.
+func within(all []replay.Transition, from, to time.Time) []replay.Transition {
+	var cut []replay.Transition
+	for _, t := range all {
+		if t.To.After(from) && t.From.Before(to) || t.From.Equal(from) {
+			cut = append(cut, t)
+		}
+	}
+	return cut
+}
+
+type timelineOptions struct {
+	stretch
+	all bool
+	raw bool
+}
+
+func (a *app) timelineCommand() *cobra.Command {
+	o := &timelineOptions{stretch: stretch{look: &look{app: a}}}
+	cmd := &cobra.Command{
+		Use:   "timeline FILE [TYPE/NAME | --all]",
+		Short: "Every change of verdict, with what changed and who changed it",
+		Long: `Timeline evaluates a subject over the whole recording and prints a line for each
+stretch in which the verdict and its cause stayed the same, and under it what
+explains the change and how firmly:
+
+  counterfactual  with the change undone in the model, the verdict is another
+  structural      what fails has the change, and what works does not
+  correlated      it came before, and could explain it
+
+Stretches under two seconds are merged; --raw keeps them. Without a subject, or
+with --all, every Service is evaluated. Ctrl-C prints what is known so far.
+
+EXIT STATUS
+  0 printed, 1 error, 2 wrong words or time, 4 printed, but there are gaps in the
+  recording, 130 interrupted: what is printed is not complete.`,
+		Example: `  # the outages of one Service
+  svcspy timeline incident.db svc/web -n shop
+
+  # everything that went wrong in ten minutes
+  svcspy timeline incident.db --all --since 14:00 --until 14:10`,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0 || len(args) > 3:
+				return usageError{errors.New("timeline takes a recording and at most one subject"), a.name + " timeline --help shows examples"}
+			case o.all && len(args) > 1:
+				return usageError{errors.New("--all and a subject exclude each other"), ""}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, signals := interruptible(cmd.Context())
+			defer signals.stop()
+			return o.run(ctx, args[0], args[1:])
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().BoolVarP(&o.all, "all", "A", false, "every Service of the recording")
+	cmd.Flags().BoolVar(&o.raw, "raw", false, "keep stretches that lasted less than two seconds")
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+func (o *timelineOptions) run(ctx context.Context, file string, words []string) error {
+	r, err := openRecording(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	from, to, err := o.resolve(r)
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		return o.everything(ctx, r, from, to)
+	}
+	ref, err := o.subject(r, words, r.Info().Last)
+	if err != nil {
+		return err
+	}
+	segments, cut := o.course(ctx, r, ref, o.raw)
+	if cut != nil && ctx.Err() == nil {
+		return cut
+	}
+	all, err := replay.Transitions(ctx, r, ref, segments)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	for len(all) < len(segments) { // interrupted: the verdicts are known, the causes are not
+		all = append(all, replay.Transition{Segment: segments[len(all)]})
+	}
+	all = within(all, from, to)
+	if err := o.show(report.NewTimeline(r.Info(), all, ctx.Err() == nil)); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return gapIn(all)
+}
+
+func (o *timelineOptions) show(e report.TimelineEnvelope) error {
+	if o.output == "text" {
+		return report.TimelineText(o.out, e, o.text())
+	}
+	return report.Document(o.out, o.output, e)
+}
+
+func gapIn(all []replay.Transition) error {
+	for _, t := range all {
+		if strings.HasPrefix(t.Gap, string(store.Gap)) {
+			return errGap
+		}
+	}
+	return nil
+}
+
+// everything prints the verdicts on all Services. What happened to each is
+// explained by `svcspy timeline FILE svc/NAME`.
+func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, from, to time.Time) error {
+	bar := &counter{app: o.app, what: "Services"}
+	defer bar.end()
+	list := report.TimelineList{APIVersion: report.APIVersion, Kind: "TimelineList", Recording: report.RecordingOf(t.Info()), Complete: true, Items: []report.TimelineEnvelope{}}
+	var gap error
+	for c, err := range replay.AllVerdicts(ctx, t, from, to, bar.show) {
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if err != nil {
+			list.Complete = false
+			break
+		}
+		if o.namespace != "" && o.namespace != c.Subject.Namespace {
+			continue
+		}
+		segments := c.Segments
+		if !o.raw {
+			segments = replay.Settle(segments)
+		}
+		all := make([]replay.Transition, len(segments))
+		for i := range segments {
+			all[i].Segment = segments[i]
+			all[i].Report = slim(segments[i].Report)
+		}
+		if gap == nil {
+			gap = gapIn(all)
+		}
+		list.Items = append(list.Items, report.NewTimeline(t.Info(), all, true))
+	}
+	bar.end()
+	var err error
+	if o.output == "text" {
+		err = report.TimelineListText(o.out, list, o.text())
+	} else {
+		err = report.Document(o.out, o.output, list)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !list.Complete:
+		return errInterrupted
+	}
+	return gap
+}
+
+// slim keeps of a report what a timeline shows, so that those of thousands of
+// Services fit into memory.
+func slim(r analyzer.Report) analyzer.Report {
+	r.Endpoints.Items = nil
+	return analyzer.Report{Subject: r.Subject, Verdict: r.Verdict, Headline: r.Headline, Endpoints: r.Endpoints}
+}
+
+// counter shows how far a long computation is, on a terminal only.
+type counter struct {
+	*app
+	what string
+	last time.Time
+	open bool
+}
+
+func (c *counter) show(done, total int) {
+	now := c.now()
+	if c.quiet || !isTerminal(c.err) || now.Sub(c.last) < 100*time.Millisecond {
+		return
+	}
+	c.last, c.open = now, true
+	const width = 30
+	full := done * width / max(total, 1)
+	fmt.Fprintf(c.err, "\r\x1b[K[%s%s] %d of %d %s", strings.Repeat("#", full), strings.Repeat(" ", width-full), done, total, c.what)
+}
+
+func (c *counter) end() {
+	if c.open {
+		fmt.Fprint(c.err, "\r\x1b[K")
+		c.open = false
+	}
+}
