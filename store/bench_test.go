@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ func TestBars(t *testing.T) {
 	if os.Getenv("SVCSPY_BENCH") == "" {
 		t.Skip("set SVCSPY_BENCH=1")
 	}
-	events := loadCorpus(t)
+	events := loadCorpus(t, math.MaxInt)
 	t.Run("size", func(t *testing.T) { benchSize(t, events) })
 	t.Run("seek", func(t *testing.T) { benchSeek(t, events) })
 }

@@ -61,7 +61,7 @@ func (w *Writer) Clock(c Clock) error {
 // Clocks returns all samples, in the order they were taken.
 func (r *Recording) Clocks() ([]Clock, error) {
 	var clocks []Clock
-	err := r.at.view(func(t *tree) error {
+	err := r.source().view(func(t *tree) error {
 		clocks = nil
 		return t.values(bucketClocks, nil, func(_, v []byte) error {
 			more, err := parseClocks(v)

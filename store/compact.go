@@ -37,7 +37,7 @@ func copyFile(src, dst string) (err error) {
 		return fmt.Errorf("compact %s: %w", src, err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := bbolt.Open(dst, 0o600, &bbolt.Options{NoFreelistSync: true, NoSync: true, NoGrowSync: true, NoStatistics: true,
+	to, err := bbolt.Open(dst, 0o600, &bbolt.Options{NoFreelistSync: true, PageSize: pageSize, NoSync: true, NoGrowSync: true, NoStatistics: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			return os.OpenFile(name, flag|os.O_TRUNC, mode)
 		}})
@@ -57,6 +57,11 @@ func copyFile(src, dst string) (err error) {
 			})
 		})
 	})
+	// The second transaction makes both meta pages lead to everything, so that
+	// losing either loses nothing.
+	if err == nil {
+		err = to.Update(func(*bbolt.Tx) error { return nil })
+	}
 	if err == nil {
 		err = to.Sync()
 	}

@@ -37,24 +37,42 @@ func (r *Recording) block(seq Seq) (*block, error) {
 		return b, nil
 	}
 	var found *block
-	err := r.at.view(func(t *tree) error {
-		found = nil
+	err := r.mended(func() (err error) {
+		found, err = r.readBlock(seq)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.blocks.keep(found)
+	return found, nil
+}
+
+// readBlock reads the block with the position from the file.
+func (r *Recording) readBlock(seq Seq) (*block, error) {
+	b, _, err := r.rawBlock(seq)
+	return b, err
+}
+
+// rawBlock also returns the bytes the block was decoded from.
+func (r *Recording) rawBlock(seq Seq) (found *block, value []byte, err error) {
+	err = r.source().view(func(t *tree) error {
 		blocks, err := t.bucket(bucketBlocks)
 		if err == nil && blocks == nil {
 			err = errors.New("no blocks")
 		}
 		if err != nil {
-			return &DamageError{What: "blocks", Err: err}
+			return &DamageError{What: "blocks", First: seq, Last: r.Info().Last, Err: err}
 		}
 		k, v, err := blocks.floor(seqKey(seq))
 		if err == nil && k == nil {
 			err = errors.New("missing")
 		}
 		if err == nil {
-			v, err = trimSum(bucketBlocks, k, v)
+			value, err = trimSum(bucketBlocks, k, v)
 		}
 		if err == nil {
-			found, err = parseBlock(v)
+			found, err = parseBlock(value)
 		}
 		if err == nil && seq > found.last() {
 			err = errors.New("missing")
@@ -65,15 +83,14 @@ func (r *Recording) block(seq Seq) (*block, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r.blocks.keep(found)
-	return found, nil
+	return found, value, nil
 }
 
 // damaged says which positions are lost with the block of seq.
 func (r *Recording) damaged(blocks *bucket, seq Seq, err error) error {
-	d := &DamageError{What: "block", First: seq, Last: r.Info().Last, Err: err}
+	d := &DamageError{What: "block", First: seq, Last: max(seq, r.Info().Last), Err: err}
 	blocks.ascend(seqKey(seq+1), func(k, _ []byte, failed error) bool {
 		w := wire{data: k}
 		if failed != nil || len(k) != 8 {
@@ -121,7 +138,7 @@ func (b *block) bytes() int {
 // made, so that reading on in a block does not begin every chain anew; it is
 // not safe for concurrent use.
 type decoding struct {
-	r     *Recording
+	read  func(Seq) (*block, error)
 	at    *block
 	whole map[Seq][]byte // versions of the block that a later one may build on
 }
@@ -152,7 +169,7 @@ func (d *decoding) block(seq Seq) (*block, error) {
 	if b := d.at; b != nil && b.first <= seq && seq <= b.last() {
 		return b, nil
 	}
-	return d.r.block(seq)
+	return d.read(seq)
 }
 
 // raw returns the whole object at seq, which is in b.

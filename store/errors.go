@@ -38,6 +38,7 @@ type DamageError struct {
 	What        string    // the part: "block", "trail", "header", ...
 	First, Last Seq       // the positions affected; 0 if none or unknown
 	From, To    time.Time // their times, zero if unknown
+	Objects     []Ref     // the objects affected, as far as known; only Verify looks for them
 	Err         error     // why it cannot be read
 }
 

@@ -7,7 +7,10 @@ import (
 )
 
 // fileAt reads the values of a recording's file, also while it is written.
-type fileAt struct{ io.ReaderAt }
+type fileAt struct {
+	io.ReaderAt
+	salvaged *tree // used instead of the file's own, if it cannot be trusted
+}
 
 // attempts is how often a read that a writer got in the way of is repeated.
 const attempts = 100
@@ -18,14 +21,16 @@ const attempts = 100
 // again. So what was read holds if no transaction was completed meanwhile;
 // otherwise it is read again.
 func (f fileAt) view(read func(t *tree) error) error {
-	p := pages{f}
+	if f.salvaged != nil {
+		return read(f.salvaged)
+	}
 	for range attempts {
-		before, err := p.newest()
+		before, err := newest(f)
 		if err != nil {
 			return err
 		}
 		err = read(before)
-		after, again := p.newest()
+		after, again := newest(f)
 		if again != nil {
 			return again
 		}
@@ -78,7 +83,7 @@ func (f fileAt) page(bucketName string, id uint32, page int) (value []byte, err 
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrInUse) {
-		err = &DamageError{What: fmt.Sprintf("index (%s, page %d)", bucketName, page), Err: err}
+		err = &DamageError{What: fmt.Sprintf("index (%s, page %d)", bucketName, page), Err: fmt.Errorf("%w: %w", errIndex, err)}
 	}
 	return value, err
 }
@@ -99,7 +104,7 @@ func (f fileAt) runs(t *tree) ([]*run, error) {
 		return err
 	})
 	if err != nil {
-		return nil, &DamageError{What: "index", Err: err}
+		return nil, &DamageError{What: "index", Err: fmt.Errorf("%w: %w", errIndex, err)}
 	}
 	return runs, nil
 }

@@ -37,7 +37,7 @@ func AddMark(path string, m Mark) error {
 	}
 	defer r.Close()
 	err = guarded(func() error {
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, NoFreelistSync: true, NoStatistics: true})
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, NoFreelistSync: true, PageSize: pageSize, NoStatistics: true})
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func guarded(use func() error) (err error) {
 // Marks returns the marks in the order they were made.
 func (r *Recording) Marks() ([]Mark, error) {
 	var marks []Mark
-	err := r.at.view(func(t *tree) error {
+	err := r.source().view(func(t *tree) error {
 		marks = nil
 		return t.values(bucketMarks, nil, func(_, v []byte) error {
 			var m Mark

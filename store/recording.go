@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +34,18 @@ type Recording struct {
 	ledger ledger
 	ticks  []tick
 
+	mending sync.Mutex // held while the tree or the index is made anew
+	broken  error      // why the tree was given up
+	rebuilt bool       // the index was made anew from the events
+
 	blocks blockCache
+}
+
+// source returns where values are read from.
+func (r *Recording) source() fileAt {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.at
 }
 
 // tick is when the recorder was at a position. Between two ticks the times are
@@ -53,10 +63,12 @@ func Open(path string) (*Recording, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
-	r := &Recording{path: path, file: file, at: fileAt{file}, tail: newIndex()}
+	r := &Recording{path: path, file: file, at: fileAt{ReaderAt: file}, tail: newIndex()}
 	r.live = inUse(path)
 	if err := r.refresh(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open recording %s: %w", path, err), file.Close())
+		if err := r.salvage(err); err != nil {
+			return nil, errors.Join(fmt.Errorf("open recording %s: %w", path, err), file.Close())
+		}
 	}
 	r.live = r.live && !r.info.Closed
 	return r, nil
@@ -73,164 +85,6 @@ func inUse(path string) bool {
 
 // Close closes the file. No other method may be called after it.
 func (r *Recording) Close() error { return r.file.Close() }
-
-// damage tells a file that is no bbolt file at all from a damaged one.
-func (r *Recording) damage(err error) error {
-	if errors.Is(err, errPage) {
-		if r.txid == 0 {
-			return fmt.Errorf("%w: %w", ErrNotRecording, err)
-		}
-		return &DamageError{What: "file", Err: err}
-	}
-	return err
-}
-
-// refresh takes up what was written since the last time.
-func (r *Recording) refresh() error {
-	var txid uint64
-	var info Info
-	var kinds []Kind
-	var runs []*run
-	var trails []*trail
-	var again bool // the runs must be read again
-	err := r.at.view(func(t *tree) (err error) {
-		txid, runs, trails, again = t.txid, nil, nil, false
-		if txid == r.txid {
-			return nil
-		}
-		if info, kinds, err = readInfo(t); err != nil {
-			return err
-		}
-		if trails, err = readTrails(t, r.info.Last+1); err != nil {
-			return err
-		}
-		if next := r.info.Last + 1; info.Last >= next && (r.txid == 0 || len(trails) == 0 || trails[0].first != next) {
-			again = true
-			if runs, err = r.at.runs(t); err != nil {
-				return err
-			}
-			after := Seq(1)
-			if len(runs) > 0 {
-				after = runs[len(runs)-1].last + 1
-			}
-			trails, err = readTrails(t, after)
-		}
-		return err
-	})
-	if err != nil || txid == r.txid {
-		return r.damage(err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.txid, r.info, r.kinds = txid, info, kinds
-	if again {
-		r.runs, r.tail, r.ticks, r.ledger = runs, newIndex(), nil, ledger{}
-		for _, run := range runs {
-			r.ticks = append(r.ticks, run.ticks...)
-			for _, c := range run.ledger {
-				r.ledger.add(c)
-			}
-		}
-	}
-	for _, t := range trails {
-		for i := range t.changes {
-			r.tail.add(&t.changes[i])
-		}
-		for _, c := range t.ledger {
-			r.ledger.add(c)
-		}
-		r.ticks = append(r.ticks, tick{t.first, time.UnixMicro(t.times[0]).UTC()})
-	}
-	r.parts = []part{}
-	for _, run := range r.runs {
-		r.parts = append(r.parts, run)
-	}
-	r.parts = append(r.parts, r.tail)
-	return nil
-}
-
-// readTrails reads the trails of the positions from one on.
-func readTrails(t *tree, from Seq) ([]*trail, error) {
-	var trails []*trail
-	err := t.values(bucketTrail, seqKey(from), func(_, v []byte) error {
-		one, err := parseTrail(v)
-		trails = append(trails, one)
-		return err
-	})
-	if err != nil {
-		err = &DamageError{What: "trail", Err: err}
-	}
-	return trails, err
-}
-
-// readInfo reads the head of the file.
-func readInfo(t *tree) (Info, []Kind, error) {
-	head, err := t.bucket(bucketHead)
-	if err != nil {
-		return Info{}, nil, &DamageError{What: "head", Err: err}
-	}
-	if head == nil {
-		return Info{}, nil, ErrNotRecording
-	}
-	read := func(key string, into func([]byte) error) error {
-		v, err := t.value(bucketHead, []byte(key))
-		if err == nil && v != nil {
-			err = into(v)
-		}
-		if err != nil && !errors.Is(err, ErrNotRecording) && !errors.Is(err, ErrVersion) {
-			err = &DamageError{What: key, Err: err}
-		}
-		return err
-	}
-	known := false
-	if err := read(keyFormat, func(v []byte) error { known = true; return checkFormat(v) }); err != nil {
-		return Info{}, nil, err
-	}
-	if !known {
-		return Info{}, nil, ErrNotRecording
-	}
-	var h Header
-	var end ending
-	var closing *seal
-	err = errors.Join(
-		read(keyHeader, func(v []byte) (err error) { h, err = decodeHeader(v); return err }),
-		read(keyEnd, func(v []byte) error { return json.Unmarshal(v, &end) }),
-		read(keySeal, func(v []byte) error { return json.Unmarshal(v, &closing) }),
-	)
-	if err != nil {
-		return Info{}, nil, err
-	}
-	if err := readDiscovery(t, &h); err != nil {
-		return Info{}, nil, err
-	}
-	if closing != nil {
-		return closing.info(h), closing.Kinds, nil
-	}
-	return end.info(h), end.Kinds, nil
-}
-
-// readDiscovery reads the last discovery document.
-func readDiscovery(t *tree, h *Header) error {
-	b, err := t.bucket(bucketDiscovery)
-	if b == nil || err != nil {
-		return err
-	}
-	k, v, err := b.floor(seqKey(^Seq(0)))
-	if k == nil || err != nil {
-		return err
-	}
-	if v, err = trimSum(bucketDiscovery, k, v); err != nil {
-		return &DamageError{What: "discovery", Err: err}
-	}
-	raw, err := decompressor.DecodeAll(v, make([]byte, 0, min(1000*len(v), maxSection)))
-	if err == nil {
-		h.Resources, err = decodeDiscovery(raw)
-	}
-	if err != nil {
-		return &DamageError{What: "discovery", Err: err}
-	}
-	return nil
-}
 
 // Info returns the header and the end as it was known when the recording was
 // opened, or when Wait last returned.
@@ -289,7 +143,7 @@ func (r *Recording) TimeOf(seq Seq) (time.Time, error) {
 
 // Event returns the event at seq, or ErrNotEvent.
 func (r *Recording) Event(seq Seq) (Event, error) {
-	d := decoding{r: r}
+	d := decoding{read: r.block}
 	e, err := d.event(seq)
 	if err != nil {
 		return Event{}, fmt.Errorf("read event %d: %w", seq, err)
@@ -301,7 +155,7 @@ func (r *Recording) Event(seq Seq) (Event, error) {
 // goes on behind the block that cannot be read.
 func (r *Recording) Events(from, to Seq) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		d := decoding{r: r}
+		d := decoding{read: r.block}
 		from, to := max(from, 1), min(to, r.Info().Last)
 		for from <= to {
 			b, err := r.block(from)
@@ -341,17 +195,27 @@ func (r *Recording) Ledger(from, to Seq) ([]Coverage, error) {
 // Find returns the positions of the versions current at the position, of the
 // objects that match, ordered by namespace and name.
 func (r *Recording) Find(q Query, at Seq) ([]Seq, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return find(r.parts, &q, at)
+	var found []Seq
+	err := r.mended(func() (err error) {
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		found, err = find(r.parts, &q, at)
+		return err
+	})
+	return found, err
 }
 
 // History returns the positions of all versions of the object up to the
 // position, oldest first, of whatever UID.
 func (r *Recording) History(ref Ref, at Seq) ([]Seq, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return history(r.parts, ref, at)
+	var found []Seq
+	err := r.mended(func() (err error) {
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		found, err = history(r.parts, ref, at)
+		return err
+	})
+	return found, err
 }
 
 // Coverage returns what is in force for the resource in the namespace at the

@@ -34,7 +34,11 @@ type run struct {
 	cache map[int]any // decoded pages: objects by number, terms by ^number
 }
 
-var errRun = errors.New("malformed index")
+// errIndex is wrapped by everything wrong with an index; it can be made anew
+// from the events.
+var errIndex = errors.New("damaged index")
+
+var errRun = fmt.Errorf("malformed run: %w", errIndex)
 
 const (
 	pageObjects  = 1024 // objects in a page

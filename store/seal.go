@@ -83,7 +83,7 @@ func (w *Writer) seal(now time.Time) (Info, error) {
 		return Info{}, err
 	}
 	s := seal{ending: w.end, Interrupted: w.interrupted}
-	err := fileAt{w.file}.view(func(t *tree) (err error) {
+	err := w.index.file.view(func(t *tree) (err error) {
 		s.Digest, err = t.digest()
 		return err
 	})

@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +20,7 @@ type trail struct {
 	ledger  []Coverage
 }
 
-var errTrail = errors.New("malformed trail")
+var errTrail = fmt.Errorf("malformed trail: %w", errIndex)
 
 // encode packs the trail.
 func (t *trail) encode(z *zstd.Encoder) []byte {

@@ -69,9 +69,9 @@ func MaxSize(bytes int64) Option { return func(w *Writer) { w.db.MaxSize = int(b
 func Create(path string, h Header, options ...Option) (*Writer, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:        time.Nanosecond,
-		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
+		NoFreelistSync: true, PageSize: pageSize,
+		FreelistType: bbolt.FreelistMapType,
+		NoStatistics: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			return os.OpenFile(name, flag|os.O_CREATE|os.O_EXCL, mode)
 		},
@@ -92,7 +92,7 @@ func Create(path string, h Header, options ...Option) (*Writer, error) {
 		return nil, errors.Join(fmt.Errorf("create recording: %w", err), db.Close(), os.Remove(path))
 	}
 	w.file = file
-	w.index = &indexer{db: db, file: fileAt{file}, z: w.dense, tail: newIndex()}
+	w.index = &indexer{db: db, file: fileAt{ReaderAt: file}, z: w.dense, tail: newIndex()}
 	for _, o := range options {
 		o(w)
 	}

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// checkMetas looks at both meta pages: bbolt gets along with one, but then the
+// other was damaged.
+func (f fileAt) checkMetas() error {
+	var buf [2 * pageSize]byte
+	if _, err := f.ReadAt(buf[:], 0); err != nil {
+		return fmt.Errorf("read meta pages: %w: %w", err, errPage)
+	}
+	for i := range 2 {
+		b := buf[i*pageSize:]
+		if _, ok := parseMeta(b); !ok || binary.LittleEndian.Uint64(b) != uint64(i) {
+			return fmt.Errorf("meta page %d: %w", i, errPage)
+		}
+	}
+	return nil
+}
+
+// checking goes through all pages of a tree and is stricter than reading needs
+// to be: whatever bbolt would have written otherwise is reported, so that a byte
+// that was changed cannot hide in a place that happens not to be read.
+type checking struct {
+	tree   *tree
+	seen   map[uint64]bool
+	report func(error)
+}
+
+func (t *tree) check(report func(error)) {
+	c := checking{tree: t, seen: map[uint64]bool{}, report: report}
+	root, err := c.once(t.root)
+	if err != nil {
+		report(err)
+		return
+	}
+	c.page(root, true, 0)
+}
+
+// page checks a page and what is below it. Buckets are only at the top.
+func (c *checking) page(p *page, top bool, level int) {
+	if level > maxLevels {
+		c.report(fmt.Errorf("tree without end: %w", errPage))
+		return
+	}
+	end := int64(pageHeader + p.count*elementSize)
+	var last []byte
+	for i := range p.count {
+		e, err := p.element(i)
+		switch {
+		case err != nil:
+		case e.at != end:
+			err = fmt.Errorf("element not where the one before ends: %w", errPage)
+		case i > 0 && bytes.Compare(e.key, last) <= 0:
+			err = fmt.Errorf("keys out of order: %w", errPage)
+		}
+		if err != nil {
+			c.report(err)
+			return
+		}
+		last, end = e.key, end+int64(len(e.key))+e.valueSize
+		switch {
+		case p.flags == branchPage:
+			c.child(e, top, level)
+		case top:
+			c.bucket(p, e, level)
+		case e.flags != 0:
+			c.report(fmt.Errorf("flags of an element: %w", errPage))
+		}
+	}
+	if p.base != 0 && (end+pageSize-1)/pageSize*pageSize != p.size {
+		c.report(fmt.Errorf("page larger than what is on it: %w", errPage))
+	}
+}
+
+// once returns the page with the id, which nothing else may lead to.
+func (c *checking) once(id uint64) (*page, error) {
+	if c.seen[id] {
+		return nil, fmt.Errorf("page %d twice: %w", id, errPage)
+	}
+	c.seen[id] = true
+	return c.tree.node(id)
+}
+
+func (c *checking) child(e element, top bool, level int) {
+	next, err := c.once(e.child)
+	if err != nil {
+		c.report(err)
+		return
+	}
+	if first, err := next.element(0); next.count == 0 || err != nil || !bytes.Equal(first.key, e.key) {
+		c.report(fmt.Errorf("page %d does not begin with the key that leads to it: %w", e.child, errPage))
+	}
+	c.page(next, top, level+1)
+}
+
+func (c *checking) bucket(p *page, e element, level int) {
+	value, err := p.value(e)
+	if err == nil && (e.flags != bucketElement || len(value) < 16) {
+		err = fmt.Errorf("%q is not a bucket: %w", e.key, errPage)
+	}
+	var root *page
+	if err == nil {
+		if id := binary.LittleEndian.Uint64(value); id != 0 {
+			root, err = c.once(id)
+		} else {
+			root, err = c.tree.inlined(value[16:])
+		}
+	}
+	if err != nil {
+		c.report(err)
+		return
+	}
+	c.page(root, false, level+1)
+}

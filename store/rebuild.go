@@ -1,0 +1,130 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// mended calls read, and once more if it failed for a damage there is a way
+// around.
+func (r *Recording) mended(read func() error) error {
+	err := read()
+	if err == nil || !errors.Is(err, errPage) && !errors.Is(err, errIndex) {
+		return err
+	}
+	r.mending.Lock()
+	r.mu.RLock()
+	salvaged, rebuilt := r.broken != nil, r.rebuilt
+	r.mu.RUnlock()
+	switch {
+	case errors.Is(err, errPage) && !salvaged:
+		if failed := r.salvage(err); failed != nil {
+			r.mending.Unlock()
+			return failed
+		}
+	case !rebuilt:
+		r.rebuild()
+	}
+	r.mending.Unlock()
+	return read()
+}
+
+// salvage gives up on the file's tree for the given cause: values are looked
+// for on its pages.
+func (r *Recording) salvage(cause error) error {
+	if errors.Is(cause, ErrVersion) {
+		return cause
+	}
+	st, err := r.file.Stat()
+	if err != nil {
+		return err
+	}
+	t := salvage(r.file, st.Size())
+	info, kinds, err := readInfo(t)
+	blocks := t.salvaged[bucketBlocks]
+	if errors.Is(err, ErrVersion) || len(blocks) == 0 && (err != nil || len(t.salvaged[bucketHead]) == 0) {
+		if errors.Is(cause, errPage) {
+			cause = fmt.Errorf("%w: %w", ErrNotRecording, cause)
+		}
+		return cause
+	}
+	if n := len(blocks); n > 0 {
+		// The end that was found may be old, or none; the last block says how
+		// far it goes.
+		if _, v, err := blocks[n-1].read(r.file); err == nil {
+			if b, err := parseBlock(v[:len(v)-4]); err == nil {
+				info.First, info.Last = max(info.First, 1), max(info.Last, b.last())
+			}
+		}
+	}
+	r.mu.Lock()
+	r.at.salvaged, r.info, r.kinds, r.broken = t, info, kinds, cause
+	r.mu.Unlock()
+	r.rebuild()
+	return nil
+}
+
+// rebuild makes the index anew from what can be read of the events.
+func (r *Recording) rebuild() {
+	read := func(seq Seq) (*block, error) {
+		if b := r.blocks.holding(seq); b != nil {
+			return b, nil
+		}
+		b, err := r.readBlock(seq)
+		if err == nil {
+			r.blocks.keep(b)
+		}
+		return b, err
+	}
+	tail, track, ticks := newIndex(), newTracker(), []tick(nil)
+	var ledger ledger
+	last := r.Info().Last
+	for from := Seq(1); from <= last; {
+		b, err := read(from)
+		if err != nil {
+			from = r.behind(from, err)
+			continue
+		}
+		i, _ := b.place(from)
+		ticks = append(ticks, tick{b.entries[i].seq, b.timeOf(i)})
+		d := decoding{read: read}
+		d.enter(b)
+		for ; i < len(b.entries); i++ {
+			e := b.entries[i]
+			if e.tag&tagType == tagCoverage {
+				if c, err := b.coverage(i); err == nil {
+					ledger.add(c)
+				}
+				continue
+			}
+			event, err := d.event(e.seq)
+			if err != nil {
+				continue // whoever reads it will be told
+			}
+			id, _ := scan(event.Resource, event.Object)
+			for _, c := range track.observe(nil, &event, &id) {
+				tail.add(&c)
+			}
+		}
+		from = b.last() + 1
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.runs, r.tail, r.ledger, r.ticks, r.parts, r.rebuilt = nil, tail, ledger, ticks, []part{tail}, true
+}
+
+// coverage returns the coverage change of an entry.
+func (b *block) coverage(i int) (Coverage, error) {
+	content, err := b.content(i)
+	if err != nil {
+		return Coverage{}, err
+	}
+	w := wire{data: content}
+	c := w.coverage()
+	if w.bad || len(w.data) > 0 {
+		return Coverage{}, fmt.Errorf("coverage: %w", errBlock)
+	}
+	e := b.entries[i]
+	c.Seq, c.Time, c.Resource = e.seq, b.timeOf(i), b.resources[e.resource]
+	return c, nil
+}

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// refresh takes up what was written since the last time.
+func (r *Recording) refresh() error {
+	var txid uint64
+	var info Info
+	var kinds []Kind
+	var runs []*run
+	var trails []*trail
+	var again bool // the runs must be read again
+	err := r.source().view(func(t *tree) (err error) {
+		txid, runs, trails, again = t.txid, nil, nil, false
+		if txid == r.txid {
+			return nil
+		}
+		if info, kinds, err = readInfo(t); err != nil {
+			return err
+		}
+		if trails, err = readTrails(t, r.info.Last+1); err != nil {
+			return err
+		}
+		if next := r.info.Last + 1; info.Last >= next && (r.txid == 0 || len(trails) == 0 || trails[0].first != next) {
+			again = true
+			if runs, err = r.source().runs(t); err != nil {
+				return err
+			}
+			after := Seq(1)
+			if len(runs) > 0 {
+				after = runs[len(runs)-1].last + 1
+			}
+			trails, err = readTrails(t, after)
+		}
+		return err
+	})
+	if err != nil || txid == r.txid {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rebuilt {
+		return nil // what is known comes from the events, and there will be no more
+	}
+	r.txid, r.info, r.kinds = txid, info, kinds
+	if again {
+		r.runs, r.tail, r.ticks, r.ledger = runs, newIndex(), nil, ledger{}
+		for _, run := range runs {
+			r.ticks = append(r.ticks, run.ticks...)
+			for _, c := range run.ledger {
+				r.ledger.add(c)
+			}
+		}
+	}
+	for _, t := range trails {
+		for i := range t.changes {
+			r.tail.add(&t.changes[i])
+		}
+		for _, c := range t.ledger {
+			r.ledger.add(c)
+		}
+		r.ticks = append(r.ticks, tick{t.first, time.UnixMicro(t.times[0]).UTC()})
+	}
+	r.parts = []part{}
+	for _, run := range r.runs {
+		r.parts = append(r.parts, run)
+	}
+	r.parts = append(r.parts, r.tail)
+	return nil
+}
+
+// readTrails reads the trails of the positions from one on.
+func readTrails(t *tree, from Seq) ([]*trail, error) {
+	var trails []*trail
+	err := t.values(bucketTrail, seqKey(from), func(_, v []byte) error {
+		one, err := parseTrail(v)
+		trails = append(trails, one)
+		return err
+	})
+	if err != nil {
+		err = &DamageError{What: "trail", Err: err}
+	}
+	return trails, err
+}
+
+// readInfo reads the head of the file. With an error comes what could be read.
+func readInfo(t *tree) (Info, []Kind, error) {
+	head, err := t.bucket(bucketHead)
+	if err != nil {
+		return Info{}, nil, &DamageError{What: "head", Err: err}
+	}
+	if head == nil {
+		return Info{}, nil, ErrNotRecording
+	}
+	read := func(key string, into func([]byte) error) error {
+		v, err := t.value(bucketHead, []byte(key))
+		if v != nil && err == nil {
+			err = into(v)
+		}
+		if err == nil || errors.Is(err, ErrNotRecording) || errors.Is(err, ErrVersion) {
+			return err
+		}
+		return &DamageError{What: key, Err: err}
+	}
+	known := false
+	if err := read(keyFormat, func(v []byte) error { known = true; return checkFormat(v) }); err != nil {
+		return Info{}, nil, err
+	}
+	if !known {
+		return Info{}, nil, ErrNotRecording
+	}
+	var h Header
+	var end ending
+	var closing *seal
+	err = errors.Join(
+		read(keyHeader, func(v []byte) (err error) { h, err = decodeHeader(v); return err }),
+		read(keyEnd, func(v []byte) error { return json.Unmarshal(v, &end) }),
+		read(keySeal, func(v []byte) error { return json.Unmarshal(v, &closing) }),
+		readDiscovery(t, &h),
+	)
+	if closing != nil {
+		return closing.info(h), closing.Kinds, err
+	}
+	return end.info(h), end.Kinds, err
+}
+
+// readDiscovery reads the last discovery document.
+func readDiscovery(t *tree, h *Header) error {
+	b, err := t.bucket(bucketDiscovery)
+	if err != nil {
+		return &DamageError{What: "discovery", Err: err}
+	}
+	if b == nil {
+		return nil
+	}
+	k, v, err := b.floor(seqKey(^Seq(0)))
+	if k == nil && err == nil {
+		return nil
+	}
+	if err != nil {
+		return &DamageError{What: "discovery", Err: err}
+	}
+	if v, err = trimSum(bucketDiscovery, k, v); err != nil {
+		return &DamageError{What: "discovery", Err: err}
+	}
+	raw, err := decompressor.DecodeAll(v, make([]byte, 0, min(1000*len(v), maxSection)))
+	if err == nil {
+		h.Resources, err = decodeDiscovery(raw)
+	}
+	if err != nil {
+		return &DamageError{What: "discovery", Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package store
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// Verification is what Verify found.
+type Verification struct {
+	Info   Info
+	Signer ed25519.PublicKey // who signed the seal; nil if it is not signed
+	// Damage says what of the file is not as it was written, in no particular
+	// order; none means that all of it is, or, if the recording is not closed,
+	// that all of it is readable.
+	Damage []*DamageError
+}
+
+// Verify reads all of a recording and checks it: the pages of the file, the
+// checksum of every value, the chain of the blocks, every event and, of a sealed
+// one, the digest and the signature. The error says why it could not be
+// verified at all; damage is no error. Verify while it is being written is
+// ErrInUse.
+func Verify(path string) (Verification, error) {
+	r, err := Open(path)
+	if err != nil {
+		return Verification{}, err
+	}
+	defer r.Close()
+	if r.live {
+		return Verification{}, fmt.Errorf("verify %s: %w", path, ErrInUse)
+	}
+	v := verifying{r: r, result: Verification{Info: r.Info()}}
+	v.structure()
+	v.values()
+	v.events()
+	v.ending()
+	return v.result, nil
+}
+
+type verifying struct {
+	r      *Recording
+	result Verification
+}
+
+func (v *verifying) damage(what string, err error) {
+	var known *DamageError
+	if errors.As(err, &known) && known.What == what {
+		v.result.Damage = append(v.result.Damage, known)
+		return
+	}
+	v.result.Damage = append(v.result.Damage, &DamageError{What: what, Err: err})
+}
+
+// structure checks the pages.
+func (v *verifying) structure() {
+	if v.r.broken != nil {
+		v.damage("file", v.r.broken)
+	}
+	if err := v.r.at.checkMetas(); err != nil {
+		v.damage("file", err)
+	}
+	if st, err := os.Stat(v.r.path); err == nil && st.Size()%pageSize != 0 {
+		v.damage("file", fmt.Errorf("%d bytes are not whole pages: %w", st.Size(), errPage))
+	}
+	if t, err := newest(v.r.file); err == nil {
+		t.check(func(err error) { v.damage("file", err) })
+	}
+}
+
+// values checks every value but the blocks, which events goes through.
+func (v *verifying) values() {
+	err := v.r.source().view(func(t *tree) error {
+		for _, name := range append(slices.Clone(allBuckets), bucketMarks) {
+			if name == bucketBlocks {
+				continue
+			}
+			b, err := t.bucket(name)
+			if err != nil || b == nil {
+				continue // structure has said so
+			}
+			b.ascend(nil, func(k, value []byte, err error) bool {
+				if err == nil {
+					value, err = trimSum(name, k, value)
+				}
+				if err == nil {
+					err = parseValue(name, k, value)
+				}
+				if err != nil {
+					v.damage(name, err)
+				}
+				return true
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		v.damage("file", err)
+	}
+}
+
+// parseValue checks what the parts of the index say of themselves.
+func parseValue(bucket string, key, value []byte) (err error) {
+	switch bucket {
+	case bucketTrail:
+		_, err = parseTrail(value)
+	case bucketRuns:
+		_, err = parseRun(0, value)
+	case bucketTerms:
+		_, err = parseTerms(value)
+	case bucketObjects:
+		_, err = parseObjects(value, 1)
+	case bucketClocks:
+		_, err = parseClocks(value)
+	}
+	return err
+}
+
+// events reads every event, and follows the chain of the blocks.
+func (v *verifying) events() {
+	var chain [32]byte
+	broken := false
+	last := v.result.Info.Last
+	for from := v.result.Info.First; from != 0 && from <= last; {
+		b, value, err := v.r.rawBlock(from)
+		if err != nil {
+			v.lost("block", from, v.r.behind(from, err)-1, err)
+			from = v.r.behind(from, err)
+			broken = true // the next one's link leads to what cannot be read
+			continue
+		}
+		if !broken && b.chain != chain {
+			v.lost("chain", b.first, b.last(), errors.New("the block does not follow the one before"))
+		}
+		chain, broken = sha256.Sum256(value), false
+		v.block(b)
+		from = b.last() + 1
+	}
+}
+
+// block decodes the events of a block.
+func (v *verifying) block(b *block) {
+	d := decoding{read: v.r.block}
+	d.enter(b)
+	for i, e := range b.entries {
+		var err error
+		switch {
+		case e.tag&tagType == tagCoverage:
+			_, err = b.coverage(i)
+		case e.told():
+			_, err = d.event(e.seq)
+		}
+		if err != nil {
+			v.lost("event", e.seq, e.seq, err)
+		}
+	}
+}
+
+// lost notes that positions cannot be read, with the times and objects that
+// concerns. Neighbours lost for the same reason become one.
+func (v *verifying) lost(what string, first, last Seq, err error) {
+	if n := len(v.result.Damage); n > 0 {
+		before := v.result.Damage[n-1]
+		if before.What == what && before.Last+1 == first && before.Err.Error() == err.Error() {
+			first, v.result.Damage = before.First, v.result.Damage[:n-1]
+		}
+	}
+	d := &DamageError{What: what, First: first, Last: last, Err: err}
+	d.From, d.To = v.r.around(first, last)
+	d.Objects = v.r.objectsIn(first, last)
+	v.result.Damage = append(v.result.Damage, d)
+}
+
+// ending checks digest and signature of a sealed file.
+func (v *verifying) ending() {
+	if v.result.Info.SHA256 == "" {
+		return
+	}
+	err := v.r.source().view(func(t *tree) error {
+		sum, err := t.digest()
+		if err == nil && sum != v.result.Info.SHA256 {
+			err = fmt.Errorf("it is %s, the seal says %s", sum, v.result.Info.SHA256)
+		}
+		if err != nil {
+			v.damage("digest", err)
+		}
+		v.result.Signer, err = t.signer()
+		if err != nil {
+			v.damage("signature", err)
+		}
+		return nil
+	})
+	if err != nil {
+		v.damage("file", err)
+	}
+}
