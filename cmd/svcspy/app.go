@@ -85,20 +85,35 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		_, err := a.zone()
 		return err
 	}
-	root.AddCommand(a.recordCommand(), a.traceCommand(), a.replayCommand(), a.exitCodesTopic(), a.versionCommand())
+	root.AddCommand(a.recordCommand(), a.traceCommand(), a.replayCommand(), a.demoCommand(), a.timelineCommand(), a.explainCommand(), a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.eventsCommand(), a.getCommand(), a.serveCommand(), a.shellCommand(), a.infoCommand(), a.verifyCommand(), a.exitCodesTopic(), a.versionCommand())
 	return root
 }
 
 // zone returns the zone times are shown in: --tz, else the viewer's.
 func (a *app) zone() (*time.Location, error) {
 	if a.zoneName == "" {
-		return time.Local, nil
+		return localZone(), nil
 	}
 	zone, err := time.LoadLocation(a.zoneName)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("unknown time zone %q", a.zoneName), "use a name such as UTC or Europe/Berlin"}
 	}
 	return zone, nil
+}
+
+// localZone is the viewer's zone under its real name where that can be found:
+// Go calls it "Local", which says nothing in an error message.
+func localZone() *time.Location {
+	name := os.Getenv("TZ")
+	if name == "" {
+		if target, err := os.Readlink("/etc/localtime"); err == nil {
+			_, name, _ = strings.Cut(target, "zoneinfo/")
+		}
+	}
+	if zone, err := time.LoadLocation(name); err == nil && name != "" {
+		return zone
+	}
+	return time.Local
 }
 
 // text returns how text goes to out.

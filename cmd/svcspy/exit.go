@@ -33,7 +33,7 @@ const exitCodesHelp = `Every svcspy command ends with one of these codes:
   0    done; the answer is printed
   1    error: nothing was answered, stderr says why
   2    usage: wrong flags or words, or a time that is ambiguous or outside the recording
-  3    the condition asked about is true (trace --exit-code: the subject is not serving)
+  3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged)
   4    answered, but at that time the recording has a gap or damage
   130  interrupted before the work was done`
 
@@ -54,7 +54,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
-	case errors.Is(err, errCondition):
+	case errors.Is(err, errCondition), errors.Is(err, errDamaged):
 		return exitTrue
 	case errors.Is(err, errGap):
 		return exitGap
@@ -70,7 +70,7 @@ func exitCode(err error) int {
 // with -o json an Error document to stdout. Answers that carry a code print
 // nothing more.
 func (a *app) printError(err error) {
-	if err == nil || errors.Is(err, errCondition) || errors.Is(err, errGap) {
+	if err == nil || errors.Is(err, errCondition) || errors.Is(err, errDamaged) || errors.Is(err, errGap) || errors.Is(err, errDifferent) {
 		return
 	}
 	hints := hintsFor(err)

@@ -35,7 +35,7 @@ func (p *progress) show(now recorder.Progress) {
 		return
 	}
 	p.last = t
-	line := fmt.Sprintf("%s  %d events  %.0f/s  %s  %s", report.Duration(t.Sub(p.start)), now.Events, now.Rate, byteWords(int64(now.Bytes)), streamWords(now.Streams))
+	line := fmt.Sprintf("%s  %d events  %.0f/s  %s  %s", report.Duration(t.Sub(p.start)), now.Events, now.Rate, report.Bytes(int64(now.Bytes)), streamWords(now.Streams))
 	if p.terminal {
 		fmt.Fprintf(p.w, "\r\x1b[K%s", report.Clean(line))
 		p.open = true

@@ -25,6 +25,7 @@ func TestREADME(t *testing.T) {
 	}
 	program := inProcess(t)
 	dir := t.TempDir()
+	program(dir, []string{"demo", "selector-edited", "-f", "demo.db"})
 	var out strings.Builder
 	sessions := 0
 	rest := string(text)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
 	"github.com/svcspy/svcspy/recorder"
@@ -31,6 +32,8 @@ type recordOptions struct {
 	length          time.Duration
 	noRedact        bool
 	configMapValues bool
+	signKey         string
+	maxSize         string
 	printRBAC       bool
 	dryRun          bool
 }
@@ -74,6 +77,8 @@ EXIT STATUS
 	flags.DurationVar(&o.length, "for", 0, "stop and seal after this long, such as 30m (default: when interrupted)")
 	flags.BoolVar(&o.noRedact, "no-redact", false, "write Secret values and everything else as they are; the recording says so")
 	flags.BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
+	flags.StringVar(&o.signKey, "sign", "", "sign the sealed recording with this ed25519 private key (PEM); verify --key checks it")
+	flags.StringVar(&o.maxSize, "max-size", "", "stop and seal before the file grows larger than this, such as 2GiB")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded and exit")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
 	return cmd
@@ -102,6 +107,10 @@ func (o *recordOptions) record(ctx context.Context) error {
 	}
 	if o.printRBAC {
 		return o.rbac(namespaces)
+	}
+	writing, err := o.writing()
+	if err != nil {
+		return err
 	}
 	if err := writable(o.file); err != nil {
 		return err
@@ -146,7 +155,7 @@ func (o *recordOptions) record(ctx context.Context) error {
 	if path == "" {
 		path = fmt.Sprintf("svcspy-%s-%s.db", fileName(contextName), header.Start.UTC().Format("20060102T150405Z"))
 	}
-	w, err := store.Create(path, header)
+	w, err := store.Create(path, header, writing...)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
@@ -171,6 +180,26 @@ func (o *recordOptions) record(ctx context.Context) error {
 		return err
 	}
 	return o.summary(path, info)
+}
+
+// writing returns how the file is written.
+func (o *recordOptions) writing() ([]store.Option, error) {
+	var options []store.Option
+	if o.signKey != "" {
+		key, err := privateKey(o.signKey)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, store.SignWith(key))
+	}
+	if o.maxSize != "" {
+		size, err := resource.ParseQuantity(strings.TrimSuffix(o.maxSize, "B"))
+		if err != nil || size.Value() <= 0 {
+			return nil, usageError{fmt.Errorf("--max-size %q is not a size", o.maxSize), "write it as 500MiB or 2GiB"}
+		}
+		options = append(options, store.MaxSize(size.Value()))
+	}
+	return options, nil
 }
 
 // writable refuses a path that cannot become a recording before the cluster is
@@ -216,7 +245,7 @@ func (o *recordOptions) summary(path string, info store.Info) error {
 	}
 	_, err := fmt.Fprintf(o.out, "%s\n  from %s to %s (%s)\n  %d events, %s\n  sha256 %s\n",
 		path, replay.FormatInstant(info.Start), replay.FormatInstant(info.End), report.Duration(info.End.Sub(info.Start)),
-		info.Events, byteWords(size), info.SHA256)
+		info.Events, report.Bytes(size), info.SHA256)
 	return err
 }
 
@@ -329,14 +358,4 @@ func interruptible(parent context.Context) (context.Context, *signals) {
 		}
 	}()
 	return ctx, s
-}
-
-func byteWords(n int64) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
-	case n < 10_000_000:
-		return fmt.Sprintf("%d KB", n/1000)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/fixtures"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+func (a *app) demoCommand() *cobra.Command {
+	l := &look{app: a}
+	var file string
+	names := make([]string, len(fixtures.Demos))
+	list := ""
+	for i, d := range fixtures.Demos {
+		names[i] = d.Name
+		list += fmt.Sprintf("\n  %-20s %s", d.Name, d.Story)
+	}
+	cmd := &cobra.Command{
+		Use:   "demo [NAME]",
+		Short: "Explain a recorded outage, without a cluster",
+		Long: `Demo explains an outage from a recording that is part of svcspy: the verdicts
+over time, and the report at the moment it was broken. It was recorded on a real
+Kubernetes control plane. With -f it writes the recording to a file, to be looked
+at with every other command.
+
+The outages:` + list,
+		Example: `  svcspy demo
+  svcspy demo node-loss
+  svcspy demo bad-image-rollout -f demo.db`,
+		ValidArgs: names,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{errors.New("demo shows one outage"), "choose one of " + strings.Join(names, ", ")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			demo := fixtures.Demos[0]
+			if len(args) == 1 {
+				found := false
+				for _, d := range fixtures.Demos {
+					if d.Name == args[0] {
+						demo, found = d, true
+					}
+				}
+				if !found {
+					return usageError{fmt.Errorf("there is no demo %q", args[0]), "choose one of " + strings.Join(names, ", ")}
+				}
+			}
+			if file != "" {
+				return a.writeDemo(demo, file)
+			}
+			return l.demo(cmd.Context(), demo)
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "write the recording to this new file instead of explaining it")
+	return cmd
+}
+
+// writeDemo writes a demo's recording to a new file.
+func (a *app) writeDemo(d fixtures.Demo, path string) error {
+	data, err := d.Recording()
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	broken, err := d.Start()
+	if err != nil {
+		return err
+	}
+	a.note("wrote %s; look at it with: %s replay %s %s --at %s", path, a.name, path, d.Subject, replay.FormatInstant(broken.Add(d.Broken).Truncate(time.Second)))
+	return nil
+}
+
+// demo shows a recorded outage: its verdicts over time and the broken moment.
+func (l *look) demo(ctx context.Context, d fixtures.Demo) error {
+	dir, err := os.MkdirTemp("", "svcspy-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, d.Name+".db")
+	data, err := d.Recording()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return err
+	}
+	r, err := openRecording(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	start, err := d.Start()
+	if err != nil {
+		return err
+	}
+	l.namespace = d.Namespace
+	info := r.Info()
+	ref, err := l.subject(r, []string{d.Subject}, info.Last)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(l.out, "%s: %s.\n", d.Name, d.Story)
+	fmt.Fprintf(l.out, "Recorded on a Kubernetes %s control plane: %d events in %s, in one file of %s.\n\n",
+		info.Cluster.Version, info.Events, report.Duration(info.End.Sub(info.Start)), report.Bytes(int64(len(data))))
+	if err := l.story(ctx, r, ref, start); err != nil {
+		return err
+	}
+	broken := start.Add(d.Broken).Truncate(time.Second)
+	fmt.Fprintf(l.out, "\nAt %s:\n\n", replay.FormatInstant(broken))
+	s, err := replay.NewCursor(r).SeekTime(broken)
+	if err != nil {
+		return err
+	}
+	if err := l.print(s, analyzer.Diagnose(s, ref, l.options)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(l.out, `
+LOOK FURTHER
+  %[1]s demo %[2]s -f demo.db
+  %[1]s replay demo.db %[3]s -n %[4]s --at %[5]s
+  %[1]s demo --help     lists the other outages
+`, l.name, d.Name, d.Subject, d.Namespace, replay.FormatInstant(broken))
+	return err
+}
+
+// story prints each stretch of time in which the verdict stayed the same.
+func (l *look) story(ctx context.Context, t replay.Timeline, ref store.Ref, start time.Time) error {
+	segments, err := replay.Verdicts(ctx, t, ref, start, t.Info().End)
+	if err != nil {
+		return err
+	}
+	for _, g := range segments {
+		if _, err := fmt.Fprintf(l.out, "  %s  %-16s %s\n", g.From.UTC().Format("15:04:05"), g.Report.Verdict.State, report.Clean(g.Report.Headline.Message)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

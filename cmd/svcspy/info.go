@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/replay/report"
+)
+
+func (a *app) infoCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "info FILE",
+		Short: "Say what a recording holds",
+		Long: `Info prints the range of a recording, its cluster, its resources with counts and
+sizes, when each was being listened to, and the digest. It reads no events, so it
+is quick however large the file is.
+
+EXIT STATUS
+  0 printed, 1 error, 2 wrong words.`,
+		Example: `  svcspy info incident.db
+  svcspy info incident.db -o json`,
+		Args: oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.info(args[0]) },
+	}
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+// oneFile accepts exactly one recording.
+func oneFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{errors.New(cmd.Name() + " takes one recording"), cmd.CommandPath() + " --help shows examples"}
+	}
+	return nil
+}
+
+func (a *app) info(path string) error {
+	r, err := openRecording(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	info, err := report.NewInfo(r, r.Kinds(), st.Size())
+	if err != nil {
+		return err
+	}
+	if a.output == "text" {
+		return report.InfoText(a.out, path, info, a.text())
+	}
+	return report.Document(a.out, a.output, info)
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// verifyResult is what verify found, as data.
+type verifyResult struct {
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"` // VerifyResult
+	Recording  report.Recording `json:"recording"`
+	Intact     bool             `json:"intact"`
+	Signer     string           `json:"signer,omitempty"` // ed25519 public key in hex
+	Damage     []string         `json:"damage"`
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var keyFile string
+	cmd := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Check that a recording is as it was written",
+		Long: `Verify reads all of a recording and checks every page, block and event, and of a
+sealed one the digest and the signature. It names what is damaged and which times
+and objects that affects; what is not damaged can still be replayed.
+
+With --key the recording must be signed by that ed25519 key (PEM, public or
+private).
+
+EXIT STATUS
+  0 intact, 1 it could not be verified, 2 wrong words, 3 damaged or not signed by
+  that key.`,
+		Example: `  svcspy verify incident.db
+  svcspy verify incident.db --key recorder.pub`,
+		Args: oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(args[0], keyFile) },
+	}
+	cmd.Flags().StringVar(&keyFile, "key", "", "the key that must have signed it: a PEM file")
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+// errDamaged is returned after verify has printed what is wrong.
+var errDamaged = errors.New("damaged")
+
+func (a *app) verify(path, keyFile string) error {
+	var key ed25519.PublicKey
+	if keyFile != "" {
+		var err error
+		if key, err = publicKey(keyFile); err != nil {
+			return err
+		}
+	}
+	v, err := store.Verify(path)
+	if err != nil {
+		return err
+	}
+	result := verifyResult{APIVersion: report.APIVersion, Kind: "VerifyResult", Recording: report.RecordingOf(v.Info), Damage: []string{}}
+	if v.Signer != nil {
+		result.Signer = hex.EncodeToString(v.Signer)
+	}
+	for _, d := range v.Damage {
+		result.Damage = append(result.Damage, d.Error())
+	}
+	switch {
+	case key == nil:
+	case v.Signer == nil:
+		result.Damage = append(result.Damage, "it is not signed")
+	case !key.Equal(v.Signer):
+		result.Damage = append(result.Damage, "it is signed by another key: "+result.Signer)
+	}
+	result.Intact = len(result.Damage) == 0
+	if err := a.printVerification(path, result); err != nil {
+		return err
+	}
+	if !result.Intact {
+		return errDamaged
+	}
+	return nil
+}
+
+func (a *app) printVerification(path string, r verifyResult) error {
+	if a.output != "text" {
+		return report.Document(a.out, a.output, r)
+	}
+	for _, d := range r.Damage {
+		if _, err := fmt.Fprintf(a.out, "damaged: %s\n", report.Clean(d)); err != nil {
+			return err
+		}
+	}
+	if !r.Intact {
+		return nil
+	}
+	seal := "sealed, sha256 " + r.Recording.SHA256
+	if !r.Recording.Closed {
+		seal = "never sealed: all of it is readable, whether more was heard cannot be known"
+	}
+	if r.Signer != "" {
+		seal += ", signed by " + r.Signer
+	}
+	_, err := fmt.Fprintf(a.out, "%s is intact: %s to %s, %s\n", report.Clean(path), replay.FormatInstant(r.Recording.Start), replay.FormatInstant(r.Recording.End), seal)
+	return err
+}
+
+// privateKey reads an ed25519 key from a PKCS #8 PEM file, as `openssl genpkey
+// -algorithm ed25519` writes it.
+func privateKey(path string) (ed25519.PrivateKey, error) {
+	block, err := readPEM(path)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if key, ok := parsed.(ed25519.PrivateKey); ok && err == nil {
+		return key, nil
+	}
+	return nil, usageError{fmt.Errorf("%s is no ed25519 private key", path), "openssl genpkey -algorithm ed25519 -out " + path}
+}
+
+// publicKey reads an ed25519 key from a PEM file that holds either half.
+func publicKey(path string) (ed25519.PublicKey, error) {
+	block, err := readPEM(path)
+	if err != nil {
+		return nil, err
+	}
+	if parsed, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
+		if key, ok := parsed.(ed25519.PublicKey); ok {
+			return key, nil
+		}
+	}
+	if parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+		if key, ok := parsed.(ed25519.PrivateKey); ok {
+			return key.Public().(ed25519.PublicKey), nil
+		}
+	}
+	return nil, usageError{fmt.Errorf("%s is no ed25519 key", path), "openssl pkey -in KEY -pubout -out " + path}
+}
+
+func readPEM(path string) (*pem.Block, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, usageError{fmt.Errorf("%s is not a PEM file", path), "openssl genpkey -algorithm ed25519 writes one"}
+	}
+	return block, nil
+}

@@ -1,0 +1,221 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+)
+
+// RecordingInfo says what a recording holds.
+type RecordingInfo struct {
+	APIVersion    string      `json:"apiVersion"`
+	Kind          string      `json:"kind"` // RecordingInfo
+	Recording     Recording   `json:"recording"`
+	FormatVersion int         `json:"formatVersion"`
+	Recorder      string      `json:"recorder"`
+	Scope         store.Scope `json:"scope"`
+	FileBytes     int64       `json:"fileBytes"`
+	Events        uint64      `json:"events"`
+	FirstSeq      store.Seq   `json:"firstSeq"`
+	LastSeq       store.Seq   `json:"lastSeq"`
+	Resources     []Recorded  `json:"resources"`
+	Listening     []Listening `json:"coverage"`
+}
+
+// Recorded is how much there is of one resource.
+type Recorded struct {
+	Resource string `json:"resource"`
+	Events   uint64 `json:"events"`
+	Bytes    uint64 `json:"bytes"` // of JSON, before compression
+}
+
+// Listening is a stretch of time in which a stream had one status.
+type Listening struct {
+	Resource  string       `json:"resource"`
+	Namespace string       `json:"namespace,omitempty"`
+	From      time.Time    `json:"from"`
+	To        time.Time    `json:"to"`
+	Status    store.Status `json:"status"`
+	Reason    string       `json:"reason,omitempty"`
+	Resumed   bool         `json:"resumed,omitempty"` // nothing was lost in the stretch before
+}
+
+// NewInfo describes a recording; kinds are its resources with their counts.
+func NewInfo(t replay.Timeline, kinds []store.Kind, fileBytes int64) (RecordingInfo, error) {
+	info := t.Info()
+	ledger, err := t.Ledger(0, info.Last)
+	if err != nil {
+		return RecordingInfo{}, err
+	}
+	out := RecordingInfo{
+		APIVersion: APIVersion, Kind: "RecordingInfo", Recording: RecordingOf(info), FormatVersion: info.FormatVersion,
+		Recorder: info.Recorder, Scope: info.Scope, FileBytes: fileBytes, Events: info.Events, FirstSeq: info.First, LastSeq: info.Last,
+		Resources: []Recorded{}, Listening: []Listening{},
+	}
+	for _, k := range kinds {
+		out.Resources = append(out.Resources, Recorded{k.Resource.GroupResource().String(), k.Events, k.Bytes})
+	}
+	open := map[[2]string]int{} // stream to its latest stretch
+	for _, c := range ledger {
+		resource := c.Resource.GroupResource().String()
+		key := [2]string{resource, c.Namespace}
+		if i, ok := open[key]; ok {
+			out.Listening[i].To = c.Time.UTC()
+		}
+		if c.Reason == store.Stopped {
+			delete(open, key)
+			continue
+		}
+		open[key] = len(out.Listening)
+		out.Listening = append(out.Listening, Listening{resource, c.Namespace, c.Time.UTC(), info.End.UTC(), c.Status, c.Reason, c.Resumed})
+	}
+	return out, nil
+}
+
+// InfoText prints what a recording holds, with a picture of what was being
+// listened to when.
+func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
+	p := &printer{w: bufio.NewWriter(w), o: o, at: i.Recording.End}
+	state := "sealed"
+	if !i.Recording.Closed {
+		state = "not sealed"
+	}
+	scope := "all namespaces"
+	if len(i.Scope.Namespaces) > 0 {
+		scope = "namespace " + strings.Join(i.Scope.Namespaces, ", ")
+	}
+	digest := i.Recording.SHA256
+	if digest == "" {
+		digest = "none, as it is not sealed"
+	}
+	p.line("%s  %s", p.paint(bold, Clean(path)), state)
+	p.table([][]string{
+		{"cluster", Clean(strings.Join(strings.Fields(i.Recording.Cluster.Version+" "+i.Recording.Cluster.Context+" "+i.Recording.Cluster.UID), "  "))},
+		{"from", replay.FormatInstant(i.Recording.Start)},
+		{"to", replay.FormatInstant(i.Recording.End) + "  (" + Duration(i.Recording.End.Sub(i.Recording.Start)) + ")"},
+		{"scope", Clean(scope + ", profile " + i.Scope.Profile)},
+		{"events", fmt.Sprintf("%d (#%d to #%d)", i.Events, i.FirstSeq, i.LastSeq)},
+		{"size", Bytes(i.FileBytes) + perEvent(i)},
+		{"redaction", Clean(i.Recording.Redaction.Policy)},
+		{"written by", Clean(fmt.Sprintf("svcspy %s, format %d", i.Recorder, i.FormatVersion))},
+		{"sha256", digest},
+	})
+	p.title("resources")
+	rows := [][]string{{"RESOURCE", "EVENTS", "JSON", "LISTENING", ""}}
+	for _, r := range i.Resources {
+		rows = append(rows, p.resource(i, r.Resource, fmt.Sprint(r.Events), Bytes(int64(r.Bytes))))
+	}
+	quiet := 0 // resources of which nothing was heard, and nothing is to be said
+	for _, name := range silent(i) {
+		row := p.resource(i, name, "0", "")
+		if row[4] == "" {
+			quiet++
+			continue
+		}
+		rows = append(rows, row)
+	}
+	p.table(rows)
+	if quiet > 0 {
+		p.line("  and %d more that were listened to and had no events", quiet)
+	}
+	return p.w.Flush()
+}
+
+// silent returns the resources in the ledger that had no events, sorted.
+func silent(i RecordingInfo) []string {
+	var names []string
+	for _, l := range i.Listening {
+		heard := slices.ContainsFunc(i.Resources, func(r Recorded) bool { return r.Resource == l.Resource })
+		if !heard && !slices.Contains(names, l.Resource) {
+			names = append(names, l.Resource)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (p *printer) resource(i RecordingInfo, name, events, size string) []string {
+	picture, words := p.picture(i, name)
+	return []string{Clean(name), events, size, picture, words}
+}
+
+func perEvent(i RecordingInfo) string {
+	if i.Events == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d bytes per event", uint64(i.FileBytes)/i.Events)
+}
+
+// pictureWidth is how many columns show the time from start to end.
+const pictureWidth = 32
+
+// picture draws when a resource was listened to, worst status of each column,
+// and says in words what was not complete.
+func (p *printer) picture(i RecordingInfo, resource string) (string, string) {
+	symbols := map[store.Status]string{store.Current: "█", store.Listing: "▒", store.Gap: "╳", store.Forbidden: "·"}
+	if p.o.ASCII {
+		symbols = map[store.Status]string{store.Current: "=", store.Listing: "-", store.Gap: "X", store.Forbidden: "."}
+	}
+	severity := map[store.Status]int{"": 0, store.Current: 1, store.Listing: 2, store.Forbidden: 3, store.Gap: 4}
+	var columns [pictureWidth]store.Status
+	span := i.Recording.End.Sub(i.Recording.Start)
+	gaps, words := 0, ""
+	for _, l := range i.Listening {
+		if l.Resource != resource || span <= 0 {
+			continue
+		}
+		switch l.Status {
+		case store.Gap:
+			gaps++
+			words = "last " + Clean(l.Reason)
+		case store.Forbidden:
+			words = "forbidden"
+		}
+		first := column(l.From.Sub(i.Recording.Start), span)
+		for c := first; c <= column(l.To.Sub(i.Recording.Start), span); c++ {
+			// A list ends where listening begins: that column is complete.
+			if l.Status == store.Listing && c > first {
+				break
+			}
+			if severity[l.Status] > severity[columns[c]] {
+				columns[c] = l.Status
+			}
+		}
+	}
+	if gaps > 0 {
+		words = fmt.Sprintf("%d interruptions, %s", gaps, words)
+		if gaps == 1 {
+			words = strings.Replace(words, "interruptions, last", "interruption,", 1)
+		}
+	}
+	var b strings.Builder
+	for _, c := range columns {
+		if c == "" {
+			b.WriteByte(' ')
+			continue
+		}
+		b.WriteString(symbols[c])
+	}
+	return b.String(), words
+}
+
+func column(d, span time.Duration) int {
+	return max(0, min(pictureWidth-1, int(int64(d)*pictureWidth/int64(span))))
+}
+
+// Bytes prints a size in decimal units.
+func Bytes(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d B", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%d KB", n/1000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
