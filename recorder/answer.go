@@ -17,17 +17,21 @@ type answer struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
+	stop   func() bool // listening to the pulse
 }
 
 // get asks for the stream's collection. The answer must be closed.
 func (s *stream) get(ctx context.Context, query url.Values) (*answer, error) {
 	a := &answer{limit: s.limits.answer}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
-	a.timer = time.AfterFunc(a.limit, func() { a.cancel(errSilent) })
+	silent := func() { a.cancel(errSilent) }
+	a.timer = time.AfterFunc(a.limit, silent)
+	a.stop = s.pulse.whileAlive(silent)
 	response, err := s.api.get(a.ctx, s.scope.path(), query)
 	a.timer.Stop()
 	if err != nil {
 		err = a.cause(err)
+		a.stop()
 		a.cancel(nil)
 		return nil, err
 	}
@@ -55,6 +59,7 @@ func (a *answer) cause(err error) error {
 
 func (a *answer) Close() {
 	a.timer.Stop()
+	a.stop()
 	a.cancel(nil)
 	a.body.Close()
 }

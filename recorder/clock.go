@@ -3,13 +3,16 @@ package recorder
 import (
 	"sync"
 	"time"
+
+	"github.com/svcspy/svcspy/store"
 )
 
 // clock gives the Time of events. It never runs backwards: it follows the wall
 // clock forwards, but where that is stepped back it goes on counting as if
 // nothing had happened, so that durations stay right.
 type clock struct {
-	wall func() time.Time // with a monotonic reading, where there is one
+	wall    func() time.Time // with a monotonic reading, where there is one
+	started time.Time
 
 	mu    sync.Mutex
 	since time.Time // wall clock when ...
@@ -23,7 +26,7 @@ const stepped = time.Second
 
 func newClock(wall func() time.Time) *clock {
 	now := wall()
-	return &clock{wall: wall, since: now, base: now.Round(0), last: now.Round(0)}
+	return &clock{wall: wall, started: now, since: now, base: now.Round(0), last: now.Round(0)}
 }
 
 func (c *clock) now() time.Time {
@@ -40,4 +43,10 @@ func (c *clock) now() time.Time {
 	}
 	c.last = t
 	return t
+}
+
+// look returns the recorder's clocks as they are.
+func (c *clock) look() store.Clock {
+	wall := c.wall()
+	return store.Clock{Time: wall.Round(0), Monotonic: wall.Sub(c.started)}
 }

@@ -152,7 +152,8 @@ const widgetDefinition = `{"apiVersion":"apiextensions.k8s.io/v1","kind":"Custom
 func (o *oracle) compare(ctx context.Context, t *testing.T, memory *store.Memory) int {
 	t.Helper()
 	var diff string
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+	// An informer takes its time to come back when the API server was away.
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		var n int
 		if n, diff = o.diff(memory); diff == "" {
 			return n

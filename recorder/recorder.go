@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -102,6 +103,7 @@ type recording struct {
 	api     *client
 	limits  limits
 	queue   *queue
+	pulse   *pulse
 	listing chan struct{} // slots for streams that are listing
 	changed chan struct{} // a CustomResourceDefinition came, went or changed
 }
@@ -115,15 +117,16 @@ func newRecording(o Options, api *client) *recording {
 	if o.limits != nil {
 		l = *o.limits
 	}
+	q := &queue{
+		clock:  newClock(o.now),
+		budget: newBudget(cmp.Or(o.Memory, defaultMemory)),
+		heard:  make(chan heard, 1024),
+		broken: make(chan struct{}),
+		clean:  clean,
+	}
 	return &recording{
-		o: o, api: api, limits: l,
-		queue: &queue{
-			clock:  newClock(o.now),
-			budget: newBudget(cmp.Or(o.Memory, defaultMemory)),
-			heard:  make(chan heard, 1024),
-			broken: make(chan struct{}),
-			clean:  clean,
-		},
+		o: o, api: api, limits: l, queue: q,
+		pulse:   newPulse(api, q, l),
 		listing: make(chan struct{}, listers),
 		changed: make(chan struct{}, 1),
 	}
@@ -143,6 +146,9 @@ func (r *recording) run(ctx context.Context, found discovered) error {
 	defer stop()
 	go func() {
 		defer close(r.queue.heard)
+		var pulse sync.WaitGroup
+		defer pulse.Wait()
+		pulse.Go(func() { r.pulse.run(ctx) })
 		r.follow(ctx, found)
 	}()
 	w := &writer{queue: r.queue, sink: r.o.Sink, meter: newMeter(wanted, r.o.Progress, r.queue.clock.now()), ready: r.o.Ready}
@@ -240,7 +246,7 @@ func (r *recording) update(ctx context.Context, streams map[scope]running, found
 
 func (r *recording) start(ctx context.Context, sc scope) running {
 	s := &stream{
-		scope: sc, api: r.api, queue: r.queue, limits: r.limits, listing: r.listing,
+		scope: sc, api: r.api, queue: r.queue, pulse: r.pulse, limits: r.limits, listing: r.listing,
 		redact: func(dst, object []byte) ([]byte, error) { return append(dst, object...), rawjson.Check(object) },
 	}
 	if p := r.o.Redactor; p != nil {

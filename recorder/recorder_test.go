@@ -21,8 +21,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // quick are limits for tests.
 var quick = limits{
-	answer: 250 * time.Millisecond, list: 250 * time.Millisecond, silence: 250 * time.Millisecond,
-	watch: time.Second, settle: 30 * time.Millisecond, rediscover: time.Hour,
+	answer: 250 * time.Millisecond, list: 250 * time.Millisecond, silence: time.Second,
+	watch: time.Second, pulse: time.Hour, beat: time.Hour, settle: 30 * time.Millisecond, rediscover: time.Hour,
 	retry:  backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
 	refuse: backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
 }
@@ -333,5 +333,56 @@ func TestStream(t *testing.T) {
 				t.Errorf("queries (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A server that hangs is noticed by all streams, also by those that had no
+// reason to expect anything.
+func TestPulse(t *testing.T) {
+	var mu sync.Mutex
+	hung := make(chan struct{})
+	hang := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case <-hung:
+		default:
+			close(hung)
+		}
+	}
+	s := newServer(t, map[string][]step{
+		podsPath: {holds(endOfList("7")), holds(event("ADDED", pod("a", "8")))},
+		"/version": {func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-hung:
+				<-r.Context().Done()
+			default:
+				w.Header().Set("Date", "Mon, 23 Nov 2026 14:02:00 GMT")
+				w.Write([]byte(`{"gitVersion":"v1.37.2"}`))
+			}
+		}},
+	})
+	l := quick
+	l.list, l.pulse, l.beat = time.Hour, time.Millisecond, 50*time.Millisecond
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	sink := &transcript{Memory: store.NewMemory(store.Header{}), until: "ADDED a 8", done: cancel}
+	err := Run(ctx, Options{Config: s.config(), Profile: Minimal, Sink: sink, limits: &l, Ready: hang})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: no answer from the API server",
+		"Current 7 resumed", "ADDED a 8", "Gap: recorder stopped",
+	}
+	if diff := cmp.Diff(want, sink.lines); diff != "" {
+		t.Errorf("transcript (-want +got):\n%s", diff)
+	}
+	clocks, err := sink.Clocks()
+	if err != nil || len(clocks) == 0 {
+		t.Fatalf("no clocks were recorded: %v", err)
+	}
+	if got, want := clocks[0].ServerDate, time.Date(2026, 11, 23, 14, 2, 0, 0, time.UTC); !got.Equal(want) {
+		t.Errorf("the server's clock says %v, want %v", got, want)
 	}
 }

@@ -35,6 +35,9 @@ type limits struct {
 	// watch, the longest being twice that. It finds dead connections where no
 	// bookmarks come, and moves streams to new API servers.
 	watch time.Duration
+	// pulse is how often the server is asked whether it is there, and beat how
+	// long it may take to answer that.
+	pulse, beat time.Duration
 	// settle is how long a resumed watch must go without an error to be
 	// believed. The API server answers 200 before it looks at the
 	// resourceVersion, and says 410 in the stream.
@@ -51,6 +54,8 @@ var defaultLimits = limits{
 	list:       30 * time.Second,
 	silence:    120 * time.Second,
 	watch:      5 * time.Minute,
+	pulse:      15 * time.Second,
+	beat:       10 * time.Second,
 	settle:     time.Second,
 	rediscover: 2 * time.Minute,
 	retry:      backoff{shortest: 200 * time.Millisecond, longest: 15 * time.Second},
@@ -71,6 +76,7 @@ type stream struct {
 	scope   scope
 	api     *client
 	queue   *queue
+	pulse   *pulse
 	limits  limits
 	listing chan struct{}                            // slots for streams that are listing
 	redact  func(dst, object []byte) ([]byte, error) // appends the redacted object

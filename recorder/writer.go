@@ -25,6 +25,11 @@ type Sink interface {
 	Pending() int
 }
 
+// clockSink is a Sink that keeps samples of the clocks.
+type clockSink interface {
+	Clock(store.Clock) error
+}
+
 const (
 	commitBytes = 4 << 20
 	commitDelay = 700 * time.Millisecond // so that durable is within a second
@@ -38,6 +43,7 @@ type heard struct {
 	event     store.Event
 	coverage  *store.Coverage
 	resources []metav1.APIResource
+	clock     *store.Clock
 	size      int64 // taken from the budget
 }
 
@@ -75,6 +81,13 @@ func (q *queue) cover(from scope, c store.Coverage) {
 // describe sends a new discovery document.
 func (q *queue) describe(resources []metav1.APIResource) {
 	q.send(heard{resources: resources})
+}
+
+// look sends a sample of the clocks.
+func (q *queue) look(server time.Time) {
+	c := q.clock.look()
+	c.ServerDate = server
+	q.send(heard{clock: &c})
 }
 
 // send waits while the budget is spent.
@@ -126,6 +139,15 @@ func (w *writer) run() error {
 
 func (w *writer) write(h heard) error {
 	defer w.queue.budget.give(h.size)
+	if h.clock != nil {
+		// It waits for the next commit; it is no reason for one.
+		if s, ok := w.sink.(clockSink); ok {
+			if err := s.Clock(*h.clock); err != nil {
+				return fmt.Errorf("write clocks: %w", err)
+			}
+		}
+		return nil
+	}
 	now := w.queue.clock.now()
 	if w.dirty.IsZero() {
 		w.dirty = now
