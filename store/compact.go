@@ -79,3 +79,105 @@ func syncDir(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// Compact writes the recording src to the new file dst, as small as it gets:
+// for one that was interrupted, or written by an older version. It keeps every
+// position, time and mark; what was not closed stays known as incomplete, but
+// has a digest from then on. A damaged recording is not compacted.
+func Compact(src, dst string, options ...Option) (Info, error) {
+	r, err := Open(src)
+	if err != nil {
+		return Info{}, fmt.Errorf("compact: %w", err)
+	}
+	defer r.Close()
+	if r.live {
+		return Info{}, fmt.Errorf("compact %s: %w", src, ErrInUse)
+	}
+	info, err := compactTo(r, dst, options)
+	if err != nil {
+		return Info{}, fmt.Errorf("compact %s: %w", src, err)
+	}
+	return info, nil
+}
+
+func compactTo(r *Recording, dst string, options []Option) (Info, error) {
+	marks, err := r.Marks()
+	if err != nil {
+		return Info{}, err
+	}
+	documents, err := r.discovery()
+	if err != nil {
+		return Info{}, err
+	}
+	h := r.Info().Header
+	if len(documents) > 0 && documents[0].after == 0 {
+		h.Resources, documents = documents[0].resources, documents[1:]
+	}
+	w, err := Create(dst, h, options...)
+	if err != nil {
+		return Info{}, err
+	}
+	info, err := w.copy(r, documents)
+	if err != nil {
+		return Info{}, errors.Join(err, w.Abort(), os.Remove(dst))
+	}
+	for _, m := range marks {
+		if err := AddMark(dst, m); err != nil {
+			return Info{}, err
+		}
+	}
+	return info, nil
+}
+
+// copy appends everything of another recording and seals.
+func (w *Writer) copy(r *Recording, documents []document) (Info, error) {
+	info := r.Info()
+	ledger, err := r.Ledger(0, info.Last)
+	if err != nil {
+		return Info{}, err
+	}
+	clocks, err := r.Clocks()
+	if err != nil {
+		return Info{}, err
+	}
+	w.clocks = clocks
+	// between writes what lies before the next event.
+	between := func(next Seq) error {
+		for len(ledger) > 0 && ledger[0].Seq < next {
+			if _, err := w.Cover(ledger[0]); err != nil {
+				return err
+			}
+			ledger = ledger[1:]
+		}
+		for len(documents) > 0 && documents[0].after < next {
+			if err := w.Describe(documents[0].resources); err != nil {
+				return err
+			}
+			documents = documents[1:]
+		}
+		return nil
+	}
+	for e, err := range r.Events(1, info.Last) {
+		if err == nil {
+			err = between(e.Seq)
+		}
+		if err != nil {
+			return Info{}, err
+		}
+		seq, err := w.Append(e)
+		if err == nil && seq != e.Seq {
+			err = fmt.Errorf("event %d would become %d: %w", e.Seq, seq, ErrDamaged)
+		}
+		if err == nil && w.Pending() >= 4<<20 {
+			err = w.Commit(e.Time)
+		}
+		if err != nil {
+			return Info{}, err
+		}
+	}
+	if err := between(info.Last + 1); err != nil {
+		return Info{}, err
+	}
+	w.interrupted = !info.Closed
+	return w.Seal(info.End)
+}

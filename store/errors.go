@@ -29,6 +29,10 @@ var (
 	// ErrTooLarge is returned when an object is larger than a recording takes.
 	ErrTooLarge = errors.New("object too large")
 
+	// ErrFull is returned when a recording has reached its MaxSize. What was
+	// appended is not lost: Seal still writes it.
+	ErrFull = errors.New("recording has reached its size limit")
+
 	// ErrDamaged is what every DamageError is.
 	ErrDamaged = errors.New("recording is damaged")
 )

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -110,9 +111,18 @@ func decodeHeader(value []byte) (Header, error) {
 	return Header{ID: h.ID, Recorder: h.Recorder, Start: clockTime(h.Start), Cluster: h.Cluster, Scope: h.Scope, Redaction: h.Redaction}, nil
 }
 
-func encodeDiscovery(resources []metav1.APIResource) ([]byte, error) { return json.Marshal(resources) }
+func encodeDiscovery(z *zstd.Encoder, resources []metav1.APIResource) ([]byte, error) {
+	raw, err := json.Marshal(resources)
+	if err != nil {
+		return nil, err
+	}
+	return pack(z, raw), nil
+}
 
 func decodeDiscovery(value []byte) (resources []metav1.APIResource, err error) {
-	err = json.Unmarshal(value, &resources)
+	raw, err := unpackSized(value)
+	if err == nil {
+		err = json.Unmarshal(raw, &resources)
+	}
 	return resources, err
 }

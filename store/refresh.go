@@ -3,7 +3,10 @@ package store
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // refresh takes up what was written since the last time.
@@ -128,31 +131,42 @@ func readInfo(t *tree) (Info, []Kind, error) {
 	return end.info(h), end.Kinds, err
 }
 
+// document is a discovery document and the position after which it holds.
+type document struct {
+	after     Seq
+	resources []metav1.APIResource
+}
+
 // readDiscovery reads the last discovery document.
 func readDiscovery(t *tree, h *Header) error {
 	b, err := t.bucket(bucketDiscovery)
-	if err != nil {
-		return &DamageError{What: "discovery", Err: err}
-	}
-	if b == nil {
-		return nil
-	}
-	k, v, err := b.floor(seqKey(^Seq(0)))
-	if k == nil && err == nil {
-		return nil
-	}
-	if err != nil {
-		return &DamageError{What: "discovery", Err: err}
-	}
-	if v, err = trimSum(bucketDiscovery, k, v); err != nil {
-		return &DamageError{What: "discovery", Err: err}
-	}
-	raw, err := decompressor.DecodeAll(v, make([]byte, 0, min(1000*len(v), maxSection)))
-	if err == nil {
-		h.Resources, err = decodeDiscovery(raw)
+	if err == nil && b != nil {
+		var k, v []byte
+		if k, v, err = b.floor(seqKey(^Seq(0))); err == nil && k != nil {
+			if v, err = trimSum(bucketDiscovery, k, v); err == nil {
+				h.Resources, err = decodeDiscovery(v)
+			}
+		}
 	}
 	if err != nil {
 		return &DamageError{What: "discovery", Err: err}
 	}
 	return nil
+}
+
+// discovery returns all discovery documents in order.
+func (r *Recording) discovery() (documents []document, err error) {
+	err = r.source().view(func(t *tree) error {
+		documents = nil
+		return t.values(bucketDiscovery, nil, func(k, v []byte) error {
+			w := wire{data: k}
+			resources, err := decodeDiscovery(v)
+			documents = append(documents, document{Seq(w.key()), resources})
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read discovery: %w", err)
+	}
+	return documents, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -21,6 +22,7 @@ const (
 	blockContent = 512 << 10 // content at which a block is complete
 	freshBlocks  = 64        // small blocks before they are rolled into one
 	keptVersions = 64 << 20  // bytes of versions kept to make deltas against
+	maxNamed     = 1 << 20   // bytes left for identities in a block
 	worthwhile   = 2         // a delta is kept if it is this many times smaller
 )
 
@@ -61,7 +63,7 @@ type Writer struct {
 type Option func(*Writer)
 
 // MaxSize limits the file to about that many bytes: a Commit that would exceed
-// it fails with bbolt's ErrMaxSizeReached and loses nothing; Seal still works.
+// it fails with ErrFull and loses nothing; Seal still works.
 func MaxSize(bytes int64) Option { return func(w *Writer) { w.db.MaxSize = int(bytes) } }
 
 // Create begins a recording in a new file of mode 0600. If there is a file of
@@ -117,7 +119,7 @@ func (w *Writer) begin() error {
 	if err != nil {
 		return err
 	}
-	discovery, err := encodeDiscovery(w.header.Resources)
+	discovery, err := encodeDiscovery(w.quick, w.header.Resources)
 	if err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func (w *Writer) begin() error {
 		return errors.Join(
 			put(tx, bucketHead, []byte(keyFormat), encodeFormat()),
 			put(tx, bucketHead, []byte(keyHeader), header),
-			put(tx, bucketDiscovery, seqKey(0), w.quick.EncodeAll(discovery, nil)),
+			put(tx, bucketDiscovery, seqKey(0), discovery),
 			w.putEnd(tx),
 		)
 	})
@@ -182,15 +184,15 @@ func (w *Writer) advance(t time.Time) (Seq, time.Time, error) {
 }
 
 // Append adds an event and returns its position. e.Seq is ignored, and nothing
-// of e.Object is kept after return. Objects over 32 MiB are refused with
-// ErrTooLarge.
+// of e.Object is kept after return. Objects over 32 MiB, and more than 32 MiB without
+// a Commit, are refused with ErrTooLarge.
 func (w *Writer) Append(e Event) (Seq, error) {
 	t, err := tagOf(e.Type)
 	if err != nil {
 		return 0, err
 	}
-	if len(e.Object) > maxObject {
-		return 0, fmt.Errorf("append %d bytes: %w", len(e.Object), ErrTooLarge)
+	if len(e.Object) > maxObject || w.block.size+len(e.Object) > maxSection-maxNamed {
+		return 0, fmt.Errorf("append %d bytes to %d uncommitted: %w", len(e.Object), w.block.size, ErrTooLarge)
 	}
 	if e.Seq, e.Time, err = w.advance(e.Time); err != nil {
 		return 0, err
@@ -263,12 +265,12 @@ func (w *Writer) Describe(resources []metav1.APIResource) error {
 	if w.db == nil {
 		return ErrClosed
 	}
-	discovery, err := encodeDiscovery(resources)
+	discovery, err := encodeDiscovery(w.quick, resources)
 	if err != nil {
 		return fmt.Errorf("write discovery: %w", err)
 	}
 	err = w.db.Update(func(tx *bbolt.Tx) error {
-		return put(tx, bucketDiscovery, seqKey(w.end.Last), w.quick.EncodeAll(discovery, nil))
+		return put(tx, bucketDiscovery, seqKey(w.end.Last), discovery)
 	})
 	if err != nil {
 		return fmt.Errorf("write discovery: %w", err)
@@ -340,6 +342,9 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		}
 		return w.putEnd(tx)
 	})
+	if errors.Is(err, berrors.ErrMaxSizeReached) {
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	}
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
