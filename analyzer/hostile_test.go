@@ -90,14 +90,7 @@ var everyOption = []Options{{}, {From: "pod/web-a", Symptom: "timeout"}, {From: 
 // Objects in which anything may be missing, of the wrong type or absurd give
 // some report, and a sound one.
 func TestAbsurdObjects(t *testing.T) {
-	var bases []store.Event
-	w := newWorld(t)
-	w.apply(time.Second, everything())
-	for seq := store.Seq(1); seq <= w.memory.Info().Last; seq++ {
-		if e, err := w.memory.Event(seq); err == nil {
-			bases = append(bases, e)
-		}
-	}
+	bases := eventsOf(t, everything())
 	rapid.Check(t, func(t *rapid.T) {
 		events := slices.Clone(bases)
 		for range rapid.IntRange(1, 4).Draw(t, "objects") {
@@ -118,17 +111,7 @@ func TestAbsurdObjects(t *testing.T) {
 			e.Type = rapid.SampledFrom([]watch.EventType{watch.Modified, watch.Modified, watch.Modified, watch.Deleted}).Draw(t, "type")
 			events = append(events, e)
 		}
-		m := store.NewMemory(store.Header{ID: "test", Start: start})
-		for _, k := range kinds {
-			if _, err := m.Cover(store.Coverage{Time: start, Resource: k.resource, Status: store.Current}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, e := range events {
-			if _, err := m.Append(e); err != nil {
-				t.Fatal(err)
-			}
-		}
+		m := memoryOf(t, events)
 		v := newView(m, m.Info().Last, start.Add(rapid.SampledFrom([]time.Duration{20 * time.Second, time.Minute, time.Hour}).Draw(t, "instant")))
 		for _, subject := range asked() {
 			for _, o := range everyOption {
@@ -136,6 +119,35 @@ func TestAbsurdObjects(t *testing.T) {
 			}
 		}
 	})
+}
+
+// eventsOf are the events of the objects of a YAML text.
+func eventsOf(t testing.TB, text string) []store.Event {
+	w := newWorld(t)
+	w.apply(time.Second, text)
+	var events []store.Event
+	for seq := store.Seq(1); seq <= w.memory.Info().Last; seq++ {
+		if e, err := w.memory.Event(seq); err == nil {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// memoryOf is a recording of events, with all kinds covered.
+func memoryOf(t interface{ Fatal(...any) }, events []store.Event) *store.Memory {
+	m := store.NewMemory(store.Header{ID: "test", Start: start})
+	for _, k := range kinds {
+		if _, err := m.Cover(store.Coverage{Time: start, Resource: k.resource, Status: store.Current}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range events {
+		if _, err := m.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
 }
 
 // soundReport is checkReport for a rapid test.
@@ -197,29 +209,23 @@ func absurdLeaf(t *rapid.T) any {
 
 // FuzzDiagnose puts any bytes in the place of one object.
 func FuzzDiagnose(f *testing.F) {
-	w := newWorld(f)
-	w.apply(time.Second, everything())
-	for seq := store.Seq(1); seq <= w.memory.Info().Last; seq++ {
-		if e, err := w.memory.Event(seq); err == nil {
-			f.Add(uint8(slices.IndexFunc(kinds, func(k kind) bool { return k.resource == e.Resource })), e.Name, e.Object)
-		}
+	bases := eventsOf(f, everything())
+	for _, e := range bases {
+		f.Add(uint8(slices.IndexFunc(kinds, func(k kind) bool { return k.resource == e.Resource })), e.Name, e.Object)
 	}
 	f.Fuzz(func(t *testing.T, at uint8, name string, object []byte) {
 		k := kinds[int(at)%len(kinds)]
-		w := newWorld(t)
-		w.apply(time.Second, everything())
 		namespace := "shop"
 		if k.cluster {
 			namespace = ""
 		}
-		if _, err := w.memory.Append(store.Event{
+		m := memoryOf(t, append(slices.Clone(bases), store.Event{
 			Time: start.Add(20 * time.Second), Type: watch.Modified, Resource: k.resource, Namespace: namespace, Name: name,
 			UID: types.UID("fuzz"), ResourceVersion: "999", Object: object,
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
+		v := newView(m, m.Info().Last, start.Add(time.Minute))
 		for _, subject := range asked() {
-			checkReport(t, Diagnose(w.at(time.Minute), subject, Options{}))
+			checkReport(t, Diagnose(v, subject, Options{}))
 		}
 	})
 }
