@@ -336,20 +336,24 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// hangingSink calls hang when it knows a clock and everything is listed.
+type hangingSink struct {
+	*transcript
+	hang  func()
+	ready bool
+}
+
+func (s *hangingSink) Clock(c store.Clock) error {
+	if s.ready {
+		s.hang()
+	}
+	return s.Memory.Clock(c)
+}
+
 // A server that hangs is noticed by all streams, also by those that had no
 // reason to expect anything.
 func TestPulse(t *testing.T) {
-	var mu sync.Mutex
 	hung := make(chan struct{})
-	hang := func() {
-		mu.Lock()
-		defer mu.Unlock()
-		select {
-		case <-hung:
-		default:
-			close(hung)
-		}
-	}
 	s := newServer(t, map[string][]step{
 		podsPath: {holds(endOfList("7")), holds(event("ADDED", pod("a", "8")))},
 		"/version": {func(w http.ResponseWriter, r *http.Request) {
@@ -363,11 +367,14 @@ func TestPulse(t *testing.T) {
 		}},
 	})
 	l := quick
-	l.list, l.pulse, l.beat = time.Hour, time.Millisecond, 50*time.Millisecond
+	l.list, l.pulse, l.beat = time.Hour, time.Millisecond, 250*time.Millisecond
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	sink := &transcript{Memory: store.NewMemory(store.Header{}), until: "ADDED a 8", done: cancel}
-	err := Run(ctx, Options{Config: s.config(), Profile: Minimal, Sink: sink, limits: &l, Ready: hang})
+	sink := &hangingSink{
+		transcript: &transcript{Memory: store.NewMemory(store.Header{}), until: "ADDED a 8", done: cancel},
+		hang:       sync.OnceFunc(func() { close(hung) }),
+	}
+	err := Run(ctx, Options{Config: s.config(), Profile: Minimal, Sink: sink, limits: &l, Ready: func() { sink.ready = true }})
 	if err != nil {
 		t.Fatal(err)
 	}
