@@ -22,10 +22,6 @@ type identity struct {
 
 type label struct{ key, value string }
 
-// maxDepth bounds the nesting the scanner follows, so that a crafted object
-// cannot exhaust the stack. The API server itself stops at 10,000.
-const maxDepth = 10000
-
 var (
 	errJSON  = errors.New("malformed JSON")
 	errFound = errors.New("found") // ends a scan early
@@ -242,43 +238,47 @@ func (s *scanner) skipString() error {
 	}
 }
 
-// skip moves behind the value at the cursor.
+// skip moves behind the value at the cursor. Most of an object is skipped, so
+// this looks at strings and brackets only; what is malformed within a skipped
+// value goes unnoticed.
 func (s *scanner) skip() error {
-	depth := 0
-	for {
-		switch s.peek() {
-		case 0:
-			return errJSON
-		case '"':
-			if err := s.skipString(); err != nil {
-				return err
-			}
-		case '{', '[':
-			if depth++; depth > maxDepth {
-				return errJSON
-			}
-			s.pos++
-			continue
-		case '}', ']':
-			if depth--; depth < 0 {
-				return errJSON
-			}
-			s.pos++
-		case ',', ':':
-			if depth == 0 {
-				return errJSON
-			}
-			s.pos++
-			continue
-		default: // number, true, false, null
-			for s.pos < len(s.data) && !delimiter[s.data[s.pos]] {
-				s.pos++
-			}
-		}
-		if depth == 0 {
-			return nil
-		}
+	switch c := s.peek(); c {
+	case 0, ',', ':', '}', ']':
+		return errJSON
+	case '"':
+		return s.skipString()
+	case '{', '[':
+		return s.skipNested()
 	}
+	for s.pos < len(s.data) && !delimiter[s.data[s.pos]] {
+		s.pos++
+	}
+	return nil
+}
+
+// skipNested moves behind the object or array at the cursor.
+func (s *scanner) skipNested() error {
+	depth := 0
+	data, i := s.data, s.pos
+	for i < len(data) {
+		switch data[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				s.pos = i + 1
+				return nil
+			}
+		case '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		}
+		i++
+	}
+	return errJSON
 }
 
 // delimiter marks the bytes that end a number or a word.
