@@ -60,7 +60,8 @@ spec:
   replicas: %[2]d
   template: %[4]s
 status: {replicas: %[2]d, readyReplicas: %[3]d, availableReplicas: %[3]d}
----`, i+1, replicas, avail, template(image, fmt.Sprintf(", pod-template-hash: h%d", i+1)))
+---
+`, i+1, replicas, avail, template(image, fmt.Sprintf(", pod-template-hash: h%d", i+1)))
 	}
 	fmt.Fprintf(&b, `
 kind: Deployment
@@ -74,7 +75,8 @@ status:
   updatedReplicas: %d
   availableReplicas: %d
   conditions: [{type: Progressing, status: "%s", reason: %s, lastTransitionTime: $(0s)}]
----`, want, template(image, ""), total, updated, available, map[bool]string{true: "True", false: "False"}[progressing != "ProgressDeadlineExceeded"], progressing)
+---
+`, want, template(image, ""), total, updated, available, map[bool]string{true: "True", false: "False"}[progressing != "ProgressDeadlineExceeded"], progressing)
 	return b.String()
 }
 
@@ -107,7 +109,8 @@ metadata:
   %s
 spec: {nodeName: %q, %s}
 status: {%s %s}
----`, name, created, rev, rev, rev, meta, node, spec, ip, status)
+---
+`, name, created, rev, rev, rev, meta, node, spec, ip, status)
 }
 
 // Statuses of Pods.
@@ -168,7 +171,7 @@ endpoints:`, uid, ports)
   targetRef: {kind: Pod, namespace: shop, name: %s, uid: pod-%s}`,
 			node[1:], len(name)+int(name[len(name)-1]), node, state == "ready", state != "notready", state == "terminating", name, name)
 	}
-	return b.String() + "\n---"
+	return b.String() + "\n---\n"
 }
 
 // baseline is the whole of Service web in good order, since the start.

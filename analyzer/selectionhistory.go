@@ -83,37 +83,45 @@ func selectorPatch(from, to map[string]string) string {
 	return `{"spec":{"selector":{` + strings.Join(fields, ",") + `}}}`
 }
 
+// maxFormer bounds how many Pods that left the Service are looked at.
+const maxFormer = 64
+
 // formerPods yields the Pods that were endpoints of the Service within the
-// recorded history of its slices, latest first, with their last version.
+// recorded history of its slices and are not selected any more, latest first,
+// with their last version.
 func (s *service) formerPods(yield func(*Object, *corev1.Pod) bool) {
 	seen := map[types.UID]bool{}
 	for _, sl := range s.slices {
-		n := 0
+		budget := maxCounted / len(s.slices)
 		for _, old := range past[discoveryv1.EndpointSlice](s.q, sl.Namespace, sl.Name) {
-			if n++; n > maxHistory {
+			if budget -= 1 + len(old.Endpoints); budget < 0 {
 				break
 			}
 			for i := range old.Endpoints {
 				uid := podOf(&old.Endpoints[i])
-				if uid == "" || seen[uid] {
+				if uid == "" || seen[uid] || s.byUID[uid] != nil {
 					continue
 				}
 				seen[uid] = true
-				for o, p := range past[corev1.Pod](s.q, sl.Namespace, old.Endpoints[i].TargetRef.Name) {
-					if o.UID != uid {
-						continue
-					}
-					if !yield(o, p) {
-						return
-					}
-					break
+				if o, p := s.lastPod(old.Endpoints[i].TargetRef); p != nil && !yield(o, p) {
+					return
 				}
-			}
-			if len(seen) >= maxHistory {
-				return
+				if len(seen) >= maxFormer {
+					return
+				}
 			}
 		}
 	}
+}
+
+// lastPod returns the last recorded version of the Pod that an endpoint names.
+func (s *service) lastPod(ref *corev1.ObjectReference) (*Object, *corev1.Pod) {
+	for o, p := range past[corev1.Pod](s.q, s.svc.Namespace, ref.Name) {
+		if o.UID == ref.UID {
+			return o, p
+		}
+	}
+	return nil, nil
 }
 
 // workloadDeleted: what made the Service's Pods was deleted, and nothing of
@@ -170,7 +178,7 @@ func (q *inquiry) lastVersion(kind, namespace, name string, uid types.UID) *work
 func (s *service) detached() *cause {
 	var left []*corev1.Pod
 	s.formerPods(func(o *Object, p *corev1.Pod) bool {
-		if o.Type != watch.Deleted && ready(p) && !terminating(p) && !matches(s.svc.Spec.Selector, p.Labels) {
+		if o.Type != watch.Deleted && ready(p) && !terminating(p) && !matches(s.svc.Spec.Selector, p.Labels) && s.matchedOnce(p) {
 			left = append(left, p)
 		}
 		return len(left) < maxRows
@@ -186,6 +194,16 @@ func (s *service) detached() *cause {
 	}
 	c.next = []string{fmt.Sprintf("kubectl get pods -n %s --show-labels", s.svc.Namespace)}
 	return c
+}
+
+// matchedOnce: an earlier version of the Pod had the labels.
+func (s *service) matchedOnce(p *corev1.Pod) bool {
+	for o, old := range past[corev1.Pod](s.q, p.Namespace, p.Name) {
+		if o.UID == p.UID && matches(s.svc.Spec.Selector, old.Labels) {
+			return true
+		}
+	}
+	return false
 }
 
 // candidate is something the selector misses by one pair.
