@@ -109,7 +109,7 @@ func (s *stream) items(d *json.Decoder, bounded *boundedReader) error {
 		return err
 	}
 	if start != json.Delim('[') {
-		return fmt.Errorf("items are %v, not a list", start)
+		return errors.New("items are not a list")
 	}
 	for d.More() {
 		bounded.read = 0
@@ -118,7 +118,7 @@ func (s *stream) items(d *json.Decoder, bounded *boundedReader) error {
 			return err
 		}
 		if len(item) == 0 || item[0] != '{' {
-			return fmt.Errorf("an item is not an object")
+			return errors.New("an item is not an object")
 		}
 		meta, err := scanMetadata(item, s.scope.resource.namespaced)
 		if err != nil {
@@ -139,7 +139,7 @@ func expect(d *json.Decoder, want json.Delim) error {
 	case err != nil:
 		return fmt.Errorf("read list: %w", noEOF(err))
 	case got != want:
-		return fmt.Errorf("read list: expected %v, got %v", want, got)
+		return fmt.Errorf("read list: expected %v", want)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func splitEvent(text []byte) (watch.EventType, []byte, error) {
 		return "", nil, c.Err()
 	}
 	if !slices.Contains(eventTypes, kind) {
-		return "", nil, fmt.Errorf("unknown watch event type %q", kind)
+		return "", nil, fmt.Errorf("unknown watch event type %.20q", kind)
 	}
 	if object == nil {
 		return "", nil, fmt.Errorf("watch event %s without an object", kind)

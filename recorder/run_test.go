@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -303,6 +304,45 @@ func TestFollowsDiscovery(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("discovery document lacks the new resource: %v", memory.Info().Resources)
+	}
+}
+
+// A change to a CustomResourceDefinition is reason to look what there is.
+func TestFollowsDefinitions(t *testing.T) {
+	const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+	written := make(chan struct{})
+	s := newServer(t, map[string][]step{
+		podsPath:                       {holds(endOfList("1"))},
+		"/apis/example.com/v1/widgets": {holds(endOfList("1"))},
+		path: {func(w http.ResponseWriter, r *http.Request) {
+			says(endOfList("1"))(w, r)
+			<-written
+			holds(event("ADDED", pod("widgets.example.com", "2")))(w, r)
+		}},
+	})
+	s.groups = map[string][]metav1.APIResource{
+		"apiextensions.k8s.io/v1": {kind("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition", false)},
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	memory := newSink()
+	memory.cover = func(c store.Coverage) error {
+		if c.Resource.Resource == "widgets" && c.Status == store.Current {
+			cancel()
+		}
+		return nil
+	}
+	err := Run(ctx, Options{Config: s.config(), Profile: Full, Sink: memory, limits: &quick, Ready: func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.groups["example.com/v1"] = []metav1.APIResource{kind("example.com", "widgets", "Widget", true)}
+		close(written)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		t.Error("the new resource was never recorded")
 	}
 }
 

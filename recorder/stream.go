@@ -80,7 +80,7 @@ type stream struct {
 	limits  limits
 	listing chan struct{}                            // slots for streams that are listing
 	redact  func(dst, object []byte) ([]byte, error) // appends the redacted object
-	noticed func()                                   // called for each event, unless nil
+	noticed func()                                   // called for each change, unless nil
 
 	resourceVersion string // where to go on; "" before a list was completed
 	paginated       bool   // the server does not do watch-lists
@@ -264,6 +264,9 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	}
 	s.proven()
 	s.queue.event(s.scope, event)
+	if s.noticed != nil && s.resourceVersion != "" && kind != watch.Bookmark {
+		s.noticed()
+	}
 	if kind == watch.Bookmark && meta.listEnd || s.resourceVersion != "" && !older(meta.resourceVersion, s.resourceVersion) {
 		// The objects of a watch-list come in no order: until it has ended
 		// there is no resourceVersion to go on from.

@@ -4,6 +4,26 @@
 //
 // Nothing else is touched: what needs no redaction keeps its bytes. What cannot
 // be read as JSON is refused, never passed on.
+//
+// Gate A, the policy "standard" for recording:
+//
+//	data of Secrets, and of ConfigMaps unless  a token for each value; names, keys and type stay
+//	they are to be kept
+//	copies of the object in annotations        a token for the whole
+//	(last-applied-configuration and its kind)
+//	other annotations                          a token where the name is that of a secret, or the
+//	                                           value has the shape of one
+//	env, headers, options of volumes and       the same; the name stays
+//	StorageClasses
+//	args and commands                          the same, for --name=value, --name value and in scripts
+//	values, data, helm.parameters, secret* and a token for every string
+//	names of secrets in custom resources
+//	managedFields                              stay, without the fields of what is replaced
+//	messages and all other strings             a token for what has the shape of a secret
+//
+// The shapes are in pattern.go, the names in names.go. A token is written
+// ‹r:7f3a9c:12›: the beginning of a keyed hash of the value, and its length in
+// bytes. Where the object has base64, so is the token.
 package redact
 
 import (
@@ -21,7 +41,7 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// Rules name what can be redacted, for the counts.
+// rule says why something was replaced.
 type rule int
 
 const (
@@ -40,7 +60,7 @@ var ruleNames = [rules]string{
 	"secretData", "lastApplied", "annotations", "environment", "configMapData", "customResources", "managedFields", "patterns",
 }
 
-// Policy is gate A, the one before the recording: see the table in README.
+// Policy is gate A with a key of its own.
 // Methods may be called from several goroutines.
 type Policy struct {
 	key             [32]byte // never stored: a token cannot be guessed from the file
