@@ -70,8 +70,10 @@ func (s *service) selectorless() *cause {
 	if selectable(s.svc) {
 		return nil
 	}
-	if ready, terminating := s.usable(); ready+terminating > 0 {
-		return nil
+	for _, sl := range s.slices {
+		if s.counts(sl) && slices.ContainsFunc(sl.Endpoints, func(e discoveryv1.Endpoint) bool { return epUsable(&e) }) {
+			return nil // somebody provided them, whether or not they lead anywhere
+		}
 	}
 	c := s.cause("svc-selectorless-no-endpoints", clause("Service %s has no selector, so Kubernetes adds no Pods to it, and nothing else provides endpoints", s),
 		s.q.see(s.svc, "/spec/selector", ""))
@@ -484,6 +486,9 @@ func (s *service) effects(a *answer, ready, terminating int) {
 	for _, w := range s.workloads {
 		if r := s.q.rollout(w); r != nil {
 			a.effects = append(a.effects, s.q.rolloutEffects(r)...)
+		}
+		if c, _ := s.q.blockedSet(w); c != nil {
+			a.effects = append(a.effects, c)
 		}
 	}
 	see := func() []Evidence {

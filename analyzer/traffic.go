@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -172,24 +173,22 @@ func (s *service) result(routes *Routes, local bool, nodes []string) nodeResult 
 	return n
 }
 
-// dead: the endpoint's Pod is gone or has lost the address. Slices follow Pods
-// with a delay, so it counts only after that.
+// dead: the endpoint's Pod is gone or has lost the address. Where a controller
+// keeps the slices they follow the Pods with a delay, so it counts only after
+// that.
 func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 	if !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace) {
 		return false
 	}
+	late := func(since time.Time) bool { return !selectable(s.svc) || !s.q.within(since, sliceGrace) }
 	if p := s.podBehind(ref); p != nil {
-		if len(p.Status.PodIPs) == 0 || slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := canonicalIP(i.IP); return c == ip }) {
-			return false
-		}
-		return !s.q.within(s.q.seen(p).Time, sliceGrace)
+		lost := len(p.Status.PodIPs) > 0 && !slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := canonicalIP(i.IP); return c == ip })
+		return lost && late(s.q.seen(p).Time)
 	}
-	for o := range past[corev1.Pod](s.q, s.svc.Namespace, ref.Name) {
-		if o.UID == ref.UID {
-			return !s.q.within(o.Time, sliceGrace)
-		}
+	if o, _ := s.lastPod(ref); o != nil {
+		return late(o.Time)
 	}
-	return !s.q.within(s.q.view.Start(), sliceGrace)
+	return late(s.q.view.Start())
 }
 
 // podBehind returns the Pod an endpoint names, nil if it is not there.
