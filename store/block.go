@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -24,6 +25,7 @@ const (
 	// maxSection bounds what a section may unpack to.
 	maxSection = 64 << 20
 	maxCount   = 1 << 20 // positions in a block
+	worthwhile = 2       // a delta is kept if it is this many times smaller
 )
 
 var errBlock = errors.New("malformed block")
@@ -96,10 +98,68 @@ func (b *builder) lane(resource schema.GroupVersionResource) int {
 	return place
 }
 
-// add takes a position whose content, of that size, was appended to the lane.
-func (b *builder) add(t tag, lane int, at time.Time, back uint64, size int) {
-	b.entries = append(b.entries, entry{b.next(), t, lane, at.UnixMicro(), back, size})
-	b.size += size
+// addEvent takes an event with its identity. Its object is written as a delta
+// if v has a version to make it against.
+func (b *builder) addEvent(e *Event, id *identity, flags tag, v *versions, d *differ) error {
+	t, err := tagOf(e.Type)
+	if err != nil {
+		return err
+	}
+	t |= flags
+	l := b.lane(e.Resource)
+	content := b.lanes[l].content
+	start := len(content)
+	if id.namespace != e.Namespace || id.name != e.Name || id.uid != e.UID || id.resourceVersion != e.ResourceVersion {
+		t |= tagNamed
+		content = appendNamed(content, e)
+	}
+	base := held{}
+	if e.IsObject() {
+		content, base = b.appendObject(content, e, id, v, d)
+	} else {
+		content = append(content, e.Object...)
+	}
+	back := uint64(0)
+	if base.seq != 0 {
+		t |= tagDelta
+		back = uint64(e.Seq - base.seq)
+	}
+	b.add(e.Seq, t, l, e.Time, back, content[start:])
+	b.lanes[l].content = content
+	return nil
+}
+
+// appendObject returns what the object was made a delta against, if it was.
+func (b *builder) appendObject(content []byte, e *Event, id *identity, v *versions, d *differ) ([]byte, held) {
+	ref, raw := e.Ref(), bytes.Clone(e.Object)
+	base, start := v.base(ref, id, b.first), len(content)
+	if base.seq != 0 {
+		content = d.delta(content, base.raw, raw)
+		if (len(content)-start)*worthwhile > len(raw) {
+			content, base = content[:start], held{}
+		}
+	}
+	if base.seq == 0 {
+		content = append(content, raw...)
+	}
+	v.keep(ref, id, e.Seq, raw, base, b.first)
+	if e.Type == watch.Deleted {
+		v.forget(ref)
+	}
+	return content, base
+}
+
+// addCoverage takes a change of coverage.
+func (b *builder) addCoverage(c *Coverage) {
+	l := b.lane(c.Resource)
+	start := len(b.lanes[l].content)
+	b.lanes[l].content = appendCoverage(b.lanes[l].content, c)
+	b.add(c.Seq, tagCoverage, l, c.Time, 0, b.lanes[l].content[start:])
+}
+
+func (b *builder) add(seq Seq, t tag, lane int, at time.Time, back uint64, content []byte) {
+	b.entries = append(b.entries, entry{seq, t, lane, at.UnixMicro(), back, len(content)})
+	b.size += len(content)
 }
 
 // committed notes that everything added is in the file.

@@ -28,7 +28,8 @@ func (r *Recording) behind(seq Seq, err error) Seq {
 	return seq + 1
 }
 
-// block returns the block with the position, decoded.
+// block returns the block with the position, decoded. Before Info.First, where
+// not every position is kept, it is the first block with a later one otherwise.
 func (r *Recording) block(seq Seq) (*block, error) {
 	if last := r.Info().Last; seq == 0 || seq > last {
 		return nil, fmt.Errorf("read position %d of %d: %w", seq, last, ErrNotEvent)
@@ -65,17 +66,11 @@ func (r *Recording) rawBlock(seq Seq) (found *block, value []byte, err error) {
 			return &DamageError{What: "blocks", First: seq, Last: r.Info().Last, Err: err}
 		}
 		k, v, err := blocks.floor(seqKey(seq))
-		if err == nil && k == nil {
-			err = errors.New("missing")
+		if err == nil && k != nil {
+			found, value, err = parseAt(k, v)
 		}
-		if err == nil {
-			value, err = trimSum(bucketBlocks, k, v)
-		}
-		if err == nil {
-			found, err = parseBlock(value)
-		}
-		if err == nil && seq > found.last() {
-			err = errors.New("missing")
+		if err == nil && (k == nil || seq > found.last()) {
+			found, value, err = r.nextBlock(blocks, seq)
 		}
 		if err != nil {
 			return r.damaged(blocks, seq, err)
@@ -86,6 +81,31 @@ func (r *Recording) rawBlock(seq Seq) (found *block, value []byte, err error) {
 		return nil, nil, err
 	}
 	return found, value, nil
+}
+
+func parseAt(k, v []byte) (*block, []byte, error) {
+	v, err := trimSum(bucketBlocks, k, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := parseBlock(v)
+	return b, v, err
+}
+
+// nextBlock returns the first block behind a position that no block holds.
+// Before Info.First there are such positions; otherwise one is missing.
+func (r *Recording) nextBlock(blocks *bucket, seq Seq) (found *block, value []byte, err error) {
+	err = errors.New("missing")
+	if seq >= r.Info().First {
+		return nil, nil, err
+	}
+	blocks.ascend(seqKey(seq), func(k, v []byte, failed error) bool {
+		if err = failed; err == nil {
+			found, value, err = parseAt(k, v)
+		}
+		return false
+	})
+	return found, value, err
 }
 
 // damaged says which positions are lost with the block of seq.
@@ -139,6 +159,7 @@ func (b *block) bytes() int {
 // not safe for concurrent use.
 type decoding struct {
 	read  func(Seq) (*block, error)
+	bases bool // also what is kept only as a base
 	at    *block
 	whole map[Seq][]byte // versions of the block that a later one may build on
 }
@@ -152,7 +173,7 @@ func (d *decoding) event(seq Seq) (Event, error) {
 		return Event{}, err
 	}
 	i, ok := b.place(seq)
-	if !ok || !b.entries[i].told() {
+	if !ok || !b.entries[i].told() && !(d.bases && b.entries[i].tag&tagBase != 0) {
 		return Event{}, ErrNotEvent
 	}
 	raw, err := d.raw(b, seq)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -55,7 +56,7 @@ func (x *indexer) settle() error {
 	if x.tail.size < flushVersions && len(x.trails) < flushTrails {
 		return nil
 	}
-	if err := x.merge(nil, 0); err != nil {
+	if err := x.merge(nil, 0, nil); err != nil {
 		return err
 	}
 	for {
@@ -63,7 +64,7 @@ func (x *indexer) settle() error {
 		if n < fanIn || x.runs[n-fanIn].tier != x.runs[n-1].tier {
 			return nil
 		}
-		if err := x.merge(x.runs[n-fanIn:], x.runs[n-1].tier+1); err != nil {
+		if err := x.merge(x.runs[n-fanIn:], x.runs[n-1].tier+1, nil); err != nil {
 			return err
 		}
 	}
@@ -74,13 +75,25 @@ func (x *indexer) finish() error {
 	if len(x.runs) == 1 && len(x.trails) == 0 || len(x.runs)+len(x.trails) == 0 {
 		return nil
 	}
-	return x.merge(x.runs, fanIn)
+	return x.merge(x.runs, fanIn, nil)
 }
+
+// cut is what goes when the positions before first do.
+type cut struct {
+	first  Seq
+	time   time.Time                // of first
+	ledger []Coverage               // coverage in force at first, which stays
+	also   func(tx *bbolt.Tx) error // done in the transaction that makes it so
+}
+
+// cut makes one run of everything but what lies before first. Versions that are
+// current there stay.
+func (x *indexer) cut(c cut) error { return x.merge(x.runs, fanIn, &c) }
 
 // merge makes one run of the last runs, which are given, and the tail. Pages
 // are written in several transactions; until the last one, which writes the
 // head and removes what the run replaces, nothing refers to them.
-func (x *indexer) merge(old []*run, tier int) error {
+func (x *indexer) merge(old []*run, tier int, c *cut) error {
 	r := &run{id: x.nextID, tier: tier}
 	x.nextID++
 	var sources []source
@@ -103,8 +116,16 @@ func (x *indexer) merge(old []*run, tier int) error {
 		r.ledger = append(r.ledger, x.ledger...)
 		sources = append(sources, x.tail)
 	}
+	also := func(*bbolt.Tx) error { return nil }
+	if c != nil {
+		r.cut, also = c.first, c.also
+		ticks = slices.DeleteFunc(ticks, func(t tick) bool { return t.seq <= c.first })
+		ticks = slices.Insert(ticks, 0, tick{c.first, c.time})
+		r.ledger = slices.DeleteFunc(r.ledger, func(l Coverage) bool { return l.Seq < c.first })
+		r.ledger = append(slices.Clone(c.ledger), r.ledger...)
+	}
 	r.ticks = thin(ticks)
-	if err := x.write(r, sources, old); err != nil {
+	if err := x.write(r, sources, old, also); err != nil {
 		return fmt.Errorf("write index: %w", err)
 	}
 	x.runs = append(x.runs[:len(x.runs)-len(old):len(x.runs)-len(old)], r)
@@ -116,16 +137,16 @@ func (x *indexer) merge(old []*run, tier int) error {
 
 // thin drops ticks that are close to others.
 func thin(ticks []tick) []tick {
-	kept := ticks[:1]
-	for _, t := range ticks[1:] {
-		if t.seq >= kept[len(kept)-1].seq+tickEvery {
+	var kept []tick
+	for _, t := range ticks {
+		if n := len(kept); n == 0 || t.seq >= kept[n-1].seq+tickEvery {
 			kept = append(kept, t)
 		}
 	}
 	return kept
 }
 
-func (x *indexer) write(r *run, sources []source, old []*run) error {
+func (x *indexer) write(r *run, sources []source, old []*run, also func(*bbolt.Tx) error) error {
 	type page struct {
 		bucket string
 		number int
@@ -167,6 +188,9 @@ func (x *indexer) write(r *run, sources []source, old []*run) error {
 			if err := o.remove(tx); err != nil {
 				return err
 			}
+		}
+		if err := also(tx); err != nil {
+			return err
 		}
 		return put(tx, bucketRuns, runKey(r.id), r.encode(x.z))
 	})

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -69,6 +70,15 @@ func (r *run) pressObjects(sources []source, moves []moved, z *zstd.Encoder, put
 			all = append(all, streams[i].head.versions...)
 			streams[i].done()
 		}
+		before := r.before(all)
+		if before == len(all) {
+			for _, i := range lowest {
+				moves[i].ranks[len(moves[i].ranks)-1] = noRank
+			}
+			continue
+		}
+		all = all[before:]
+		r.dropped = append(r.dropped, uint32(before))
 		page.refs, page.versions = append(page.refs, ref), append(page.versions, all)
 		versions += len(all)
 		rank++
@@ -78,6 +88,35 @@ func (r *run) pressObjects(sources []source, moves []moved, z *zstd.Encoder, put
 			}
 		}
 	}
+}
+
+// noRank is the rank of an object that is left out.
+const noRank = math.MaxUint32
+
+// before returns how many of an object's versions lie before the cut and are
+// not current there.
+func (r *run) before(versions []version) int {
+	n := len(upTo(versions, max(r.cut, 1)-1))
+	if n > 0 && versions[n-1].state == present {
+		n--
+	}
+	return n
+}
+
+// after returns what is left of a posting when the object's first versions are
+// left out; ok is false if nothing is.
+func (o posting) after(dropped int) (left posting, ok bool) {
+	if dropped == 0 {
+		return o, true
+	}
+	if o.end > 0 && o.end <= dropped+1 && o.start <= dropped {
+		return o, false
+	}
+	o.start = max(o.start-dropped, 1)
+	if o.end > 0 {
+		o.end -= dropped
+	}
+	return o, true
 }
 
 func (r *run) pressTerms(sources []source, moves []moved, z *zstd.Encoder, put func(string, int, []byte) error) error {
@@ -109,6 +148,9 @@ func (r *run) pressTerms(sources []source, moves []moved, z *zstd.Encoder, put f
 				if o.rank < 0 || o.rank >= len(moves[i].ranks) {
 					return errRun
 				}
+				if moves[i].ranks[o.rank] == noRank {
+					continue
+				}
 				before := int(moves[i].before[o.rank])
 				o.rank = int(moves[i].ranks[o.rank])
 				if o.start > 0 {
@@ -121,7 +163,10 @@ func (r *run) pressTerms(sources []source, moves []moved, z *zstd.Encoder, put f
 			}
 			streams[i].done()
 		}
-		all = join(all)
+		all = r.left(join(all))
+		if len(all) == 0 {
+			continue
+		}
 		page.terms, page.postings = append(page.terms, t), append(page.postings, all)
 		postings += len(all) + 4
 		if postings >= pagePostings {
@@ -130,6 +175,17 @@ func (r *run) pressTerms(sources []source, moves []moved, z *zstd.Encoder, put f
 			}
 		}
 	}
+}
+
+// left returns the postings without what was cut.
+func (r *run) left(all []posting) []posting {
+	kept := all[:0]
+	for _, o := range all {
+		if o, ok := o.after(int(r.dropped[o.rank])); ok {
+			kept = append(kept, o)
+		}
+	}
+	return kept
 }
 
 // join sorts the postings of a term and puts together what one source left open

@@ -86,7 +86,9 @@ func (r *Recording) rebuild() {
 			continue
 		}
 		i, _ := b.place(from)
-		ticks = append(ticks, tick{b.entries[i].seq, b.timeOf(i)})
+		if b.first >= r.Info().First {
+			ticks = append(ticks, tick{b.entries[i].seq, b.timeOf(i)})
+		}
 		d := decoding{read: read}
 		d.enter(b)
 		for ; i < len(b.entries); i++ {

@@ -45,12 +45,11 @@ func TestFileModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		path := filepath.Join(dir, "test.svcspy")
 		defer os.Remove(path)
-		w, err := Create(path, Header{Start: start})
+		w, err := Create(path, Header{Start: start}, noSync)
 		if err != nil {
 			rt.Fatal(err)
 		}
 		defer w.Abort()
-		w.db.NoSync = true // kill -9 is tested elsewhere
 		m := &model{start: start}
 		var follower *Recording
 		now := start
@@ -108,3 +107,6 @@ func (m *model) some(t *rapid.T) []Seq {
 	}
 	return at
 }
+
+// noSync makes writing quick where no power fails.
+func noSync(w *Writer) { w.db.NoSync = true }

@@ -29,6 +29,9 @@ type run struct {
 	ranks       []int  // and its rank
 	terms       []term // first term of each page
 
+	cut     Seq      // while it is written: versions before that are not current there are left out
+	dropped []uint32 // while it is written: how many, by rank
+
 	read  func(bucket string, id uint32, page int) ([]byte, error)
 	mu    sync.Mutex
 	cache map[int]any // decoded pages: objects by number, terms by ^number

@@ -124,3 +124,12 @@ func (v *versions) drop(e *list.Element) {
 
 // nextBlock ends the block: what is in it is no family to what follows.
 func (v *versions) nextBlock() { clear(v.families) }
+
+// keepOnly drops the versions at other positions than those to be kept.
+func (v *versions) keepOnly(keep func(Seq) bool) {
+	for _, e := range v.objects {
+		if !keep(e.Value.(*kept).last.seq) {
+			v.drop(e)
+		}
+	}
+}

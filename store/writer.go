@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // Sizes of what is held and written at once.
@@ -23,7 +21,6 @@ const (
 	freshBlocks  = 64        // small blocks before they are rolled into one
 	keptVersions = 64 << 20  // bytes of versions kept to make deltas against
 	maxNamed     = 1 << 20   // bytes left for identities in a block
-	worthwhile   = 2         // a delta is kept if it is this many times smaller
 )
 
 // Writer writes a recording. It is not safe for concurrent use. It has no
@@ -54,7 +51,9 @@ type Writer struct {
 	chain     [32]byte // digest of the last block in the file
 	whole     [32]byte // digest of the last complete block
 	trail     trail    // since the last commit
-	pending   int      // bytes appended since the last commit
+	kinds     []Kind   // of the block, in a ring
+	ring      ring
+	pending   int // bytes appended since the last commit
 
 	quick, dense *zstd.Encoder
 }
@@ -133,7 +132,7 @@ func (w *Writer) begin() error {
 			put(tx, bucketHead, []byte(keyFormat), encodeFormat()),
 			put(tx, bucketHead, []byte(keyHeader), header),
 			put(tx, bucketDiscovery, seqKey(0), discovery),
-			w.putEnd(tx),
+			w.end.put(tx),
 		)
 	})
 }
@@ -145,8 +144,8 @@ func put(tx *bbolt.Tx, bucket string, key, value []byte) error {
 	return b.Put(key, appendSum(bucket, key, value))
 }
 
-func (w *Writer) putEnd(tx *bbolt.Tx) error {
-	value, err := json.Marshal(w.end)
+func (e *ending) put(tx *bbolt.Tx) error {
+	value, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
@@ -187,61 +186,28 @@ func (w *Writer) advance(t time.Time) (Seq, time.Time, error) {
 // of e.Object is kept after return. Objects over 32 MiB, and more than 32 MiB without
 // a Commit, are refused with ErrTooLarge.
 func (w *Writer) Append(e Event) (Seq, error) {
-	t, err := tagOf(e.Type)
-	if err != nil {
+	if _, err := tagOf(e.Type); err != nil {
 		return 0, err
 	}
 	if len(e.Object) > maxObject || w.block.size+len(e.Object) > maxSection-maxNamed {
 		return 0, fmt.Errorf("append %d bytes to %d uncommitted: %w", len(e.Object), w.block.size, ErrTooLarge)
 	}
+	var err error
 	if e.Seq, e.Time, err = w.advance(e.Time); err != nil {
 		return 0, err
 	}
 	id, _ := scan(e.Resource, e.Object) // what cannot be read cannot be found, but is kept
-	place := w.block.lane(e.Resource)
-	l := &w.block.lanes[place]
-	start := len(l.content)
-	if id.namespace != e.Namespace || id.name != e.Name || id.uid != e.UID || id.resourceVersion != e.ResourceVersion {
-		t |= tagNamed
-		l.content = appendNamed(l.content, &e)
+	if err := w.block.addEvent(&e, &id, 0, w.versions, &w.differ); err != nil {
+		return 0, err
 	}
-	back := uint64(0)
-	if base := w.encode(l, &e, &id); base != 0 {
-		t |= tagDelta
-		back = uint64(e.Seq - base)
-	}
-	w.block.add(t, place, e.Time, back, len(l.content)-start)
 	w.trail.changes = w.track.observe(w.trail.changes, &e, &id)
 	w.end.Events++
 	w.end.Kinds = count(w.end.Kinds, &e)
+	if w.ring.window > 0 {
+		w.kinds = count(w.kinds, &e)
+	}
 	w.pending += len(e.Object)
 	return e.Seq, nil
-}
-
-// encode appends the object to the content, as a delta if there is a version to
-// make it against, and returns the position of that.
-func (w *Writer) encode(l *lane, e *Event, id *identity) Seq {
-	if !e.IsObject() {
-		l.content = append(l.content, e.Object...)
-		return 0
-	}
-	ref, raw, first := e.Ref(), bytes.Clone(e.Object), w.block.first
-	base, start := w.versions.base(ref, id, first), len(l.content)
-	if base.seq != 0 {
-		l.content = w.differ.delta(l.content, base.raw, raw)
-		if (len(l.content)-start)*worthwhile > len(raw) {
-			l.content = l.content[:start]
-			base = held{}
-		}
-	}
-	if base.seq == 0 {
-		l.content = append(l.content, raw...)
-	}
-	w.versions.keep(ref, id, e.Seq, raw, base, first)
-	if e.Type == watch.Deleted {
-		w.versions.forget(ref)
-	}
-	return base.seq
 }
 
 // Cover adds a change of coverage and returns its position.
@@ -250,13 +216,9 @@ func (w *Writer) Cover(c Coverage) (Seq, error) {
 	if c.Seq, c.Time, err = w.advance(c.Time); err != nil {
 		return 0, err
 	}
-	place := w.block.lane(c.Resource)
-	l := &w.block.lanes[place]
-	start := len(l.content)
-	l.content = appendCoverage(l.content, &c)
-	w.block.add(tagCoverage, place, c.Time, 0, len(l.content)-start)
+	w.block.addCoverage(&c)
 	w.trail.ledger = append(w.trail.ledger, c)
-	w.pending += len(l.content) - start
+	w.pending += len(c.Reason)
 	return c.Seq, nil
 }
 
@@ -289,7 +251,10 @@ func (w *Writer) Commit(now time.Time) error {
 	if w.db == nil {
 		return ErrClosed
 	}
-	return w.commit(now, w.block.size >= blockContent || len(w.block.entries) >= maxCount/2)
+	if err := w.commit(now, w.block.size >= blockContent || len(w.block.entries) >= maxCount/2 || w.stale()); err != nil {
+		return err
+	}
+	return w.trim(clockTime(now))
 }
 
 // commit writes what is pending. If complete, the block ends here.
@@ -340,7 +305,7 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 				return err
 			}
 		}
-		return w.putEnd(tx)
+		return w.end.put(tx)
 	})
 	if errors.Is(err, berrors.ErrMaxSizeReached) {
 		err = fmt.Errorf("%w: %w", ErrFull, err)
@@ -372,6 +337,7 @@ func (w *Writer) written(block []byte, first Seq, complete, roll bool) {
 	w.fresh = []Seq{first}
 	if complete {
 		w.whole, w.fresh = w.chain, nil
+		w.summarize()
 		w.block = newBuilder(w.block.next())
 		w.committed = 0
 		w.versions.nextBlock()

@@ -1,0 +1,265 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// ring is what a Writer needs to keep a bounded window.
+type ring struct {
+	window time.Duration  // 0: everything is kept
+	blocks []blockSummary // complete blocks in the file, in order
+}
+
+type blockSummary struct {
+	first, last Seq
+	end         time.Time // of its last position
+	events      uint64
+	kinds       []Kind
+}
+
+// Window makes the recording a ring: what is older than d is dropped, some time
+// later. What the cluster was at the beginning of the window stays: the last
+// version of each object that existed, and the coverage in force, with their
+// own positions and times. Info.First is then the first position from which
+// everything is there.
+func Window(d time.Duration) Option { return func(w *Writer) { w.ring.window = d } }
+
+// Keep ends the dropping: what is in the window and all that follows is kept.
+func (w *Writer) Keep() { w.ring.window = 0 }
+
+// stale reports whether the block in the making has run long enough, so that a
+// ring can drop it when its time has come even if little happens.
+func (w *Writer) stale() bool {
+	b := w.block
+	return w.ring.window > 0 && len(b.entries) > 0 && w.time.Sub(time.UnixMicro(b.entries[0].time)) >= w.ring.window/8
+}
+
+// summarize notes the block, which is complete, for when it is dropped.
+func (w *Writer) summarize() {
+	entries := w.block.entries
+	last := entries[len(entries)-1]
+	s := blockSummary{first: w.block.first, last: last.seq, end: time.UnixMicro(last.time), kinds: w.kinds}
+	for _, k := range s.kinds {
+		s.events += k.Events
+	}
+	w.ring.blocks, w.kinds = append(w.ring.blocks, s), nil
+}
+
+// trim drops the blocks that ended before the window, if it has grown by a
+// quarter. There must be nothing uncommitted.
+func (w *Writer) trim(now time.Time) error {
+	window := w.ring.window
+	if window == 0 || len(w.ring.blocks) == 0 || now.Sub(w.ring.blocks[0].end) < window+window/4 {
+		return nil
+	}
+	old := 0
+	for old < len(w.ring.blocks) && now.Sub(w.ring.blocks[old].end) > window && w.ring.blocks[old].last < w.end.Last {
+		old++
+	}
+	if old == 0 {
+		return nil
+	}
+	if err := w.drop(w.ring.blocks[:old]); err != nil {
+		return fmt.Errorf("trim recording: %w", err)
+	}
+	w.ring.blocks = slices.Clone(w.ring.blocks[old:])
+	return nil
+}
+
+// drop removes the blocks, which are the first, and writes what is carried over.
+func (w *Writer) drop(blocks []blockSummary) error {
+	first := blocks[len(blocks)-1].last + 1
+	r := &Recording{path: w.path, file: w.file, at: w.index.file, tail: newIndex()}
+	if err := r.refresh(); err != nil {
+		return err
+	}
+	c := carrying{r: r, first: first, current: map[Seq]bool{}, bases: map[Seq]bool{}}
+	if err := c.collect(); err != nil {
+		return err
+	}
+	carried, err := c.encode(w)
+	if err != nil {
+		return err
+	}
+	end := w.end
+	end.First, end.Kinds = first, slices.Clone(end.Kinds)
+	for _, b := range blocks {
+		end.Events -= b.events
+		for _, k := range b.kinds {
+			end.Kinds = uncount(end.Kinds, k)
+		}
+	}
+	err = w.index.cut(cut{first, c.time, c.ledger, func(tx *bbolt.Tx) error {
+		if err := deleteBefore(tx, seqKey(first)); err != nil {
+			return err
+		}
+		for seq, block := range carried {
+			if err := put(tx, bucketBlocks, seqKey(seq), block); err != nil {
+				return err
+			}
+		}
+		return end.put(tx)
+	}})
+	if err != nil {
+		return err
+	}
+	w.end = end
+	w.versions.keepOnly(func(seq Seq) bool { return seq >= first || c.current[seq] })
+	return nil
+}
+
+// deleteBefore deletes the blocks with keys before the given one.
+func deleteBefore(tx *bbolt.Tx, end []byte) error {
+	b := tx.Bucket([]byte(bucketBlocks))
+	var keys [][]byte
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil && bytes.Compare(k, end) < 0; k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carrying collects what must outlive the positions before first.
+type carrying struct {
+	r       *Recording
+	first   Seq
+	current map[Seq]bool // last versions of what exists at first
+	bases   map[Seq]bool // versions that kept ones are deltas against
+	ledger  []Coverage   // in force at first
+	time    time.Time    // of first
+}
+
+func (c *carrying) collect() error {
+	var err error
+	if c.time, err = c.r.TimeOf(c.first); err != nil {
+		return err
+	}
+	seqs, err := c.r.Find(Query{}, c.first-1)
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		c.current[seq] = true
+	}
+	for from := c.first; from <= c.r.info.Last; {
+		b, err := c.r.block(from)
+		if err != nil {
+			return err
+		}
+		for _, e := range b.entries {
+			if base := e.seq - Seq(e.back); e.tag&tagDelta != 0 && base < c.first && !c.current[base] {
+				c.bases[base] = true
+			}
+		}
+		from = b.last() + 1
+	}
+	for _, places := range c.r.ledger.scopes {
+		for _, place := range slices.Backward(places) {
+			if change := c.r.ledger.changes[place]; change.Seq < c.first {
+				c.ledger = append(c.ledger, change)
+				break
+			}
+		}
+	}
+	slices.SortFunc(c.ledger, func(a, b Coverage) int { return cmp.Compare(a.Seq, b.Seq) })
+	return nil
+}
+
+// encode makes blocks of what is carried over, by first position.
+func (c *carrying) encode(w *Writer) (map[Seq][]byte, error) {
+	blocks := map[Seq][]byte{}
+	kept := newVersions(keptVersions)
+	var b *builder
+	// at returns the builder for the position.
+	at := func(seq Seq) *builder {
+		if b != nil && b.size >= blockContent {
+			blocks[b.first] = b.encode(w.dense, [32]byte{}, 0)
+			kept.nextBlock()
+			b = nil
+		}
+		if b == nil {
+			b = newBuilder(seq)
+		}
+		return b
+	}
+	ledger := c.ledger
+	for e, err := range c.events() {
+		if err != nil {
+			return nil, err
+		}
+		for len(ledger) > 0 && ledger[0].Seq < e.Seq {
+			at(ledger[0].Seq).addCoverage(&ledger[0])
+			ledger = ledger[1:]
+		}
+		flags := tag(0)
+		if !c.current[e.Seq] {
+			flags = tagBase
+		}
+		id, _ := scan(e.Resource, e.Object)
+		if err := at(e.Seq).addEvent(&e, &id, flags, kept, &w.differ); err != nil {
+			return nil, err
+		}
+	}
+	for i := range ledger {
+		at(ledger[i].Seq).addCoverage(&ledger[i])
+	}
+	if b != nil {
+		blocks[b.first] = b.encode(w.dense, [32]byte{}, 0)
+	}
+	return blocks, nil
+}
+
+// events yields the events that are carried over, in order.
+func (c *carrying) events() iter.Seq2[Event, error] {
+	var seqs []Seq
+	for seq := range c.current {
+		seqs = append(seqs, seq)
+	}
+	for seq := range c.bases {
+		seqs = append(seqs, seq)
+	}
+	slices.Sort(seqs)
+	return func(yield func(Event, error) bool) {
+		d := decoding{read: c.r.block, bases: true}
+		for _, seq := range seqs {
+			b, err := c.r.block(seq)
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			if b != d.at {
+				d.enter(b)
+			}
+			e, err := d.event(seq)
+			if err != nil {
+				err = fmt.Errorf("read event %d: %w", seq, err)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// uncount takes away what count added.
+func uncount(kinds []Kind, less Kind) []Kind {
+	for i := range kinds {
+		if k := &kinds[i]; k.Resource == less.Resource {
+			k.Events -= less.Events
+			k.Bytes -= less.Bytes
+		}
+	}
+	return kinds
+}

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// checkWindow compares a ring with the model: from Info.First on it must answer
+// as if everything were there.
+func (m *model) checkWindow(t fataler, got timeline, at []Seq) {
+	t.Helper()
+	first, last := got.Info().First, got.Info().Last
+	if last != Seq(len(m.events)) {
+		t.Fatalf("last is %d of %d", last, len(m.events))
+	}
+	next := first
+	for e, err := range got.Events(first, last) {
+		if err != nil {
+			t.Fatalf("events: %v", err)
+		}
+		for next < e.Seq && m.events[next-1].Type == "" {
+			next++
+		}
+		if !same(m.events[next-1], e) {
+			t.Fatalf("event %d is %+v, want %+v", next, e, m.events[next-1])
+		}
+		next++
+	}
+	// What comes before is what the cluster was at First.
+	carried := []Seq{}
+	for e, err := range got.Events(1, max(first, 1)-1) {
+		if err != nil {
+			t.Fatalf("carried events: %v", err)
+		}
+		if !same(m.events[e.Seq-1], e) {
+			t.Fatalf("carried event %d is %+v", e.Seq, e)
+		}
+		carried = append(carried, e.Seq)
+	}
+	if first > 1 {
+		want := m.find(Query{}, m.current(first-1))
+		slices.Sort(want)
+		if !slices.Equal(want, carried) {
+			t.Fatalf("carried over to %d: %v, want %v", first, carried, want)
+		}
+	}
+	diff := func(what string, want, got any) {
+		t.Helper()
+		if fmt.Sprint(want) != fmt.Sprint(got) {
+			t.Fatalf("%s: want %v, got %v", what, want, got)
+		}
+	}
+	for _, seq := range at {
+		if seq < first {
+			continue
+		}
+		live := m.current(seq)
+		for _, q := range allQueries {
+			seqs, err := got.Find(q, seq)
+			if err != nil {
+				t.Fatalf("find at %d: %v", seq, err)
+			}
+			diff(fmt.Sprintf("find %+v at %d, first %d", q, seq, first), m.find(q, live), seqs)
+			for _, s := range seqs {
+				if e, err := got.Event(s); err != nil || !same(m.events[s-1], e) {
+					t.Fatalf("event %d, found at %d: %+v, %v", s, seq, e, err)
+				}
+			}
+		}
+		for _, resource := range resources {
+			for _, ns := range []string{"", "a", "other"} {
+				c, err := got.Coverage(resource, ns, seq)
+				if err != nil {
+					t.Fatalf("coverage: %v", err)
+				}
+				diff(fmt.Sprintf("coverage of %s in %q at %d", resource.Resource, ns, seq), m.coverage(resource, ns, seq), c)
+			}
+		}
+		if seq == 0 || seq > last {
+			continue
+		}
+		at := m.events[seq-1].Time
+		wantSeq := seq
+		for int(wantSeq) < len(m.events) && m.events[wantSeq].Time.Equal(at) {
+			wantSeq++
+		}
+		if gotSeq, err := got.SeqAt(at); err != nil || gotSeq != wantSeq {
+			t.Fatalf("seq at time of %d: %d, %v, want %d; first %d", seq, gotSeq, err, wantSeq, first)
+		}
+	}
+}
+
+func TestRingModel(t *testing.T) {
+	dir := t.TempDir()
+	trimmed := false
+	rapid.Check(t, func(rt *rapid.T) {
+		path := filepath.Join(dir, "ring")
+		defer os.Remove(path)
+		w, err := Create(path, Header{Start: start}, Window(12*time.Millisecond), noSync)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer w.Abort()
+		m := &model{start: start}
+		check := func() {
+			r, err := Open(path)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			defer r.Close()
+			m.checkWindow(rt, r, m.some(rt))
+			trimmed = trimmed || r.Info().First > 1
+		}
+		for range rapid.IntRange(0, 15).Draw(rt, "commits") {
+			for range rapid.IntRange(0, 6).Draw(rt, "steps") {
+				drawStep(rt, m, w)
+			}
+			if err := w.Commit(w.time); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		check()
+		if rapid.Bool().Draw(rt, "seal") {
+			if _, err := w.Seal(w.time); err != nil {
+				rt.Fatal(err)
+			}
+		} else if err := w.Abort(); err != nil {
+			rt.Fatal(err)
+		}
+		check()
+		if v, err := Verify(path); err != nil || len(v.Damage) > 0 {
+			rt.Fatalf("verify: %v, %v", v.Damage, err)
+		}
+	})
+	if !trimmed {
+		t.Error("nothing was ever dropped")
+	}
+}
+
+// TestRingIsBounded writes many windows' worth: the file stops growing.
+func TestRingIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ring")
+	w, err := Create(path, Header{Start: start}, Window(time.Second), noSync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	var early int64
+	for n := 1; n <= 30_000; n++ { // 30 s
+		e := numbered(n)
+		if _, err := w.Append(e); err != nil {
+			t.Fatal(err)
+		}
+		if n%100 == 0 {
+			if err := w.Commit(e.Time); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n == 5000 {
+			early = sizeOf(t, path)
+		}
+	}
+	if late := sizeOf(t, path); late > 2*early {
+		t.Errorf("%d bytes after 5 windows, %d after 30", early, late)
+	}
+	w.Keep()
+	info, err := w.Seal(numbered(30_000).Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept := info.Last - info.First; kept < 1000 || kept > 1600 {
+		t.Errorf("%d positions kept of a window of 1000", kept)
+	}
+	if v, err := Verify(path); err != nil || len(v.Damage) > 0 {
+		t.Errorf("verify: %v, %v", v.Damage, err)
+	}
+}
