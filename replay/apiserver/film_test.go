@@ -148,9 +148,14 @@ func (f *film) hear(kind watch.EventType, gvr schema.GroupVersionResource, o obj
 // serve serves the film from a moment.
 func (f *film) serve(from time.Time, speed float64) *Server {
 	f.t.Helper()
+	return f.serveBy(from, speed, time.Now)
+}
+
+func (f *film) serveBy(from time.Time, speed float64, now func() time.Time) *Server {
+	f.t.Helper()
 	s, err := New(f.m, Options{
 		Token: "secret", Instants: []Instant{{Name: "first", Time: from}, {Name: "end", Time: f.at}},
-		Speed: speed, Now: time.Now,
+		Speed: speed, Now: now,
 	})
 	if err != nil {
 		f.t.Fatal(err)

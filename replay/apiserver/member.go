@@ -12,31 +12,43 @@ import (
 // value is read, so that selecting and tabulating thousands of objects does not
 // decode what it does not look at.
 func member(object []byte, name string) []byte {
+	var value [1][]byte
+	members(object, []string{name}, value[:])
+	return value[0]
+}
+
+// members finds several members in one pass. values has a place for each name.
+func members(object []byte, names []string, values [][]byte) {
 	i := skipSpace(object, 0)
 	if i >= len(object) || object[i] != '{' {
-		return nil
+		return
 	}
+	missing := len(names)
 	for i = skipSpace(object, i+1); i < len(object) && object[i] == '"'; i = skipSpace(object, i+1) {
 		end := skipString(object, i)
 		if end < 0 {
-			return nil
+			return
 		}
 		key := object[i+1 : end-1]
 		if i = skipSpace(object, end); i >= len(object) || object[i] != ':' {
-			return nil
+			return
 		}
 		i = skipSpace(object, i+1)
 		if end = skipValue(object, i); end < 0 {
-			return nil
+			return
 		}
-		if string(key) == name {
-			return object[i:end]
+		for n, name := range names {
+			if values[n] == nil && string(key) == name {
+				values[n] = object[i:end]
+				if missing--; missing == 0 {
+					return
+				}
+			}
 		}
 		if i = skipSpace(object, end); i >= len(object) || object[i] != ',' {
-			return nil
+			return
 		}
 	}
-	return nil
 }
 
 // text returns a scalar at a dotted path as field selectors write it: a string

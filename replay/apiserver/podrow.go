@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -12,8 +13,8 @@ import (
 // pods shows Pods as printPod of Kubernetes does
 // (pkg/printers/internalversion/printers.go).
 func pods() printer {
-	p := rows(podCells, "Name", "Ready", "Status", "Restarts", "Age",
-		"+IP", "+Node", "+Nominated Node", "+Readiness Gates")
+	p := printer{cells: podCells, columns: columns("Name", "Ready", "Status", "Restarts", "Age",
+		"+IP", "+Node", "+Nominated Node", "+Readiness Gates")}
 	p.conditions = func(object []byte) []metav1.TableRowCondition {
 		done := metav1.TableRowCondition{Type: metav1.RowCompleted, Status: metav1.ConditionTrue}
 		switch done.Reason = text(object, "status.phase"); done.Reason {
@@ -29,20 +30,93 @@ func pods() printer {
 	return p
 }
 
-func podCells(p *corev1.Pod, at time.Time) []any {
-	s := summarize(p)
+// pod is what a row shows of a Pod. There are more Pods than anything else, and
+// decoding all of them whole takes four times as long.
+type pod struct {
+	name, node     string
+	created        metav1.Time
+	deleting       bool
+	containers     int
+	sidecars       map[string]bool // init containers that go on running, by name
+	initContainers int
+	gates          []corev1.PodConditionType
+	podStatus
+}
+
+// podStatus is the part of the status that a row shows.
+type podStatus struct {
+	Phase             corev1.PodPhase `json:"phase"`
+	Reason            string          `json:"reason"`
+	NominatedNodeName string          `json:"nominatedNodeName"`
+	PodIPs            []corev1.PodIP  `json:"podIPs"`
+	Conditions        []struct {
+		Type   corev1.PodConditionType `json:"type"`
+		Status corev1.ConditionStatus  `json:"status"`
+		Reason string                  `json:"reason"`
+	} `json:"conditions"`
+	InitContainerStatuses []containerStatus `json:"initContainerStatuses"`
+	ContainerStatuses     []containerStatus `json:"containerStatuses"`
+}
+
+type containerStatus struct {
+	Name         string                `json:"name"`
+	Ready        bool                  `json:"ready"`
+	Started      bool                  `json:"started"`
+	RestartCount int                   `json:"restartCount"`
+	State        corev1.ContainerState `json:"state"`
+	LastState    corev1.ContainerState `json:"lastState"`
+}
+
+func readPod(object []byte) (*pod, error) {
+	var parts [3][]byte
+	members(object, []string{"metadata", "spec", "status"}, parts[:])
+	metadata, spec, status := parts[0], parts[1], parts[2]
+	var meta [3][]byte
+	members(metadata, []string{"name", "creationTimestamp", "deletionTimestamp"}, meta[:])
+	var specs [4][]byte
+	members(spec, []string{"nodeName", "containers", "initContainers", "readinessGates"}, specs[:])
+	p := &pod{
+		name: asText(meta[0]), created: asTime(meta[1]), deleting: asText(meta[2]) != "",
+		node: asText(specs[0]), sidecars: map[string]bool{},
+	}
+	for range elements(specs[1]) {
+		p.containers++
+	}
+	for c := range elements(specs[2]) {
+		p.initContainers++
+		if text(c, "restartPolicy") == string(corev1.ContainerRestartPolicyAlways) {
+			p.sidecars[text(c, "name")] = true
+		}
+	}
+	for g := range elements(specs[3]) {
+		p.gates = append(p.gates, corev1.PodConditionType(text(g, "conditionType")))
+	}
+	if status != nil {
+		if err := json.Unmarshal(status, &p.podStatus); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func podCells(object []byte, at time.Time) ([]any, error) {
+	p, err := readPod(object)
+	if err != nil {
+		return nil, err
+	}
+	s := p.summary()
 	restarts := strconv.Itoa(s.restarts)
 	if s.restarts > 0 && !s.lastRestart.IsZero() {
 		restarts += " (" + age(s.lastRestart, at) + " ago)"
 	}
 	ip := ""
-	if len(p.Status.PodIPs) > 0 {
-		ip = p.Status.PodIPs[0].IP
+	if len(p.PodIPs) > 0 {
+		ip = p.PodIPs[0].IP
 	}
 	return []any{
-		p.Name, fmt.Sprintf("%d/%d", s.ready, s.containers), s.status, restarts, age(p.CreationTimestamp, at),
-		or(ip, none), or(p.Spec.NodeName, none), or(p.Status.NominatedNodeName, none), readinessGates(p),
-	}
+		p.name, fmt.Sprintf("%d/%d", s.ready, s.containers), s.status, restarts, age(p.created, at),
+		or(ip, none), or(p.node, none), or(p.NominatedNodeName, none), p.readinessGates(),
+	}, nil
 }
 
 // podSummary is a Pod in one line.
@@ -53,43 +127,37 @@ type podSummary struct {
 	lastRestart       metav1.Time
 }
 
-func summarize(p *corev1.Pod) podSummary {
-	s := podSummary{status: or(p.Status.Reason, string(p.Status.Phase)), containers: len(p.Spec.Containers)}
-	for _, c := range p.Status.Conditions {
+func (p *pod) summary() podSummary {
+	s := podSummary{status: or(p.Reason, string(p.Phase)), containers: p.containers + len(p.sidecars)}
+	for _, c := range p.Conditions {
 		if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonSchedulingGated {
 			s.status = corev1.PodReasonSchedulingGated
 		}
 	}
-	sidecars := map[string]bool{}
-	for _, c := range p.Spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			sidecars[c.Name] = true
-			s.containers++
-		}
-	}
-	if initialized := s.initContainers(p, sidecars); initialized || hasCondition(p, corev1.PodInitialized) {
-		s.mainContainers(p, sidecars)
+	if initialized := s.addInit(p); initialized || p.has(corev1.PodInitialized) {
+		s.addMain(p)
 	}
 	switch {
-	case p.DeletionTimestamp == nil:
-	case p.Status.Reason == "NodeLost": // pkg/util/node: the kubelet does not answer
+	case !p.deleting:
+	case p.Reason == "NodeLost": // pkg/util/node: the kubelet does not answer
 		s.status = "Unknown"
-	case p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed:
+	case p.Phase != corev1.PodSucceeded && p.Phase != corev1.PodFailed:
 		s.status = "Terminating"
 	}
 	return s
 }
 
-// initContainers takes up the first init container that is not done, and
-// reports whether there is none.
-func (s *podSummary) initContainers(p *corev1.Pod, sidecars map[string]bool) bool {
-	for i, c := range p.Status.InitContainerStatuses {
-		s.restarted(&c)
+// addInit takes up the first init container that is not done, and reports
+// whether there is none.
+func (s *podSummary) addInit(p *pod) bool {
+	for i := range p.InitContainerStatuses {
+		c := &p.InitContainerStatuses[i]
+		s.restarted(c)
 		ended, waiting := c.State.Terminated, c.State.Waiting
 		switch {
 		case ended != nil && ended.ExitCode == 0:
 			continue
-		case sidecars[c.Name] && c.Started != nil && *c.Started:
+		case p.sidecars[c.Name] && c.Started:
 			if c.Ready {
 				s.ready++
 			}
@@ -99,26 +167,26 @@ func (s *podSummary) initContainers(p *corev1.Pod, sidecars map[string]bool) boo
 		case waiting != nil && waiting.Reason != "" && waiting.Reason != "PodInitializing":
 			s.status = "Init:" + waiting.Reason
 		default:
-			s.status = fmt.Sprintf("Init:%d/%d", i, len(p.Spec.InitContainers))
+			s.status = fmt.Sprintf("Init:%d/%d", i, p.initContainers)
 		}
 		return false
 	}
 	return true
 }
 
-// mainContainers takes up the containers, the first one last, so that its
+// addMain takes up the containers, the first one last, so that its
 // trouble is the one shown. Restarts of init containers no longer count then,
 // but those of sidecars do.
-func (s *podSummary) mainContainers(p *corev1.Pod, sidecars map[string]bool) {
+func (s *podSummary) addMain(p *pod) {
 	s.restarts, s.lastRestart = 0, metav1.Time{}
-	for _, c := range p.Status.InitContainerStatuses {
-		if sidecars[c.Name] {
-			s.restarted(&c)
+	for i := range p.InitContainerStatuses {
+		if c := &p.InitContainerStatuses[i]; p.sidecars[c.Name] {
+			s.restarted(c)
 		}
 	}
 	running, failure := false, ""
-	for i := len(p.Status.ContainerStatuses) - 1; i >= 0; i-- {
-		c := &p.Status.ContainerStatuses[i]
+	for i := len(p.ContainerStatuses) - 1; i >= 0; i-- {
+		c := &p.ContainerStatuses[i]
 		s.restarted(c)
 		switch ended := c.State.Terminated; {
 		case c.State.Waiting != nil && c.State.Waiting.Reason != "":
@@ -137,7 +205,7 @@ func (s *podSummary) mainContainers(p *corev1.Pod, sidecars map[string]bool) {
 		return
 	}
 	switch {
-	case running && hasCondition(p, corev1.PodReady):
+	case running && p.has(corev1.PodReady):
 		s.status = "Running"
 	case failure != "":
 		s.status = failure
@@ -146,9 +214,9 @@ func (s *podSummary) mainContainers(p *corev1.Pod, sidecars map[string]bool) {
 	}
 }
 
-func (s *podSummary) restarted(c *corev1.ContainerStatus) {
-	s.restarts += int(c.RestartCount)
-	if last := c.LastTerminationState.Terminated; last != nil && s.lastRestart.Before(&last.FinishedAt) {
+func (s *podSummary) restarted(c *containerStatus) {
+	s.restarts += c.RestartCount
+	if last := c.LastState.Terminated; last != nil && s.lastRestart.Before(&last.FinishedAt) {
 		s.lastRestart = last.FinishedAt
 	}
 }
@@ -164,8 +232,9 @@ func ending(t *corev1.ContainerStateTerminated) string {
 	return fmt.Sprintf("ExitCode:%d", t.ExitCode)
 }
 
-func hasCondition(p *corev1.Pod, kind corev1.PodConditionType) bool {
-	for _, c := range p.Status.Conditions {
+// has reports whether a condition is true.
+func (p *pod) has(kind corev1.PodConditionType) bool {
+	for _, c := range p.Conditions {
 		if c.Type == kind && c.Status == corev1.ConditionTrue {
 			return true
 		}
@@ -173,15 +242,15 @@ func hasCondition(p *corev1.Pod, kind corev1.PodConditionType) bool {
 	return false
 }
 
-func readinessGates(p *corev1.Pod) string {
-	if len(p.Spec.ReadinessGates) == 0 {
+func (p *pod) readinessGates() string {
+	if len(p.gates) == 0 {
 		return none
 	}
 	open := 0
-	for _, gate := range p.Spec.ReadinessGates {
-		if hasCondition(p, gate.ConditionType) {
+	for _, gate := range p.gates {
+		if p.has(gate) {
 			open++
 		}
 	}
-	return fmt.Sprintf("%d/%d", open, len(p.Spec.ReadinessGates))
+	return fmt.Sprintf("%d/%d", open, len(p.gates))
 }

@@ -165,7 +165,11 @@ func plainCells(o *metav1.PartialObjectMetadata, at time.Time) []any {
 }
 
 func createdAt(object []byte) metav1.Time {
-	t, _ := time.Parse(time.RFC3339, text(object, "metadata.creationTimestamp")) // absent: zero
+	return asTime(member(member(object, "metadata"), "creationTimestamp"))
+}
+
+func asTime(scalar []byte) metav1.Time {
+	t, _ := time.Parse(time.RFC3339, asText(scalar)) // absent: zero
 	return metav1.Time{Time: t}
 }
 

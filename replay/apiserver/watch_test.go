@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 
 // listen serves over HTTP and returns a function that watches a path until it
 // has heard a number of events, which it returns as "TYPE namespace/name@rv".
-func listen(t testing.TB, s *Server) func(path, accept string, n int) []string {
+// Once it is answered it calls connected, unless that is nil.
+func listen(t testing.TB, s *Server, connected func()) func(path, accept string, n int) []string {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
@@ -42,6 +44,9 @@ func listen(t testing.TB, s *Server) func(path, accept string, n int) []string {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
+		if connected != nil {
+			connected()
+		}
 		var heard []string
 		lines := bufio.NewReader(resp.Body)
 		for len(heard) < n {
@@ -107,6 +112,23 @@ func gap(t testing.TB) *film {
 	return f
 }
 
+// heldClock stands still until all that it waits for are connected.
+type heldClock struct {
+	waiting atomic.Int32
+	once    sync.Once
+	since   time.Time
+}
+
+func (c *heldClock) connected() { c.waiting.Add(-1) }
+
+func (c *heldClock) now() time.Time {
+	if c.waiting.Load() > 0 {
+		return start
+	}
+	c.once.Do(func() { c.since = time.Now() })
+	return start.Add(time.Since(c.since))
+}
+
 const fast = 2000 // recorded seconds a second
 
 func TestWatchPlays(t *testing.T) {
@@ -142,8 +164,10 @@ func TestWatchPlays(t *testing.T) {
 		}},
 	}
 	var wait sync.WaitGroup
-	s := f.serve(start.Add(9*time.Second), fast)
-	ask := listen(t, s)
+	clock := &heldClock{}
+	clock.waiting.Store(int32(len(watches))) // before any of them nothing moves
+	s := f.serveBy(start.Add(9*time.Second), fast, clock.now)
+	ask := listen(t, s, clock.connected)
 	for _, c := range watches {
 		wait.Go(func() {
 			got := ask(c.path, "application/json", len(c.want))
@@ -175,7 +199,9 @@ func TestWatchPlays(t *testing.T) {
 
 func TestWatchTable(t *testing.T) {
 	f := small(t)
-	ask := listen(t, f.serve(start.Add(9*time.Second), fast))
+	clock := &heldClock{}
+	clock.waiting.Store(1)
+	ask := listen(t, f.serveBy(start.Add(9*time.Second), fast, clock.now), clock.connected)
 	got := ask("/api/v1/namespaces/shop/pods?watch=1", "application/json;as=Table;v=v1;g=meta.k8s.io", 4)
 	for i := range got {
 		got[i] = strings.ReplaceAll(got[i], got[i][strings.LastIndex(got[i], " 0 ")+3:], "...") // ages
@@ -189,7 +215,7 @@ func TestWatchTable(t *testing.T) {
 func TestWatchStill(t *testing.T) {
 	f := small(t)
 	s := f.serve(start.Add(9*time.Second), 0)
-	ask := listen(t, s)
+	ask := listen(t, s, nil)
 	if got := ask("/api/v1/pods?watch=1&timeoutSeconds=1", "", 3); cmp.Diff(got, []string{"ADDED shop/a@90", "ADDED shop/b@91", "EOF"}) != "" {
 		t.Errorf("a watch at a fixed instant: %v", got)
 	}
