@@ -25,6 +25,7 @@ type answer struct {
 	steady    time.Time // since when it serves as it does, if it serves
 	steadyBut string
 	ok        string // the sentence when nothing is wrong
+	alone     bool   // the subject is the one unit there is: "it" in sentences
 	prefix    string // how a sentence about a fault begins: "Service shop/web is not serving: "
 	next      []string
 }
@@ -35,7 +36,6 @@ type group struct {
 	units []unit
 	count int
 	since time.Time
-	note  string
 }
 
 // groups puts the units in order: first those that explain most.
@@ -123,6 +123,9 @@ func (q *inquiry) report(a *answer) Report {
 		Checklist: a.checklist, Endpoints: a.endpoints, Next: slices.Clone(a.next),
 	}
 	groups := a.groups()
+	if a.state == Unknown && len(a.effects) == 0 {
+		r.Headline = Headline{Subject: a.subject, Message: a.ok}
+	}
 	if a.state == Serving || a.state == NotSelected {
 		r.Headline = Headline{Subject: a.subject, Message: a.ok}
 		r.Unknowable = unknowable
@@ -141,6 +144,9 @@ func (q *inquiry) report(a *answer) Report {
 			continue
 		}
 		f := q.finding(g, a.severity())
+		if a.alone {
+			f.Message = g.root.says("it")
+		}
 		r.Headline = Headline{ID: f.ID, Subject: f.Subject, Units: f.Units, Message: a.prefix + f.Message}
 		r.Verdict.Since, _ = g.onset()
 		r.Because = q.because(a, g, f)

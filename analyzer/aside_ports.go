@@ -184,7 +184,7 @@ func (s *service) hostNetwork() []*cause {
 
 // truncated: readers of the old Endpoints object miss addresses.
 func (s *service) truncated() []*cause {
-	e := get[corev1.Endpoints](s.q, s.svc.Namespace, s.svc.Name)
+	e := get[endpointsV1](s.q, s.svc.Namespace, s.svc.Name)
 	if e == nil || e.Annotations[corev1.EndpointsOverCapacity] != "truncated" {
 		return nil
 	}

@@ -160,7 +160,7 @@ func (s *service) frozen() []*cause {
 }
 
 func (s *service) frozenSlice(sl *discoveryv1.EndpointSlice) *cause {
-	c := s.cause("slices-frozen", clause("Service %s has no selector any more, so its endpoints stay as they were then", s),
+	c := s.cause("slices-frozen", clause("the selector was removed, and the endpoints stay as they were then"),
 		s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")), s.q.see(s.svc, "/spec/selector", ""))
 	c.since = s.q.seen(sl).Time
 	c.next = []string{"restore the selector, or delete EndpointSlice " + sl.Name}
@@ -186,11 +186,7 @@ func (s *service) foreign() []*cause {
 	for _, sl := range s.slices {
 		usable := slices.ContainsFunc(sl.Endpoints, func(e discoveryv1.Endpoint) bool { return epUsable(&e) })
 		if managedBy(sl) != sliceController && usable && s.counts(sl) {
-			by := managedBy(sl)
-			if by == "" {
-				by = "nobody in particular"
-			}
-			c := s.cause("foreign-endpointslice", clause("traffic is shared with EndpointSlice %s, which %s manages", sl.Name, by), s.q.see(sl, "/metadata/labels["+discoveryv1.LabelManagedBy+"]", managedBy(sl)))
+			c := s.cause("foreign-endpointslice", clause("traffic is shared with EndpointSlice %s, which %s manages", sl.Name, managerName(sl)), s.q.see(sl, "/metadata/labels["+discoveryv1.LabelManagedBy+"]", managedBy(sl)))
 			c.since = s.q.seen(sl).Time
 			return []*cause{c}
 		}

@@ -75,7 +75,7 @@ func (s *service) selectorless() *cause {
 			return nil // somebody provided them, whether or not they lead anywhere
 		}
 	}
-	c := s.cause("svc-selectorless-no-endpoints", clause("Service %s has no selector, so Kubernetes adds no Pods to it, and nothing else provides endpoints", s),
+	c := s.cause("svc-selectorless-no-endpoints", clause("there is no selector, so Kubernetes adds no Pods, and nothing else provides endpoints"),
 		s.q.see(s.svc, "/spec/selector", ""))
 	for _, sl := range s.slices {
 		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
@@ -224,7 +224,7 @@ func (s *service) noSlice(*corev1.Pod) *cause {
 			return nil
 		}
 	}
-	c := s.cause("endpointslice-missing", clause("the controller has written no EndpointSlice for Service %s", s),
+	c := s.cause("endpointslice-missing", clause("the controller has written no EndpointSlice"),
 		s.q.absent(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace, s.svc.Name+"-..."))
 	c.grace = s.q.within(s.svc.CreationTimestamp.Time, sliceGrace)
 	c.next = []string{"kubectl -n kube-system get lease kube-controller-manager -o yaml"}
@@ -336,7 +336,7 @@ func (s *service) misdirection(sl *discoveryv1.EndpointSlice, variant, pod strin
 		c.variant = variant
 		return c
 	case managedBy(sl) != sliceController:
-		c := s.cause("foreign-endpointslice", clause("EndpointSlice %s, which the controller does not manage, sends traffic to Pod %s, which cannot take it", sl.Name, pod))
+		c := s.cause("foreign-endpointslice", clause("EndpointSlice %s, which %s manages, sends traffic to Pod %s, which cannot take it", sl.Name, managerName(sl), pod))
 		c.key, c.variant, c.since = sl.Name, variant, s.q.seen(sl).Time
 		return c
 	}
@@ -366,7 +366,7 @@ func (s *service) noPods() []unit {
 	var c *cause
 	if s.allTerminal() {
 		p := s.pods[0]
-		c = s.cause("selected-pods-all-terminal", clause("all %s that Service %s selects have finished, and finished Pods are never endpoints", quantity(len(s.pods), "Pod"), s),
+		c = s.cause("selected-pods-all-terminal", clause("all Pods it selects (%d) have finished, and finished Pods are never endpoints", len(s.pods)),
 			s.q.see(p, "/status/phase", string(p.Status.Phase)))
 		return []unit{{kind: serviceUnit, count: max(1, len(s.bare)), cause: c.because(s.q.podCause(p, s.owner[p.UID]))}}
 	}
@@ -420,7 +420,9 @@ func (s *service) name(u *unit) {
 		root.id = "no-usable-endpoints"
 	}
 	root.subject, root.key, root.onset = s.q.subject(s.svc), s.String(), nil
-	root.says = func(who string) string { return who + " should serve and did not become ready yet" }
+	if u.kind == podUnit {
+		root.says = func(who string) string { return who + " should serve and did not become ready yet" }
+	}
 }
 
 // lost: there are fewer usable endpoints than there were under the same

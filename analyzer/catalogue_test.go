@@ -184,9 +184,11 @@ func serviceExamples() []example {
 		{id: "svc-missing", in: headlineList, first: shop + sub(webService, "name: web}", "name: weeb}"), state: Absent, says: "similar name: weeb"},
 		{id: "svc-missing", variant: "", in: headlineList, first: "kind: Namespace\nmetadata: {name: other}\n", state: Absent, says: "neither does Namespace shop"},
 		{id: "svc-deleted", in: headlineList, removed: webService, state: Absent, says: "was deleted, since 14:00:20Z", not: []string{"svc-missing"}},
-		{id: "svc-recreated", in: riskList, first: baseline(), removed: webService,
+		{
+			id: "svc-recreated", in: riskList, first: baseline(), removed: webService,
 			then:  sub(webService, "name: web}", "name: web, uid: service-web-2}", "10.96.0.10", "10.96.0.77") + sliceOf("service-web-2", "ports: [{name: http, port: 8080, protocol: TCP}]", "web-a n1 ready", "web-b n2 ready", "web-c n3 ready"),
-			state: Serving, says: "moved from 10.96.0.10 to 10.96.0.77"},
+			state: Serving, says: "moved from 10.96.0.10 to 10.96.0.77",
+		},
 		{id: "svc-terminating", in: riskList, then: web("name: web}", "name: web, deletionTimestamp: $(20s), finalizers: [service.kubernetes.io/load-balancer-cleanup]}"), says: "waits for finalizers service.kubernetes.io/load-balancer-cleanup"},
 		{id: "svc-terminating", variant: "namespace", in: riskList, then: "kind: Namespace\nmetadata: {name: shop}\nstatus: {phase: Terminating}\n"},
 		{id: "svc-selectorless-no-endpoints", in: headlineList, first: shop + web("selector: {app: web}", "selector: {}"), state: NotServing},
@@ -213,12 +215,16 @@ func selectionExamples() []example {
 		{id: "selector-typo", in: headlineList, first: sub(baseline(), "selector: {app: web}", "selector: {app: wbe}", listed, slice()), state: NotServing, says: "its selector says app=wbe, but 3 ready Pods have app=web"},
 		{id: "selector-typo", in: headlineList, first: sub(baseline(), "selector: {app: web}", "selector: {app.kubernetes.io/name: web}", listed, slice()), state: NotServing, says: "app.kubernetes.io/name=web, but 3 ready Pods have app=web"},
 		{id: "selector-edited", in: headlineList, then: sub(webService, "selector: {app: web}", "selector: {app: web, tier: backend}") + slice(), state: NotServing, says: "from app=web to app=web,tier=backend"},
-		{id: "pods-detached-by-label", in: headlineList,
-			first: shop + webService + sub(pods, "ownerReferences", "x") + slice("web-a n1 ready"), then: relabelled + slice(), state: NotServing},
+		{
+			id: "pods-detached-by-label", in: headlineList,
+			first: shop + webService + sub(pods, "ownerReferences", "x") + slice("web-a n1 ready"), then: relabelled + slice(), state: NotServing,
+		},
 		{id: "workload-deleted", in: headlineList, removed: strings.ReplaceAll(deployment(3, "NewReplicaSetAvailable", "web:ok1 3 3"), "$(created-1)", "$(0s)") + pods +
 			pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")), then: slice(), state: NotServing, says: "Deployment web, which made the Pods"},
-		{id: "selected-workload-has-no-pods", in: becauseList, then: deployment(0, "NewReplicaSetAvailable", "web:ok1 0 0") + slice(),
-			removed: pods + pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")), headline: "workload-scaled-to-zero"},
+		{
+			id: "selected-workload-has-no-pods", in: becauseList, then: deployment(0, "NewReplicaSetAvailable", "web:ok1 0 0") + slice(),
+			removed: pods + pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")), headline: "workload-scaled-to-zero",
+		},
 		{id: "selected-pods-all-terminal", in: becauseList, first: shop + webService + slice() + sub(pods, "ownerReferences", "x", "phase: Running", "phase: Succeeded"), state: NotServing, headline: "container-completed"},
 		{id: "selector-too-broad", in: hintList, then: "kind: Job\nmetadata: {name: job}\nspec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: job, image: job}]}}}\n---" +
 			sub(pod("web-j", 1, "n1", "web:ok1", "20s", running("21s")), "kind: ReplicaSet, name: web-1, uid: rs-web-1", "kind: Job, name: job, uid: job-job", "apiVersion: apps/v1", "apiVersion: batch/v1") +
@@ -244,27 +250,35 @@ status: {observedGeneration: 1, replicas: 1}
 		return sub(p, "kind: ReplicaSet, name: web-1, uid: rs-web-1", "kind: StatefulSet, name: web, uid: statefulset-web")
 	}
 	return []example{
-		{id: "workload-scaled-to-zero", in: headlineList, then: sub(deployment(0, "NewReplicaSetAvailable", "web:ok1 0 0"), "generation: 1,",
-			"generation: 1, managedFields: [{manager: kubectl, operation: Update, subresource: scale, time: $(20s), fieldsType: FieldsV1, fieldsV1: {\"f:spec\": {\"f:replicas\": {}}}}],") + slice(), removed: gone,
-			state: NotServing, says: "Deployment web was scaled from 3 to 0 by kubectl (scale)"},
-		{id: "autoscaler-scaled-down", in: headlineList, removed: gone, then: deployment(0, "NewReplicaSetAvailable", "web:ok1 0 0") + slice() +
-			"kind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {scaleTargetRef: {kind: Deployment, name: web}, maxReplicas: 3}\n---" + event("HorizontalPodAutoscaler", "web", "SuccessfulRescale", "New size: 0; reason: All metrics below target", "20s"),
-			state: NotServing, says: "All metrics below target"},
+		{
+			id: "workload-scaled-to-zero", in: headlineList, then: sub(deployment(0, "NewReplicaSetAvailable", "web:ok1 0 0"), "generation: 1,",
+				"generation: 1, managedFields: [{manager: kubectl, operation: Update, subresource: scale, time: $(20s), fieldsType: FieldsV1, fieldsV1: {\"f:spec\": {\"f:replicas\": {}}}}],") + slice(), removed: gone,
+			state: NotServing, says: "Deployment web was scaled from 3 to 0 by kubectl (scale)",
+		},
+		{
+			id: "autoscaler-scaled-down", in: headlineList, removed: gone, then: deployment(0, "NewReplicaSetAvailable", "web:ok1 0 0") + slice() +
+				"kind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {scaleTargetRef: {kind: Deployment, name: web}, maxReplicas: 3}\n---" + event("HorizontalPodAutoscaler", "web", "SuccessfulRescale", "New size: 0; reason: All metrics below target", "20s"),
+			state: NotServing, says: "All metrics below target",
+		},
 		{id: "hpa-cannot-scale", in: symptomList, then: "kind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {scaleTargetRef: {kind: Deployment, name: web}, maxReplicas: 3}\nstatus: {conditions: [{type: ScalingActive, status: \"False\", reason: FailedGetResourceMetric, message: no metrics known}]}\n"},
 		{id: "replica-create-failed", variant: "quota-exhausted", in: headlineList, then: sub(deployment(4, "NewReplicaSetAvailable", "web:ok1 3 3"), "conditions: [",
 			`conditions: [{type: ReplicaFailure, status: "True", reason: FailedCreate, message: 'pods "web-x" is forbidden: exceeded quota: pods, requested: pods=1, used: pods=3, limited: pods=3', lastTransitionTime: $(20s)}, `) +
 			"kind: ResourceQuota\nmetadata: {name: pods}\nstatus: {hard: {pods: 3}, used: {pods: 3}}\n", state: Degraded, says: "exceeded quota: pods"},
-		{id: "replica-create-failed", variant: "webhook-unreachable", in: becauseList, then: sub(deployment(4, "NewReplicaSetAvailable", "web:ok1 3 3"), "conditions: [",
-			`conditions: [{type: ReplicaFailure, status: "True", reason: FailedCreate, message: 'failed calling webhook "w": Post "https://guard.shop.svc:443/x": no endpoints', lastTransitionTime: $(20s)}, `),
-			state: Degraded, headline: "svc-missing"},
+		{
+			id: "replica-create-failed", variant: "webhook-unreachable", in: becauseList, then: sub(deployment(4, "NewReplicaSetAvailable", "web:ok1 3 3"), "conditions: [",
+				`conditions: [{type: ReplicaFailure, status: "True", reason: FailedCreate, message: 'failed calling webhook "w": Post "https://guard.shop.svc:443/x": no endpoints', lastTransitionTime: $(20s)}, `),
+			state: Degraded, headline: "svc-missing",
+		},
 		{id: "statefulset-blocked", in: becauseList, first: set(ownedBySet(pod("web-0", 1, "n1", "web:ok1", "1s", waiting("ErrImagePull", "manifest unknown", "2s")))), state: NotServing, headline: "image-pull-failed"},
 		{id: "controller-behind", in: headlineList, then: sub(deployment(5, "NewReplicaSetAvailable", "web:ok1 3 3"), "generation: 1,", "generation: 2,"), state: Degraded, says: "generation 2, observed 1"},
 		{id: "control-plane-stalled", in: headlineList, then: sub(deployment(5, "NewReplicaSetAvailable", "web:ok1 3 3"), "generation: 1,", "generation: 2,") +
 			"kind: Lease\nmetadata: {name: kube-controller-manager, namespace: kube-system}\nspec: {leaseDurationSeconds: 15, renewTime: \"2026-11-23T14:00:18.000000Z\"}\n", state: Degraded},
-		{id: "rollout-cut-capacity", in: headlineList, at: 30 * time.Second, removed: gone,
+		{
+			id: "rollout-cut-capacity", in: headlineList, at: 30 * time.Second, removed: gone,
 			then: sub(deployment(3, "ReplicaSetUpdated", "web:ok1 0 0", "web:ok2 3 0"), "spec:\n  replicas: 3\n  template", "spec:\n  strategy: {type: Recreate}\n  replicas: 3\n  template") +
 				pod("web-d", 2, "n1", "web:ok2", "25s", unready("26s", "26s")) + pod("web-e", 2, "n2", "web:ok2", "25s", unready("26s", "26s")) + pod("web-f", 2, "n3", "web:ok2", "25s", unready("26s", "26s")) + slice("web-d n1 notready"),
-			state: NotServing, says: "strategy Recreate", not: []string{"readiness-probe-failing"}},
+			state: NotServing, says: "strategy Recreate", not: []string{"readiness-probe-failing"},
+		},
 		{id: "rollout-stuck", in: becauseList, then: badRollout("ProgressDeadlineExceeded"), state: Degraded, headline: "image-pull-failed"},
 		{id: "rollout-in-progress", in: headlineList, at: 22 * time.Second, then: deployment(3, "ReplicaSetUpdated", "web:ok1 3 3", "web:ok2 1 0") + pod("web-d", 2, "n1", "web:ok2", "20s", waiting("ContainerCreating", "", "20s")), state: Converging},
 		{id: "rollout-paused", in: symptomList, then: sub(deployment(3, "ReplicaSetUpdated", "web:ok1 3 3", "web:ok2 0 0"), "spec:\n  replicas: 3\n  template", "spec:\n  paused: true\n  replicas: 3\n  template")},
@@ -319,15 +333,23 @@ func podExamples() []example {
 		{id: "startup-probe-pending", in: headlineList, first: sub(loneWith(containers("restartCount: 0, started: false, state: {running: {startedAt: $(2s)}}")), "readinessProbe", "startupProbe: {httpGet: {path: /up, port: 8080}, periodSeconds: 1, failureThreshold: 30}, readinessProbe"), state: NotServing, says: "GET :8080/up"},
 		{id: "readiness-probe-failing", in: headlineList, first: loneWith(unready("2s", "2s")) + event("Pod", "web-a", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503", "60s"), state: NotServing, says: "(GET :8080/healthz): HTTP 503"},
 		{id: "readiness-gate-blocking", in: headlineList, first: sub(loneWith(strings.Replace(running("2s"), `{type: Ready, status: "True"`, `{type: Ready, status: "False", reason: ReadinessGatesNotReady`, 1)), "spec: {nodeName", "spec: {readinessGates: [{conditionType: target-health.elbv2.k8s.aws/x}], nodeName"), state: NotServing, says: "AWS load balancer controller"},
-		{id: "pod-notready-by-node-controller", in: becauseList, then: notReadyNode("n2") + pod("web-b", 1, "n2", "web:ok1", "0s", strings.Replace(running("1s"), `{type: Ready, status: "True"`, `{type: Ready, status: "False"`, 1)) + slice("web-a n1 ready", "web-b n2 notready", "web-c n3 ready"),
-			state: Degraded, headline: "node-not-ready", not: []string{"readiness-probe-failing"}},
-		{id: "node-not-ready", in: headlineList, then: notReadyNode("n2") + pod("web-b", 1, "n2", "web:ok1", "0s", strings.Replace(running("1s"), `{type: Ready, status: "True"`, `{type: Ready, status: "False"`, 1)) + slice("web-a n1 ready", "web-b n2 notready", "web-c n3 ready"),
-			state: Degraded, says: "Node n2 is not ready (NodeStatusUnknown: Kubelet stopped posting node status), which puts 1 of 3 Pods of Deployment web (rev 1) out of service, since 14:00:20Z"},
-		{id: "config-change-preceded-failure", in: becauseList, first: configured(lone(pod("web-a", 1, "n1", "web:ok1", "1s", running("2s")))) + "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: normal}\n",
-			then: "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: broken}\n---" + configured(pod("web-a", 1, "n1", "web:ok1", "1s", containers(strings.NewReplacer("$(10s)", "$(30s)", "$(13s)", "$(33s)").Replace(fmt.Sprintf(crashed, 1, "Error"))))), state: NotServing, headline: "crash-loop", says: "ConfigMap conf key MODE changed at 14:00:20Z"},
+		{
+			id: "pod-notready-by-node-controller", in: becauseList, then: notReadyNode("n2") + pod("web-b", 1, "n2", "web:ok1", "0s", strings.Replace(running("1s"), `{type: Ready, status: "True"`, `{type: Ready, status: "False"`, 1)) + slice("web-a n1 ready", "web-b n2 notready", "web-c n3 ready"),
+			state: Degraded, headline: "node-not-ready", not: []string{"readiness-probe-failing"},
+		},
+		{
+			id: "node-not-ready", in: headlineList, then: notReadyNode("n2") + pod("web-b", 1, "n2", "web:ok1", "0s", strings.Replace(running("1s"), `{type: Ready, status: "True"`, `{type: Ready, status: "False"`, 1)) + slice("web-a n1 ready", "web-b n2 notready", "web-c n3 ready"),
+			state: Degraded, says: "Node n2 is not ready (NodeStatusUnknown: Kubelet stopped posting node status), which puts 1 of 3 Pods of Deployment web (rev 1) out of service, since 14:00:20Z",
+		},
+		{
+			id: "config-change-preceded-failure", in: becauseList, first: configured(lone(pod("web-a", 1, "n1", "web:ok1", "1s", running("2s")))) + "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: normal}\n",
+			then: "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: broken}\n---" + configured(pod("web-a", 1, "n1", "web:ok1", "1s", containers(strings.NewReplacer("$(10s)", "$(30s)", "$(13s)", "$(33s)").Replace(fmt.Sprintf(crashed, 1, "Error"))))), state: NotServing, headline: "crash-loop", says: "ConfigMap conf key MODE changed at 14:00:20Z",
+		},
 		{id: "config-change-preceded-failure", variant: "latent", in: riskList, first: configured(baseline()) + "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: normal}\n", then: "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: broken}\n", state: Serving, says: "at their next start"},
-		{id: "deletion-order", in: becauseList, first: configured(loneWith(running("2s"))) + "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: normal}\n", removed: "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: normal}\n",
-			then: configured(pod("web-a", 1, "n1", "web:ok1", "1s", waiting("CreateContainerConfigError", `configmap "conf" not found`, "25s"))), state: NotServing, headline: "container-config-error", says: "ConfigMap conf was deleted"},
+		{
+			id: "deletion-order", in: becauseList, first: configured(loneWith(running("2s"))) + "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: normal}\n", removed: "kind: ConfigMap\nmetadata: {name: conf}\ndata: {MODE: normal}\n",
+			then: configured(pod("web-a", 1, "n1", "web:ok1", "1s", waiting("CreateContainerConfigError", `configmap "conf" not found`, "25s"))), state: NotServing, headline: "container-config-error", says: "ConfigMap conf was deleted",
+		},
 		{id: "readiness-flapping", in: symptomList, at: 30 * time.Second, state: Serving, says: "3 times since 14:00:05Z", story: func(w *world) {
 			for at := 5 * time.Second; at <= 15*time.Second; at += 5 * time.Second {
 				w.apply(at, slice("web-a n1 notready", "web-b n2 notready", "web-c n3 notready"))
@@ -359,11 +381,15 @@ endpoints: [{addresses: [192.0.2.9]}]
 			podWith("web-b", 1, "n2", "web:ok1", "0s", "deletionTimestamp: $(50s)", running("1s")) + podWith("web-c", 1, "n3", "web:ok1", "0s", "deletionTimestamp: $(50s)", running("1s")) +
 			pod("web-d", 1, "n1", "web:ok1", "20s", waiting("ContainerCreating", "", "20s")) + pod("web-e", 1, "n1", "web:ok1", "20s", waiting("ContainerCreating", "", "20s")) + pod("web-f", 1, "n1", "web:ok1", "20s", waiting("ContainerCreating", "", "20s")) +
 			two("web-a n1 terminating", "web-b n2 terminating", "web-c n3 terminating"), state: Degraded, says: "until 14:00:50Z at the latest"},
-		{id: "all-endpoints-lost-at-once", in: headlineList, at: 25 * time.Second, removed: pod("web-a", 1, "n1", "web:ok1", "0s", running("1s")) + pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")),
+		{
+			id: "all-endpoints-lost-at-once", in: headlineList, at: 25 * time.Second, removed: pod("web-a", 1, "n1", "web:ok1", "0s", running("1s")) + pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")),
 			then:  pod("web-d", 1, "n1", "web:ok1", "20s", unready("21s", "21s")) + pod("web-e", 1, "n1", "web:ok1", "20s", unready("21s", "21s")) + pod("web-f", 1, "n1", "web:ok1", "20s", unready("21s", "21s")) + two("web-d n1 notready"),
-			state: NotServing},
-		{id: "target-port-name-unresolved", in: headlineList, first: sub(baseline(), "name: http, containerPort", "name: web, containerPort", "ports: [{name: http, port: 8080, protocol: TCP}]", "ports: []"), state: NotServing,
-			says: `port http sends to targetPort "http", which does not exist on all 3 Pods of Deployment web (rev 1) (declared: "web" 8080/TCP)`, not: []string{"selector-matches-nothing"}},
+			state: NotServing,
+		},
+		{
+			id: "target-port-name-unresolved", in: headlineList, first: sub(baseline(), "name: http, containerPort", "name: web, containerPort", "ports: [{name: http, port: 8080, protocol: TCP}]", "ports: []"), state: NotServing,
+			says: `port http sends to targetPort "http", which does not exist on all 3 Pods of Deployment web (rev 1) (declared: "web" 8080/TCP)`, not: []string{"selector-matches-nothing"},
+		},
 		{id: "target-port-undeclared", in: hintList, then: sub(webService, "targetPort: http", "targetPort: 9090"), says: "sends to 9090"},
 		{id: "slice-invisible-to-proxy", in: headlineList, first: manual("", "{name: postgres, port: 5432, protocol: TCP}"), state: NotServing, says: "carry none of the names"},
 		{id: "ip-family-mismatch", in: headlineList, first: sub(baseline(), "ipFamilies: [IPv4]", "ipFamilies: [IPv6]", "addressType: IPv4", "addressType: IPv6", "endpoints:\n", "endpoints: []\nx:\n"), state: NotServing},
@@ -441,7 +467,8 @@ func otherSubjects() []example {
 		{id: "subject-missing", in: headlineList, subject: "Pod/nobody", state: Absent},
 		{id: "subject-deleted", in: headlineList, subject: "Pod/web-a", removed: pod("web-a", 1, "n1", "web:ok1", "0s", running("1s")), state: Absent},
 		{id: "workload-deleted", in: headlineList, subject: "Deployment/web", removed: deployment(3, "NewReplicaSetAvailable", "web:ok1 3 3"), state: Absent},
-		{id: "node-draining", in: headlineList, subject: "Node/n1", then: "kind: Node\nmetadata: {name: n1, managedFields: [{manager: kubectl-cordon, operation: Update, time: $(20s), fieldsType: FieldsV1, fieldsV1: {\"f:spec\": {\"f:unschedulable\": {}}}}]}\nspec: {unschedulable: true}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n", state: Degraded, says: "cordoned by kubectl-cordon"},
+		{id: "node-draining", variant: "cordoned", in: riskList, subject: "Node/n1", then: "kind: Node\nmetadata: {name: n1}\nspec: {unschedulable: true}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n", state: Serving},
+		{id: "node-draining", in: headlineList, subject: "Node/n1", then: podWith("web-a", 1, "n1", "web:ok1", "0s", "deletionTimestamp: $(300s)", running("1s")) + "kind: Node\nmetadata: {name: n1, managedFields: [{manager: kubectl-cordon, operation: Update, time: $(20s), fieldsType: FieldsV1, fieldsV1: {\"f:spec\": {\"f:unschedulable\": {}}}}]}\nspec: {unschedulable: true}\nstatus: {conditions: [{type: Ready, status: \"True\"}]}\n", state: Degraded, says: "cordoned by kubectl-cordon"},
 		{id: "node-not-ready", in: headlineList, subject: "Node/n2", then: notReadyNode("n2"), state: NotServing},
 		{id: "image-pull-failed", in: headlineList, subject: "Deployment/web", first: loneWith(waiting("ErrImagePull", "manifest unknown", "2s")), state: NotServing, says: "Deployment shop/web has no ready Pod: the only Pod"},
 		{id: "target-port-name-unresolved", in: headlineList, subject: "Deployment/web", first: sub(baseline(), "name: http, containerPort", "name: web, containerPort", "ports: [{name: http, port: 8080, protocol: TCP}]", "ports: []"), state: NotServing, says: "Deployment shop/web is healthy, but Service shop/web is not serving"},

@@ -37,8 +37,14 @@ func (s *service) checklist(a *answer) []Step {
 		code string
 		ask  func(*answer) (result, evidence string)
 	}{
-		{"C1", s.selects}, {"C2", s.running}, {"C3", s.listsPods}, {"C4", s.resolves},
-		{"C5", s.leads}, {"C6", s.proxyWorks}, {"C7", s.reachable}, {"C8", s.allowed},
+		{"C1", s.selects},
+		{"C2", s.running},
+		{"C3", s.listsPods},
+		{"C4", s.resolves},
+		{"C5", s.leads},
+		{"C6", s.proxyWorks},
+		{"C7", s.reachable},
+		{"C8", s.allowed},
 	} {
 		result, evidence := q.ask(a)
 		list = append(list, step(q.code, result, evidence))

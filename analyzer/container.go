@@ -247,7 +247,7 @@ func (c *podCase) crashing(k *container) *cause {
 	failed := k.status.State.Terminated != nil && t.ExitCode != 0 && c.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
 	running := k.status.State.Running
 	again := running != nil && k.status.RestartCount > 0 && c.q.within(running.StartedAt.Time, max(settled, t.FinishedAt.Sub(t.StartedAt.Time))) &&
-		!k.status.Ready && t.ExitCode != 0
+		(k.init || !k.status.Ready) && t.ExitCode != 0
 	if !loops && !failed && !again {
 		return nil
 	}

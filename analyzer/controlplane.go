@@ -27,7 +27,7 @@ func (q *inquiry) stalled(component string) *cause {
 	}
 	return &cause{
 		id: "control-plane-stalled", subject: q.subject(l), key: component, certainty: Certain, since: renewed,
-		says:     clause("%s has not renewed its lease since %s, so nothing is updated", component, clock(renewed, q.now)),
+		says:     clause("%s stopped renewing its lease, so nothing is updated", component),
 		evidence: []Evidence{q.see(l, "/spec/renewTime", renewed.UTC().Format(time.RFC3339))},
 		next:     []string{"kubectl -n kube-system get lease " + component + " -o yaml"},
 	}

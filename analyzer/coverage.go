@@ -9,6 +9,9 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
+// maxNamed is how many kinds, and consequences, one sentence names.
+const maxNamed = 3
+
 // blindness is what cannot be told without a kind. The order is that of the
 // sentences in a report.
 type blindness struct {
@@ -47,48 +50,53 @@ var systemBlindness = map[string]string{
 // covered, and what nobody can tell therefore. Of what only serves to explain
 // a fault, it is silent while there is none.
 func (q *inquiry) undecided(a *answer) []string {
-	type gap struct{ hole, lost string }
-	var order []gap
-	names, kindNames := map[gap][]string{}, map[gap][]string{}
-	add := func(s scope, lost string) { // names are as a sentence has them, kindNames as the catalogue
-		k := kindsByName[s.kind]
-		g := gap{q.hole(k, s.namespace), lost}
-		name := k.plural
-		if s.namespace != "" && s.namespace != a.subject.Namespace {
-			name += " of " + s.namespace
-		}
-		if names[g] == nil {
-			order = append(order, g)
-		}
-		if !slices.Contains(names[g], name) {
-			names[g], kindNames[g] = append(names[g], name), append(kindNames[g], k.name)
-		}
-	}
+	type gap struct{ names, kinds, lost []string }
+	gaps := map[string]*gap{} // by reason
+	var order []string
 	for _, b := range blindnesses {
 		for _, kind := range b.kinds {
 			for _, s := range q.holes(kind) {
-				lost, system := systemBlindness[kind]
+				lost, name := b.lost, kindsByName[kind].plural
+				system := s.namespace == "kube-system" && a.subject.Namespace != "kube-system"
 				switch {
-				case s.namespace == "kube-system" && a.subject.Namespace != "kube-system":
-					if system {
-						add(s, lost)
-					}
-				case b.minor && (a.state == Serving || a.state == NotSelected):
-				default:
-					add(s, b.lost)
+				case system && systemBlindness[kind] == "", !system && b.minor && (a.state == Serving || a.state == NotSelected):
+					continue
+				case system:
+					lost, name = systemBlindness[kind], name+" of kube-system"
+				case s.namespace != "" && s.namespace != a.subject.Namespace:
+					name += " of " + s.namespace
 				}
+				why := q.hole(kindsByName[kind], s.namespace)
+				g := gaps[why]
+				if g == nil {
+					g = &gap{}
+					gaps[why] = g
+					order = append(order, why)
+				}
+				g.names, g.kinds, g.lost = appendNew(g.names, name), appendNew(g.kinds, kind), appendNew(g.lost, lost)
 			}
 		}
 	}
 	sentences := []string{}
-	for _, g := range order {
-		sentence := fmt.Sprintf("%s %s: %s", joined(names[g]), g.hole, g.lost)
-		if ids := needing(kindNames[g]); len(ids) > 0 && len(ids) <= 3 {
+	for _, why := range order {
+		g := gaps[why]
+		if n := len(g.names); n > maxNamed+1 {
+			g.names = append(g.names[:maxNamed:maxNamed], fmt.Sprintf("%d more kinds", n-maxNamed))
+		}
+		sentence := fmt.Sprintf("%s %s: %s", joined(g.names), why, strings.Join(g.lost[:min(len(g.lost), maxNamed)], "; "))
+		if ids := needing(g.kinds); len(ids) > 0 && len(ids) <= 3 {
 			sentence += " (" + strings.Join(ids, ", ") + ")"
 		}
 		sentences = append(sentences, sentence)
 	}
 	return sentences
+}
+
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
 }
 
 // holes lists the scopes of a kind that were looked at and are not covered.

@@ -67,25 +67,31 @@ func TestService(t *testing.T) {
 		},
 		{
 			name: "starting",
-			history: []moment{{time.Second, shop + webService + slice()},
-				{6 * time.Second, strings.ReplaceAll(deployment(1, "ReplicaSetUpdated", "web:ok1 1 0"), "$(created-1)", "$(6s)") + pod("web-a", 1, "n1", "web:ok1", "6s", waiting("ContainerCreating", "", "6s"))}},
+			history: []moment{
+				{time.Second, shop + webService + slice()},
+				{6 * time.Second, strings.ReplaceAll(deployment(1, "ReplicaSetUpdated", "web:ok1 1 0"), "$(created-1)", "$(6s)") + pod("web-a", 1, "n1", "web:ok1", "6s", waiting("ContainerCreating", "", "6s"))},
+			},
 			at:   7 * time.Second,
 			want: found{Converging, "rollout-in-progress", "Deployment/web"},
 		},
 		{
 			name: "image cannot be pulled, old revision serves",
-			history: []moment{{time.Second, baseline()},
+			history: []moment{
+				{time.Second, baseline()},
 				{20 * time.Second, strings.NewReplacer("$(created-1)", "$(0s)", "$(created-2)", "$(20s)").Replace(deployment(3, "ReplicaSetUpdated", "web:ok1 3 3", "web:bad 1 0")) +
-					pod("web-d", 2, "n1", "web:bad", "20s", waiting("ErrImagePull", `failed to pull image "web:bad": manifest unknown`, "20s"))}},
+					pod("web-d", 2, "n1", "web:bad", "20s", waiting("ErrImagePull", `failed to pull image "web:bad": manifest unknown`, "20s"))},
+			},
 			at:   40 * time.Second,
 			want: found{Degraded, "image-pull-failed[not found]", "Deployment/web"},
 			says: "serves from 3 Pods, but 1 of 4 Pods of Deployment web (rev 2) cannot pull image web:bad (not found)",
 		},
 		{
 			name: "readiness fails",
-			history: []moment{{time.Second, baseline()},
+			history: []moment{
+				{time.Second, baseline()},
 				{20 * time.Second, pod("web-a", 1, "n1", "web:ok1", "0s", unready("1s", "20s")) + pod("web-b", 1, "n2", "web:ok1", "0s", unready("1s", "20s")) +
-					slice("web-a n1 notready", "web-b n2 notready", "web-c n3 ready")}},
+					slice("web-a n1 notready", "web-b n2 notready", "web-c n3 ready")},
+			},
 			at:   40 * time.Second,
 			want: found{Degraded, "readiness-probe-failing", "Deployment/web"},
 			says: "serves from 1 of 3 Pods: 2 of 3 Pods of Deployment web (rev 1) cannot pass the readiness probe of container web (GET :8080/healthz), since 14:00:20Z",

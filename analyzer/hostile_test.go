@@ -72,8 +72,16 @@ spec: {leaseDurationSeconds: 15, renewTime: "2026-11-23T14:00:00.000000Z"}
 func asked() []store.Ref {
 	var refs []store.Ref
 	for _, s := range []struct{ kind, name string }{
-		{"Service", "web"}, {"Service", "alias"}, {"Deployment", "web"}, {"ReplicaSet", "web-1"}, {"StatefulSet", "db"},
-		{"DaemonSet", "agent"}, {"Pod", "web-a"}, {"Node", "n1"}, {"Ingress", "web"}, {"ConfigMap", "web"},
+		{"Service", "web"},
+		{"Service", "alias"},
+		{"Deployment", "web"},
+		{"ReplicaSet", "web-1"},
+		{"StatefulSet", "db"},
+		{"DaemonSet", "agent"},
+		{"Pod", "web-a"},
+		{"Node", "n1"},
+		{"Ingress", "web"},
+		{"ConfigMap", "web"},
 	} {
 		k := kindsByName[s.kind]
 		namespace := "shop"
@@ -168,8 +176,12 @@ func soundReport(t *rapid.T, r Report) {
 func absurd(t *rapid.T, value any) any {
 	if rapid.IntRange(0, 4).Draw(t, "here") == 0 {
 		return rapid.SampledFrom([]any{
-			nil, "", "x", "\x1b[31m\u202e", strings.Repeat("long", 300), 0, -1, 65536, 1 << 31, 1e300, true, []any{}, map[string]any{},
-			[]any{nil}, map[string]any{"": nil}, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "25%", "web-a", "shop",
+			nil, "", "x", "\x1b[31m\u202e", strings.Repeat("long", 300), 0, -1, 65536, 1 << 31, 1e300, true,
+			[]any{},
+			map[string]any{},
+			[]any{nil},
+			map[string]any{"": nil},
+			"0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "25%", "web-a", "shop",
 		}).Draw(t, "value")
 	}
 	switch v := value.(type) {

@@ -24,6 +24,12 @@ type kind struct {
 	goType   reflect.Type
 }
 
+// endpointsV1 is the old list of a Service's addresses. The control plane still
+// writes it, and copies one made by hand into EndpointSlices.
+//
+//lint:ignore SA1019 deprecated, and still in every cluster
+type endpointsV1 = corev1.Endpoints
+
 // kinds are all kinds the analyzer reads, in the versions it understands.
 var kinds = []kind{
 	kindFor[corev1.Service]("Service", "Services", "", "v1", "services"),
@@ -31,7 +37,7 @@ var kinds = []kind{
 	kindFor[corev1.Node]("Node", "Nodes", "", "v1", "nodes").clusterWide(),
 	kindFor[corev1.Namespace]("Namespace", "Namespaces", "", "v1", "namespaces").clusterWide(),
 	kindFor[corev1.Event]("Event", "Kubernetes Events", "", "v1", "events"),
-	kindFor[corev1.Endpoints]("Endpoints", "Endpoints", "", "v1", "endpoints"),
+	kindFor[endpointsV1]("Endpoints", "Endpoints", "", "v1", "endpoints"),
 	kindFor[corev1.ConfigMap]("ConfigMap", "ConfigMaps", "", "v1", "configmaps"),
 	kindFor[corev1.Secret]("Secret", "Secrets", "", "v1", "secrets"),
 	kindFor[corev1.PersistentVolumeClaim]("PersistentVolumeClaim", "PersistentVolumeClaims", "", "v1", "persistentvolumeclaims"),

@@ -75,7 +75,7 @@ func (q *inquiry) nodeDraining(n *corev1.Node) *cause {
 		c.evidence = append(c.evidence, q.see(n, "/metadata/managedFields", w.String()+" at "+clock(w.time, q.now)))
 	}
 	c.says = func(who string) string {
-		return fmt.Sprintf("Node %s is being drained (cordoned%s), which took %s away", n.Name, by, who)
+		return fmt.Sprintf("Node %s is being drained (cordoned%s), which takes %s away", n.Name, by, who)
 	}
 	return c
 }

@@ -15,13 +15,16 @@ func (q *inquiry) nodeSubject(name string) *answer {
 	if n == nil {
 		return q.nothing(kindOf[corev1.Node](), "", name)
 	}
-	a := &answer{subject: q.subject(n), state: Serving, prefix: "Node " + name + ": "}
-	up, all := 0, 0
+	a := &answer{subject: q.subject(n), state: Serving}
+	up, all, evicted := 0, 0, 0
 	for _, p := range list[corev1.Pod](q, store.Query{}) {
 		if p.Spec.NodeName != name || terminal(p) {
 			continue
 		}
 		all++
+		if terminating(p) || podConditionIs(p, corev1.DisruptionTarget, corev1.ConditionTrue) {
+			evicted++
+		}
 		item := Endpoint{Address: p.Status.PodIP, State: "ready", Pod: p.Namespace + "/" + p.Name, Node: name}
 		switch {
 		case terminating(p):
@@ -54,8 +57,13 @@ func (q *inquiry) nodeSubject(name string) *answer {
 	}
 	say(q.nodeNotReady(n), NotServing)
 	say(q.nodeNetwork(n), NotServing)
-	say(q.nodeDraining(n), Degraded)
-	a.prefix = ""
+	if c := q.nodeDraining(n); c != nil && evicted > 0 {
+		pods = quantity(evicted, "Pod")
+		say(c, Degraded)
+	} else if c != nil {
+		c.variant, c.says = "cordoned", clause("Node %s is cordoned: no new Pod comes to it", name)
+		a.risks = append(a.risks, c)
+	}
 	return a
 }
 

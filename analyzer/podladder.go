@@ -215,6 +215,9 @@ func mainObstacle(message string) string {
 			best, most = strings.TrimPrefix(strings.TrimPrefix(m[2], "node(s) "), "node(s)"), n
 		}
 	}
+	if best == "" { // a reason that is not counted by node
+		best = firstWords(nodesAvailable.ReplaceAllString(message, ""), 60)
+	}
 	if i := strings.Index(best, " {"); i > 0 { // the taint itself, in older texts
 		best = best[:i]
 	}

@@ -61,7 +61,7 @@ func servicePorts(svc *corev1.Service) string {
 // notMirrored: there are Endpoints made by hand, and nothing copies them into
 // slices.
 func (s *service) notMirrored() *cause {
-	e := get[corev1.Endpoints](s.q, s.svc.Namespace, s.svc.Name)
+	e := get[endpointsV1](s.q, s.svc.Namespace, s.svc.Name)
 	if e == nil || len(e.Subsets) == 0 {
 		return nil
 	}

@@ -19,6 +19,14 @@ const mirrorController = "endpointslicemirroring-controller.k8s.io"
 
 func managedBy(sl *discoveryv1.EndpointSlice) string { return sl.Labels[discoveryv1.LabelManagedBy] }
 
+// managerName names who manages a slice, in a sentence.
+func managerName(sl *discoveryv1.EndpointSlice) string {
+	if by := managedBy(sl); by != "" {
+		return by
+	}
+	return "nobody in particular"
+}
+
 // own: the controller wrote the slice for this very Service, not for an
 // earlier one of the same name.
 func own(s *corev1.Service, sl *discoveryv1.EndpointSlice) bool {

@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -49,8 +50,10 @@ func (q *inquiry) nothing(k kind, namespace, name string) *answer {
 	for o := range q.view.Past(store.Ref{Resource: k.resource, Namespace: a.subject.Namespace, Name: name}) {
 		c.id, c.since = "subject-deleted", o.Time
 		c.says = clause("%s %s was deleted", k.name, full)
-		c.evidence = []Evidence{{Seq: o.Seq, Kind: k.name, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID),
-			ResourceVersion: o.ResourceVersion, ObservedAt: o.Time, Note: "final state"}}
+		c.evidence = []Evidence{{
+			Seq: o.Seq, Kind: k.name, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID),
+			ResourceVersion: o.ResourceVersion, ObservedAt: o.Time, Note: "final state",
+		}}
 		break
 	}
 	if c.id == "subject-deleted" && isWorkload(k.name) {
@@ -130,7 +133,7 @@ func (q *inquiry) workload(k kind, namespace, name string) *answer {
 		Converging: fmt.Sprintf("%s is changing, %d of %s ready: ", full, up, quantity(w.desired, "Pod")),
 	}[a.state]
 	a.ok = fmt.Sprintf("%s is healthy: %s ready", full, quantity(up, "Pod"))
-	q.reach(a, full, namespace, w.template.Labels)
+	q.reach(a, full, namespace, w.template.Labels, func(u unit) bool { return u.workload != nil && u.workload.meta.UID == w.meta.UID })
 	return a
 }
 
@@ -161,12 +164,16 @@ func (q *inquiry) nameWaiting(u *unit, subject Subject, full string) {
 		}
 	}
 	root.id, root.subject, root.key, root.onset = "pods-not-ready", subject, full, nil
-	root.says = func(who string) string { return who + " did not become ready yet" }
+	if u.kind == podUnit {
+		root.says = func(who string) string { return who + " did not become ready yet" }
+	}
 }
 
 // reach adds what the Services that select these labels make of them: a
 // workload that is healthy and that no Service leads to gets no traffic either.
-func (q *inquiry) reach(a *answer, full, namespace string, labels map[string]string) {
+// A Service that serves, if from fewer Pods than it should, is only of concern
+// if one of those it misses is mine.
+func (q *inquiry) reach(a *answer, full, namespace string, labels map[string]string, mine func(unit) bool) {
 	if a.state != Serving {
 		q.aside(func() { q.reachable(a, full, namespace, labels) })
 		return
@@ -180,12 +187,17 @@ func (q *inquiry) reach(a *answer, full, namespace string, labels map[string]str
 		}
 		return
 	}
-	a.state, a.units, a.effects = worst.state, worst.units, append(a.effects, worst.effects...)
-	a.prefix = fmt.Sprintf("%s is healthy, but %s", full, worst.prefix)
-	a.steady, a.steadyBut = worst.steady, worst.steadyBut
-	if worst.state == Serving {
+	if worst.state == Serving || (worst.state == Degraded || worst.state == Converging) && !slices.ContainsFunc(worst.units, mine) {
 		a.ok += fmt.Sprintf(", and reached through Service %s", worst.subject.Name)
+		return
 	}
+	link := "but "
+	if worst.state != NotServing {
+		link = "and "
+	}
+	a.state, a.units, a.effects = worst.state, worst.units, append(a.effects, worst.effects...)
+	a.prefix = fmt.Sprintf("%s is healthy, %s%s", full, link, worst.prefix)
+	a.steady, a.steadyBut = worst.steady, worst.steadyBut
 }
 
 // reachable answers for the Services that select the labels, and returns the
@@ -268,7 +280,7 @@ func (q *inquiry) pod(namespace, name string) *answer {
 	if c == nil {
 		a.endpoints.Ready = 1
 		a.steady, a.steadyBut = (&podCase{q: q, pod: p}).changed(), "per status"
-		q.reach(a, full, namespace, p.Labels)
+		q.reach(a, full, namespace, p.Labels, func(u unit) bool { return u.pod != nil && u.pod.UID == p.UID })
 		return a
 	}
 	u := unit{kind: podUnit, count: 1, pod: p, cause: c}
@@ -279,7 +291,8 @@ func (q *inquiry) pod(namespace, name string) *answer {
 	if c.root().grace {
 		a.state = Converging
 	}
-	q.reach(a, full, namespace, p.Labels)
+	a.alone = true
+	q.reach(a, full, namespace, p.Labels, nil)
 	return a
 }
 

@@ -127,7 +127,7 @@ func (s *service) pendingLoadBalancer() *cause {
 	case event != nil:
 		c.variant, why, c.certainty = event.Reason, "a controller is at work on it", Likely
 	case len(s.svc.Finalizers) == 0:
-		c.variant, why = "no controller", "no load balancer controller has taken it up"
+		c.variant, why = "no controller", "no controller has taken it up"
 		c.evidence = append(c.evidence, s.q.see(s.svc, "/metadata/finalizers", ""))
 	default:
 		why = "its controller has not given one"

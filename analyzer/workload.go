@@ -220,17 +220,6 @@ func appendTop[T any](all []*workload, objects []*T) []*workload {
 	return all
 }
 
-// ofWorkload names Pods by who makes them: "Deployment web (rev 2)".
-func (q *inquiry) ofWorkload(p *corev1.Pod, w *workload) string {
-	if w == nil {
-		return ""
-	}
-	if rev := q.revision(p); rev != "" {
-		return fmt.Sprintf("%s (rev %s)", w, rev)
-	}
-	return w.String()
-}
-
 // revisionAnnotation is how Deployments number their ReplicaSets.
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
