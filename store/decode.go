@@ -2,22 +2,10 @@ package store
 
 import (
 	"bytes"
-	"container/list"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 )
-
-// blockCache keeps decoded blocks, up to a number of bytes.
-type blockCache struct {
-	mu     sync.Mutex
-	size   int
-	blocks map[Seq]*list.Element // by first position
-	recent list.List             // of *block, most recent first
-}
-
-const cachedBlocks = 32 << 20 // bytes
 
 // behind returns where reading goes on after the position that failed.
 func (r *Recording) behind(seq Seq, err error) Seq {
@@ -122,38 +110,6 @@ func (r *Recording) damaged(blocks *bucket, seq Seq, err error) error {
 	return d
 }
 
-// holding returns the block with the position, nil if it is not kept. Of blocks
-// that hold it (small ones are replaced by larger) any is right.
-func (c *blockCache) holding(seq Seq) *block {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for e := c.recent.Front(); e != nil; e = e.Next() {
-		if b := e.Value.(*block); b.first <= seq && seq <= b.last() {
-			c.recent.MoveToFront(e)
-			return b
-		}
-	}
-	return nil
-}
-
-func (c *blockCache) keep(b *block) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.recent.PushFront(b)
-	for c.size += b.bytes(); c.size > cachedBlocks && c.recent.Len() > 1; {
-		c.size -= c.recent.Remove(c.recent.Back()).(*block).bytes()
-	}
-}
-
-// bytes is about what the block takes when all of it is unpacked.
-func (b *block) bytes() int {
-	n := 48 * len(b.entries)
-	for _, s := range b.sections {
-		n += s.size
-	}
-	return n
-}
-
 // decoding decodes objects that may be deltas. It remembers the versions it
 // made, so that reading on in a block does not begin every chain anew; it is
 // not safe for concurrent use.
@@ -216,7 +172,7 @@ func (d *decoding) raw(b *block, seq Seq) ([]byte, error) {
 		if e.tag&tagDelta == 0 {
 			break
 		}
-		if len(steps) > maxCount {
+		if len(steps) > 4*maxHops {
 			return nil, fmt.Errorf("chain without end: %w", errBlock)
 		}
 		seq -= Seq(e.back)
