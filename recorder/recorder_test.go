@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,8 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // quick are limits for tests.
 var quick = limits{
-	answer: 250 * time.Millisecond, list: 250 * time.Millisecond, silence: time.Second,
-	watch: time.Second, pulse: time.Hour, beat: time.Hour, settle: 30 * time.Millisecond, rediscover: time.Hour,
+	answer: time.Second, list: time.Second, silence: time.Second, watch: 10 * time.Second,
+	pulse: time.Hour, beat: time.Hour, settle: 30 * time.Millisecond, rediscover: time.Hour,
 	retry:  backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
 	refuse: backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
 }
@@ -68,7 +69,7 @@ func (s *transcript) Cover(c store.Coverage) (store.Seq, error) {
 }
 
 // record runs the recorder against the server until the transcript has the
-// line until, and returns the transcript.
+// line until, and returns it up to there.
 func record(t *testing.T, o Options, until string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -84,14 +85,16 @@ func record(t *testing.T, o Options, until string) []string {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		t.Errorf("never heard %q", until)
 	}
-	return s.lines
+	if last := s.lines[len(s.lines)-1]; !strings.HasPrefix(last, "Gap") {
+		t.Errorf("after it was stopped the recorder is still %s", last)
+	}
+	return s.lines[:slices.Index(s.lines, until)+1]
 }
 
 const podsPath = "/api/v1/pods"
 
 // streams are what a stream makes of what the server does. Each script ends
-// with a watch that stays open; the recorder is stopped at the line before
-// "recorder stopped".
+// with a watch that stays open; the recorder is stopped at the last line.
 var streams = []struct {
 	name    string
 	script  []step
@@ -104,7 +107,7 @@ var streams = []struct {
 			event("MODIFIED", pod("a", "8")), bookmark("11"), event("DELETED", pod("b", "12")))},
 		want: []string{
 			"Listing", "RELIST", "ADDED a 3", "ADDED b 2", "BOOKMARK 7 end", "Current 7",
-			"MODIFIED a 8", "BOOKMARK 11", "DELETED b 12", "Gap: recorder stopped",
+			"MODIFIED a 8", "BOOKMARK 11", "DELETED b 12",
 		},
 		queries: []string{"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1"},
 	},
@@ -116,7 +119,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 8", "BOOKMARK 11",
-			"Gap 11: watch closed", "Current 11 resumed", "MODIFIED a 12", "Gap: recorder stopped",
+			"Gap 11: watch closed", "Current 11 resumed", "MODIFIED a 12",
 		},
 		queries: []string{"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1", "resourceVersion=11&watch=1"},
 	},
@@ -126,7 +129,7 @@ var streams = []struct {
 			says(endOfList("7")),
 			holds(),
 		},
-		want: []string{"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Current 7 resumed", "Gap: recorder stopped"},
+		want: []string{"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Current 7 resumed"},
 	},
 	{
 		name: "410 when resuming is a gap and a relist, never current",
@@ -138,7 +141,7 @@ var streams = []struct {
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed",
 			"ERROR", "Gap: 410 Gone: too old resource version: 7 (90)",
-			"Listing", "RELIST", "ADDED b 91", "BOOKMARK 95 end", "Current 95", "Gap: recorder stopped",
+			"Listing", "RELIST", "ADDED b 91", "BOOKMARK 95 end", "Current 95",
 		},
 	},
 	{
@@ -150,7 +153,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Gap: 410 Gone: too old",
-			"Listing", "RELIST", "BOOKMARK 9 end", "Current 9", "Gap: recorder stopped",
+			"Listing", "RELIST", "BOOKMARK 9 end", "Current 9",
 		},
 	},
 	{
@@ -162,7 +165,7 @@ var streams = []struct {
 			holds(event("DELETED", pod("c", "21"))),
 		},
 		want: []string{
-			"Listing", "RELIST", "ADDED a 3", "ADDED b 2", "ADDED c 19", "BOOKMARK 20 end", "Current 20", "DELETED c 21", "Gap: recorder stopped",
+			"Listing", "RELIST", "ADDED a 3", "ADDED b 2", "ADDED c 19", "BOOKMARK 20 end", "Current 20", "DELETED c 21",
 		},
 		queries: []string{
 			"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1",
@@ -178,7 +181,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "ADDED a 3", "Gap: no answer from the API server",
-			"Listing", "RELIST", "ADDED a 3", "BOOKMARK 20 end", "Current 20", "DELETED a 21", "Gap: recorder stopped",
+			"Listing", "RELIST", "ADDED a 3", "BOOKMARK 20 end", "Current 20", "DELETED a 21",
 		},
 	},
 	{
@@ -192,7 +195,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "ADDED a 3", "Listing", "RELIST", "ADDED a 3", "Listing", "RELIST", "ADDED a 33", "BOOKMARK 40 end",
-			"Current 40", "DELETED a 41", "Gap: recorder stopped",
+			"Current 40", "DELETED a 41",
 		},
 		queries: []string{
 			"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1",
@@ -207,16 +210,18 @@ var streams = []struct {
 		},
 		want: []string{
 			"Gap: too many requests", "Gap: etcdserver: leader changed", "Gap: apiserver not ready",
-			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "BOOKMARK 8", "Gap: recorder stopped",
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "BOOKMARK 8",
 		},
 	},
 	{
 		name: "an answer that is no Status",
 		script: []step{
-			func(w http.ResponseWriter, r *http.Request) { http.Error(w, "<html>bad gateway</html>", 502) },
+			func(w http.ResponseWriter, r *http.Request) {
+				http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway)
+			},
 			holds(endOfList("7")),
 		},
-		want: []string{"Gap: 502 Bad Gateway", "Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap: recorder stopped"},
+		want: []string{"Gap: 502 Bad Gateway", "Listing", "RELIST", "BOOKMARK 7 end", "Current 7"},
 	},
 	{
 		name: "a refused resource is asked for again",
@@ -229,7 +234,7 @@ var streams = []struct {
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed",
 			`Forbidden: pods is forbidden: User "reader" cannot watch resource "pods"`,
-			"Current 7 resumed", "BOOKMARK 9", "Gap: recorder stopped",
+			"Current 7 resumed", "BOOKMARK 9",
 		},
 	},
 	{
@@ -240,7 +245,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 8", "Gap 8: unexpected EOF",
-			"Current 8 resumed", "MODIFIED a 9", "Gap: recorder stopped",
+			"Current 8 resumed", "MODIFIED a 9",
 		},
 	},
 	{
@@ -252,7 +257,7 @@ var streams = []struct {
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7",
 			"Gap 7: redact pods: malformed JSON at byte 97: expected a string",
-			"Current 7 resumed", "ADDED a 8", "Gap: recorder stopped",
+			"Current 7 resumed", "ADDED a 8",
 		},
 	},
 	{
@@ -263,7 +268,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", `Gap: malformed stream: unexpected '<' between events`,
-			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap: recorder stopped",
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7",
 		},
 	},
 	{
@@ -274,7 +279,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "BOOKMARK 8", "Gap 8: no answer from the API server",
-			"Current 8 resumed", "ADDED a 9", "Gap: recorder stopped",
+			"Current 8 resumed", "ADDED a 9",
 		},
 	},
 	{
@@ -285,7 +290,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Gap 7: no answer from the API server",
-			"Current 7 resumed", "ADDED a 9", "Gap: recorder stopped",
+			"Current 7 resumed", "ADDED a 9",
 		},
 	},
 	{
@@ -296,7 +301,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "BOOKMARK 8", "Gap 9: watch closed",
-			"Current 9 resumed", "MODIFIED a 10", "Gap: recorder stopped",
+			"Current 9 resumed", "MODIFIED a 10",
 		},
 	},
 	{
@@ -308,7 +313,7 @@ var streams = []struct {
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "MODIFIED a 11",
 			"Gap: watch out of order: resourceVersion 10 after 11",
-			"Listing", "RELIST", "ADDED a 11", "BOOKMARK 11 end", "Current 11", "Gap: recorder stopped",
+			"Listing", "RELIST", "ADDED a 11", "BOOKMARK 11 end", "Current 11",
 		},
 	},
 	{
@@ -316,7 +321,7 @@ var streams = []struct {
 		script: []step{
 			holds(strings.ReplaceAll(endOfList("7"), ",", ",\n  ") + strings.ReplaceAll(event("ADDED", pod("a", "9")), ":", " : \n")),
 		},
-		want: []string{"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "Gap: recorder stopped"},
+		want: []string{"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9"},
 	},
 }
 
@@ -325,7 +330,7 @@ func TestStream(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, map[string][]step{podsPath: tt.script})
-			got := record(t, Options{Config: s.config()}, tt.want[len(tt.want)-2])
+			got := record(t, Options{Config: s.config()}, tt.want[len(tt.want)-1])
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("transcript (-want +got):\n%s", diff)
 			}

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -86,11 +85,10 @@ type stream struct {
 	paginated       bool   // the server does not do watch-lists
 	retry, refuse   backoff
 
-	answered atomic.Bool // the watch was answered, but may still be refused
-
 	// mu orders what the stream says itself with what its settle timer says.
-	mu   sync.Mutex
-	said store.Coverage // last ledger entry
+	mu       sync.Mutex
+	said     store.Coverage // last ledger entry
+	answered bool           // the watch was answered, but may still be refused
 }
 
 // run ends when ctx does or when the resource is no longer served.
@@ -240,7 +238,7 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 		Object: copied,
 	}
 	if kind == watch.Error {
-		s.answered.Store(false)
+		s.doubt()
 		event.Namespace, event.Name, event.UID, event.ResourceVersion = s.scope.namespace, "", "", ""
 		status, err := decodeStatus(copied)
 		s.queue.event(s.scope, event)
@@ -294,6 +292,11 @@ func (s *stream) begin() {
 func (s *stream) current() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.nowCurrent()
+}
+
+// nowCurrent is current with s.mu held.
+func (s *stream) nowCurrent() {
 	s.retry.reset()
 	s.refuse.reset()
 	s.cover(store.Coverage{
@@ -306,19 +309,32 @@ func (s *stream) current() {
 // or when nothing spoke against it for a while; the function returned must be
 // called when the watch ends.
 func (s *stream) open() func() {
-	s.answered.Store(true)
+	s.mu.Lock()
+	s.answered = true
+	s.mu.Unlock()
 	timer := time.AfterFunc(s.limits.settle, s.proven)
 	return func() {
 		timer.Stop()
-		s.answered.Store(false)
+		s.doubt()
 	}
 }
 
-// proven says that a watch that was answered is current.
+// proven says that a watch that was answered is current. After it returned, the
+// timer of open touches nothing any more.
 func (s *stream) proven() {
-	if s.answered.CompareAndSwap(true, false) {
-		s.current()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.answered {
+		s.answered = false
+		s.nowCurrent()
 	}
+}
+
+// doubt says that a watch, if it is not current yet, is not going to be.
+func (s *stream) doubt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answered = false
 }
 
 // cover writes a ledger entry, unless it would repeat the last one. s.mu must
