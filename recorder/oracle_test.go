@@ -106,20 +106,7 @@ func newOracle(ctx context.Context, t *testing.T, config *rest.Config, client dy
 		t.Fatal(err)
 	}
 	defer api.close()
-	definition := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
-	crd := &unstructured.Unstructured{}
-	if err := json.Unmarshal([]byte(widgetDefinition), crd); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Resource(definition).Apply(ctx, crd.GetName(), crd, metav1.ApplyOptions{FieldManager: "test"}); err != nil {
-		t.Fatal(err)
-	}
-	for { // until it is served
-		if _, err := client.Resource(widgets).List(ctx, metav1.ListOptions{}); err == nil {
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	defineWidgets(ctx, t, client)
 	found, err := api.discover(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -139,6 +126,25 @@ func newOracle(ctx context.Context, t *testing.T, config *rest.Config, client dy
 	o.informers.Start(ctx.Done())
 	o.informers.WaitForCacheSync(ctx.Done())
 	return o
+}
+
+// defineWidgets returns when there are Widgets.
+func defineWidgets(ctx context.Context, t *testing.T, client dynamic.Interface) {
+	t.Helper()
+	definition := definitions.WithVersion("v1")
+	crd := &unstructured.Unstructured{}
+	if err := json.Unmarshal([]byte(widgetDefinition), crd); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Resource(definition).Apply(ctx, crd.GetName(), crd, metav1.ApplyOptions{FieldManager: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	for ctx.Err() == nil {
+		if _, err := client.Resource(widgets).List(ctx, metav1.ListOptions{}); err == nil {
+			return
+		}
+		sleep(ctx, 100*time.Millisecond)
+	}
 }
 
 var widgets = schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "widgets"}
