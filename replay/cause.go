@@ -39,7 +39,9 @@ type moment struct {
 	at            time.Time // when the second verdict began
 	seq           store.Seq
 	onset         store.Seq // a position shortly before anything began
+	root          string    // the diagnosis to explain, or whose end is to be
 	floor         store.Seq // what happened up to here had its effect in an earlier verdict
+	improved      bool      // the second verdict is the better one
 	reach         *reach    // at a moment when the second verdict is established
 	pods          fates
 }
@@ -50,19 +52,14 @@ type fates struct{ failing, working []*corev1.Pod }
 // changes returns what explains the transition, the strongest link first, at
 // most three.
 func (x *inquest) changes(m *moment) ([]Change, error) {
-	root := m.after.Headline.ID
-	improved := worse(m.before.Verdict.State, m.after.Verdict.State)
-	if improved {
-		root = m.before.Headline.ID
-	}
-	candidates, err := x.candidates(m, root)
+	candidates, err := x.candidates(m)
 	if err != nil {
 		return nil, err
 	}
 	var found []Change
 	for _, act := range group(candidates) {
-		c := x.link(m, act, improved)
-		if c.Seq <= m.floor && c.Link == Correlated {
+		c := x.link(m, act)
+		if c.Seq <= m.floor && c.Link == Correlated && (m.improved || !c.rolledOut()) {
 			continue // old, and nothing but its age speaks for it
 		}
 		for _, other := range act {
@@ -91,7 +88,10 @@ func (x *inquest) moment(before *analyzer.Report, after *Segment) (*moment, erro
 		w := newWitness(s)
 		report := analyzer.Diagnose(w, x.subject, analyzer.Options{})
 		if wait == 0 || same(after, &report, w.gap) {
-			m := &moment{before: before, after: &report, at: after.From, seq: after.Seq, reach: reachOf(s, x.subject)}
+			m := &moment{
+				before: before, after: &report, at: after.From, seq: after.Seq, reach: reachOf(s, x.subject),
+				improved: worse(before.Verdict.State, report.Verdict.State),
+			}
 			m.pods = m.fates()
 			return m, nil
 		}
@@ -122,7 +122,9 @@ func (m *moment) fates() fates {
 		}
 		switch state[p.Name] {
 		case "ready":
-			found.working = append(found.working, p)
+			if steady(p, m.reach.state.Instant()) {
+				found.working = append(found.working, p)
+			}
 		case "":
 		default:
 			if p.DeletionTimestamp == nil {
@@ -133,13 +135,26 @@ func (m *moment) fates() fates {
 	return found
 }
 
+// steady reports whether a Pod that is ready has been so for a moment and was
+// not restarted lately: one that crashes is ready in between, and a new one may
+// yet fail.
+func steady(p *corev1.Pod, now time.Time) bool {
+	for i := range p.Status.ContainerStatuses {
+		s := &p.Status.ContainerStatuses[i]
+		if last := s.LastTerminationState.Terminated; last != nil && now.Sub(last.FinishedAt.Time) < 10*recently {
+			return false
+		}
+	}
+	return true
+}
+
 // candidates are the changes that can explain the root cause, in order.
-func (x *inquest) candidates(m *moment, root string) ([]Change, error) {
+func (x *inquest) candidates(m *moment) ([]Change, error) {
 	onset := m.at
 	if s := m.after.Verdict.Since; !s.IsZero() && s.Before(onset) && !healthy(m.after.Verdict.State) {
 		onset = s
 	}
-	rules := relevant(root)
+	rules := relevant(m.root)
 	var found []Change
 	for _, ref := range m.reach.refs {
 		all, err := changes(x.timeline, x.objects, ref, x.horizon(ref, m.seq), m.seq)
@@ -151,18 +166,31 @@ func (x *inquest) candidates(m *moment, root string) ([]Change, error) {
 			if !whole && len(matter) == 0 {
 				continue
 			}
-			if within != latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.floor) {
+			if within != latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.floor && (m.improved || !c.rolledOut())) {
 				continue
 			}
 			if !x.meant(m, &c, matter) {
 				continue
 			}
 			c.lead(matter)
+			if c.ref.Resource == podResource && c.Verb != Updated {
+				c.Origin = Intent // meant has told it from what controllers do
+			}
+			if n := len(found); within == latent && n > 0 && found[n-1].ref == ref {
+				found[n-1] = c // the last state of a configuration is the one that counts
+				continue
+			}
 			found = append(found, c)
 		}
 	}
 	slices.SortFunc(found, func(a, b Change) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found, nil
+}
+
+// rolledOut reports whether the change made new Pods of another kind: it may
+// show only long after the rollout went well.
+func (c *Change) rolledOut() bool {
+	return c.Verb == Updated && slices.ContainsFunc(c.all, func(f Field) bool { return strings.HasPrefix(f.Path, "/spec/template/spec") })
 }
 
 // horizon is how far back the past of an object is looked at: so many versions.
@@ -178,6 +206,8 @@ func (x *inquest) horizon(ref store.Ref, to store.Seq) store.Seq {
 // made the change, so that it can be a cause and not only an effect.
 func (x *inquest) meant(m *moment, c *Change, matter []Field) bool {
 	switch {
+	case (c.Verb == Deleting || c.Verb == Deleted) && m.reach.namespaceEnds(c.ref.Namespace, c.ObservedAt):
+		return false // its namespace was deleted, and that is the change
 	case c.Earliest.IsZero() && c.Verb == Deleted && c.before != nil && deleting(c.before):
 		return false // the deletion that was asked for before is the change
 	case c.ref.Resource == podResource && c.Verb != Updated:
@@ -228,7 +258,7 @@ func sameHand(a, b *Change) bool {
 
 // link says how strongly an act is tied to the transition, and which of its
 // changes that rests on: one alone if that is enough.
-func (x *inquest) link(m *moment, act []Change, improved bool) Change {
+func (x *inquest) link(m *moment, act []Change) Change {
 	flips := func(changes []Change) bool {
 		v := undo(m.reach, changes)
 		if v == nil {
@@ -236,7 +266,7 @@ func (x *inquest) link(m *moment, act []Change, improved bool) Change {
 		}
 		then := analyzer.Diagnose(v, x.subject, analyzer.Options{}).Verdict.State
 		changes[0].Note = "without it the verdict would be " + string(then)
-		return improved && worse(then, m.after.Verdict.State) || !improved && worse(m.after.Verdict.State, then)
+		return m.improved && worse(then, m.after.Verdict.State) || !m.improved && worse(m.after.Verdict.State, then)
 	}
 	for i := range act {
 		if flips(act[i : i+1]) {
@@ -249,7 +279,7 @@ func (x *inquest) link(m *moment, act []Change, improved bool) Change {
 		return act[0]
 	}
 	for i := range act {
-		if act[i].Note = m.structural(&act[i], improved); act[i].Note != "" {
+		if act[i].Note = m.structural(&act[i]); act[i].Note != "" {
 			act[i].Link = Structural
 			return act[i]
 		}
@@ -260,13 +290,13 @@ func (x *inquest) link(m *moment, act []Change, improved bool) Change {
 
 // structural says why what fails has the change and what works does not; ""
 // if that is not so.
-func (m *moment) structural(c *Change, improved bool) string {
+func (m *moment) structural(c *Change) string {
 	with, without := m.pods.failing, m.pods.working
 	verb := "are affected"
-	if improved {
+	if m.improved {
 		with, without, verb = m.pods.working, m.pods.failing, "work"
 	}
-	if len(with) == 0 {
+	if len(with) == 0 && c.ref.Resource != nodeResource {
 		return ""
 	}
 	all := func(pods []*corev1.Pod, is func(*corev1.Pod) bool) bool {
@@ -277,8 +307,11 @@ func (m *moment) structural(c *Change, improved bool) string {
 	switch {
 	case c.ref.Resource == nodeResource:
 		on := func(p *corev1.Pod) bool { return p.Spec.NodeName == c.ref.Name }
-		if all(with, on) && none(without, on) {
-			return "only Pods on this node " + verb
+		if !m.improved {
+			with = append(m.lostPods(), with...)
+		}
+		if !none(with, on) && none(without, on) {
+			return "Pods on this node " + verb + ", and none there works"
 		}
 	case slices.Contains(podMakers, c.ref.Resource.Resource) && c.Verb == Created:
 		if all(with, func(p *corev1.Pod) bool { return m.reach.top(m.reach.names[p.UID]) == c.ref }) {
@@ -309,6 +342,20 @@ func (m *moment) structural(c *Change, improved bool) string {
 		}
 	}
 	return ""
+}
+
+// lostPods are the Pods that were ready before the transition and are not in
+// the second report.
+func (m *moment) lostPods() []*corev1.Pod {
+	var pods []*corev1.Pod
+	for _, l := range m.losses() {
+		for uid, p := range m.reach.pods {
+			if p.Name == l.Pod && m.reach.names[uid].Name == l.Pod {
+				pods = append(pods, p)
+			}
+		}
+	}
+	return pods
 }
 
 // ofPod turns a path in a workload's template into the path in its Pods.

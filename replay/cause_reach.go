@@ -2,6 +2,7 @@ package replay
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -14,9 +15,10 @@ import (
 )
 
 var (
-	podResource   = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	nodeResource  = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-	sliceResource = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
+	podResource       = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	nodeResource      = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	namespaceResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	sliceResource     = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
 )
 
 // workloads are what makes Pods, by kind as ownerReferences name it.
@@ -88,7 +90,7 @@ func reachOf(s *State, subject store.Ref) *reach {
 		}
 	}
 	if subject.Namespace != "" {
-		r.add(store.Ref{Resource: schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}, Name: subject.Namespace})
+		r.add(store.Ref{Resource: namespaceResource, Name: subject.Namespace})
 		for _, resource := range neighbours {
 			r.everIn(resource, subject.Namespace)
 		}
@@ -137,7 +139,11 @@ func (r *reach) service(ref store.Ref) {
 		if n++; n > maxVersions {
 			break
 		}
-		selector := analyzer.As[corev1.Service](o).Spec.Selector
+		spec := &analyzer.As[corev1.Service](o).Spec
+		if name, namespace, ok := aliased(spec); ok && !r.seen[store.Ref{Resource: Services, Namespace: namespace, Name: name}] {
+			r.service(store.Ref{Resource: Services, Namespace: namespace, Name: name})
+		}
+		selector := spec.Selector
 		if len(selector) == 0 {
 			continue
 		}
@@ -172,6 +178,18 @@ func (r *reach) service(ref store.Ref) {
 			}
 		}
 	}
+}
+
+// aliased returns the Service of the cluster that another is an alias of.
+func aliased(spec *corev1.ServiceSpec) (name, namespace string, ok bool) {
+	if spec.Type != corev1.ServiceTypeExternalName {
+		return "", "", false
+	}
+	labels := strings.Split(strings.TrimSuffix(spec.ExternalName, "."), ".")
+	if len(labels) < 3 || labels[2] != "svc" {
+		return "", "", false
+	}
+	return labels[0], labels[1], true
 }
 
 // past returns the last version of every object of a kind in a namespace that

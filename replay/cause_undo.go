@@ -32,7 +32,9 @@ func undo(r *reach, act []Change) *overlay {
 		case "pods", "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
 			v.rollBack(r, c, func(_ *corev1.Pod, top store.Ref) bool { return top == r.top(c.ref) })
 		case "nodes":
-			v.rollBack(r, c, func(p *corev1.Pod, _ store.Ref) bool { return p != nil && p.Spec.NodeName == c.ref.Name })
+			v.rollBack(r, c, func(p *corev1.Pod, _ store.Ref) bool { return p.Spec.NodeName == c.ref.Name })
+		case "namespaces":
+			v.refill(r, c)
 		}
 	}
 	for _, ref := range r.refs {
@@ -60,6 +62,8 @@ func undoable(c *Change) bool {
 		return c.Verb == Updated && has("/spec/")
 	case "networkpolicies", "ingresses":
 		return true
+	case "namespaces":
+		return c.Verb == Deleting || c.Verb == Deleted
 	}
 	return false
 }
@@ -96,6 +100,16 @@ func (v *overlay) rollBack(r *reach, c *Change, meant func(p *corev1.Pod, top st
 			continue
 		}
 		if _, reverted := v.objects[ref]; !reverted {
+			v.put(ref, r.before(ref, c.Seq), c.Seq)
+		}
+	}
+}
+
+// refill puts all that is in a namespace back to what it was before its
+// deletion.
+func (v *overlay) refill(r *reach, c *Change) {
+	for _, ref := range r.refs {
+		if ref.Namespace == c.ref.Name {
 			v.put(ref, r.before(ref, c.Seq), c.Seq)
 		}
 	}

@@ -245,7 +245,8 @@ func origin(c *Change, m *metav1.ObjectMeta) Origin {
 	byController := c.Writer != nil && slices.Contains(controllers, c.Writer.Manager) || byNodeController(c)
 	switch c.Verb {
 	case Created, Deleting, Deleted:
-		if byController || metav1.GetControllerOf(m) != nil || len(m.OwnerReferences) > 0 || slices.Contains(derivedResources, c.ref.Resource.Resource) {
+		byNobody := c.Writer == nil && slices.Contains(derivedResources, c.ref.Resource.Resource)
+		if byController || byNobody || len(m.OwnerReferences) > 0 {
 			return Derived
 		}
 		if c.Verb == Deleted && c.before != nil {
@@ -258,7 +259,7 @@ func origin(c *Change, m *metav1.ObjectMeta) Origin {
 	switch {
 	case onlyStatus(c.all):
 		return Status
-	case byController:
+	case byController, c.Writer == nil && slices.Contains(derivedResources, c.ref.Resource.Resource):
 		return Derived
 	}
 	return Intent
@@ -304,7 +305,7 @@ func hide(v any) any {
 }
 
 var noisePrefixes = []string{
-	"/metadata/resourceVersion", "/metadata/managedFields", "/metadata/generation", "/metadata/selfLink",
+	"/metadata/resourceVersion", "/metadata/deletionGracePeriodSeconds", "/metadata/managedFields", "/metadata/generation", "/metadata/selfLink",
 	"/metadata/annotations[kubectl.kubernetes.io/last-applied-configuration]",
 	"/metadata/annotations[deployment.kubernetes.io/",
 	"/metadata/annotations[endpoints.kubernetes.io/last-change-trigger-time]",

@@ -25,9 +25,12 @@ type Writer struct {
 // also answers for fields that were removed, which nobody owns any more. nil if
 // managedFields do not tell.
 func writerOf(before, after *metav1.ObjectMeta, changed []Field) *Writer {
-	paths := make([]fieldpath.Path, len(changed))
+	var all, kept []fieldpath.Path // what changed, and of that what is there now
 	for i := range changed {
-		paths[i] = changed[i].fieldPath()
+		path := changed[i].fieldPath()
+		if all = append(all, path); changed[i].New != nil {
+			kept = append(kept, path)
+		}
 	}
 	var best *metav1.ManagedFieldsEntry
 	var score [3]int64
@@ -36,9 +39,9 @@ func writerOf(before, after *metav1.ObjectMeta, changed []Field) *Writer {
 		if e.FieldsV1 == nil || e.Time == nil {
 			continue
 		}
-		written := int64(0)
+		written, paths := int64(0), kept
 		if before == nil || !slices.ContainsFunc(before.ManagedFields, func(b metav1.ManagedFieldsEntry) bool { return sameEntry(&b, e) }) {
-			written = 1
+			written, paths = 1, all
 		}
 		covered := coverage(e, paths)
 		if covered == 0 && (written == 0 || (e.Subresource == "status") != onlyStatus(changed)) {

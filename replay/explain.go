@@ -167,7 +167,13 @@ func (x *inquest) transition(segments []Segment, first, at int) (Transition, err
 		return tr, err
 	}
 	tr.Later = *m.after
-	m.floor = floorOf(segments[:at], worse(before.Verdict.State, tr.Report.Verdict.State))
+	m.root, m.floor = tr.Later.Headline.ID, 0
+	if from := origins(segments[:at], m.improved); from != nil {
+		m.floor = from.Seq
+		if !healthy(from.Report.Verdict.State) {
+			m.root = from.Report.Headline.ID
+		}
+	}
 	since := segments[first].From.Add(-oneAct)
 	if first > 0 && since.Before(segments[first-1].From) {
 		since = segments[first-1].From
@@ -195,25 +201,24 @@ func (x *inquest) transition(segments []Segment, first, at int) (Transition, err
 	return tr, nil
 }
 
-// floorOf returns the position up to which changes have had their effect
-// already: where the last healthy verdict began; for a verdict that is better
-// than what was before it, where the worst one of the outage began.
-func floorOf(past []Segment, improved bool) store.Seq {
-	var floor store.Seq
-	worst := analyzer.Converging
-	for _, s := range slices.Backward(past) {
-		state := s.Report.Verdict.State
-		if healthy(state) {
-			if floor == 0 {
-				floor = s.Seq
+// origins returns the segment up to whose beginning changes have had their
+// effect already: the last healthy one, or, where the verdict got better, the
+// worst of the outage that ends; nil if there is none.
+func origins(past []Segment, improved bool) *Segment {
+	var from *Segment
+	for i := range slices.Backward(past) {
+		s := &past[i]
+		switch state := s.Report.Verdict.State; {
+		case healthy(state):
+			if from == nil {
+				from = s
 			}
-			break
-		}
-		if improved && (worse(state, worst) || state == worst && floor > 0) {
-			worst, floor = state, s.Seq
+			return from
+		case improved && state != analyzer.Converging && (from == nil || !worse(from.Report.Verdict.State, state)):
+			from = s
 		}
 	}
-	return floor
+	return from
 }
 
 // last returns the last thing that was meant and happened to anything the

@@ -188,6 +188,9 @@ func (r *reach) lossOf(c *Change) string {
 // deletion says on whose behalf a Pod is deleted: its owner's, because that was
 // scaled down, replaced or deleted itself; else somebody deleted the Pod.
 func (r *reach) deletion(ref store.Ref, o *analyzer.Object) (class, note string) {
+	if r.namespaceEnds(ref.Namespace, o.Time) {
+		return "owner-delete", "Namespace " + ref.Namespace + " was deleted"
+	}
 	owner := metav1.GetControllerOf(analyzer.As[corev1.Pod](o))
 	if owner == nil {
 		return "manual", "nothing tells who deleted it"
@@ -214,12 +217,38 @@ func (r *reach) deletion(ref store.Ref, o *analyzer.Object) (class, note string)
 	return "manual", "nothing tells who deleted it"
 }
 
+// namespaceEnds reports whether the deletion of a namespace had been asked for
+// at a moment. Kinds are heard through streams of their own, so what follows
+// from it may be heard a little earlier.
+func (r *reach) namespaceEnds(name string, at time.Time) bool {
+	ref := store.Ref{Resource: namespaceResource, Name: name}
+	for o := range r.state.Past(ref) {
+		if o.Type != watch.Deleted && !deleting(o) {
+			return false
+		}
+		if !o.Time.After(at.Add(oneAct)) {
+			return true
+		}
+	}
+	return false
+}
+
 // outdated reports whether a Pod is of an older revision than its owner wants.
 func (r *reach) outdated(owner, pod *analyzer.Object) bool {
 	hash := analyzer.As[corev1.Pod](pod).Labels[appsv1.ControllerRevisionHashLabelKey]
-	if owner.Resource == workloads["StatefulSet"] {
-		want := analyzer.As[appsv1.StatefulSet](owner).Status.UpdateRevision
-		return want != "" && want != hash
+	if owner.Resource == workloads["StatefulSet"] { // its status may be written after the Pod is deleted
+		for o := range r.state.Past(owner.Ref()) {
+			if o.Time.After(pod.Time.Add(oneAct)) {
+				continue
+			}
+			if want := analyzer.As[appsv1.StatefulSet](o).Status.UpdateRevision; want != "" && want != hash {
+				return true
+			}
+			if o.Time.Before(pod.Time.Add(-oneAct)) {
+				break
+			}
+		}
+		return false
 	}
 	for old := range r.state.Past(owner.Ref()) { // a DaemonSet's template changed shortly before
 		if old.Seq > owner.Seq {
