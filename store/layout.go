@@ -72,20 +72,20 @@ func encodeFormat() []byte {
 	return binary.LittleEndian.AppendUint32(b, features)
 }
 
-// checkFormat refuses what this version cannot read.
-func checkFormat(value []byte) error {
+// parseFormat returns the version of the file, or refuses it.
+func parseFormat(value []byte) (int, error) {
 	w := wire{data: value}
 	magic := w.take(len(formatMagic))
 	version, needed := w.uint32(), w.uint32()
 	switch {
 	case w.bad || string(magic) != formatMagic:
-		return ErrNotRecording
+		return 0, ErrNotRecording
 	case version > FormatVersion:
-		return fmt.Errorf("format %d, this program reads up to %d: %w", version, FormatVersion, ErrVersion)
+		return 0, fmt.Errorf("format %d, this program reads up to %d: %w", version, FormatVersion, ErrVersion)
 	case needed&^features != 0:
-		return fmt.Errorf("features %#x: %w", needed&^features, ErrVersion)
+		return 0, fmt.Errorf("features %#x: %w", needed&^features, ErrVersion)
 	}
-	return nil
+	return int(version), nil
 }
 
 // headerJSON is how a Header is written; the discovery document is kept apart,

@@ -109,11 +109,11 @@ func readInfo(t *tree) (Info, []Kind, error) {
 		}
 		return &DamageError{What: key, Err: err}
 	}
-	known := false
-	if err := read(keyFormat, func(v []byte) error { known = true; return checkFormat(v) }); err != nil {
+	version := 0
+	if err := read(keyFormat, func(v []byte) (err error) { version, err = parseFormat(v); return err }); err != nil {
 		return Info{}, nil, err
 	}
-	if !known {
+	if version == 0 {
 		return Info{}, nil, ErrNotRecording
 	}
 	var h Header
@@ -125,10 +125,12 @@ func readInfo(t *tree) (Info, []Kind, error) {
 		read(keySeal, func(v []byte) error { return json.Unmarshal(v, &closing) }),
 		readDiscovery(t, &h),
 	)
+	info := end.info(h)
 	if closing != nil {
-		return closing.info(h), closing.Kinds, err
+		info, end = closing.info(h), closing.ending
 	}
-	return end.info(h), end.Kinds, err
+	info.FormatVersion = version
+	return info, end.Kinds, err
 }
 
 // document is a discovery document and the position after which it holds.
