@@ -154,6 +154,8 @@ var catalogue = []Diagnosis{
 	{"itp-local-gaps", outage, external, "C5", on("EndpointSlice", "Node"), "internalTrafficPolicy Local: clients on nodes without a local endpoint get timeouts."},
 	{"ingress-backend-broken", outage, external, "C7", on("Ingress", "Service"), "An Ingress names a Service or port that does not exist."},
 	{"ingress-unclaimed", outage, external, "C7", on("IngressClass"), "No controller claims the Ingress."},
+	{"route-backend-unresolved", outage, external, "C7", on("Service", "ReferenceGrant"), "A Gateway route names a Service or port that does not exist or is not permitted."},
+	{"gateway-not-programmed", outage, external, "C7", on("Gateway"), "No Gateway takes the route, or the Gateway is not programmed."},
 	{"cluster-dns-down", outage, external, "C4", on("Service", "EndpointSlice"), "Cluster DNS has no endpoints: no name resolves."},
 
 	// Policy: never more than hints, as enforcement cannot be seen in objects.

@@ -426,6 +426,11 @@ endpoints: [{addresses: [192.0.2.9]}]
 	}
 }
 
+// httpRouteOf is a route of Gateway edge to one backend.
+func httpRouteOf(backend, port string) string {
+	return fmt.Sprintf("kind: HTTPRoute\nmetadata: {name: web}\nspec: {parentRefs: [{name: edge}], rules: [{backendRefs: [{name: %s, port: %s}]}]}\n---\nkind: Gateway\nmetadata: {name: edge}\nstatus: {conditions: [{type: Programmed, status: \"True\"}]}\n---\n", backend, port)
+}
+
 func outsideExamples() []example {
 	lb := sub(webService, "type: ClusterIP", "type: LoadBalancer")
 	policy := func(spec string) string { return "kind: NetworkPolicy\nmetadata: {name: deny}\nspec: " + spec + "\n" }
@@ -451,6 +456,11 @@ func outsideExamples() []example {
 		{id: "ingress-backend-broken", in: headlineList, subject: "Ingress/web", then: "kind: Ingress\nmetadata: {name: web}\nspec: {rules: [{host: a.test, http: {paths: [{path: /, backend: {service: {name: web, port: {number: 8080}}}}]}}]}\n", state: NotServing, says: "a.test/ is routed to port 8080 of Service web, which has only http 80/TCP"},
 		{id: "ingress-backend-broken", in: riskList, then: "kind: Ingress\nmetadata: {name: web}\nspec: {rules: [{host: a.test, http: {paths: [{path: /, backend: {service: {name: web, port: {number: 8080}}}}]}}]}\n", state: Serving},
 		{id: "ingress-unclaimed", in: riskList, subject: "Ingress/web", then: "kind: Ingress\nmetadata: {name: web}\nspec: {ingressClassName: gone, defaultBackend: {service: {name: web, port: {name: http}}}}\n", state: Serving, says: "its IngressClass gone does not exist"},
+		{id: "route-backend-unresolved", in: headlineList, subject: "HTTPRoute/web", then: httpRouteOf("other", "80"), state: NotServing, says: "shop/other of the route does not exist"},
+		{id: "route-backend-unresolved", in: headlineList, subject: "HTTPRoute/web", then: httpRouteOf("web", "8080"), state: NotServing, says: "has no port 8080, only http 80/TCP"},
+		{id: "route-backend-unresolved", in: headlineList, subject: "GRPCRoute/web", then: sub(httpRouteOf("web, namespace: far", "80"), "HTTPRoute", "GRPCRoute") + sub(webService, "name: web}", "name: web, namespace: far}"), state: NotServing, says: "no ReferenceGrant"},
+		{id: "gateway-not-programmed", variant: "AddressNotUsable", in: headlineList, subject: "HTTPRoute/web", then: httpRouteOf("web", "80") +
+			"kind: Gateway\nmetadata: {name: edge}\nstatus: {conditions: [{type: Programmed, status: \"False\", reason: AddressNotUsable, message: no address}]}\n", state: NotServing, says: "Gateway edge does not take the route: AddressNotUsable: no address"},
 		{id: "cluster-dns-down", in: riskList, then: dnsService, state: Serving},
 		{id: "cluster-dns-down", in: headlineList, options: Options{Symptom: "nxdomain"}, then: dnsService, state: Serving, says: "possibly cluster DNS"},
 		{id: "kube-proxy-missing", in: riskList, then: proxyPod("n1", "True") + proxyPod("n2", "False") + proxyPod("n3", "True"), state: Serving, says: "no ready kube-proxy on n2"},

@@ -30,6 +30,7 @@ var blindnesses = []blindness{
 	{[]string{"Namespace"}, "whether the Namespace is being deleted was not checked", true},
 	{[]string{"NetworkPolicy"}, "policies were not checked", false},
 	{[]string{"Ingress", "IngressClass"}, "the way through Ingresses was not checked", false},
+	{[]string{"Gateway", "ReferenceGrant"}, "the way through Gateways was not checked", false},
 	{[]string{"Event"}, "reasons that only Kubernetes Events tell are missing", true},
 	{[]string{"Endpoints"}, "Endpoints made by hand were not checked", true},
 	{[]string{"ConfigMap", "Secret"}, "changes of configuration were not checked", true},

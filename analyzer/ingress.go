@@ -41,57 +41,72 @@ func (q *inquiry) ingress(namespace, name string) *answer {
 	if in == nil {
 		return q.nothing(kindOf[networkingv1.Ingress](), namespace, name)
 	}
-	full := "Ingress " + namespace + "/" + name
-	a := &answer{subject: q.subject(in), state: Serving, steady: in.CreationTimestamp.Time, steadyBut: "per status"}
-	routes := ingressRoutes(in)
-	broken, worst := 0, Serving
-	for _, r := range routes {
+	a := &answer{subject: q.subject(in), steady: in.CreationTimestamp.Time, steadyBut: "per status"}
+	legs := routeLegs{answer: a}
+	for _, r := range ingressRoutes(in) {
 		if r.backend.Service == nil {
 			continue // a resource: not ours to judge
 		}
 		if c := q.brokenBackend(in, r); c != nil {
-			broken++
-			a.units = append(a.units, unit{kind: externalUnit, count: 1, cause: c})
-			continue
-		}
-		next := q.serviceAnswer(namespace, r.backend.Service.Name)
-		switch {
-		case next == nil || next.state == Serving || next.state == NotSelected:
-		case next.state == NotServing || next.state == Absent:
-			broken++
-			a.units = append(a.units, next.units...)
-			a.effects = append(a.effects, next.effects...)
-		default:
-			if stateRank(next.state) < stateRank(worst) {
-				worst = next.state
-			}
-			a.units = append(a.units, next.units...)
+			legs.broken(c)
+		} else {
+			legs.lead(q.serviceAnswer(namespace, r.backend.Service.Name))
 		}
 	}
 	q.unclaimed(a, in)
-	switch {
-	case broken > 0 && broken == len(routes):
-		a.state = NotServing
-	case broken > 0:
-		a.state = PartiallyServing
-	default:
-		a.state = worst
+	legs.close("ingress", "Ingress "+namespace+"/"+name, "route")
+	return a
+}
+
+// routeLegs adds up the ways of a route into the cluster.
+type routeLegs struct {
+	answer   *answer
+	all, bad int
+	worst    State // of those that lead to a Service that serves somehow
+}
+
+// broken notes a way that leads nowhere.
+func (l *routeLegs) broken(c *cause) {
+	l.all++
+	l.bad++
+	l.answer.units = append(l.answer.units, unit{kind: externalUnit, count: 1, cause: c})
+}
+
+// lead notes a way that leads to a Service; nil if that is being examined.
+func (l *routeLegs) lead(next *answer) {
+	l.all++
+	if next == nil || next.state == Serving {
+		return
 	}
-	result := resultOK
-	if broken > 0 {
+	l.answer.units = append(l.answer.units, next.units...)
+	if next.state == NotServing || next.state == Absent {
+		l.bad++
+		l.answer.effects = append(l.answer.effects, next.effects...)
+	} else if l.worst == "" || stateRank(next.state) < stateRank(l.worst) {
+		l.worst = next.state
+	}
+}
+
+// close decides the state of the whole, and its sentences.
+func (l *routeLegs) close(class, full, noun string) {
+	a, good := l.answer, l.all-l.bad
+	legs, result := quantity(l.all, noun), resultOK
+	if l.bad > 0 {
 		result = "503"
 	}
-	a.classes = []ClassResult{{"ingress", result, fmt.Sprintf("%d of %s lead to a Service that serves", len(routes)-broken, quantity(len(routes), "route"))}}
-	a.endpoints = Endpoints{Ready: len(routes) - broken, Desired: len(routes)}
-	a.prefix = map[State]string{
-		NotServing:       full + " leads nowhere: ",
-		PartiallyServing: fmt.Sprintf("%s serves %d of %s: ", full, len(routes)-broken, quantity(len(routes), "route")),
-	}[a.state]
-	if a.prefix == "" {
-		a.prefix = full + ": "
+	a.classes = []ClassResult{{class, result, fmt.Sprintf("%d of %s lead to a Service that serves", good, legs)}}
+	a.endpoints = Endpoints{Ready: good, Desired: l.all}
+	a.ok = fmt.Sprintf("Traffic should flow: %s of %s lead to Services that serve", legs, full)
+	switch {
+	case l.bad > 0 && good == 0:
+		a.state, a.prefix = NotServing, full+" leads nowhere: "
+	case l.bad > 0:
+		a.state, a.prefix = PartiallyServing, fmt.Sprintf("%s serves %d of %s: ", full, good, legs)
+	case l.worst != "":
+		a.state, a.prefix = l.worst, full+": "
+	default:
+		a.state = Serving
 	}
-	a.ok = fmt.Sprintf("Traffic should flow: all %s of %s lead to Services that serve", quantity(len(routes), "route"), full)
-	return a
 }
 
 // brokenBackend: the route names a Service or port that does not exist. Only

@@ -55,6 +55,10 @@ var kinds = []kind{
 	kindFor[networkingv1.NetworkPolicy]("NetworkPolicy", "NetworkPolicies", "networking.k8s.io", "v1", "networkpolicies"),
 	kindFor[networkingv1.Ingress]("Ingress", "Ingresses", "networking.k8s.io", "v1", "ingresses"),
 	kindFor[networkingv1.IngressClass]("IngressClass", "IngressClasses", "networking.k8s.io", "v1", "ingressclasses").clusterWide(),
+	kindFor[httpRoute]("HTTPRoute", "HTTPRoutes", "gateway.networking.k8s.io", "v1", "httproutes"),
+	kindFor[grpcRoute]("GRPCRoute", "GRPCRoutes", "gateway.networking.k8s.io", "v1", "grpcroutes"),
+	kindFor[gateway]("Gateway", "Gateways", "gateway.networking.k8s.io", "v1", "gateways"),
+	kindFor[referenceGrant]("ReferenceGrant", "ReferenceGrants", "gateway.networking.k8s.io", "v1beta1", "referencegrants"),
 	kindFor[storagev1.StorageClass]("StorageClass", "StorageClasses", "storage.k8s.io", "v1", "storageclasses").clusterWide(),
 	kindFor[coordinationv1.Lease]("Lease", "Leases", "coordination.k8s.io", "v1", "leases"),
 }

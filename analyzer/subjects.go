@@ -24,6 +24,8 @@ func (q *inquiry) examine(ref store.Ref) *answer {
 		return q.nodeSubject(ref.Name)
 	case "Ingress":
 		return q.ingress(ref.Namespace, ref.Name)
+	case "HTTPRoute", "GRPCRoute":
+		return q.gatewayRoute(k.name, ref.Namespace, ref.Name)
 	}
 	if k.name == "" {
 		k = kind{name: ref.Resource.Resource, plural: ref.Resource.Resource, resource: ref.Resource}
