@@ -106,7 +106,7 @@ func (s *service) nothingSelected() *cause {
 			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
 		}
 	}
-	for _, deeper := range []func() *cause{s.selectorEdited, s.workloadDeleted, s.detached, s.typo} {
+	for _, deeper := range []func() *cause{s.selectorEdited, s.workloadDeleted, s.relabelled, s.detached, s.typo} {
 		if found := deeper(); found != nil {
 			return c.because(found)
 		}

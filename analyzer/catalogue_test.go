@@ -219,6 +219,10 @@ func selectionExamples() []example {
 			id: "pods-detached-by-label", in: headlineList,
 			first: shop + webService + sub(pods, "ownerReferences", "x") + slice("web-a n1 ready"), then: relabelled + slice(), state: NotServing,
 		},
+		{
+			id: "pods-detached-by-label", variant: "template", in: headlineList, removed: pods + pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")),
+			then: strings.ReplaceAll(deployment(3, "NewReplicaSetAvailable", "web:ok1 3 3"), "labels: {app: web", "labels: {app: web2") + slice(), state: NotServing, says: "Deployment web now labels its Pods app=web2",
+		},
 		{id: "workload-deleted", in: headlineList, removed: strings.ReplaceAll(deployment(3, "NewReplicaSetAvailable", "web:ok1 3 3"), "$(created-1)", "$(0s)") + pods +
 			pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")), then: slice(), state: NotServing, says: "Deployment web, which made the Pods"},
 		{

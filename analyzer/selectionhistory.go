@@ -129,22 +129,8 @@ func (s *service) lastPod(ref *corev1.ObjectReference) (*Object, *corev1.Pod) {
 func (s *service) workloadDeleted() *cause {
 	var found *cause
 	s.formerPods(func(_ *Object, p *corev1.Pod) bool {
-		ref := metav1.GetControllerOf(p)
-		var top *workload
-		for range ownerDepth {
-			if ref == nil {
-				break
-			}
-			w := s.q.lastVersion(ref.Kind, p.Namespace, ref.Name, ref.UID)
-			if w == nil {
-				break
-			}
-			top, ref = w, metav1.GetControllerOf(w.meta)
-		}
-		if top == nil {
-			return true
-		}
-		if now := asWorkload(s.q.owned(top.kind, p.Namespace, top.meta.Name)); now != nil && now.meta.UID == top.meta.UID {
+		top := s.q.lastController(p)
+		if top == nil || s.q.exists(top) {
 			return true
 		}
 		o := s.q.seen(top.object)
@@ -155,6 +141,48 @@ func (s *service) workloadDeleted() *cause {
 		return false
 	})
 	return found
+}
+
+// relabelled: the workload that made the Service's Pods is still there, and
+// its template has other labels now.
+func (s *service) relabelled() *cause {
+	var found *cause
+	s.formerPods(func(_ *Object, p *corev1.Pod) bool {
+		top := s.q.lastController(p)
+		if top == nil || !s.q.exists(top) || matches(s.svc.Spec.Selector, top.template.Labels) || !matches(s.svc.Spec.Selector, p.Labels) {
+			return true
+		}
+		e := s.q.see(top.object, "/spec/template/metadata/labels", pairs(top.template.Labels))
+		e.Old = pairs(p.Labels)
+		found = s.cause("pods-detached-by-label", clause("%s now labels its Pods %s, which the selector %s does not match", top, pairs(top.template.Labels), pairs(s.svc.Spec.Selector)), e)
+		found.variant, found.since = "template", s.q.seen(top.object).Time
+		return false
+	})
+	return found
+}
+
+// lastController returns the workload at the top of a Pod's owners, as last
+// recorded, deleted or not.
+func (q *inquiry) lastController(p *corev1.Pod) *workload {
+	ref := metav1.GetControllerOf(p)
+	var top *workload
+	for range ownerDepth {
+		if ref == nil {
+			break
+		}
+		w := q.lastVersion(ref.Kind, p.Namespace, ref.Name, ref.UID)
+		if w == nil {
+			break
+		}
+		top, ref = w, metav1.GetControllerOf(w.meta)
+	}
+	return top
+}
+
+// exists reports whether this very workload is still there.
+func (q *inquiry) exists(w *workload) bool {
+	now := asWorkload(q.owned(w.kind, w.meta.Namespace, w.meta.Name))
+	return now != nil && now.meta.UID == w.meta.UID
 }
 
 // lastVersion returns the newest recorded version of a workload, deleted or
