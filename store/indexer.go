@@ -9,13 +9,19 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Sizes at which the index moves on.
+// limits are the sizes at which the index moves on.
+type limits struct {
+	maxVersions int // in memory before they become a run
+	maxTrails   int // in the file before they become a run
+	fanIn       int // runs of one tier before they are merged
+	batch       int // bytes of pages written in one transaction
+}
+
+var usualLimits = limits{maxVersions: 1 << 16, maxTrails: 512, fanIn: 8, batch: 4 << 20}
+
 const (
-	flushVersions = 1 << 16 // versions in memory before they become a run
-	flushTrails   = 512     // commits before they become a run
-	fanIn         = 8       // runs of one tier before they are merged
-	tickEvery     = 1024    // positions between two ticks of a run
-	batchBytes    = 4 << 20 // of pages written in one transaction
+	tickEvery = 1024 // positions between two ticks of a run
+	lastTier  = 1000 // of a run of everything
 )
 
 // indexer writes the index of a recording: what was committed since the last
@@ -25,6 +31,7 @@ type indexer struct {
 	db   *bbolt.DB
 	file fileAt
 	z    *zstd.Encoder
+	limits
 
 	runs   []*run
 	nextID uint32
@@ -53,7 +60,7 @@ func (x *indexer) take(t *trail) {
 
 // settle makes a run of the tail if that has grown large, and one of many runs.
 func (x *indexer) settle() error {
-	if x.tail.size < flushVersions && len(x.trails) < flushTrails {
+	if x.tail.size < x.maxVersions && len(x.trails) < x.maxTrails {
 		return nil
 	}
 	if err := x.merge(nil, 0, nil); err != nil {
@@ -61,10 +68,10 @@ func (x *indexer) settle() error {
 	}
 	for {
 		n := len(x.runs)
-		if n < fanIn || x.runs[n-fanIn].tier != x.runs[n-1].tier {
+		if n < x.fanIn || x.runs[n-x.fanIn].tier != x.runs[n-1].tier {
 			return nil
 		}
-		if err := x.merge(x.runs[n-fanIn:], x.runs[n-1].tier+1, nil); err != nil {
+		if err := x.merge(x.runs[n-x.fanIn:], x.runs[n-1].tier+1, nil); err != nil {
 			return err
 		}
 	}
@@ -75,7 +82,7 @@ func (x *indexer) finish() error {
 	if len(x.runs) == 1 && len(x.trails) == 0 || len(x.runs)+len(x.trails) == 0 {
 		return nil
 	}
-	return x.merge(x.runs, fanIn, nil)
+	return x.merge(x.runs, lastTier, nil)
 }
 
 // cut is what goes when the positions before first do.
@@ -88,7 +95,7 @@ type cut struct {
 
 // cut makes one run of everything but what lies before first. Versions that are
 // current there stay.
-func (x *indexer) cut(c cut) error { return x.merge(x.runs, fanIn, &c) }
+func (x *indexer) cut(c cut) error { return x.merge(x.runs, lastTier, &c) }
 
 // merge makes one run of the last runs, which are given, and the tail. Pages
 // are written in several transactions; until the last one, which writes the
@@ -164,7 +171,7 @@ func (x *indexer) write(r *run, sources []source, old []*run, also func(*bbolt.T
 	}
 	err := press(r, sources, x.z, func(bucket string, number int, value []byte) error {
 		batch = append(batch, page{bucket, number, value})
-		if size += len(value); size < batchBytes {
+		if size += len(value); size < x.batch {
 			return nil
 		}
 		err := x.db.Update(putBatch)

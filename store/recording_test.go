@@ -5,9 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 )
 
@@ -45,7 +47,7 @@ func TestFileModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		path := filepath.Join(dir, "test.svcspy")
 		defer os.Remove(path)
-		w, err := Create(path, Header{Start: start}, noSync)
+		w, err := Create(path, Header{Start: start}, noSync, smallRuns(rt))
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -110,3 +112,99 @@ func (m *model) some(t *rapid.T) []Seq {
 
 // noSync makes writing quick where no power fails.
 func noSync(w *Writer) { w.db.NoSync = true }
+
+// smallRuns has the index make and merge runs after a few commits.
+func smallRuns(t *rapid.T) Option {
+	l := limits{maxVersions: rapid.IntRange(1, 100).Draw(t, "versions"), maxTrails: rapid.IntRange(1, 4).Draw(t, "trails"), fanIn: 2, batch: 100}
+	return func(w *Writer) { w.index.limits = l }
+}
+
+// TestCorpus writes real events to a file and to memory: at any position both
+// know the same.
+func TestCorpus(t *testing.T) {
+	events := loadCorpus(t, 6000)
+	path := filepath.Join(t.TempDir(), "corpus")
+	w, err := Create(path, Header{Start: start}, noSync, func(w *Writer) {
+		w.index.limits = limits{maxVersions: 500, maxTrails: 100, fanIn: 3, batch: 10 << 10}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	mem := NewMemory(Header{Start: start})
+	apps, owners, involved := map[string]bool{}, map[types.UID]bool{}, map[types.UID]bool{}
+	for i, e := range events {
+		for _, s := range []sink{w, mem} {
+			if _, err := s.Append(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%70 == 0 {
+			if err := w.Commit(e.Time); err != nil {
+				t.Fatal(err)
+			}
+		}
+		id, _ := scan(e.Resource, e.Object)
+		for _, l := range id.labels {
+			if l.key == "app" {
+				apps[l.value] = true
+			}
+		}
+		for _, o := range id.owners {
+			owners[o] = true
+		}
+		involved[id.involved] = true
+	}
+	if err := w.Commit(start); err != nil {
+		t.Fatal(err)
+	}
+	compare := func(r *Recording) {
+		t.Helper()
+		for at := Seq(1); at <= Seq(len(events)); at += 997 {
+			var queries []Query
+			for app := range apps {
+				queries = append(queries, Query{Resource: corpusResources["Pod"], Namespace: "default", Labels: map[string]string{"app": app}})
+			}
+			for uid := range owners {
+				queries = append(queries, Query{Owner: uid})
+			}
+			for uid := range involved {
+				if len(queries) < 200 {
+					queries = append(queries, Query{Resource: eventsResource, Involved: uid})
+				}
+			}
+			for _, resource := range corpusResources {
+				queries = append(queries, Query{Resource: resource})
+			}
+			for _, q := range queries {
+				want, err := mem.Find(q, at)
+				got, err2 := r.Find(q, at)
+				if err != nil || err2 != nil || !slices.Equal(want, got) {
+					t.Fatalf("find %+v at %d: %v, %v; want %v, %v", q, at, got, err2, want, err)
+				}
+			}
+			e := events[at-1]
+			want, err := mem.History(e.Ref(), at+500)
+			got, err2 := r.History(e.Ref(), at+500)
+			if err != nil || err2 != nil || !slices.Equal(want, got) {
+				t.Fatalf("history of %+v: %v, %v; want %v, %v", e.Ref(), got, err2, want, err)
+			}
+		}
+		n := 0
+		for e, err := range r.Events(1, Seq(len(events))) {
+			want, _ := mem.Event(Seq(n + 1))
+			if err != nil || !same(want, e) {
+				t.Fatalf("event %d: %v", n+1, err)
+			}
+			n++
+		}
+		if n != len(events) {
+			t.Fatalf("%d events of %d", n, len(events))
+		}
+	}
+	compare(open(t, path))
+	if _, err := w.Seal(start); err != nil {
+		t.Fatal(err)
+	}
+	compare(open(t, path))
+}

@@ -102,7 +102,7 @@ func TestRingModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		path := filepath.Join(dir, "ring")
 		defer os.Remove(path)
-		w, err := Create(path, Header{Start: start}, Window(12*time.Millisecond), noSync)
+		w, err := Create(path, Header{Start: start}, Window(12*time.Millisecond), noSync, smallRuns(rt))
 		if err != nil {
 			rt.Fatal(err)
 		}

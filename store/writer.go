@@ -93,7 +93,7 @@ func Create(path string, h Header, options ...Option) (*Writer, error) {
 		return nil, errors.Join(fmt.Errorf("create recording: %w", err), db.Close(), os.Remove(path))
 	}
 	w.file = file
-	w.index = &indexer{db: db, file: fileAt{ReaderAt: file}, z: w.dense, tail: newIndex()}
+	w.index = &indexer{db: db, file: fileAt{ReaderAt: file}, z: w.dense, limits: usualLimits, tail: newIndex()}
 	for _, o := range options {
 		o(w)
 	}
