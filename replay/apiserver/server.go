@@ -147,8 +147,17 @@ func (s *Server) at(path string) (*stage, string, error) {
 	return nil, "", failure(http.StatusNotFound, "NotFound", fmt.Sprintf("no instant %q is served", name))
 }
 
+// writers are the commands of kubectl that look at what they are about to change
+// and get lost there: in annotations that were redacted, or after somebody has
+// edited an object for a while. They are told at once. kubectl sends its command
+// in a header (KEP-859).
+var writers = map[string]bool{"kubectl apply": true, "kubectl diff": true, "kubectl edit": true}
+
 // read answers a get, list or watch.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, at *stage, q query) error {
+	if command := r.Header.Get("Kubectl-Command"); writers[command] {
+		return refused(command, r.URL.Path)
+	}
 	res := s.catalogue.find(q.gvr)
 	if res == nil || q.namespace != "" && !res.Namespaced {
 		return s.catalogue.unknown(q)
