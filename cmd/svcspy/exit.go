@@ -116,6 +116,8 @@ func hintsFor(err error) []string {
 		hint = "this recording needs a newer svcspy"
 	case errors.Is(err, store.ErrNotRecording):
 		hint = "svcspy reads files written by `svcspy record`; try `svcspy demo`"
+	case errors.Is(err, store.ErrFull):
+		hint = "what was heard until then is in the file; --max-size sets the limit, --ring keeps only the last minutes"
 	case errors.Is(err, fs.ErrExist):
 		hint = "recordings are never overwritten; give another name with -f"
 	case errors.Is(err, fs.ErrNotExist):

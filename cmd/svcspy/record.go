@@ -34,6 +34,7 @@ type recordOptions struct {
 	configMapValues bool
 	signKey         string
 	maxSize         string
+	ring            time.Duration
 	printRBAC       bool
 	dryRun          bool
 }
@@ -79,6 +80,7 @@ EXIT STATUS
 	flags.BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
 	flags.StringVar(&o.signKey, "sign", "", "sign the sealed recording with this ed25519 private key (PEM); verify --key checks it")
 	flags.StringVar(&o.maxSize, "max-size", "", "stop and seal before the file grows larger than this, such as 2GiB")
+	flags.DurationVar(&o.ring, "ring", 0, "keep only the last stretch of this length, such as 30m; the file stays bounded")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded and exit")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
 	return cmd
@@ -198,6 +200,12 @@ func (o *recordOptions) writing() ([]store.Option, error) {
 			return nil, usageError{fmt.Errorf("--max-size %q is not a size", o.maxSize), "write it as 500MiB or 2GiB"}
 		}
 		options = append(options, store.MaxSize(size.Value()))
+	}
+	switch {
+	case o.ring < 0:
+		return nil, usageError{fmt.Errorf("--ring %s is not a length of time", o.ring), "write it as 30m"}
+	case o.ring > 0:
+		options = append(options, store.Window(o.ring))
 	}
 	return options, nil
 }

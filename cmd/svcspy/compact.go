@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+func (a *app) compactCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compact FILE OUT",
+		Short: "Write a recording anew, as small as it gets",
+		Long: `Compact writes a recording to a new file: one that was interrupted becomes as
+small as a sealed one and gets a digest, but stays known as incomplete. Every
+position, time and mark is kept. A damaged recording is refused: verify says what
+is wrong with it.
+
+EXIT STATUS
+  0 written, 1 error, 2 wrong words.`,
+		Example: `  svcspy compact killed.db small.db`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usageError{errors.New("compact takes a recording and a new name"), a.name + " compact FILE OUT"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := writable(args[1]); err != nil {
+				return err
+			}
+			before, err := os.Stat(args[0])
+			if err != nil {
+				return err
+			}
+			info, err := store.Compact(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			after, err := os.Stat(args[1])
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(a.out, "%s\n  %d events from %s to %s\n  %s, was %s\n  sha256 %s\n", report.Clean(args[1]), info.Events,
+				replay.FormatInstant(info.Start), replay.FormatInstant(info.End), report.Bytes(after.Size()), report.Bytes(before.Size()), info.SHA256)
+			return err
+		},
+	}
+}
