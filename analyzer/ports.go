@@ -92,3 +92,17 @@ func findServicePort(s *corev1.Service, asked string) *corev1.ServicePort {
 	}
 	return nil
 }
+
+// servicePorts lists the ports of a Service: "http 80/TCP".
+func servicePorts(svc *corev1.Service) string {
+	var list []string
+	for i := range svc.Spec.Ports {
+		sp := &svc.Spec.Ports[i]
+		name := sp.Name
+		if name == "" {
+			name = "unnamed"
+		}
+		list = append(list, fmt.Sprintf("%s %d/%s", name, sp.Port, sp.Protocol))
+	}
+	return enumerate(list, 5)
+}

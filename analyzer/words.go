@@ -81,3 +81,11 @@ func containsAny(text, words string) bool {
 	}
 	return false
 }
+
+// prefixed puts a prefix before text, unless there is none.
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}

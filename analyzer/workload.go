@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -61,6 +62,9 @@ func asWorkload(object any) *workload {
 		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
 	default:
 		return nil
+	}
+	if w.template == nil {
+		w.template = &corev1.PodTemplateSpec{}
 	}
 	w.generation = w.meta.Generation
 	return w
@@ -212,7 +216,7 @@ func (q *inquiry) templates(namespace string) []*workload {
 
 func appendTop[T any](all []*workload, objects []*T) []*workload {
 	for _, o := range objects {
-		if w := asWorkload(o); w.template != nil && metav1.GetControllerOf(w.meta) == nil {
+		if w := asWorkload(o); metav1.GetControllerOf(w.meta) == nil {
 			all = append(all, w)
 		}
 	}
@@ -233,4 +237,31 @@ func (q *inquiry) revision(p *corev1.Pod) string {
 		return ""
 	}
 	return rs.Annotations[revisionAnnotation]
+}
+
+// workloadCause begins a cause about a workload.
+func (q *inquiry) workloadCause(w *workload, id string, says func(string) string, evidence ...Evidence) *cause {
+	return &cause{
+		id: id, subject: q.subject(w.object), key: string(w.meta.UID), says: says, evidence: evidence, certainty: Certain,
+		since: q.seen(w.object).Time,
+		next:  []string{fmt.Sprintf("kubectl describe %s -n %s %s", kindsByName[w.kind].resource.Resource, w.meta.Namespace, w.meta.Name)},
+	}
+}
+
+// decodeWorkload reads a version of a workload of any kind.
+func (q *inquiry) decodeWorkload(o *Object) *workload {
+	var v any
+	switch kindsByResource[o.Resource.GroupResource()].name {
+	case "Deployment":
+		v = pointer(decode[appsv1.Deployment](q, kindOf[appsv1.Deployment](), o))
+	case "ReplicaSet":
+		v = pointer(decode[appsv1.ReplicaSet](q, kindOf[appsv1.ReplicaSet](), o))
+	case "StatefulSet":
+		v = pointer(decode[appsv1.StatefulSet](q, kindOf[appsv1.StatefulSet](), o))
+	case "DaemonSet":
+		v = pointer(decode[appsv1.DaemonSet](q, kindOf[appsv1.DaemonSet](), o))
+	case "ReplicationController":
+		v = pointer(decode[corev1.ReplicationController](q, kindOf[corev1.ReplicationController](), o))
+	}
+	return asWorkload(v)
 }

@@ -6,12 +6,98 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/svcspy/svcspy/store"
 )
+
+// atZero: the workload is meant to have no Pods.
+func (q *inquiry) atZero(w *workload) *cause {
+	switch {
+	case w.suspended():
+		return q.workloadCause(w, "workload-scaled-to-zero", clause("%s is suspended", w), q.see(w.object, "/spec/suspend", "true"))
+	case !w.scaled || w.desired > 0:
+		return nil
+	case w.kind == "DaemonSet":
+		return q.workloadCause(w, "workload-scaled-to-zero", clause("no node is one that %s wants", w), q.see(w.object, "/status/desiredNumberScheduled", "0"))
+	}
+	c := q.workloadCause(w, "workload-scaled-to-zero", clause("%s is scaled to 0", w), q.see(w.object, "/spec/replicas", "0"))
+	c.next = []string{fmt.Sprintf("kubectl scale -n %s %s/%s --replicas=%d", w.meta.Namespace, kindsByName[w.kind].resource.Resource, w.meta.Name, 1)}
+	q.whoScaled(w, c)
+	return c.because(q.scaledDown(w))
+}
+
+// whoScaled adds when, from how many and with which tool replicas became 0.
+func (q *inquiry) whoScaled(w *workload, c *cause) {
+	o := q.seen(w.object)
+	before := 0
+	for old := range q.view.Past(store.Ref{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}) {
+		if old.UID != o.UID {
+			break
+		}
+		v := q.decodeWorkload(old)
+		if v == nil {
+			break
+		}
+		if v.desired > 0 {
+			before = v.desired
+			break
+		}
+		c.since = old.Time
+	}
+	c.onset = func() (time.Time, string) { return c.since, "" }
+	by := ""
+	if wr := writerOf(w.meta, "f:spec", "f:replicas"); wr != nil {
+		by = " by " + wr.String()
+		c.evidence = append(c.evidence, q.see(w.object, "/metadata/managedFields", wr.String()+" at "+clock(wr.time, q.now)))
+	}
+	if before > 0 {
+		c.evidence[0].Old = fmt.Sprint(before)
+		c.next[0] = fmt.Sprintf("kubectl scale -n %s %s/%s --replicas=%d", w.meta.Namespace, kindsByName[w.kind].resource.Resource, w.meta.Name, before)
+		c.says = clause("%s was scaled from %d to 0%s", w, before, by)
+	} else if by != "" {
+		c.says = clause("%s is scaled to 0%s", w, by)
+	}
+}
+
+// raised is when the workload last got more replicas, or was made; zero if
+// that was before the window.
+func (q *inquiry) raised(w *workload) time.Time {
+	switch o := w.object.(type) {
+	case *appsv1.Deployment:
+		return raisedIn(q, o)
+	case *appsv1.ReplicaSet:
+		return raisedIn(q, o)
+	case *appsv1.StatefulSet:
+		return raisedIn(q, o)
+	case *appsv1.DaemonSet:
+		return raisedIn(q, o)
+	}
+	return time.Time{}
+}
+
+func raisedIn[T any](q *inquiry, v *T) time.Time {
+	o := q.seen(v)
+	want, since := asWorkload(any(v)).desired, o.Time
+	n := 0
+	for old, w := range past[T](q, o.Namespace, o.Name) {
+		if old.UID != o.UID {
+			return since
+		}
+		if was := asWorkload(any(w)).desired; was < want {
+			return since
+		} else {
+			want = was
+		}
+		since = old.Time
+		if n++; n == maxHistory || !q.within(old.Time, window) {
+			return time.Time{}
+		}
+	}
+	return since
+}
 
 // autoscaler returns the HorizontalPodAutoscaler of a workload, nil if there
 // is none.
@@ -107,30 +193,6 @@ func (q *inquiry) autoscaling(w *workload) []*cause {
 		c := q.workloadCause(w, "hpa-cannot-scale", clause("autoscaler %s cannot scale %s: %s", h.Name, w, sentence(cond.Reason, cond.Message)), q.see(h, conditionPath(cond.Type)+"/message", cond.Message))
 		c.variant, c.since, c.subject = cond.Reason, cond.LastTransitionTime.Time, q.subject(h)
 		found = append(found, c)
-	}
-	return found
-}
-
-// blockedEvictions: a node of the Service's Pods is cordoned, and a disruption
-// budget allows no eviction: a drain would stand still. A refused eviction
-// leaves no trace in objects, so this is inferred.
-func (s *service) blockedEvictions() []*cause {
-	var found []*cause
-	for _, b := range list[policyv1.PodDisruptionBudget](s.q, store.Query{Namespace: s.svc.Namespace}) {
-		if b.Spec.Selector == nil || b.Status.DisruptionsAllowed > 0 || b.Status.ObservedGeneration == 0 {
-			continue
-		}
-		for _, p := range s.pods {
-			n := s.q.node(p.Spec.NodeName)
-			if n == nil || !n.Spec.Unschedulable || terminal(p) || !selectorMatches(b.Spec.Selector, p.Labels) {
-				continue
-			}
-			c := s.cause("pdb-blocks-eviction", clause("PodDisruptionBudget %s allows no eviction, so draining Node %s cannot go on", b.Name, n.Name),
-				s.q.see(b, "/status/disruptionsAllowed", "0"), s.q.see(n, "/spec/unschedulable", "true"), s.q.see(p, "/spec/nodeName", n.Name))
-			c.certainty, c.subject, c.since = Possible, s.q.subject(b), s.q.seen(n).Time
-			found = append(found, c)
-			break
-		}
 	}
 	return found
 }

@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/types"
+	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/svcspy/svcspy/store"
 )
@@ -142,54 +140,6 @@ func (s *service) addressChanged() []*cause {
 		c := s.cause("lb-address-changed", clause("the external address changed from %s to %s: DNS records and firewalls may still have the old one", e.Old, to), e)
 		c.since = changed.Time
 		return []*cause{c}
-	}
-	return nil
-}
-
-// frozen: the selector is gone, and the slices of its time are still there.
-func (s *service) frozen() []*cause {
-	if selectable(s.svc) || s.svc.Spec.Type == corev1.ServiceTypeExternalName {
-		return nil
-	}
-	for _, sl := range s.slices {
-		if own(s.svc, sl) && len(sl.Endpoints) > 0 {
-			return []*cause{s.frozenSlice(sl)}
-		}
-	}
-	return nil
-}
-
-func (s *service) frozenSlice(sl *discoveryv1.EndpointSlice) *cause {
-	c := s.cause("slices-frozen", clause("the selector was removed, and the endpoints stay as they were then"),
-		s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")), s.q.see(s.svc, "/spec/selector", ""))
-	c.since = s.q.seen(sl).Time
-	c.next = []string{"restore the selector, or delete EndpointSlice " + sl.Name}
-	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
-		if o.UID != s.svc.UID {
-			break
-		}
-		if selectable(old) {
-			c.evidence[1].Old = pairs(old.Spec.Selector)
-			break
-		}
-		c.since = o.Time
-	}
-	return c
-}
-
-// foreign: somebody else's slice with the Service's label gets a share of the
-// traffic.
-func (s *service) foreign() []*cause {
-	if !selectable(s.svc) {
-		return nil
-	}
-	for _, sl := range s.slices {
-		usable := slices.ContainsFunc(sl.Endpoints, func(e discoveryv1.Endpoint) bool { return epUsable(&e) })
-		if managedBy(sl) != sliceController && usable && s.counts(sl) {
-			c := s.cause("foreign-endpointslice", clause("traffic is shared with EndpointSlice %s, which %s manages", sl.Name, managerName(sl)), s.q.see(sl, "/metadata/labels["+discoveryv1.LabelManagedBy+"]", managedBy(sl)))
-			c.since = s.q.seen(sl).Time
-			return []*cause{c}
-		}
 	}
 	return nil
 }
@@ -367,68 +317,26 @@ func (s *service) stalledControllers() []*cause {
 	return nil
 }
 
-// detachedPods: Pods that left by losing the labels, where others stayed.
-func (s *service) detachedPods() []*cause {
-	if len(s.pods) == 0 || !s.q.within(s.lastSliceChange(), window) {
-		return nil
-	}
-	if c := s.detached(); c != nil {
-		return []*cause{c}
-	}
-	return nil
-}
-
-func (s *service) lastSliceChange() time.Time {
-	var at time.Time
-	for _, sl := range s.slices {
-		if t := s.q.seen(sl).Time; t.After(at) {
-			at = t
-		}
-	}
-	return at
-}
-
-// mixedPods: the selector mixes Pods of different programs.
-func (s *service) mixedPods() []*cause {
-	byWorkload := map[types.UID]*workload{}
-	var names []string
-	mixed, jobs := false, false
-	for _, w := range s.workloads {
-		if w.active() == 0 {
+// blockedEvictions: a node of the Service's Pods is cordoned, and a disruption
+// budget allows no eviction: a drain would stand still. A refused eviction
+// leaves no trace in objects, so this is inferred.
+func (s *service) blockedEvictions() []*cause {
+	var found []*cause
+	for _, b := range list[policyv1.PodDisruptionBudget](s.q, store.Query{Namespace: s.svc.Namespace}) {
+		if b.Spec.Selector == nil || b.Status.DisruptionsAllowed > 0 || b.Status.ObservedGeneration == 0 {
 			continue
 		}
-		byWorkload[w.meta.UID] = w
-		names = append(names, w.String())
-		jobs = jobs || !w.scaled
-		for _, other := range byWorkload {
-			mixed = mixed || s.differ(w, other)
+		for _, p := range s.pods {
+			n := s.q.node(p.Spec.NodeName)
+			if n == nil || !n.Spec.Unschedulable || terminal(p) || !selectorMatches(b.Spec.Selector, p.Labels) {
+				continue
+			}
+			c := s.cause("pdb-blocks-eviction", clause("PodDisruptionBudget %s allows no eviction, so draining Node %s cannot go on", b.Name, n.Name),
+				s.q.see(b, "/status/disruptionsAllowed", "0"), s.q.see(n, "/spec/unschedulable", "true"), s.q.see(p, "/spec/nodeName", n.Name))
+			c.certainty, c.subject, c.since = Possible, s.q.subject(b), s.q.seen(n).Time
+			found = append(found, c)
+			break
 		}
 	}
-	if len(names) < 2 || !mixed && !jobs {
-		return nil
-	}
-	c := s.cause("selector-too-broad", clause("the selector %s mixes Pods of %s", pairs(s.svc.Spec.Selector), enumerate(names, 4)), s.q.see(s.svc, "/spec/selector", pairs(s.svc.Spec.Selector)))
-	c.certainty = Possible
-	for _, w := range s.workloads[:min(len(s.workloads), maxRows)] {
-		c.evidence = append(c.evidence, s.q.see(w.object, "/spec/template/metadata/labels", pairs(w.template.Labels)))
-	}
-	return []*cause{c}
-}
-
-// differ: two workloads look like different programs to the Service's clients.
-func (s *service) differ(a, b *workload) bool {
-	for _, key := range []string{"app.kubernetes.io/name", "app.kubernetes.io/component", "app"} {
-		if x, y := a.template.Labels[key], b.template.Labels[key]; x != "" && y != "" && x != y {
-			return true
-		}
-	}
-	for i := range s.svc.Spec.Ports {
-		sp := &s.svc.Spec.Ports[i]
-		x, okX := FindPort(&corev1.Pod{Spec: a.template.Spec}, sp)
-		y, okY := FindPort(&corev1.Pod{Spec: b.template.Spec}, sp)
-		if okX != okY || x != y {
-			return true
-		}
-	}
-	return false
+	return found
 }

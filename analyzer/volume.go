@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/svcspy/svcspy/store"
 )
 
 // unavailableClaim: a PersistentVolumeClaim keeps the Pod from being placed. A
@@ -53,6 +51,17 @@ func (c *podCase) claimEvent(claim *corev1.PersistentVolumeClaim) string {
 	return ""
 }
 
+// unavailableVolume: the kubelet cannot mount what the Pod needs.
+func (c *podCase) unavailableVolume() *cause {
+	e := c.podEvent("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+	if e == nil {
+		return nil
+	}
+	found := c.cause("volume-unavailable", messageClass(e.Message), about("cannot start: %s", sentence("a volume is not available", e.Message)), c.q.see(e, "/message", e.Message))
+	found.variant, found.certainty, found.since = e.Reason, Likely, eventTime(e)
+	return found
+}
+
 // podEvent returns the newest Event about the Pod with one of the reasons,
 // since it was scheduled.
 func (c *podCase) podEvent(reasons ...string) *corev1.Event {
@@ -66,38 +75,4 @@ func (c *podCase) podEvent(reasons ...string) *corev1.Event {
 		}
 	}
 	return nil
-}
-
-// unavailableVolume: the kubelet cannot mount what the Pod needs.
-func (c *podCase) unavailableVolume() *cause {
-	e := c.podEvent("FailedMount", "FailedAttachVolume", "FailedMapVolume")
-	if e == nil {
-		return nil
-	}
-	found := c.cause("volume-unavailable", messageClass(e.Message), about("cannot start: %s", sentence("a volume is not available", e.Message)), c.q.see(e, "/message", e.Message))
-	found.variant, found.certainty, found.since = e.Reason, Likely, eventTime(e)
-	return found
-}
-
-// sandbox: the node cannot set up the Pod's sandbox or network.
-func (c *podCase) sandbox() *cause {
-	e := c.podEvent("FailedCreatePodSandBox", "NetworkNotReady")
-	if e == nil || podConditionIs(c.pod, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
-		return nil
-	}
-	found := c.cause("pod-sandbox-failed", c.pod.Spec.NodeName, about("cannot start: Node %s cannot set up the sandbox or network: %s", c.pod.Spec.NodeName, firstWords(e.Message, 120)), c.q.see(e, "/message", e.Message))
-	found.variant, found.certainty, found.since = e.Reason, Likely, eventTime(e)
-	found.next = []string{"kubectl get pods -A -o wide --field-selector spec.nodeName=" + c.pod.Spec.NodeName}
-	return found
-}
-
-// missingConfig adds what the container refers to and what does not exist.
-func (c *podCase) missingConfig(k *container, found *cause) {
-	for _, ref := range configRefs(&c.pod.Spec, k.spec) {
-		kd := kindsByName[ref.kind]
-		if c.q.covered(kd, c.pod.Namespace) && c.q.view.Get(store.Ref{Resource: kd.resource, Namespace: c.pod.Namespace, Name: ref.name}) == nil && !ref.optional {
-			found.evidence = append(found.evidence, c.q.absent(kd, c.pod.Namespace, ref.name))
-			found.variant = ref.kind + " " + ref.name
-		}
-	}
 }

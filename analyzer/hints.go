@@ -4,13 +4,81 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/svcspy/svcspy/store"
 )
+
+// detachedPods: Pods that left by losing the labels, where others stayed.
+func (s *service) detachedPods() []*cause {
+	if len(s.pods) == 0 || !s.q.within(s.lastSliceChange(), window) {
+		return nil
+	}
+	if c := s.detached(); c != nil {
+		return []*cause{c}
+	}
+	return nil
+}
+
+func (s *service) lastSliceChange() time.Time {
+	var at time.Time
+	for _, sl := range s.slices {
+		if t := s.q.seen(sl).Time; t.After(at) {
+			at = t
+		}
+	}
+	return at
+}
+
+// mixedPods: the selector mixes Pods of different programs.
+func (s *service) mixedPods() []*cause {
+	byWorkload := map[types.UID]*workload{}
+	var names []string
+	mixed, jobs := false, false
+	for _, w := range s.workloads {
+		if w.active() == 0 {
+			continue
+		}
+		byWorkload[w.meta.UID] = w
+		names = append(names, w.String())
+		jobs = jobs || !w.scaled
+		for _, other := range byWorkload {
+			mixed = mixed || s.differ(w, other)
+		}
+	}
+	if len(names) < 2 || !mixed && !jobs {
+		return nil
+	}
+	c := s.cause("selector-too-broad", clause("the selector %s mixes Pods of %s", pairs(s.svc.Spec.Selector), enumerate(names, 4)), s.q.see(s.svc, "/spec/selector", pairs(s.svc.Spec.Selector)))
+	c.certainty = Possible
+	for _, w := range s.workloads[:min(len(s.workloads), maxRows)] {
+		c.evidence = append(c.evidence, s.q.see(w.object, "/spec/template/metadata/labels", pairs(w.template.Labels)))
+	}
+	return []*cause{c}
+}
+
+// differ: two workloads look like different programs to the Service's clients.
+func (s *service) differ(a, b *workload) bool {
+	for _, key := range []string{"app.kubernetes.io/name", "app.kubernetes.io/component", "app"} {
+		if x, y := a.template.Labels[key], b.template.Labels[key]; x != "" && y != "" && x != y {
+			return true
+		}
+	}
+	for i := range s.svc.Spec.Ports {
+		sp := &s.svc.Spec.Ports[i]
+		x, okX := FindPort(&corev1.Pod{Spec: a.template.Spec}, sp)
+		y, okY := FindPort(&corev1.Pod{Spec: b.template.Spec}, sp)
+		if okX != okY || x != y {
+			return true
+		}
+	}
+	return false
+}
 
 // undeclaredPort: the Pods declare one port, and the Service sends to another.
 // Declaring is only information, so this is a hint.

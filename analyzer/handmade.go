@@ -44,20 +44,6 @@ func (s *service) invisibleSlice(sl *discoveryv1.EndpointSlice) *cause {
 	return c
 }
 
-// servicePorts lists the ports of a Service: "http 80/TCP".
-func servicePorts(svc *corev1.Service) string {
-	var list []string
-	for i := range svc.Spec.Ports {
-		sp := &svc.Spec.Ports[i]
-		name := sp.Name
-		if name == "" {
-			name = "unnamed"
-		}
-		list = append(list, fmt.Sprintf("%s %d/%s", name, sp.Port, sp.Protocol))
-	}
-	return enumerate(list, 5)
-}
-
 // notMirrored: there are Endpoints made by hand, and nothing copies them into
 // slices.
 func (s *service) notMirrored() *cause {
@@ -81,12 +67,4 @@ func (s *service) notMirrored() *cause {
 	c.since = s.q.seen(e).Time
 	c.grace = s.q.within(c.since, sliceGrace)
 	return c
-}
-
-// prefixed puts a prefix before text, unless there is none.
-func prefixed(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	return prefix + text
 }

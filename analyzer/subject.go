@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/svcspy/svcspy/store"
@@ -71,85 +70,6 @@ func isWorkload(kind string) bool {
 		return true
 	}
 	return false
-}
-
-// workload answers for a controller of Pods: do its Pods come up, and does a
-// Service lead to them?
-func (q *inquiry) workload(k kind, namespace, name string) *answer {
-	w := asWorkload(q.owned(k.name, namespace, name))
-	if w == nil {
-		return q.nothing(k, namespace, name)
-	}
-	w.pods = q.podsOf(w)
-	a := &answer{subject: q.subject(w.object)}
-	up, living := 0, 0
-	for _, p := range w.pods {
-		if terminal(p) || terminating(p) {
-			continue
-		}
-		living++
-		item := Endpoint{Address: p.Status.PodIP, State: "ready", Pod: p.Name, Node: p.Spec.NodeName}
-		if ready(p) {
-			up++
-		} else {
-			c := q.podCause(p, w)
-			item.State, item.Reason = "notready", c.root().short()
-			a.units = append(a.units, unit{kind: podUnit, count: 1, pod: p, workload: w, cause: c})
-		}
-		a.endpoints.Items = append(a.endpoints.Items, item)
-	}
-	a.endpoints.Ready, a.endpoints.Desired = up, w.desired
-	if missing := w.desired - living; missing > 0 {
-		a.units = append(a.units, unit{kind: unbornUnit, count: missing, workload: w, cause: q.unbornCause(w)})
-	}
-	full := fmt.Sprintf("%s %s/%s", w.kind, namespace, name)
-	if zero := q.atZero(w); zero != nil && living == 0 {
-		a.units = append(a.units, unit{kind: serviceUnit, count: 1, cause: zero})
-		a.intent = "Idle"
-	}
-	if r := q.rollout(w); r != nil {
-		a.effects = q.rolloutEffects(r)
-	}
-	for i := range a.units {
-		q.nameWaiting(&a.units[i], a.subject, full)
-	}
-	faulty := false
-	for _, u := range a.units {
-		faulty = faulty || !u.cause.root().grace
-	}
-	switch {
-	case len(a.units) == 0:
-		a.state = Serving
-	case up == 0 && faulty:
-		a.state = NotServing
-	case faulty:
-		a.state = Degraded
-	default:
-		a.state = Converging
-	}
-	a.steady = w.meta.CreationTimestamp.Time
-	a.steadyBut = "per status"
-	a.prefix = map[State]string{
-		NotServing: full + " has no ready Pod: ",
-		Degraded:   fmt.Sprintf("%s has %d of %s ready: ", full, up, quantity(w.desired, "Pod")),
-		Converging: fmt.Sprintf("%s is changing, %d of %s ready: ", full, up, quantity(w.desired, "Pod")),
-	}[a.state]
-	a.ok = fmt.Sprintf("%s is healthy: %s ready", full, quantity(up, "Pod"))
-	q.reach(a, full, namespace, w.template.Labels, func(u unit) bool { return u.workload != nil && u.workload.meta.UID == w.meta.UID })
-	return a
-}
-
-// podsOf lists the Pods a workload controls, through its ReplicaSets if it has
-// some.
-func (q *inquiry) podsOf(w *workload) []*corev1.Pod {
-	if d, ok := w.object.(*appsv1.Deployment); ok {
-		var pods []*corev1.Pod
-		for _, rs := range list[appsv1.ReplicaSet](q, store.Query{Namespace: d.Namespace, Owner: d.UID}) {
-			pods = append(pods, list[corev1.Pod](q, store.Query{Namespace: d.Namespace, Owner: rs.UID})...)
-		}
-		return pods
-	}
-	return list[corev1.Pod](q, store.Query{Namespace: w.meta.Namespace, Owner: w.meta.UID})
 }
 
 // nameWaiting finishes a cause that is only "not ready yet", for a subject
@@ -260,55 +180,4 @@ func (q *inquiry) notSelected(a *answer, full, namespace string, labels map[stri
 		}
 	}
 	a.hints = append(a.hints, c)
-}
-
-// pod answers for one Pod: is it ready, and does a Service lead to it?
-func (q *inquiry) pod(namespace, name string) *answer {
-	p := get[corev1.Pod](q, namespace, name)
-	if p == nil {
-		return q.nothing(kindOf[corev1.Pod](), namespace, name)
-	}
-	full := "Pod " + namespace + "/" + name
-	a := &answer{subject: q.subject(p), prefix: full + " is not ready: ", ok: full + " is ready", state: Serving}
-	a.endpoints = Endpoints{Desired: 1, Items: []Endpoint{{Address: p.Status.PodIP, State: "ready", Pod: p.Name, Node: p.Spec.NodeName}}}
-	w := q.controller(&p.ObjectMeta)
-	var c *cause
-	switch {
-	case terminating(p):
-		c = q.ending(p, w)
-	case !ready(p):
-		c = q.podCause(p, w)
-	}
-	if c == nil {
-		a.endpoints.Ready = 1
-		a.steady, a.steadyBut = (&podCase{q: q, pod: p}).changed(), "per status"
-		q.reach(a, full, namespace, p.Labels, func(u unit) bool { return u.pod != nil && u.pod.UID == p.UID })
-		return a
-	}
-	u := unit{kind: podUnit, count: 1, pod: p, cause: c}
-	q.nameWaiting(&u, a.subject, full)
-	a.units = []unit{u}
-	a.endpoints.Items[0].State, a.endpoints.Items[0].Reason = "notready", c.root().short()
-	a.state = NotServing
-	if c.root().grace {
-		a.state = Converging
-	}
-	a.alone = true
-	q.reach(a, full, namespace, p.Labels, nil)
-	return a
-}
-
-// ending is why a Pod is going.
-func (q *inquiry) ending(p *corev1.Pod, w *workload) *cause {
-	if c := q.stuckTerminating(p); c != nil {
-		return c
-	}
-	pc := &podCase{q, p, w}
-	if c := pc.disrupted(); c != nil {
-		return c
-	}
-	c := pc.cause("pod-terminating", p.Name, about("was deleted and will be gone by %s", clock(p.DeletionTimestamp.Time, q.now)),
-		q.see(p, "/metadata/deletionTimestamp", clock(p.DeletionTimestamp.Time, q.now)))
-	c.since, c.grace = deleteAskedAt(p), true
-	return c
 }
