@@ -108,9 +108,23 @@ func compare(path []step, before, after any, found *[]Field) {
 			return
 		}
 	}
-	if !reflect.DeepEqual(before, after) {
+	if !reflect.DeepEqual(before, after) && !(empty(before) && empty(after)) {
 		*found = append(*found, Field{Old: before, New: after, steps: path})
 	}
+}
+
+// empty reports whether a value says nothing: API servers and clients leave out
+// empty lists and maps, or write them as null, as they like.
+func empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return false
 }
 
 func compareLists(path []step, before, after []any, found *[]Field) {
