@@ -27,7 +27,6 @@ type answer struct {
 	ok        string // the sentence when nothing is wrong
 	alone     bool   // the subject is the one unit there is: "it" in sentences
 	prefix    string // how a sentence about a fault begins: "Service shop/web is not serving: "
-	next      []string
 }
 
 // group is the units that one root cause explains.
@@ -35,7 +34,8 @@ type group struct {
 	root  *cause
 	units []unit
 	count int
-	since time.Time
+	since time.Time // per status, until onset was asked
+	note  string    // on since, once onset was asked
 }
 
 // groups puts the units in order: first those that explain most.
@@ -93,11 +93,20 @@ func (c *cause) layer() layer {
 	return impact
 }
 
-// onset dates a group: the earliest of its units, by history where that is
-// recorded. Only a few histories are read.
+// onset dates a group, once: the earliest of its units, by history where that
+// is recorded. Only a few histories are read.
 func (g *group) onset() (time.Time, string) {
+	if g.note == "" {
+		g.date()
+	}
+	return g.since, strings.TrimPrefix(g.note, exactly)
+}
+
+// exactly is the note of a date that is known by history.
+const exactly = "exactly"
+
+func (g *group) date() {
 	since, note := g.since, "per status"
-	dated := false
 	for i, u := range g.units {
 		root := u.cause.root()
 		if root.onset == nil || i == maxRefined {
@@ -107,95 +116,77 @@ func (g *group) onset() (time.Time, string) {
 		if n != "" && !root.since.IsZero() && root.since.Before(t) {
 			t, n = root.since, "per status"
 		}
-		if !dated || t.Before(since) {
-			since, note, dated = t, n, true
+		if i == 0 || t.Before(since) {
+			since, note = t, cmp.Or(n, exactly)
 		}
 	}
-	return since, note
+	g.since, g.note = since, note
 }
 
 // report puts the answer into words.
 func (q *inquiry) report(a *answer) Report {
 	r := Report{
-		Subject: a.subject,
-		Verdict: Verdict{State: a.state, Intent: a.intent, Classes: a.classes, Since: a.steady, SinceNote: a.steadyBut},
-		Because: []Finding{}, Also: []Finding{}, Symptoms: []Finding{}, Risks: []Finding{}, Hints: []Finding{},
-		Checklist: a.checklist, Endpoints: a.endpoints, Next: slices.Clone(a.next),
+		Subject:  a.subject,
+		Verdict:  Verdict{State: a.state, Intent: a.intent, Classes: append([]ClassResult{}, a.classes...), Certainty: Certain},
+		Headline: Headline{Subject: a.subject, Message: a.ok},
+		Because:  []Finding{}, Also: []Finding{},
+		Symptoms:  q.findings(a.symptoms, info),
+		Risks:     q.findings(a.risks, risk),
+		Hints:     q.findings(a.hints, hint),
+		Checklist: append([]Step{}, a.checklist...),
+		Endpoints: a.endpoints,
 	}
 	groups := a.groups()
-	if a.state == Unknown && len(a.effects) == 0 {
-		r.Headline = Headline{Subject: a.subject, Message: a.ok}
-	}
-	if a.state == Serving || a.state == NotSelected {
-		r.Headline = Headline{Subject: a.subject, Message: a.ok}
+	switch {
+	case a.state == Serving || a.state == NotSelected:
 		r.Unknowable = unknowable
+		r.Verdict.Since, r.Verdict.SinceNote = a.steady, a.steadyBut
 		for _, g := range groups {
 			r.Also = append(r.Also, q.finding(g, info))
 		}
-		groups = nil
-	}
-	certainty := Certain
-	if a.state == Serving && q.promote(&r, a) {
-		certainty = Possible
-	}
-	for i, g := range groups {
-		if i > 0 {
-			r.Also = append(r.Also, q.finding(g, a.severity()))
-			continue
+		if a.state == Serving {
+			q.promote(&r, a)
 		}
-		f := q.finding(g, a.severity())
+	case len(groups) > 0:
+		first := q.finding(groups[0], a.severity())
 		if a.alone {
-			f.Message = g.root.says("it")
+			first.Message = groups[0].root.says("it")
 		}
-		r.Headline = Headline{ID: f.ID, Subject: f.Subject, Units: f.Units, Message: a.prefix + f.Message}
-		r.Verdict.Since, _ = g.onset()
-		r.Because = q.because(a, g, f)
-		r.Next = append(slices.Clone(f.Next), r.Next...)
-		certainty = g.root.certainty
-	}
-	if len(groups) == 0 && r.Headline.Message == "" {
-		for _, e := range a.effects {
-			r.Because = append(r.Because, q.effect(e, a.severity(), ""))
-		}
-		if len(r.Because) > 0 {
-			f := r.Because[0]
-			r.Headline = Headline{ID: f.ID, Subject: f.Subject, Units: f.Units, Message: a.prefix + f.Message}
-			r.Verdict.Since, certainty = f.Since, cmp.Or(f.Certainty, Certain)
-			r.Next = append(slices.Clone(f.Next), r.Next...)
-		}
-	}
-	if len(groups) > 0 {
+		r.lead(first, a.prefix)
 		_, r.Verdict.SinceNote = groups[0].onset()
+		r.Because = append(q.because(a, groups[0], first), q.findings(a.explains, info)...)
+		for _, g := range groups[1:] {
+			r.Also = append(r.Also, q.finding(g, a.severity()))
+		}
+	case len(a.effects) > 0:
+		r.Because = q.findings(a.effects, a.severity())
+		r.lead(r.Because[0], a.prefix)
 	}
 	r.Headline.Message = q.since(r.Headline.Message, r.Verdict.Since)
-	for _, c := range a.explains {
-		r.Because = append(r.Because, q.effect(c, info, ""))
-	}
-	for _, s := range a.symptoms {
-		r.Symptoms = append(r.Symptoms, q.effect(s, info, ""))
-	}
-	for _, s := range a.risks {
-		r.Risks = append(r.Risks, q.effect(s, risk, ""))
-	}
-	for _, s := range a.hints {
-		r.Hints = append(r.Hints, q.effect(s, hint, ""))
-	}
-	r.Verdict.Certainty = certainty
-	if q.unsure && certainty == Certain {
+	switch {
+	case a.state == Unknown:
+		r.Verdict.Certainty = Possible
+	case q.unsure && r.Verdict.Certainty == Certain:
 		r.Verdict.Certainty = Likely
 	}
-	if a.state == Unknown {
-		r.Verdict.Certainty = Possible
-	}
 	r.Undecided = q.undecided(a)
-	r.Next = slices.Compact(r.Next)
-	if r.Verdict.Classes == nil {
-		r.Verdict.Classes = []ClassResult{}
-	}
-	if r.Checklist == nil {
-		r.Checklist = []Step{}
-	}
 	return r
+}
+
+// lead makes a finding the headline.
+func (r *Report) lead(f Finding, prefix string) {
+	r.Headline = Headline{ID: f.ID, Subject: f.Subject, Units: f.Units, Message: prefix + f.Message}
+	r.Verdict.Since, r.Verdict.Certainty = f.Since, f.Certainty
+	r.Next = slices.Clone(f.Next)
+}
+
+// findings makes one of each cause.
+func (q *inquiry) findings(causes []*cause, severity string) []Finding {
+	list := []Finding{}
+	for _, c := range causes {
+		list = append(list, q.effect(c, severity, ""))
+	}
+	return list
 }
 
 // severity of the causes of a state.
@@ -238,10 +229,14 @@ func (q *inquiry) finding(g *group, severity string) Finding {
 	return f
 }
 
-// effect makes a finding of one cause.
+// effect makes a finding of one cause. It is never more severe than the
+// catalogue allows, nor than what still converges.
 func (q *inquiry) effect(c *cause, severity, of string) Finding {
 	if c.grace && severity != risk && severity != hint {
 		severity = info
+	}
+	if d := byID[c.id]; d != nil && slices.Index(severities, d.Severity) > slices.Index(severities, severity) {
+		severity = d.Severity
 	}
 	return Finding{
 		ID: c.id, Variant: c.variant, Severity: severity, Subject: c.subject, Message: c.says("it"),

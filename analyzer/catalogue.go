@@ -33,6 +33,8 @@ const (
 	info     = "info"
 )
 
+var severities = []string{outage, degraded, risk, hint, info}
+
 // Diagnosis is one entry of the catalogue.
 type Diagnosis struct {
 	ID       string

@@ -1,6 +1,9 @@
 package analyzer
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // symptomIDs are the diagnoses that can explain what a client sees although
 // every API object says that traffic should flow, the likeliest first.
@@ -12,20 +15,19 @@ var symptomIDs = map[string][]string{
 
 // promote makes a hint the headline: the objects show nothing wrong, and the
 // user says that traffic fails. It stays possible, not more.
-func (q *inquiry) promote(r *Report, a *answer) bool {
+func (q *inquiry) promote(r *Report, a *answer) {
 	for _, id := range symptomIDs[q.options.Symptom] {
-		for _, list := range [][]*cause{a.hints, a.risks} {
-			for _, c := range list {
-				if c.id != id || c.variant == "restricts" && q.options.From == "" {
-					continue
-				}
-				r.Headline = Headline{ID: c.id, Subject: c.subject, Message: fmt.Sprintf("%s, yet a client sees %s: possibly %s", a.ok, seen[q.options.Symptom], c.says("it"))}
-				r.Because = append(r.Because, q.effect(c, hint, ""))
-				return true
+		for _, c := range slices.Concat(a.hints, a.risks) {
+			if c.id != id || c.variant == "restricts" && q.options.From == "" {
+				continue
 			}
+			f := q.effect(c, hint, "")
+			f.Certainty = Possible
+			r.Because = append(r.Because, f)
+			r.lead(f, fmt.Sprintf("%s, yet a client sees %s: possibly ", a.ok, seen[q.options.Symptom]))
+			return
 		}
 	}
-	return false
 }
 
 // seen is what each symptom is called in a sentence.
