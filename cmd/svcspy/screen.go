@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/tui"
+	"github.com/svcspy/svcspy/store"
+)
+
+// onScreen reports whether text was asked for and there is a terminal to look
+// at and to type on.
+func (l *look) onScreen() bool {
+	return l.output == "text" && !l.exitCode && isTerminal(l.in) && isTerminal(l.out) && os.Getenv("TERM") != "dumb"
+}
+
+// screen shows a recording on the whole terminal, at --at or where the recorder
+// had first seen everything. Without words it lists all Services.
+func (l *look) screen(ctx context.Context, file string, words []string) error {
+	r, err := openRecording(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	text := l.text()
+	options := tui.Options{Zone: text.Zone, ASCII: text.ASCII, Plain: !text.Color, Now: l.now, Save: saveText}
+	if l.at == "" {
+		options.At, err = tui.Opening(r)
+	} else {
+		options.At, err = l.parse(replay.NewCursor(r), r, text.Zone)
+	}
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 {
+		if options.Subject, err = l.subject(r, words, options.At.Seq()); err != nil {
+			return err
+		}
+	}
+	if options.Marks, err = r.Marks(); err != nil {
+		return err
+	}
+	options.AddMark = func(m store.Mark) error { return store.AddMark(file, m) }
+	options.Command = func(subject store.Ref, at time.Time) string { return l.commandLine(file, subject, at) }
+	return tui.Run(ctx, options)
+}
+
+// commandLine is what shows the subject of a recording at an instant.
+func (l *look) commandLine(file string, subject store.Ref, at time.Time) string {
+	words := []string{l.name, "replay", quoted(file)}
+	if subject.Name != "" {
+		words = append(words, quoted(resourceName(subject.Resource.Resource, subject.Resource.Group)+"/"+subject.Name))
+	}
+	if subject.Namespace != "" {
+		words = append(words, "-n", quoted(subject.Namespace))
+	}
+	return strings.Join(append(words, "--at", replay.FormatInstant(at)), " ")
+}
+
+// quoted makes a word safe for a shell.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// saveText writes a new file in the current folder.
+func saveText(name string, text []byte) (string, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("write %s: %w", name, err)
+	}
+	return name, nil
+}

@@ -1,0 +1,205 @@
+package tui
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+)
+
+// course is the verdicts on one subject over the recording, as far as they are
+// known.
+type course struct {
+	raw      []replay.Segment
+	segments []replay.Segment // settled
+	until    time.Time        // how far they were computed; zero while they were not
+	busy     *hearing         // nil when nobody computes
+	err      error
+	jump     int // where to go once they are known: 1 next, -1 previous
+}
+
+// courseMsg brings verdicts.
+type courseMsg struct {
+	subject  store.Ref
+	from, to time.Time
+	segments []replay.Segment
+	looked   []*witness // at what, where each began
+	err      error
+}
+
+// hearing is a timeline that tells how far it has been read. It is the progress
+// of verdicts that are being computed.
+type hearing struct {
+	replay.Timeline
+	from, to time.Time
+	reached  atomic.Int64 // nanoseconds after from
+}
+
+// SeqAt is what verdicts move on by.
+func (h *hearing) SeqAt(t time.Time) (store.Seq, error) {
+	h.reached.Store(int64(t.Sub(h.from)))
+	return h.Timeline.SeqAt(t)
+}
+
+// percent is how much has been read.
+func (h *hearing) percent() int {
+	length := h.to.Sub(h.from)
+	if length <= 0 {
+		return 0
+	}
+	return int(100 * h.reached.Load() / int64(length))
+}
+
+// index is what a timeline may have to find quickly what was heard of objects.
+type index interface {
+	Touched(q store.Query, from, to store.Seq) ([]store.Seq, error)
+}
+
+// indexed is a hearing of a timeline that has an index.
+type indexed struct {
+	*hearing
+	index
+}
+
+// compute begins to compute the verdicts on the subject up to the end, or what
+// is missing of them.
+func (m *Model) compute() tea.Cmd {
+	if m.subject.Name == "" {
+		return nil
+	}
+	c := m.courses[m.subject]
+	if c == nil {
+		c = &course{}
+		m.courses[m.subject] = c
+	}
+	info := m.timeline.Info()
+	if c.busy != nil || c.err != nil || !c.until.Before(info.End) {
+		return nil
+	}
+	from := info.Start
+	if n := len(c.raw); n > 0 {
+		from = c.raw[n-1].From
+	}
+	h := &hearing{Timeline: m.timeline, from: from, to: info.End}
+	c.busy = h
+	subject := m.subject
+	return tea.Batch(m.beat(), m.crew.do(func(ctx context.Context) tea.Msg {
+		var t replay.Timeline = h
+		if x, has := h.Timeline.(index); has {
+			t = indexed{h, x}
+		}
+		msg := courseMsg{subject: subject, from: from, to: info.End}
+		msg.segments, msg.err = replay.Verdicts(ctx, t, subject, from, info.End)
+		if msg.err == nil {
+			msg.looked, msg.err = lookedAt(ctx, h.Timeline, subject, msg.segments)
+		}
+		return msg
+	}))
+}
+
+// maxLooked is at how many verdicts it is found out what matters.
+const maxLooked = 64
+
+// lookedAt returns what the analyzer looks at where verdicts begin.
+func lookedAt(ctx context.Context, t replay.Timeline, subject store.Ref, segments []replay.Segment) ([]*witness, error) {
+	cursor := replay.NewCursor(t)
+	var all []*witness
+	for _, g := range replay.Settle(segments) {
+		if len(all) == maxLooked || ctx.Err() != nil {
+			break
+		}
+		s, err := cursor.SeekTime(g.From)
+		if err != nil {
+			return nil, err
+		}
+		_, w := look(s, subject)
+		all = append(all, w)
+	}
+	return all, nil
+}
+
+// learn takes verdicts up.
+func (m *Model) learn(msg courseMsg) tea.Cmd {
+	c := m.courses[msg.subject]
+	c.busy = nil
+	if msg.err != nil {
+		c.err = msg.err
+		m.fail("verdicts", msg.err)
+		return nil
+	}
+	for len(c.raw) > 0 && !c.raw[len(c.raw)-1].From.Before(msg.from) {
+		c.raw = c.raw[:len(c.raw)-1]
+	}
+	c.raw = append(c.raw, msg.segments...)
+	c.segments = replay.Settle(c.raw)
+	c.until = msg.to
+	if msg.subject == m.subject {
+		for _, w := range msg.looked {
+			m.mind(w)
+		}
+		m.around()
+	}
+	if jump := c.jump; jump != 0 && msg.subject == m.subject {
+		c.jump = 0
+		m.toVerdict(jump)
+	}
+	return m.compute() // the recording may have grown meanwhile
+}
+
+// segments returns the settled verdicts on the subject, nil while they are not
+// known.
+func (m *Model) segments() []replay.Segment {
+	if c := m.courses[m.subject]; c != nil {
+		return c.segments
+	}
+	return nil
+}
+
+// segment returns the place of the verdict that holds at the cursor, -1 if
+// none is known.
+func (m *Model) segment() int {
+	at := -1
+	for i, s := range m.segments() {
+		if !s.From.After(m.at()) {
+			at = i
+		}
+	}
+	return at
+}
+
+// toVerdict moves to the next or previous change of verdict.
+func (m *Model) toVerdict(direction int) {
+	c := m.courses[m.subject]
+	switch {
+	case m.subject.Name == "":
+		m.say("choose a Service first: verdicts are those of one")
+		return
+	case c == nil || c.busy != nil && c.until.IsZero():
+		if c != nil {
+			c.jump = direction
+		}
+		m.say("the verdicts are being computed; it will go there as soon as they are known")
+		return
+	}
+	if direction > 0 {
+		for i, s := range c.segments {
+			if i > 0 && s.From.After(m.at()) {
+				m.seekTime(s.From)
+				return
+			}
+		}
+		m.say("the verdict does not change after this")
+		return
+	}
+	for i := len(c.segments) - 1; i >= 0; i-- {
+		if c.segments[i].From.Before(m.at()) {
+			m.seekTime(c.segments[i].From)
+			return
+		}
+	}
+	m.say("the verdict does not change before this")
+}

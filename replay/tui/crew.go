@@ -1,0 +1,35 @@
+package tui
+
+import (
+	"context"
+	"sync"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// crew does in the background what would keep the screen from answering. Its
+// goroutines end when it is dismissed, which waits for them.
+type crew struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+func newCrew(ctx context.Context) *crew {
+	c := &crew{}
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	return c
+}
+
+// do begins a piece of work at once. The command it returns delivers the
+// outcome; whether anybody runs that makes no difference to the work.
+func (c *crew) do(work func(ctx context.Context) tea.Msg) tea.Cmd {
+	done := make(chan tea.Msg, 1)
+	c.work.Go(func() { done <- work(c.ctx) })
+	return func() tea.Msg { return <-done }
+}
+
+func (c *crew) dismiss() {
+	c.cancel()
+	c.work.Wait()
+}

@@ -1,0 +1,138 @@
+package tui
+
+import (
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// action is something the viewer can do: by a key, or by its name as a command.
+type action struct {
+	name string
+	keys []string
+	help string
+	do   func(m *Model, argument string) tea.Cmd
+}
+
+// allActions are all there are, in the order help shows them.
+func allActions() []action {
+	return []action{
+		{"play", []string{"space"}, "play, or pause; idle stretches are skipped", func(m *Model, _ string) tea.Cmd { return m.togglePlay() }},
+		{"next", []string{".", "t"}, "next event that matters to the subject", move(func(m *Model) { m.toMoment(1) })},
+		{"previous", []string{",", "T"}, "previous event that matters", move(func(m *Model) { m.toMoment(-1) })},
+		{"next-verdict", []string{"n"}, "next change of the verdict", move(func(m *Model) { m.toVerdict(1) })},
+		{"previous-verdict", []string{"N"}, "previous change of the verdict", move(func(m *Model) { m.toVerdict(-1) })},
+		{"forward", []string{"right"}, "5 s on", step(5 * time.Second)},
+		{"back", []string{"left"}, "5 s back", step(-5 * time.Second)},
+		{"forward-minute", []string{"shift+right"}, "1 min on", step(time.Minute)},
+		{"back-minute", []string{"shift+left"}, "1 min back", step(-time.Minute)},
+		{"forward-far", []string{"alt+right"}, "10 min on", step(10 * time.Minute)},
+		{"back-far", []string{"alt+left"}, "10 min back", step(-10 * time.Minute)},
+		{"start", []string{"home"}, "start of the recording", move((*Model).start)},
+		{"end", []string{"end"}, "end; of a growing recording: follow it", move((*Model).end)},
+		{"goto", []string{"g", "b"}, "go to a time: 14:02, end-30s, +5s, #812, @mark, 50%", ask("go to ", (*Model).goTo)},
+		{"percent", strings.Split("0123456789", ""), "go to 0 % to 90 % of the recording", (*Model).toPercent},
+		{"next-mark", []string{"]"}, "next mark", move(func(m *Model) { m.toMark(1) })},
+		{"previous-mark", []string{"["}, "previous mark", move(func(m *Model) { m.toMark(-1) })},
+		{"mark", []string{"m"}, "mark this moment", ask("mark: ", (*Model).mark)},
+		{"faster", []string{"+", "="}, "play faster", move(func(m *Model) { m.changeSpeed(2) })},
+		{"slower", []string{"-"}, "play slower", move(func(m *Model) { m.changeSpeed(0.5) })},
+
+		{"speed", nil, "play at a speed: speed 4", ask("speed ", (*Model).setSpeed)},
+
+		{"why", []string{"e"}, "why: the evidence and the story", open(whyPage)},
+		{"describe", []string{"d"}, "describe the object that is chosen", open(describePage)},
+		{"yaml", []string{"y"}, "its YAML", open(yamlPage)},
+		{"diff", []string{"D"}, "what is different since the reference", open(diffPage)},
+		{"reference", []string{"R"}, "make this instant the reference", move((*Model).setReference)},
+		{"coverage", []string{"c"}, "what the recorder was listening to", open(coveragePage)},
+		{"enter", []string{"enter"}, "drill into the object, or go to the event", func(m *Model, _ string) tea.Cmd { return m.enter() }},
+		{"leave", []string{"esc"}, "back", func(m *Model, _ string) tea.Cmd { return m.leave() }},
+		{"pane", []string{"tab"}, "next pane", move(func(m *Model) { m.pane = (m.pane + 1) % panes })},
+		{"previous-pane", []string{"shift+tab"}, "previous pane", move(func(m *Model) { m.pane = (m.pane + panes - 1) % panes })},
+		{"down", []string{"j", "down"}, "row down", move(func(m *Model) { m.rows(1) })},
+		{"up", []string{"k", "up"}, "row up", move(func(m *Model) { m.rows(-1) })},
+		{"page-down", []string{"pgdown", "ctrl+f"}, "page down", move(func(m *Model) { m.rows(10) })},
+		{"page-up", []string{"pgup", "ctrl+b"}, "page up", move(func(m *Model) { m.rows(-10) })},
+		{"subject", nil, "look at TYPE/NAME", (*Model).goSubject},
+		{"services", nil, "list all Services", func(m *Model, _ string) tea.Cmd { return m.toServices() }},
+
+		{"filter", []string{"/"}, "show only rows with a text", ask("/", (*Model).setFilter)},
+		{"command", []string{":"}, "type a command; every key has one", func(m *Model, _ string) tea.Cmd { m.askCommand(); return nil }},
+		{"zone", []string{"z"}, "show times in UTC or your zone", move((*Model).nextZone)},
+		{"copy", []string{"C"}, "copy the command that shows this", func(m *Model, _ string) tea.Cmd { return m.copyCommand() }},
+		{"save", []string{"S"}, "save the report as text", move((*Model).save)},
+		{"redraw", []string{"ctrl+l"}, "draw the screen anew", func(*Model, string) tea.Cmd { return tea.ClearScreen }},
+		{"help", []string{"?"}, "this help", open(helpPage)},
+		{"quit", []string{"q", "ctrl+c"}, "quit", func(*Model, string) tea.Cmd { return tea.Quit }},
+	}
+}
+
+// aliases are the commands people know from elsewhere.
+var aliases = map[string]string{"q": "quit", "q!": "quit", "wq": "quit", "svc": "services", "h": "help", "y": "yaml", "n": "next-verdict", "N": "previous-verdict"}
+
+// find returns the action with the name, or the only one that begins so.
+func (m *Model) find(name string) *action {
+	if long, ok := aliases[name]; ok {
+		name = long
+	}
+	var found *action
+	for i := range m.actions {
+		if m.actions[i].name == name {
+			return &m.actions[i]
+		}
+		if name != "" && strings.HasPrefix(m.actions[i].name, name) && found == nil {
+			found = &m.actions[i]
+		}
+	}
+	return found
+}
+
+// digit is the key if it is one: the only keys that say something themselves.
+func digit(key string) string {
+	if len(key) == 1 && key[0] >= '0' && key[0] <= '9' {
+		return key
+	}
+	return ""
+}
+
+// move is an action that needs no argument and starts nothing.
+func move(f func(*Model)) func(*Model, string) tea.Cmd {
+	return func(m *Model, _ string) tea.Cmd {
+		f(m)
+		return nil
+	}
+}
+
+// step moves by a duration.
+func step(d time.Duration) func(*Model, string) tea.Cmd {
+	return move(func(m *Model) { m.by(d) })
+}
+
+// ask prompts for an argument that was not given.
+func ask(sign string, f func(*Model, string) tea.Cmd) func(*Model, string) tea.Cmd {
+	return func(m *Model, argument string) tea.Cmd {
+		if argument != "" {
+			return f(m, argument)
+		}
+		m.prompt = &prompt{input: newInput(sign, nil), then: f}
+		return nil
+	}
+}
+
+// open shows a page, or closes it if it is shown.
+func open(make func(*Model) *page) func(*Model, string) tea.Cmd {
+	return func(m *Model, _ string) tea.Cmd {
+		p := make(m)
+		if p == nil || m.page != nil && m.page.name == p.name {
+			m.page = nil
+			return nil
+		}
+		m.page = p
+		if p.begin != nil {
+			return p.begin(m)
+		}
+		return nil
+	}
+}

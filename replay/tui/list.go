@@ -1,0 +1,125 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// list is all Services at an instant, worst first.
+type list struct {
+	state   *replay.State // what it shows; nil while it shows nothing
+	reports []analyzer.Report
+	busy    bool
+}
+
+// listMsg brings the Services.
+type listMsg struct {
+	state   *replay.State
+	reports []analyzer.Report
+}
+
+// survey begins to diagnose all Services where they are shown and not known. It
+// is called after every move, so it also computes verdicts that are missing.
+func (m *Model) survey() tea.Cmd {
+	if m.subject.Name != "" {
+		if m.player.on {
+			return nil // it will be computed when there is time
+		}
+		return m.compute()
+	}
+	if m.list.busy || m.list.state == m.state {
+		return nil
+	}
+	m.list.busy = true
+	s := m.state
+	return m.crew.do(func(context.Context) tea.Msg { return listMsg{s, replay.Overview(s)} })
+}
+
+// listed takes the Services up; if the cursor has moved meanwhile, they are
+// looked at again.
+func (m *Model) listed(msg listMsg) tea.Cmd {
+	chosen := m.list.chosen(m.filter, m.chosen)
+	m.list = list{state: msg.state, reports: msg.reports}
+	if chosen != nil && m.chosen > 0 { // what was chosen stays chosen; else the worst is
+		for i, r := range m.list.shown(m.filter) {
+			if r.Subject.Namespace == chosen.Subject.Namespace && r.Subject.Name == chosen.Subject.Name {
+				m.chosen = i
+			}
+		}
+	}
+	return m.survey()
+}
+
+// shown are the Services that pass the filter.
+func (l *list) shown(filter string) []*analyzer.Report {
+	var rows []*analyzer.Report
+	for i := range l.reports {
+		r := &l.reports[i]
+		if mentions(r.Subject.Namespace+"/"+r.Subject.Name+" "+string(r.Verdict.State)+" "+r.Headline.ID, filter) {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+func (l *list) chosen(filter string, at int) *analyzer.Report {
+	if rows := l.shown(filter); at < len(rows) {
+		return rows[at]
+	}
+	return nil
+}
+
+func refOf(r *analyzer.Report) store.Ref {
+	return store.Ref{Resource: schema.GroupVersionResource{Version: "v1", Resource: "services"}, Namespace: r.Subject.Namespace, Name: r.Subject.Name}
+}
+
+// lines are the rows of the list, the chosen one marked.
+func (m *Model) listLines(width, height int) []string {
+	rows := m.list.shown(m.filter)
+	if m.list.state == nil {
+		return []string{faint("looking at all Services ...")}
+	}
+	if len(rows) == 0 {
+		return []string{"no Services at " + m.clock(m.at())}
+	}
+	wide := []int{9, 7, 7, 9}
+	cells := make([][]string, len(rows))
+	for i, r := range rows {
+		why := r.Headline.ID
+		if why == "" {
+			why = "-"
+		}
+		cells[i] = []string{report.Clean(r.Subject.Namespace), report.Clean(r.Subject.Name), string(r.Verdict.State), fmt.Sprintf("%d/%d", r.Endpoints.Ready, r.Endpoints.Desired), report.Clean(why)}
+		for c := range wide {
+			wide[c] = max(wide[c], len([]rune(cells[i][c])))
+		}
+	}
+	line := func(c []string) string {
+		return fmt.Sprintf("  %-*s  %-*s  %-*s  %-*s  %s", wide[0], c[0], wide[1], c[1], wide[2], c[2], wide[3], c[3], c[4])
+	}
+	out := []string{bold(line([]string{"NAMESPACE", "SERVICE", "VERDICT", "ENDPOINTS", "WHY"}))}
+	m.chosen = min(m.chosen, len(rows)-1)
+	for i := window(len(rows), m.chosen, height-1); i < len(rows) && len(out) < height; i++ {
+		text := line(cells[i])
+		if i == m.chosen && m.pane == paneObjects {
+			out = append(out, chosen(text, width))
+			continue
+		}
+		out = append(out, paint(colorOf(rows[i].Verdict.State), text))
+	}
+	return out
+}
+
+// window is the first of the rows to show, so that the chosen one is among
+// them.
+func window(rows, chosen, height int) int {
+	return max(0, min(chosen-height/2, rows-height))
+}

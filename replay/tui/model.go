@@ -1,0 +1,318 @@
+package tui
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Model is the screen. It is one value that is changed in place, by Update
+// alone.
+type Model struct {
+	Options
+	actions  []action
+	timeline replay.Timeline
+	cursor   *replay.Cursor
+	crew     *crew
+	moments  moments
+
+	width, height int
+	zones         []*time.Location
+	zone          int // which of zones
+
+	state    *replay.State
+	envelope report.Envelope // of the subject, or of no report while Services are listed
+	text     []string        // the report as lines, the first is its title
+	gaps     []string        // resources that were not listened to and matter
+	objects  []object
+	past     []*moment // at or before the cursor, in order
+	next     []*moment
+	interest map[store.Ref]*interests // of each subject
+
+	subject store.Ref   // no name: all Services are listed
+	trail   []store.Ref // subjects to go back to
+	list    list
+	courses map[store.Ref]*course
+	stories map[told]*story
+
+	pane      pane // which has the arrows
+	scroll    int  // of the report
+	chosen    int  // object
+	event     int  // how many rows from the cursor's own
+	page      *page
+	prompt    *prompt
+	filter    string
+	reference *replay.State // set with R
+
+	player player
+	follow bool // stay at the end of a recording that grows
+	live   bool // it grew since it was opened
+	beats  int  // ticks that are under way
+
+	message string // what the last key had to say
+	failed  bool   // it is a failure
+	tick    func(time.Duration, func(time.Time) tea.Msg) tea.Cmd
+}
+
+// pane is a part of the screen that takes arrows.
+type pane int
+
+const (
+	paneReport pane = iota
+	paneObjects
+	paneEvents
+	panes
+)
+
+// grownMsg says that the recording has grown, or why it will not.
+type grownMsg struct{ err error }
+
+// New returns the screen of a state. Close it.
+func New(ctx context.Context, o Options) (*Model, error) {
+	if o.At == nil {
+		return nil, errors.New("show a recording: no state to begin with")
+	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	if o.Speed <= 0 {
+		o.Speed = 1
+	}
+	t := o.At.Timeline()
+	m := &Model{
+		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), crew: newCrew(ctx), moments: moments{timeline: t},
+		width: 80, height: 24, zones: []*time.Location{o.Zone}, subject: o.Subject,
+		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*story{}, player: player{speed: o.Speed}, tick: tea.Tick,
+	}
+	m.Marks = slices.Clone(o.Marks)
+	m.sortMarks()
+	if !isUTC(o.At.Instant().In(o.Zone)) {
+		m.zones = append(m.zones, time.UTC)
+	}
+	if m.subject.Name == "" {
+		m.pane = paneObjects
+	}
+	m.show(o.At)
+	m.follow = !t.Info().Closed && m.atEnd()
+	return m, nil
+}
+
+// Close ends what goes on in the background and waits for it.
+func (m *Model) Close() { m.crew.dismiss() }
+
+// Init begins what is done in the background.
+func (m *Model) Init() tea.Cmd {
+	return tea.Batch(m.compute(), m.survey(), m.await())
+}
+
+// await waits for the recording to grow.
+func (m *Model) await() tea.Cmd {
+	info := m.timeline.Info()
+	if info.Closed {
+		return nil
+	}
+	return m.crew.do(func(ctx context.Context) tea.Msg { return grownMsg{m.timeline.Wait(ctx, info.Last)} })
+}
+
+// Update moves the screen by one message.
+func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case tea.KeyPressMsg:
+		if m.prompt != nil {
+			return m, m.typed(msg)
+		}
+		return m, m.press(msg.String())
+	case tea.PasteMsg:
+		if m.prompt != nil {
+			return m, m.typed(msg)
+		}
+	case beatMsg:
+		return m, m.onBeat(time.Time(msg))
+	case courseMsg:
+		return m, m.learn(msg)
+	case listMsg:
+		return m, m.listed(msg)
+	case storyMsg:
+		m.stories[msg.told] = &story{lines: msg.lines, err: msg.err}
+	case grownMsg:
+		return m, m.grown(msg.err)
+	}
+	return m, nil
+}
+
+// grown takes up that there is more.
+func (m *Model) grown(err error) tea.Cmd {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
+		if m.live {
+			m.say("the recording has ended")
+		}
+		m.live = false
+		return m.compute()
+	case err != nil:
+		m.live = false
+		m.fail("follow the recording", err)
+		return nil
+	}
+	m.live = true
+	if m.follow {
+		m.end()
+	}
+	if m.player.on || m.subject.Name == "" {
+		return tea.Batch(m.await(), m.survey())
+	}
+	return tea.Batch(m.await(), m.compute())
+}
+
+// at is the instant of the cursor.
+func (m *Model) at() time.Time { return m.state.Instant() }
+
+// show moves the screen to a state.
+func (m *Model) show(s *replay.State) {
+	m.state = s
+	m.event = 0
+	m.examine()
+}
+
+// examine looks at the subject in the state, anew.
+func (m *Model) examine() {
+	var r analyzer.Report
+	m.gaps, m.objects, m.text = nil, nil, nil
+	if m.subject.Name == "" {
+		m.mind(listed())
+	} else {
+		var w *witness
+		r, w = look(m.state, m.subject)
+		m.mind(w)
+		m.objects = objectsOf(m.state, &r, w)
+	}
+	e, err := report.New(m.state, r)
+	if err != nil {
+		m.fail("read the coverage", err)
+	}
+	m.envelope = e
+	for _, g := range e.Coverage.Gaps {
+		if g.Status == store.Gap && m.concerns(g) {
+			m.gaps = append(m.gaps, g.Resource)
+		}
+	}
+	m.write()
+	m.chosen = min(m.chosen, max(len(m.objects)-1, 0))
+	if err := m.state.Err(); err != nil {
+		m.fail("read the recording", err)
+	}
+	m.around()
+}
+
+// mind takes up what was looked at for the subject.
+func (m *Model) mind(w *witness) {
+	i := m.interest[m.subject]
+	if i == nil {
+		i = newInterests()
+		m.interest[m.subject] = i
+	}
+	i.add(w)
+}
+
+func (m *Model) concerns(g report.Gap) bool {
+	return slices.ContainsFunc(m.interest[m.subject].covered, func(s stream) bool {
+		return s.resource.GroupResource().String() == g.Resource && (g.Namespace == "" || s.namespace == "" || s.namespace == g.Namespace)
+	})
+}
+
+// shownMoments is how many moments before and after the cursor are looked for.
+const shownMoments, shownNext = 40, 12
+
+// around finds what happened around the cursor.
+func (m *Model) around() {
+	var err error
+	if m.past, err = m.moments.before(m.state.Seq(), shownMoments, m.interest[m.subject]); err == nil {
+		m.next, err = m.moments.after(m.state.Seq(), shownNext, m.interest[m.subject])
+	}
+	if err != nil {
+		m.fail("read what changed", err)
+	}
+}
+
+// write prints the report to lines.
+func (m *Model) write() {
+	if m.subject.Name == "" {
+		return
+	}
+	e := m.envelope
+	e.Endpoints.Items = nil // they have a pane of their own
+	m.text = m.print(func(w io.Writer, o report.Options) error { return report.Text(w, e, o) })
+}
+
+// print returns what a printer of package report prints, as lines.
+func (m *Model) print(printer func(io.Writer, report.Options) error) []string {
+	return printed(printer, m.textOptions())
+}
+
+func (m *Model) textOptions() report.Options {
+	return report.Options{Color: true, ASCII: m.ASCII, Zone: m.zones[m.zone]}
+}
+
+func printed(printer func(io.Writer, report.Options) error, o report.Options) []string {
+	var b bytes.Buffer
+	if err := printer(&b, o); err != nil {
+		return []string{report.Clean(err.Error())}
+	}
+	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+}
+
+// say shows a remark until the next key.
+func (m *Model) say(text string) { m.message, m.failed = report.Clean(text), false }
+
+// fail shows what did not work.
+func (m *Model) fail(what string, err error) {
+	m.message, m.failed = report.Clean(what+": "+err.Error()), true
+}
+
+// press carries out a key.
+func (m *Model) press(key string) tea.Cmd {
+	m.message = ""
+	for i := range m.actions {
+		if slices.Contains(m.actions[i].keys, key) {
+			return m.carryOut(&m.actions[i], digit(key))
+		}
+	}
+	m.say("no key " + key + "; ? shows the keys")
+	return nil
+}
+
+// carryOut does what an action says, and then what follows from any move.
+func (m *Model) carryOut(a *action, argument string) tea.Cmd {
+	before := m.state
+	cmd := a.do(m, argument)
+	if m.state == before {
+		return cmd
+	}
+	return tea.Batch(cmd, m.survey())
+}
+
+// newInput returns an empty line to type in.
+func newInput(sign string, suggestions []string) textinput.Model {
+	in := textinput.New()
+	in.Prompt = sign
+	in.ShowSuggestions = len(suggestions) > 0
+	in.SetSuggestions(suggestions)
+	in.SetStyles(textinput.Styles{})
+	in.SetVirtualCursor(false) // the terminal's own needs no ticks to blink
+	in.Focus()
+	return in
+}

@@ -1,0 +1,191 @@
+package tui
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+)
+
+// seekTime moves the cursor to an instant.
+func (m *Model) seekTime(t time.Time) {
+	m.follow = false
+	if !t.Before(m.timeline.Info().End) {
+		m.end()
+		return
+	}
+	s, err := m.cursor.SeekTime(t)
+	m.arrive(s, err)
+}
+
+// seek moves the cursor to a position.
+func (m *Model) seek(seq store.Seq) {
+	m.follow = false
+	s, err := m.cursor.Seek(seq)
+	m.arrive(s, err)
+}
+
+func (m *Model) arrive(s *replay.State, err error) {
+	if err != nil {
+		m.fail("move", err)
+		return
+	}
+	m.show(s)
+}
+
+func (m *Model) start() { m.seekTime(m.timeline.Info().Start) }
+
+func (m *Model) end() {
+	s, err := m.cursor.End()
+	m.arrive(s, err)
+	m.follow = !m.timeline.Info().Closed
+}
+
+// atEnd reports whether the cursor stands at the end of the recording.
+func (m *Model) atEnd() bool { return !m.at().Before(m.timeline.Info().End) }
+
+// by moves by a duration, as far as there is something.
+func (m *Model) by(d time.Duration) {
+	info := m.timeline.Info()
+	t := m.at().Add(d)
+	switch {
+	case t.Before(info.Start):
+		t = info.Start
+		m.say("the recording starts here")
+	case t.After(info.End):
+		m.end()
+		m.say("the recording ends here")
+		return
+	}
+	m.seekTime(t)
+}
+
+// toMoment moves to the next or previous event that matters.
+func (m *Model) toMoment(direction int) {
+	if direction > 0 {
+		if len(m.next) == 0 {
+			m.say("nothing that matters happened after this")
+			return
+		}
+		m.seek(m.next[0].seq)
+		return
+	}
+	// An event that lies before the instant is where one is sent first.
+	for _, o := range slices.Backward(m.past) {
+		if o.seq < m.state.Seq() || o.at.Before(m.at()) {
+			m.seek(o.seq)
+			return
+		}
+	}
+	m.say("nothing that matters happened before this")
+}
+
+// toPercent moves to a share of the recording, by its first digit or in full.
+func (m *Model) toPercent(argument string) tea.Cmd {
+	if len(argument) == 1 && argument != "0" {
+		argument += "0"
+	}
+	return m.goTo(argument + "%")
+}
+
+// goTo moves to what a text of the time grammar says.
+func (m *Model) goTo(text string) tea.Cmd {
+	if text == "" {
+		return nil
+	}
+	info := m.timeline.Info()
+	r := replay.Range{
+		Start: info.Start, End: info.End, Zone: m.zones[m.zone], Live: m.live, Cursor: m.at(),
+		TimeOfSeq: m.timeline.TimeOf, Mark: m.timeOfMark, Verdict: m.timeOfVerdict, Incident: m.timeOfIncident,
+	}
+	if m.Now != nil {
+		r.Now = m.Now()
+	}
+	when, err := replay.ParseWhen(text, r)
+	if err != nil {
+		m.fail("go to", err)
+		return nil
+	}
+	if when.Seq > 0 {
+		m.seek(when.Seq)
+	} else {
+		m.seekTime(when.Time)
+	}
+	if !m.failed {
+		m.say(fmt.Sprintf("at %s, event #%d", replay.Echo(when, m.zones[m.zone]), m.state.Seq()))
+	}
+	return nil
+}
+
+var errNoVerdicts = errors.New("the verdicts are not computed yet")
+
+func (m *Model) timeOfVerdict(n int) (time.Time, error) {
+	segments := m.segments()
+	switch {
+	case len(segments) == 0:
+		return time.Time{}, errNoVerdicts
+	case n > len(segments):
+		return time.Time{}, fmt.Errorf("there are %d verdicts", len(segments))
+	}
+	return segments[n-1].From, nil
+}
+
+// timeOfIncident returns the first change from a good verdict to a bad one.
+func (m *Model) timeOfIncident() (time.Time, error) {
+	segments := m.segments()
+	if len(segments) == 0 {
+		return time.Time{}, errNoVerdicts
+	}
+	well := false
+	for _, s := range segments {
+		if well && badness(s.Report.Verdict.State) >= badness(degraded) {
+			return s.From, nil
+		}
+		well = well || badness(s.Report.Verdict.State) == 0
+	}
+	return time.Time{}, errors.New("the verdict never becomes bad")
+}
+
+// setReference makes the cursor's state what D compares with.
+func (m *Model) setReference() {
+	m.reference = m.state
+	m.say("reference set at " + m.clock(m.at()) + "; D shows what is different since then")
+}
+
+// nextZone shows times in another zone.
+func (m *Model) nextZone() {
+	if len(m.zones) == 1 {
+		m.say("times are in UTC; --tz gives another zone")
+		return
+	}
+	m.zone = (m.zone + 1) % len(m.zones)
+	m.write()
+	m.say("times are in " + m.zones[m.zone].String())
+}
+
+// speeds are between a quarter and 64 times.
+const slowest, fastest = 0.25, 64
+
+func (m *Model) changeSpeed(factor float64) {
+	m.player.speed = math.Min(fastest, math.Max(slowest, m.player.speed*factor))
+	m.say(fmt.Sprintf("speed %gx", m.player.speed))
+}
+
+func (m *Model) setSpeed(text string) tea.Cmd {
+	speed, err := strconv.ParseFloat(strings.TrimSuffix(text, "x"), 64)
+	if err != nil || !(speed > 0) {
+		m.fail("speed", fmt.Errorf("%q is not a number such as 4 or 0.5", text))
+		return nil
+	}
+	m.player.speed = speed
+	m.changeSpeed(1)
+	return nil
+}

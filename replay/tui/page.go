@@ -1,0 +1,302 @@
+package tui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// page is what lies over the report and the objects: it is written anew for
+// each state, so moving in time moves it too.
+type page struct {
+	name  string
+	head  func(*Model) string
+	rows  func(m *Model) []row
+	begin func(*Model) tea.Cmd // work in the background; may be nil
+	top   int                  // the first row shown
+	at    int                  // the chosen row, where rows lead somewhere
+}
+
+// row is a line of a page. One with a position can be gone to.
+type row struct {
+	text string
+	seq  store.Seq
+}
+
+func plain(lines []string) []row {
+	rows := make([]row, len(lines))
+	for i, l := range lines {
+		rows[i].text = l
+	}
+	return rows
+}
+
+// shown are the rows that pass the filter, broken to a width.
+func (p *page) shown(m *Model, width int) []row {
+	var out []row
+	for _, r := range p.rows(m) {
+		if !mentions(r.text, m.filter) {
+			continue
+		}
+		for i, text := range wrap([]string{r.text}, width) {
+			if i == 0 {
+				out = append(out, row{text, r.seq})
+			} else {
+				out = append(out, row{text: text})
+			}
+		}
+	}
+	return out
+}
+
+// lines are the head and the rows, in a block.
+func (p *page) lines(m *Model, width, height int) []string {
+	rows := p.shown(m, width-2)
+	room := height - 1
+	p.at = max(0, min(p.at, len(rows)-1))
+	if p.at < p.top {
+		p.top = p.at
+	}
+	if p.at >= p.top+room {
+		p.top = p.at - room + 1
+	}
+	p.top = max(0, min(p.top, len(rows)-room))
+	head := bold(p.head(m))
+	if len(rows) > room {
+		head += faint(fmt.Sprintf("  lines %d to %d of %d", p.top+1, min(p.top+room, len(rows)), len(rows)))
+	}
+	out := []string{head + faint("  esc closes")}
+	for i := p.top; i < len(rows) && len(out) < height; i++ {
+		text := "  " + rows[i].text
+		if i == p.at {
+			if rows[i].seq > 0 {
+				text = chosen(text, width)
+			} else {
+				text = faint(pick([2]string{"▏", "|"}, m.ASCII)) + " " + rows[i].text
+			}
+		}
+		out = append(out, text)
+	}
+	return fill(out, width, height)
+}
+
+// chosen is the position that the chosen row leads to, 0 if to none.
+func (p *page) chosen(m *Model) store.Seq {
+	rows := p.shown(m, max(m.width, leastWidth)-2)
+	if p.at < len(rows) {
+		return rows[p.at].seq
+	}
+	return 0
+}
+
+// whyPage shows all evidence of the report, and the story of the outage.
+func whyPage(m *Model) *page {
+	if m.subject.Name == "" {
+		m.say("choose a Service first")
+		return nil
+	}
+	return &page{
+		name: "why",
+		head: func(m *Model) string { return "WHY  enter goes to an event" },
+		rows: func(m *Model) []row {
+			r := &m.envelope.Report
+			rows := []row{{text: bold(report.Clean(r.Headline.Message))}}
+			for _, part := range []struct {
+				title string
+				list  []analyzer.Finding
+			}{{"BECAUSE", r.Because}, {"ALSO", r.Also}, {"SYMPTOMS", r.Symptoms}, {"RISKS", r.Risks}} {
+				if len(part.list) > 0 {
+					rows = append(rows, row{}, row{text: faint(part.title)})
+				}
+				for _, f := range part.list {
+					rows = append(rows, row{text: bold(report.Clean(f.ID)) + "  " + report.Clean(f.Message)})
+					for _, e := range f.Evidence {
+						rows = append(rows, row{"    " + m.evidence(&e), e.Seq})
+					}
+				}
+			}
+			return append(rows, m.storyRows()...)
+		},
+		begin: (*Model).tell,
+	}
+}
+
+// evidence is one recorded fact on one line.
+func (m *Model) evidence(e *analyzer.Evidence) string {
+	var b strings.Builder
+	if e.Seq > 0 {
+		fmt.Fprintf(&b, "%s #%d ", m.clockMillis(e.ObservedAt), e.Seq)
+	}
+	fmt.Fprintf(&b, "%s/%s", e.Kind, e.Name)
+	if e.Path != "" {
+		b.WriteString(" " + e.Path)
+	}
+	switch {
+	case e.Old != "" && e.Value != "":
+		fmt.Fprintf(&b, " %s -> %s", e.Old, e.Value)
+	case e.Value != "":
+		b.WriteString(" = " + e.Value)
+	case e.Old != "":
+		b.WriteString(" was " + e.Old)
+	}
+	if e.Note != "" {
+		b.WriteString(" (" + e.Note + ")")
+	}
+	return report.Clean(b.String())
+}
+
+// diffPage shows what is different since the reference; without one, since just
+// before the verdict became what it is.
+func diffPage(m *Model) *page {
+	if m.subject.Name == "" {
+		m.say("choose a Service first")
+		return nil
+	}
+	var from *replay.State
+	var rows []row
+	var of *replay.State // the state that rows are about
+	return &page{
+		name: "diff",
+		head: func(m *Model) string {
+			if m.reference == nil {
+				return "DIFF  since before it became so; R sets another reference"
+			}
+			return "DIFF  since " + m.clock(m.reference.Instant()) + ", the reference"
+		},
+		rows: func(m *Model) []row {
+			if of == m.state {
+				return rows
+			}
+			of = m.state
+			var err error
+			if from, err = m.compareWith(); err == nil {
+				rows, err = m.diffRows(from)
+			}
+			if err != nil {
+				rows = plain([]string{report.Clean(err.Error())})
+			}
+			return rows
+		},
+	}
+}
+
+// act is how long before a verdict what led to it may have begun.
+const act = 2 * time.Second
+
+// compareWith is the older side of a diff: the reference, else the state before
+// the verdict became bad, or before it became good again.
+func (m *Model) compareWith() (*replay.State, error) {
+	if m.reference != nil {
+		return m.reference, nil
+	}
+	cursor := replay.NewCursor(m.timeline)
+	segments, i := m.segments(), m.segment()
+	for i > 0 && badness(segments[i].Report.Verdict.State) > 0 && badness(segments[i-1].Report.Verdict.State) > 0 {
+		i--
+	}
+	if i < 1 {
+		return cursor.First()
+	}
+	before := segments[i].From.Add(-act)
+	if earlier := segments[i-1].From; before.Before(earlier) {
+		before = earlier
+	}
+	return cursor.SeekTime(before)
+}
+
+func (m *Model) diffRows(from *replay.State) ([]row, error) {
+	to := m.state
+	if from.Seq() > to.Seq() {
+		from, to = to, from // a diff reads forwards, whichever side the cursor is on
+	}
+	items, err := replay.Diff(from, to, m.subject)
+	if err != nil {
+		return nil, err
+	}
+	side := func(s *replay.State) (report.Envelope, error) {
+		return report.New(s, analyzer.Diagnose(s, m.subject, analyzer.Options{}))
+	}
+	a, err := side(from)
+	if err != nil {
+		return nil, err
+	}
+	b, err := side(to)
+	if err != nil {
+		return nil, err
+	}
+	return plain(m.print(func(w io.Writer, o report.Options) error { return report.DiffText(w, report.NewDiff(a, b, items), o) })), nil
+}
+
+// coveragePage shows what the recorder was listening to at the instant.
+func coveragePage(*Model) *page {
+	return &page{
+		name: "coverage",
+		head: func(m *Model) string { return "COVERAGE at " + m.clock(m.at()) + ": " + m.envelope.Coverage.Status },
+		rows: func(m *Model) []row {
+			ledger, err := m.timeline.Ledger(0, m.state.Seq())
+			if err != nil {
+				return plain([]string{report.Clean(err.Error())})
+			}
+			var order []stream
+			latest := map[stream]store.Coverage{}
+			for _, c := range ledger {
+				k := stream{c.Resource, c.Namespace}
+				if _, ok := latest[k]; !ok {
+					order = append(order, k)
+				}
+				latest[k] = c
+			}
+			rows := []row{{text: faint("what was not listened to first; enter goes to where it began")}}
+			for _, current := range []bool{false, true} {
+				for _, k := range order {
+					c := latest[k]
+					if (c.Status == store.Current) != current {
+						continue
+					}
+					name := report.Clean(c.Resource.GroupResource().String())
+					if c.Namespace != "" {
+						name += " in " + report.Clean(c.Namespace)
+					}
+					text := fmt.Sprintf("%-11s %s  since %s %s", c.Status, name, m.clock(c.Time), report.Clean(c.Reason))
+					if !current {
+						text = paint(yellow, text)
+					}
+					rows = append(rows, row{text, c.Seq})
+				}
+			}
+			return rows
+		},
+	}
+}
+
+// helpPage lists the keys.
+func helpPage(*Model) *page {
+	return &page{
+		name: "help",
+		head: func(*Model) string { return "KEYS  each is also a command: its name after :" },
+		rows: func(m *Model) []row {
+			var rows []row
+			for _, a := range m.actions {
+				keys := strings.Join(a.keys, " ")
+				if len(a.keys) > 4 {
+					keys = a.keys[0] + " to " + a.keys[len(a.keys)-1]
+				}
+				rows = append(rows, row{text: fmt.Sprintf("%-14s %-17s %s", keys, a.name, a.help)})
+			}
+			legend := "scrubber: "
+			for _, s := range []analyzer.State{analyzer.Serving, analyzer.Converging, analyzer.Degraded, analyzer.PartiallyServing, analyzer.NotServing, analyzer.Absent, analyzer.Unknown} {
+				legend += paint(colorOf(s), glyphOf(s, m.ASCII)) + " " + string(s) + "  "
+			}
+			legend += pick([2]string{"╱", "/"}, m.ASCII) + " not listening  " + pick([2]string{"◆", "*"}, m.ASCII) + " mark  " + pick([2]string{"·", "."}, m.ASCII) + " not computed"
+			return append(rows, row{}, row{text: legend}, row{text: "No key touches a cluster."})
+		},
+	}
+}

@@ -1,0 +1,354 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/svcspy/svcspy/replay/report"
+)
+
+// The least that is drawn into; on less, lines are cut.
+const leastWidth, leastHeight = 40, 12
+
+// View draws the screen.
+func (m *Model) View() tea.View {
+	lines := m.lines()
+	v := tea.NewView(strings.Join(lines, "\n"))
+	if m.prompt != nil {
+		if v.Cursor = m.prompt.input.Cursor(); v.Cursor != nil {
+			v.Cursor.Y = max(0, len(lines)-2)
+		}
+	}
+	v.AltScreen = true
+	v.WindowTitle = "svcspy"
+	return v
+}
+
+// lines are the rows of the screen, from top to bottom.
+func (m *Model) lines() []string {
+	width, height := max(m.width, leastWidth), max(m.height, leastHeight)
+	out := []string{m.title(width)}
+	out = append(out, m.scrubber(width)...)
+	middle := height - len(out) - 2 // the message and the status are below
+	var happened []string
+	if m.page == nil || height >= 40 {
+		happened = m.happened(width, max(4, min(middle/3, 14)))
+	}
+	middle -= len(happened)
+	switch {
+	case m.page != nil:
+		out = append(out, m.page.lines(m, width, middle)...)
+	case m.subject.Name == "":
+		out = append(out, fill(m.listLines(width, middle), width, middle)...)
+	default:
+		out = append(out, m.sides(width, middle)...)
+	}
+	out = append(out, happened...)
+	out = append(out, m.remark(width), m.status(width))
+	for i := range out {
+		out[i] = ansi.Truncate(out[i], max(m.width, 1), "")
+	}
+	return out[:min(len(out), max(m.height, 1))]
+}
+
+// fill makes rows a block of a width and height.
+func fill(rows []string, width, height int) []string {
+	out := make([]string, height)
+	for i := range out {
+		if i < len(rows) {
+			out[i] = fit(rows[i], width)
+		}
+	}
+	return out
+}
+
+// title says what is looked at and how it is.
+func (m *Model) title(width int) string {
+	left := bold("All Services")
+	if m.subject.Name != "" && len(m.text) > 0 {
+		left = m.text[0]
+	}
+	right := pick([2]string{"❚❚", "||"}, m.ASCII)
+	if m.player.on {
+		right = pick([2]string{"▶", ">"}, m.ASCII)
+	}
+	right += fmt.Sprintf(" %gx", m.player.speed)
+	if m.live {
+		word := "LIVE"
+		if m.follow {
+			word = "LIVE, following"
+		}
+		right = paint(green, word) + " " + right
+	}
+	if c := m.courses[m.subject]; c != nil && c.busy != nil && c.until.IsZero() {
+		right = faint(fmt.Sprintf("verdicts %d%%", c.busy.percent())) + " " + right
+	}
+	return fit(left, width-ansi.StringWidth(right)-1) + " " + right
+}
+
+// sides are the report and the objects next to each other.
+func (m *Model) sides(width, height int) []string {
+	right := max(width*2/5, 24)
+	if width < 60 {
+		right = 0
+	}
+	left := width - right
+	bar := faint(pick([2]string{"│", "|"}, m.ASCII))
+	report := m.reportLines(left-1, height)
+	objects := m.objectLines(right-1, height)
+	out := make([]string, height)
+	for i := range out {
+		if right == 0 {
+			out[i] = report[i]
+			continue
+		}
+		out[i] = report[i] + bar + objects[i]
+	}
+	return out
+}
+
+// reportLines is the report from where it is scrolled to.
+func (m *Model) reportLines(width, height int) []string {
+	var rows []string
+	if len(m.text) > 1 {
+		rows = wrap(m.text[1:], width)
+	}
+	m.scroll = max(0, min(m.scroll, len(rows)-height))
+	shown := fill(rows[min(m.scroll, len(rows)):], width, height)
+	if more := len(rows) - m.scroll - height; more > 0 && height > 1 {
+		shown[height-1] = fit(faint(fmt.Sprintf("  %s %d more lines", pick([2]string{"↓", "v"}, m.ASCII), more+1)), width)
+	}
+	return shown
+}
+
+// objectLines are the endpoints and the other objects.
+func (m *Model) objectLines(width, height int) []string {
+	if width <= 0 {
+		return nil
+	}
+	e := m.envelope.Endpoints
+	head := fmt.Sprintf("ENDPOINTS %d of %d ready", e.Ready, e.Desired)
+	if e.Ready > e.Desired {
+		head = fmt.Sprintf("ENDPOINTS %d ready", e.Ready)
+	}
+	if e.Terminating > 0 {
+		head += fmt.Sprintf(", %d terminating", e.Terminating)
+	}
+	if e.Desired == 0 && e.Ready == 0 && len(e.Items) == 0 {
+		head = "OBJECTS"
+	}
+	out := []string{" " + m.head(paneObjects, head)}
+	rows := m.shownObjects()
+	m.chosen = max(0, min(m.chosen, len(rows)-1))
+	for i := window(len(rows), m.chosen, height-1); i < len(rows) && len(out) < height; i++ {
+		o := &rows[i]
+		text := " " + o.title
+		if o.state != "" {
+			text = " " + m.dot(o.state) + " " + o.title
+		}
+		if o.detail != "" {
+			text += "  " + faint(o.detail)
+		}
+		if o.state == "notready" || o.state == "dead" || o.state == "unlisted" {
+			text += "  " + faint(o.state)
+		}
+		if i == m.chosen && m.pane == paneObjects {
+			text = chosen(text, width)
+		}
+		out = append(out, text)
+	}
+	if len(rows) == 0 && m.filter != "" {
+		out = append(out, faint(" nothing with "+report.Clean(m.filter)))
+	}
+	return fill(out, width, height)
+}
+
+// dot shows the state of an endpoint in one cell.
+func (m *Model) dot(state string) string {
+	switch state {
+	case "ready":
+		return paint(green, pick([2]string{"✔", "+"}, m.ASCII))
+	case "terminating":
+		return paint(yellow, pick([2]string{"◌", "o"}, m.ASCII))
+	}
+	return paint(red, pick([2]string{"✘", "x"}, m.ASCII))
+}
+
+// head is the head of a pane, marked when the pane has the arrows.
+func (m *Model) head(p pane, text string) string {
+	if m.pane == p {
+		return bold(pick([2]string{"▸ ", "> "}, m.ASCII) + text)
+	}
+	return faint(text)
+}
+
+// happened is what happened around the cursor: what was last, and, faint, what
+// comes next.
+func (m *Model) happened(width, height int) []string {
+	past, next := m.shownMoments()
+	line := pick([2]string{"─", "-"}, m.ASCII)
+	head := m.head(paneEvents, "WHAT JUST CHANGED")
+	out := []string{head + " " + faint(strings.Repeat(line, max(0, width-ansi.StringWidth(head)-1)))}
+	room := height - 1
+	ahead := min(len(next), max(1, room/4))
+	behind := min(len(past), room-ahead)
+	if m.pane == paneEvents {
+		if m.event < 0 { // chosen from the past: keep it in sight
+			behind = min(len(past), max(behind, -m.event+1))
+			ahead = min(ahead, max(0, room-behind))
+			past = past[:len(past)-max(0, behind-room)]
+		}
+		if m.event > 0 {
+			ahead = min(len(next), max(ahead, m.event+1))
+			behind = max(0, min(behind, room-ahead))
+		}
+	}
+	behind = min(behind, room)
+	all, from := append(past[len(past)-min(behind, len(past)):], next[:min(ahead, len(next))]...), behind
+	picked := m.chosenMoment()
+	for i, o := range all {
+		if len(out) > room {
+			break
+		}
+		text := m.momentLine(o)
+		switch {
+		case m.pane == paneEvents && o == picked:
+			text = chosen("  "+text, width)
+		case i >= from:
+			text = faint("  " + text)
+		case o.seq == m.state.Seq():
+			text = pick([2]string{"▶ ", "* "}, m.ASCII) + bold(text)
+		default:
+			text = "  " + text
+		}
+		out = append(out, text)
+	}
+	if len(all) == 0 {
+		out = append(out, faint("  nothing that matters to it was recorded"))
+	}
+	return fill(out, width, height)
+}
+
+func (m *Model) momentLine(o *moment) string {
+	name := o.kind
+	if o.ref.Name != "" && o.kind != "Event" {
+		name += " " + report.Clean(o.ref.Name)
+		if o.ref.Namespace != "" && o.ref.Namespace != m.subject.Namespace {
+			name = o.kind + " " + report.Clean(o.ref.Namespace+"/"+o.ref.Name)
+		}
+	}
+	text := fmt.Sprintf("%s #%d %s %s", m.clockMillis(o.at), o.seq, name, o.text)
+	if o.by != "" {
+		text += " by " + o.by
+	}
+	if o.rebuilt {
+		text += " (noticed later)"
+	}
+	return text
+}
+
+// shownMoments are those that pass the filter.
+func (m *Model) shownMoments() (past, next []*moment) {
+	for _, o := range m.past {
+		if mentions(m.momentLine(o), m.filter) {
+			past = append(past, o)
+		}
+	}
+	for _, o := range m.next {
+		if mentions(m.momentLine(o), m.filter) {
+			next = append(next, o)
+		}
+	}
+	return past, next
+}
+
+// chosenMoment is the one that has the arrows, nil if there is none.
+func (m *Model) chosenMoment() *moment {
+	past, next := m.shownMoments()
+	all := append(past, next...)
+	i := len(past) - 1 + m.event
+	if i < 0 || i >= len(all) {
+		return nil
+	}
+	return all[i]
+}
+
+// remark is the line for what is typed, or what the last key had to say.
+func (m *Model) remark(width int) string {
+	switch {
+	case m.prompt != nil:
+		m.prompt.input.SetWidth(max(10, width-ansi.StringWidth(m.prompt.input.Prompt)-2))
+		return report.Clean(m.prompt.input.View())
+	case m.failed:
+		return fit(paint(red, "! "+m.message), width)
+	case m.message != "":
+		return fit(m.message, width)
+	case m.filter != "":
+		return fit(faint("filter: ")+report.Clean(m.filter), width)
+	}
+	return ""
+}
+
+// status is the last line: when this is, and how far it can be trusted.
+func (m *Model) status(width int) string {
+	e := &m.envelope
+	zone := m.zones[m.zone]
+	layout := "2006-01-02 15:04:05.000 -07:00 MST"
+	if isUTC(m.at().In(zone)) {
+		layout = "2006-01-02 15:04:05.000 UTC"
+	}
+	left := bold(m.at().In(zone).Format(layout))
+	left += fmt.Sprintf("  #%d/%d", m.state.Seq(), m.timeline.Info().Last)
+	age := time.Duration(e.At.EvidenceAgeMS) * time.Millisecond
+	words := fmt.Sprintf("%d ms old", e.At.EvidenceAgeMS)
+	if age >= time.Second {
+		words = report.Duration(age) + " old"
+	}
+	left += "  " + words
+	if len(m.gaps) > 0 {
+		left += " " + paint("7;"+yellow, " GAP "+report.Clean(m.gaps[0])+more(len(m.gaps)-1)+" ")
+	}
+	if n := len(m.past); n > 0 && m.past[n-1].rebuilt {
+		left += " " + paint("7", " RECONSTRUCTED ")
+	}
+	if policy := e.Recording.Redaction.Policy; policy != "" && policy != "none" {
+		left += " " + faint("REDACTED")
+	}
+	right := faint("? help")
+	if ansi.StringWidth(left)+ansi.StringWidth(right)+1 > width {
+		return fit(left, width)
+	}
+	return fit(left, width-ansi.StringWidth(right)) + right
+}
+
+func more(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("+%d", n)
+}
+
+// clock is a time of day, with the date if it is far from the cursor.
+func (m *Model) clock(t time.Time) string { return m.format(t, "15:04:05") }
+
+func (m *Model) clockMillis(t time.Time) string { return m.format(t, "15:04:05.000") }
+
+func (m *Model) format(t time.Time, layout string) string {
+	if d := t.Sub(m.at()); d < -half || d > half {
+		layout = "2006-01-02 " + layout
+	}
+	return t.In(m.zones[m.zone]).Format(layout)
+}
+
+// isUTC reports whether a time is shown in UTC, under whatever name of the zone.
+func isUTC(t time.Time) bool {
+	name, offset := t.Zone()
+	return name == "UTC" && offset == 0
+}
+
+// half a day is how far from the cursor a time of day is clear.
+const half = 12 * time.Hour

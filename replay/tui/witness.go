@@ -1,0 +1,123 @@
+package tui
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+)
+
+// witness is a View that remembers what the analyzer looked at: that is what
+// matters to the subject.
+type witness struct {
+	*replay.State
+	named   []store.Ref // objects asked for by name, in that order
+	queries []store.Query
+	covered []stream
+}
+
+// stream is what one entry of the coverage ledger is about.
+type stream struct {
+	resource  schema.GroupVersionResource
+	namespace string
+}
+
+var _ analyzer.View = (*witness)(nil)
+
+func (w *witness) Get(ref store.Ref) *analyzer.Object {
+	w.name(ref)
+	return w.State.Get(ref)
+}
+
+func (w *witness) List(q store.Query) []*analyzer.Object {
+	w.queries = append(w.queries, q)
+	return w.State.List(q)
+}
+
+func (w *witness) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
+	w.name(ref)
+	return w.State.Past(ref)
+}
+
+func (w *witness) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
+	if s := (stream{resource, namespace}); !slices.Contains(w.covered, s) {
+		w.covered = append(w.covered, s)
+	}
+	return w.State.Coverage(resource, namespace)
+}
+
+func (w *witness) name(ref store.Ref) {
+	if ref.Name != "" && !slices.Contains(w.named, ref) {
+		w.named = append(w.named, ref)
+	}
+}
+
+// interests are what was looked at for a subject, at whatever instants: what
+// can matter to it. They only grow, so that stepping back leads over the same
+// events as stepping on.
+type interests struct {
+	named   map[store.Ref]bool
+	queries map[schema.GroupVersionResource][]store.Query
+	covered []stream
+}
+
+func newInterests() *interests {
+	return &interests{named: map[store.Ref]bool{}, queries: map[schema.GroupVersionResource][]store.Query{}}
+}
+
+// add takes up what a witness looked at.
+func (i *interests) add(w *witness) {
+	for _, ref := range w.named {
+		i.named[ref] = true
+	}
+	for _, q := range w.queries {
+		if !slices.ContainsFunc(i.queries[q.Resource], func(other store.Query) bool { return sameQuery(&q, &other) }) {
+			i.queries[q.Resource] = append(i.queries[q.Resource], q)
+		}
+	}
+	for _, s := range w.covered {
+		if !slices.Contains(i.covered, s) {
+			i.covered = append(i.covered, s)
+		}
+	}
+}
+
+func sameQuery(a, b *store.Query) bool {
+	return a.Namespace == b.Namespace && a.Name == b.Name && a.Owner == b.Owner && a.Involved == b.Involved && maps.Equal(a.Labels, b.Labels)
+}
+
+// hold reports whether an event is about something that was looked at.
+func (i *interests) hold(e *store.Event) bool {
+	if !e.IsObject() {
+		return false
+	}
+	if i.named[e.Ref()] {
+		return true
+	}
+	var meta *metadata
+	return slices.ContainsFunc(i.queries[e.Resource], func(q store.Query) bool {
+		if q.Namespace != "" && q.Namespace != e.Namespace || q.Name != "" && q.Name != e.Name {
+			return false
+		}
+		if len(q.Labels) == 0 && q.Owner == "" && q.Involved == "" {
+			return true
+		}
+		if meta == nil {
+			meta = metadataOf(e.Object)
+		}
+		return meta.matches(&q)
+	})
+}
+
+// listen reports whether a change of coverage is about something that was
+// looked at.
+func (i *interests) listen(c *store.Coverage) bool {
+	return slices.ContainsFunc(i.covered, func(s stream) bool {
+		return s.resource.GroupResource() == c.Resource.GroupResource() && (c.Namespace == "" || s.namespace == "" || c.Namespace == s.namespace)
+	})
+}
