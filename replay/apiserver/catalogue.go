@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -48,6 +49,9 @@ var reading = []string{"get", "list", "watch"}
 
 func newCatalogue(t replay.Timeline) (*catalogue, error) {
 	info := t.Info()
+	if len(info.Resources) == 0 {
+		return nil, errors.New("the recording has no discovery document, so no resource type is known")
+	}
 	c := &catalogue{resources: map[schema.GroupVersionResource]*resource{}, version: info.Cluster.Version}
 	for _, r := range info.Resources {
 		verbs := slices.DeleteFunc(slices.Clone(r.Verbs), func(v string) bool { return !slices.Contains(reading, v) })

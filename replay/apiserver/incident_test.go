@@ -21,14 +21,20 @@ func TestIncidents(t *testing.T) {
 	if testing.Short() && len(files) > 5 {
 		files = files[:5]
 	}
-	rows, refused := 0, 0
+	served, rows, refused := 0, 0, 0
 	for _, file := range files {
 		r, err := store.Open(file)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
+		t.Cleanup(func() { r.Close() })
 		info := r.Info()
+		if len(info.Resources) == 0 {
+			t.Logf("%s has no discovery document", file)
+			continue
+		}
+		served++
 		s, err := New(r, Options{Token: "secret", Instants: []Instant{
 			{Name: "end", Time: info.End},
 			{Name: "start", Time: info.Start},
@@ -63,11 +69,8 @@ func TestIncidents(t *testing.T) {
 			}
 		}
 		s.Close()
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
 	}
-	if len(files) > 0 && (rows == 0 || refused == 0) {
+	if served > 0 && (rows == 0 || refused == 0) {
 		t.Errorf("%d rows, %d resources not recorded: too few to be true", rows, refused)
 	}
 }
