@@ -35,7 +35,7 @@ const (
 
 var severities = []string{outage, degraded, risk, hint, info}
 
-// Diagnosis is one entry of the catalogue.
+// Diagnosis is one line of the catalogue.
 type Diagnosis struct {
 	ID       string
 	Severity string // the worst it can be: outage, degraded, risk, hint, info

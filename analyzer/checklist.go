@@ -52,6 +52,20 @@ func (s *service) checklist(a *answer) []Step {
 	return list
 }
 
+// absentChecklist is that of a Service that does not exist: there is nothing
+// to look at behind its name.
+func absentChecklist(why string) []Step {
+	var list []Step
+	for _, code := range []string{"C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8"} {
+		step := Step{code, steps[code], notApplicable, ""}
+		if code == "C1" || code == "C4" {
+			step.Result, step.Evidence = no, why
+		}
+		list = append(list, step)
+	}
+	return list
+}
+
 // blamed returns the first cause at work that answers a step.
 func (a *answer) blamed(code string, ids ...string) *cause {
 	for _, u := range a.units {

@@ -254,7 +254,7 @@ func (q *inquiry) noService(namespace, name string) *answer {
 		q.aside(func() { q.nearby(a, c, namespace, name) })
 	}
 	a.units = []unit{{kind: serviceUnit, count: 1, cause: c}}
-	a.checklist = []Step{{Step: "C1", Text: steps["C1"], Result: "no", Evidence: c.says("it")}}
+	a.checklist = absentChecklist(c.says("it"))
 	return a
 }
 
