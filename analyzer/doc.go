@@ -34,4 +34,7 @@
 // go through one inquiry, which remembers what was looked at and not covered;
 // an answer is called certain only if there was no such thing. A missing
 // Kubernetes Event never proves anything.
+//
+// Comments name the sources of rules: K/ is the module k8s.io/kubernetes, S/
+// stands for its staging modules, k8s.io/...
 package analyzer
