@@ -56,7 +56,8 @@ func externalIP(s *corev1.Service) string {
 	return unknown
 }
 
-func endpointsCells(e *corev1.Endpoints, at time.Time) []any { //nolint:staticcheck // recorded clusters still have them
+//lint:ignore SA1019 recorded clusters still have them
+func endpointsCells(e *corev1.Endpoints, at time.Time) []any {
 	var list []string
 	for _, subset := range e.Subsets {
 		if len(subset.Ports) == 0 { // of a headless Service without ports
