@@ -1,16 +1,26 @@
 package store
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"go.etcd.io/bbolt"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 // TestBars prints the figures `make bench` collects. It takes minutes, so it
@@ -20,7 +30,9 @@ func TestBars(t *testing.T) {
 		t.Skip("set SVCSPY_BENCH=1")
 	}
 	events := loadCorpus(t, math.MaxInt)
-	t.Run("size", func(t *testing.T) { benchSize(t, events) })
+	t.Run("ingest", func(t *testing.T) { benchIngest(t, events) })
+	t.Run("peers", func(t *testing.T) { benchPeers(t, events) })
+	t.Run("memory", func(t *testing.T) { benchMemory(t, events) })
 	t.Run("seek", func(t *testing.T) { benchSeek(t, events) })
 }
 
@@ -28,34 +40,46 @@ func bench(name string, value float64, unit string) {
 	fmt.Printf("bench %s %.4g %s\n", name, value, unit)
 }
 
-// benchSize writes the corpus as fast as it goes, committing every 4 MiB.
-func benchSize(t *testing.T, events []Event) {
-	w, path := create(t, Header{Start: start})
+// rate runs work over the events and prints how many a second of it.
+func rate(t *testing.T, name string, events []Event, work func() error) {
+	t.Helper()
 	begun := time.Now()
-	for _, e := range events {
-		if _, err := w.Append(e); err != nil {
-			t.Fatal(err)
-		}
-		if w.Pending() >= 4<<20 {
-			if err := w.Commit(e.Time); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	end := events[len(events)-1].Time
-	if err := w.Commit(end); err != nil {
+	if err := work(); err != nil {
 		t.Fatal(err)
 	}
-	bench("store_ingest_events_per_s", float64(len(events))/time.Since(begun).Seconds(), "events/s")
-	begun = time.Now()
+	bench(name, float64(len(events))/time.Since(begun).Seconds(), "events/s")
+}
+
+// benchIngest writes the corpus as fast as it goes, committing every 4 MiB.
+func benchIngest(t *testing.T, events []Event) {
+	w, path := create(t, Header{Start: start})
+	end := events[len(events)-1].Time
+	rate(t, "store_ingest_events_per_s", events, func() error {
+		for _, e := range events {
+			if err := recordOne(w, e); err != nil {
+				return err
+			}
+		}
+		return w.Commit(end)
+	})
+	begun := time.Now()
 	if _, err := w.Seal(end); err != nil {
 		t.Fatal(err)
 	}
-	bench("seal_ms", float64(time.Since(begun).Microseconds())/1000, "ms")
+	bench("store_seal_ms", float64(time.Since(begun).Microseconds())/1000, "ms")
 	bench("bytes_per_event", float64(sizeOf(t, path))/float64(len(events)), "B")
+	r := open(t, path)
+	rate(t, "store_read_events_per_s", events, func() error {
+		for _, err := range r.Events(1, r.Info().Last) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-func sizeOf(t *testing.T, path string) int64 {
+func sizeOf(t testing.TB, path string) int64 {
 	t.Helper()
 	st, err := os.Stat(path)
 	if err != nil {
@@ -64,14 +88,176 @@ func sizeOf(t *testing.T, path string) int64 {
 	return st.Size()
 }
 
+func recordOne(w *Writer, e Event) error {
+	if _, err := w.Append(e); err != nil {
+		return err
+	}
+	if w.Pending() >= 4<<20 {
+		return w.Commit(e.Time)
+	}
+	return nil
+}
+
+// benchPeers does with the same events what others do.
+func benchPeers(t *testing.T, events []Event) {
+	perEvent := func(name string, size int64) { bench(name, float64(size)/float64(len(events)), "B") }
+	perEvent("bytes_per_event_zstd19_long27_jsonl", sizeOf(t, corpusFile)) // that is how it was made
+	var size counter
+	zip, err := gzip.NewWriterLevel(&size, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rate(t, "ingest_events_per_s_gzip6_jsonl", events, func() error { return writeLines(zip, events) })
+	perEvent("bytes_per_event_gzip6_jsonl", int64(size))
+	path := filepath.Join(t.TempDir(), "raw")
+	rate(t, "ingest_events_per_s_bbolt_json", events, func() error { return writeBolt(path, events) })
+	perEvent("bytes_per_event_bbolt_json", sizeOf(t, path))
+	best, err := zstd.NewWriter(&size, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size = 0
+	rate(t, "ingest_events_per_s_zstd_best_jsonl", events, func() error { return writeLines(best, events) })
+	perEvent("bytes_per_event_zstd_best_jsonl", int64(size))
+}
+
+type counter int64
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}
+
+func writeLines(to io.WriteCloser, events []Event) error {
+	for _, e := range events {
+		if _, err := fmt.Fprintf(to, `{"time":%q,"type":%q,"object":%s}`+"\n", e.Time.Format(time.RFC3339Nano), e.Type, e.Object); err != nil {
+			return err
+		}
+	}
+	return to.Close()
+}
+
+// writeBolt puts each event under its number, with as many to a transaction as
+// the recorder would.
+func writeBolt(path string, events []Event) error {
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for from := 0; from < len(events); {
+		err := db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("events"))
+			for size := 0; err == nil && size < 4<<20 && from < len(events); from++ {
+				size += len(events[from].Object)
+				err = b.Put(seqKey(Seq(from+1)), events[from].Object)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measured is the environment variable that makes the test binary do one thing
+// whose memory is measured: record the corpus to the file it names, or read it.
+const measured = "SVCSPY_TEST_MEASURE"
+
+// benchMemory prints the peak memory of recording and of reading everything,
+// each in a process of its own. The corpus comes through a pipe, because
+// unpacking it takes more than recording it.
+func benchMemory(t *testing.T, events []Event) {
+	path := filepath.Join(t.TempDir(), "memory")
+	for _, what := range []string{"record", "read"} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), measured+"="+what+":"+path)
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if what == "record" {
+			go func() {
+				for _, e := range events {
+					fmt.Fprintf(stdin, "%s %s\n", e.Resource.Resource, e.Object)
+				}
+				stdin.Close()
+			}()
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", what, err, out)
+		}
+		kib, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+		if err != nil {
+			t.Skipf("%s: %v", what, err)
+		}
+		bench("store_"+what+"_rss_mib", kib/1024, "MiB")
+	}
+}
+
+// measure does what the variable says and prints the peak memory in KiB.
+func measure(what string) error {
+	do, path, _ := strings.Cut(what, ":")
+	use := measureRead
+	if do == "record" {
+		use = measureRecord
+	}
+	if err := use(path); err != nil {
+		return err
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return err
+	}
+	_, peak, _ := strings.Cut(string(status), "VmHWM:")
+	peak, _, _ = strings.Cut(peak, "kB")
+	fmt.Println(strings.TrimSpace(peak))
+	return nil
+}
+
+func measureRecord(path string) error {
+	w, err := Create(path, Header{Start: start})
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, 16<<20)
+	for n := 0; lines.Scan(); n++ {
+		resource, object, _ := bytes.Cut(lines.Bytes(), []byte(" "))
+		e := Event{Time: start.Add(time.Duration(n) * time.Millisecond), Type: watch.Modified, Object: object}
+		e.Resource = schema.GroupVersionResource{Version: "v1", Resource: string(resource)}
+		id, _ := scan(e.Resource, object)
+		e.Namespace, e.Name, e.UID, e.ResourceVersion = id.namespace, id.name, id.uid, id.resourceVersion
+		if err := recordOne(w, e); err != nil {
+			return err
+		}
+	}
+	_, err = w.Seal(start)
+	return err
+}
+
+func measureRead(path string) error {
+	r, err := Open(path)
+	if err != nil {
+		return err
+	}
+	for _, err := range r.Events(1, r.Info().Last) {
+		if err != nil {
+			return err
+		}
+	}
+	return r.Close()
+}
+
 // benchSeek measures how long it takes from Open until what a report of one
 // Service needs has been read at a random instant.
 func benchSeek(t *testing.T, events []Event) {
 	times := map[int]float64{}
 	for _, copies := range []int{3, 32} {
 		path := filepath.Join(t.TempDir(), "many.svcspy")
-		n, objects := manyClusters(t, path, events, copies)
-		fmt.Printf("seek over %d events, %d objects, %d MiB\n", n, objects, sizeOf(t, path)>>20)
+		n, objects := manyNamespaces(t, path, events, copies)
 		var took []float64
 		random := rand.New(rand.NewPCG(1, uint64(copies)))
 		for range 60 {
@@ -81,22 +267,24 @@ func benchSeek(t *testing.T, events []Event) {
 		}
 		slices.Sort(took)
 		times[copies] = took[len(took)/2]
-		bench(fmt.Sprintf("seek_cold_ms_%d", n), took[len(took)/2], "ms")
-		bench(fmt.Sprintf("seek_cold_worst_ms_%d", n), took[len(took)-1], "ms")
+		name := fmt.Sprintf("store_seek_%dk_", n/1000)
+		bench(name+"objects", float64(objects), "objects")
+		bench(name+"file_mib", float64(sizeOf(t, path))/(1<<20), "MiB")
+		bench(name+"p50_ms", took[len(took)/2], "ms")
+		bench(name+"worst_ms", took[len(took)-1], "ms")
 	}
-	bench("seek_cold_ms", times[32], "ms")
-	bench("seek_growth", times[3]/times[32], "ratio")
+	bench("store_seek_cold_ms", times[32], "ms")
+	bench("store_seek_growth", times[3]/times[32], "ratio")
 }
 
-// manyClusters writes the corpus as it were if many namespaces did the same at
-// the same time. Only some of its Kubernetes Events are in it, so that about
-// 100,000 objects come to 1,000,000 events.
-func manyClusters(t *testing.T, path string, events []Event, copies int) (n, objects int) {
-	w, err := Create(path, Header{Start: start})
+// manyNamespaces writes the corpus as if many namespaces did the same at the
+// same time. Only some of its Kubernetes Events are in it, so that 1,000,000
+// events come to about 100,000 objects.
+func manyNamespaces(t *testing.T, path string, events []Event, copies int) (n, objects int) {
+	w, err := Create(path, Header{Start: start}, noSync) // the disk is not what is measured
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.db.NoSync = true // the disk is not what is measured
 	refs := map[Ref]bool{}
 	for _, e := range events {
 		if e.Resource == eventsResource && !strings.HasSuffix(e.Name, "0") {
@@ -104,24 +292,19 @@ func manyClusters(t *testing.T, path string, events []Event, copies int) (n, obj
 		}
 		for c := range copies {
 			one := e
-			one.Object = inNamespace(e.Object, c)
 			if e.Namespace != "" {
 				one.Namespace = fmt.Sprintf("team-%02d", c)
+				one.Object = inNamespace(e.Object, c)
 			} else if c > 0 {
 				continue
 			}
 			id, _ := scan(one.Resource, one.Object)
 			one.UID = id.uid
 			refs[one.Ref()] = true
-			if _, err := w.Append(one); err != nil {
+			if err := recordOne(w, one); err != nil {
 				t.Fatal(err)
 			}
 			n++
-			if w.Pending() >= 4<<20 {
-				if err := w.Commit(e.Time); err != nil {
-					t.Fatal(err)
-				}
-			}
 		}
 	}
 	if _, err := w.Seal(events[len(events)-1].Time); err != nil {
@@ -144,6 +327,7 @@ func inNamespace(raw []byte, c int) []byte {
 	}
 }
 
+// readService reads a Service with its EndpointSlices, Pods and all Nodes.
 func readService(t *testing.T, path string, random *rand.Rand) {
 	r, err := Open(path)
 	if err != nil {
@@ -151,32 +335,28 @@ func readService(t *testing.T, path string, random *rand.Rand) {
 	}
 	defer r.Close()
 	info := r.Info()
-	instant := info.Start.Add(time.Duration(random.Int64N(int64(info.End.Sub(info.Start)))))
-	at, err := r.SeqAt(instant)
+	at, err := r.SeqAt(info.Start.Add(time.Duration(random.Int64N(int64(info.End.Sub(info.Start))))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := func(q Query) (objects []Event) {
+	read := func(kind, ns, name, label, value string) {
+		q := Query{Resource: corpusResources[kind], Namespace: ns, Name: name}
+		if label != "" {
+			q.Labels = map[string]string{label: value}
+		}
 		seqs, err := r.Find(q, at)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, seq := range seqs {
-			e, err := r.Event(seq)
-			if err != nil {
+			if _, err := r.Event(seq); err != nil {
 				t.Fatal(err)
 			}
-			objects = append(objects, e)
 		}
-		return objects
 	}
-	app := fmt.Sprintf("app%d", random.IntN(20))
-	ns := fmt.Sprintf("team-%02d", random.IntN(3))
-	read(Query{Resource: corpusResources["Service"], Namespace: ns, Name: app})
-	slices := read(Query{Resource: corpusResources["EndpointSlice"], Namespace: ns, Labels: map[string]string{"kubernetes.io/service-name": app}})
-	pods := read(Query{Resource: corpusResources["Pod"], Namespace: ns, Labels: map[string]string{"app": app}})
-	nodes := read(Query{Resource: corpusResources["Node"]})
-	if testing.Verbose() {
-		fmt.Printf("at %d: %d slices, %d pods, %d nodes\n", at, len(slices), len(pods), len(nodes))
-	}
+	ns, app := fmt.Sprintf("team-%02d", random.IntN(3)), fmt.Sprintf("app%d", random.IntN(20))
+	read("Service", ns, app, "", "")
+	read("EndpointSlice", ns, "", "kubernetes.io/service-name", app)
+	read("Pod", ns, "", "app", app)
+	read("Node", "", "", "", "")
 }

@@ -3,7 +3,7 @@ package store
 import (
 	"bufio"
 	"bytes"
-	"fmt"
+	"iter"
 	"os"
 	"testing"
 	"time"
@@ -13,42 +13,47 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// corpus reads the first events of a recorded rollout of a small cluster; there
-// are 37,981, with 224 MB of JSON.
-func corpus(limit int) (events []Event, err error) {
-	packed, err := os.Open("../fixtures/rollout.jsonl.zst")
-	if err != nil {
-		return nil, err
-	}
-	defer packed.Close()
-	z, err := zstd.NewReader(packed)
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	now := start
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 16<<20)
-	for len(events) < limit && lines.Scan() {
-		// {"type":"ADDED","object":{"kind":"Pod",...}}
-		line := bytes.Clone(lines.Bytes())
-		parts := bytes.SplitN(line, []byte(`"`), 11)
-		object := line[bytes.IndexByte(line[1:], '{')+1 : len(line)-1]
-		resource, ok := corpusResources[string(parts[9])]
-		if !ok {
-			return nil, fmt.Errorf("line %d: %.80s", len(events)+1, line)
-		}
-		id, err := scan(resource, object)
+const corpusFile = "../fixtures/rollout.jsonl.zst"
+
+// corpus yields the events of a recorded rollout of a small cluster; there are
+// 37,981, with 224 MB of JSON.
+func corpus() iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		packed, err := os.Open(corpusFile)
 		if err != nil {
-			return nil, err
+			yield(Event{}, err)
+			return
 		}
-		// Bursts and pauses as of a rollout; odd steps, so that times do not
-		// compress better than real ones.
-		now = now.Add(time.Duration(len(object)*7919%40000) * time.Microsecond)
-		events = append(events, Event{Time: now, Type: watch.EventType(parts[3]), Resource: resource, Namespace: id.namespace,
-			Name: id.name, UID: id.uid, ResourceVersion: id.resourceVersion, Object: object})
+		defer packed.Close()
+		z, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		defer z.Close()
+		now := start
+		lines := bufio.NewScanner(z)
+		lines.Buffer(nil, 16<<20)
+		for lines.Scan() {
+			// {"type":"ADDED","object":{"kind":"Pod",...}}
+			line := bytes.Clone(lines.Bytes())
+			parts := bytes.SplitN(line, []byte(`"`), 11)
+			object := line[bytes.IndexByte(line[1:], '{')+1 : len(line)-1]
+			resource := corpusResources[string(parts[9])]
+			id, err := scan(resource, object)
+			// Bursts and pauses as of a rollout; odd steps, so that times do
+			// not compress better than real ones.
+			now = now.Add(time.Duration(len(object)*7919%40000) * time.Microsecond)
+			e := Event{Time: now, Type: watch.EventType(parts[3]), Resource: resource, Namespace: id.namespace,
+				Name: id.name, UID: id.uid, ResourceVersion: id.resourceVersion, Object: object}
+			if !yield(e, err) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(Event{}, err)
+		}
 	}
-	return events, lines.Err()
 }
 
 var corpusResources = map[string]schema.GroupVersionResource{
@@ -62,14 +67,18 @@ var corpusResources = map[string]schema.GroupVersionResource{
 	"Deployment":    {Group: "apps", Version: "v1", Resource: "deployments"},
 }
 
+// loadCorpus returns the first events.
 func loadCorpus(t testing.TB, limit int) []Event {
 	t.Helper()
-	events, err := corpus(limit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range events {
-		events[i].Seq = Seq(i + 1)
+	var events []Event
+	for e, err := range corpus() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Seq = Seq(len(events) + 1)
+		if events = append(events, e); len(events) == limit {
+			break
+		}
 	}
 	return events
 }

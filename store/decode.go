@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // behind returns where reading goes on after the position that failed.
@@ -110,47 +111,36 @@ func (r *Recording) damaged(blocks *bucket, seq Seq, err error) error {
 	return d
 }
 
-// decoding decodes objects that may be deltas. It remembers the versions it
-// made, so that reading on in a block does not begin every chain anew; it is
-// not safe for concurrent use.
+// decoding decodes objects that may be deltas. It may be used concurrently.
 type decoding struct {
 	read  func(Seq) (*block, error)
+	made  *made
 	bases bool // also what is kept only as a base
-	at    *block
-	whole map[Seq][]byte // versions of the block that a later one may build on
 }
 
-// enter begins a block.
-func (d *decoding) enter(b *block) { d.at, d.whole = b, map[Seq][]byte{} }
-
 func (d *decoding) event(seq Seq) (Event, error) {
-	b, err := d.block(seq)
+	b, err := d.read(seq)
 	if err != nil {
 		return Event{}, err
 	}
+	return d.eventIn(b, seq)
+}
+
+// eventIn returns the event at seq, which is in b if anywhere.
+func (d *decoding) eventIn(b *block, seq Seq) (Event, error) {
 	i, ok := b.place(seq)
 	if !ok || !b.entries[i].told() && !(d.bases && b.entries[i].tag&tagBase != 0) {
 		return Event{}, ErrNotEvent
 	}
-	raw, err := d.raw(b, seq)
+	raw, err := d.raw(b, i)
 	if err != nil {
 		return Event{}, err
-	}
-	if b.entries[i].tag&tagDelta == 0 {
-		raw = bytes.Clone(raw) // who keeps the event must not keep the block
 	}
 	return b.event(i, raw)
 }
 
-func (d *decoding) block(seq Seq) (*block, error) {
-	if b := d.at; b != nil && b.first <= seq && seq <= b.last() {
-		return b, nil
-	}
-	return d.read(seq)
-}
-
-// raw returns the whole object at seq, which is in b.
-func (d *decoding) raw(b *block, seq Seq) ([]byte, error) {
+// raw returns the whole object of an entry.
+func (d *decoding) raw(b *block, i int) ([]byte, error) {
 	// Down to a version that is whole, or known, then up again.
 	type step struct {
 		b *block
@@ -159,46 +149,82 @@ func (d *decoding) raw(b *block, seq Seq) ([]byte, error) {
 	var steps []step
 	var raw []byte
 	for {
-		if known, ok := d.whole[seq]; ok && b == d.at {
-			raw = known
+		e := b.entries[i]
+		if raw = d.made.version(e.seq); raw != nil {
 			break
 		}
-		i, ok := b.place(seq)
-		if !ok {
-			return nil, fmt.Errorf("its base at %d is missing: %w", seq, errBlock)
-		}
 		steps = append(steps, step{b, i})
-		e := b.entries[i]
 		if e.tag&tagDelta == 0 {
 			break
 		}
 		if len(steps) > 4*maxHops {
 			return nil, fmt.Errorf("chain without end: %w", errBlock)
 		}
-		seq -= Seq(e.back)
+		base := e.seq - Seq(e.back)
+		var ok bool
+		if i, ok = b.place(base); ok {
+			continue
+		}
 		var err error
-		if b, err = d.block(seq); err != nil {
-			return nil, fmt.Errorf("its base at %d: %w", seq, err)
+		if b, err = d.read(base); err != nil {
+			return nil, fmt.Errorf("its base at %d: %w", base, err)
+		}
+		if i, ok = b.place(base); !ok {
+			return nil, fmt.Errorf("its base at %d is missing: %w", base, errBlock)
 		}
 	}
 	for _, s := range slices.Backward(steps) {
 		_, body, err := s.b.body(s.i)
-		if err == nil {
-			if s.b.entries[s.i].tag&tagDelta == 0 {
-				raw = body
-			} else {
-				raw, err = patch(raw, body)
-			}
+		e := s.b.entries[s.i]
+		switch {
+		case err != nil:
+		case e.tag&tagDelta != 0:
+			raw, err = patch(raw, body)
+		default:
+			raw = bytes.Clone(body) // who keeps the object must not keep the block
 		}
 		if err != nil {
 			return nil, err
 		}
-		if s.b == d.at {
-			// Within a block a version is the base of one other at most.
-			e := s.b.entries[s.i]
-			delete(d.whole, e.seq-Seq(e.back))
-			d.whole[e.seq] = raw
-		}
+		d.made.keep(e.seq, raw)
 	}
 	return raw, nil
+}
+
+// made keeps versions that were decoded, so that what builds on them need not
+// decode them anew: at least the latest of them, in two generations of which
+// the older is dropped when the younger is full.
+type made struct {
+	mu          sync.Mutex
+	young, aged map[Seq][]byte
+	size        int // of young
+}
+
+const madeBytes = 12 << 20 // of a generation
+
+// version returns a version, nil if it is not kept.
+func (m *made) version(seq Seq) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	raw, ok := m.young[seq]
+	if !ok {
+		if raw, ok = m.aged[seq]; ok {
+			m.add(seq, raw)
+		}
+	}
+	return raw
+}
+
+func (m *made) keep(seq Seq, raw []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.add(seq, raw)
+}
+
+func (m *made) add(seq Seq, raw []byte) {
+	if m.young == nil || m.size+len(raw) > madeBytes {
+		m.young, m.aged, m.size = map[Seq][]byte{}, m.young, 0
+	}
+	m.young[seq] = raw
+	m.size += len(raw)
 }

@@ -70,13 +70,12 @@ func FuzzBlock(f *testing.F) {
 		if err != nil {
 			return
 		}
-		d := decoding{read: func(Seq) (*block, error) { return nil, ErrNotEvent }}
-		d.enter(b)
+		d := decoding{read: func(Seq) (*block, error) { return nil, ErrNotEvent }, made: &made{}}
 		for i, e := range b.entries {
 			if e.tag&tagType == tagCoverage {
 				_, _ = b.coverage(i)
 			} else {
-				_, _ = d.event(e.seq)
+				_, _ = d.eventIn(b, e.seq)
 			}
 		}
 	})

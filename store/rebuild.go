@@ -89,8 +89,7 @@ func (r *Recording) rebuild() {
 		if b.first >= r.Info().First {
 			ticks = append(ticks, tick{b.entries[i].seq, b.timeOf(i)})
 		}
-		d := decoding{read: read}
-		d.enter(b)
+		d := decoding{read: read, made: &r.made}
 		for ; i < len(b.entries); i++ {
 			e := b.entries[i]
 			if e.tag&tagType == tagCoverage {
@@ -99,7 +98,7 @@ func (r *Recording) rebuild() {
 				}
 				continue
 			}
-			event, err := d.event(e.seq)
+			event, err := d.eventIn(b, e.seq)
 			if err != nil {
 				continue // whoever reads it will be told
 			}

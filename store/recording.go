@@ -39,7 +39,10 @@ type Recording struct {
 	rebuilt bool       // the index was made anew from the events
 
 	blocks blockCache
+	made   made
 }
+
+func (r *Recording) decoding() *decoding { return &decoding{read: r.block, made: &r.made} }
 
 // source returns where values are read from.
 func (r *Recording) source() fileAt {
@@ -143,8 +146,7 @@ func (r *Recording) TimeOf(seq Seq) (time.Time, error) {
 
 // Event returns the event at seq, or ErrNotEvent.
 func (r *Recording) Event(seq Seq) (Event, error) {
-	d := decoding{read: r.block}
-	e, err := d.event(seq)
+	e, err := r.decoding().event(seq)
 	if err != nil {
 		return Event{}, fmt.Errorf("read event %d: %w", seq, err)
 	}
@@ -155,7 +157,7 @@ func (r *Recording) Event(seq Seq) (Event, error) {
 // goes on behind the block that cannot be read.
 func (r *Recording) Events(from, to Seq) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		d := decoding{read: r.block}
+		d := r.decoding()
 		from, to := max(from, 1), min(to, r.Info().Last)
 		for from <= to {
 			b, err := r.block(from)
@@ -166,13 +168,12 @@ func (r *Recording) Events(from, to Seq) iter.Seq2[Event, error] {
 				from = r.behind(from, err)
 				continue
 			}
-			d.enter(b)
 			i, _ := b.place(from)
 			for ; i < len(b.entries) && b.entries[i].seq <= to; i++ {
 				if !b.entries[i].told() {
 					continue
 				}
-				e, err := d.event(b.entries[i].seq)
+				e, err := d.eventIn(b, b.entries[i].seq)
 				if err != nil {
 					err = fmt.Errorf("read event %d: %w", b.entries[i].seq, err)
 				}

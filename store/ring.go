@@ -232,16 +232,8 @@ func (c *carrying) events() iter.Seq2[Event, error] {
 	}
 	slices.Sort(seqs)
 	return func(yield func(Event, error) bool) {
-		d := decoding{read: c.r.block, bases: true}
+		d := decoding{read: c.r.block, made: &c.r.made, bases: true}
 		for _, seq := range seqs {
-			b, err := c.r.block(seq)
-			if err != nil {
-				yield(Event{}, err)
-				return
-			}
-			if b != d.at {
-				d.enter(b)
-			}
 			e, err := d.event(seq)
 			if err != nil {
 				err = fmt.Errorf("read event %d: %w", seq, err)

@@ -145,15 +145,14 @@ func (v *verifying) events() {
 
 // block decodes the events of a block.
 func (v *verifying) block(b *block) {
-	d := decoding{read: v.r.block}
-	d.enter(b)
+	d := v.r.decoding()
 	for i, e := range b.entries {
 		var err error
 		switch {
 		case e.tag&tagType == tagCoverage:
 			_, err = b.coverage(i)
 		case e.told():
-			_, err = d.event(e.seq)
+			_, err = d.eventIn(b, e.seq)
 		}
 		if err != nil {
 			v.lost("event", e.seq, e.seq, err)

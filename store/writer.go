@@ -19,7 +19,7 @@ import (
 const (
 	blockContent = 512 << 10 // content at which a block is complete
 	freshBlocks  = 64        // small blocks before they are rolled into one
-	keptVersions = 64 << 20  // bytes of versions kept to make deltas against
+	keptVersions = 32 << 20  // bytes of versions kept to make deltas against
 	maxNamed     = 1 << 20   // bytes left for identities in a block
 )
 
