@@ -116,7 +116,6 @@ type heard struct {
 
 	mu     sync.Mutex
 	shared map[interest][]store.Seq
-	steady map[store.Seq]bool
 }
 
 func newHeard(t Timeline) (*heard, error) {
@@ -124,7 +123,7 @@ func newHeard(t Timeline) (*heard, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &heard{timeline: t, last: end.seq, shared: map[interest][]store.Seq{}, steady: map[store.Seq]bool{}}
+	h := &heard{timeline: t, last: end.seq, shared: map[interest][]store.Seq{}}
 	if h.index, err = indexOf(t); err != nil {
 		return nil, err
 	}
@@ -157,15 +156,8 @@ func (h *heard) next(w *witness, lists map[interest][]store.Seq, after store.Seq
 			lists[i] = list
 		}
 		n := sort.Search(len(list), func(n int) bool { return list[n] > after })
-		for ; n < len(list) && (first == 0 || list[n] < first); n++ {
-			steady, err := h.isSteady(&i, list[n])
-			if err != nil {
-				return time.Time{}, err
-			}
-			if !steady {
-				first = list[n]
-				break
-			}
+		if n < len(list) && (first == 0 || list[n] < first) {
+			first = list[n]
 		}
 	}
 	var next time.Time
@@ -195,19 +187,23 @@ func (h *heard) positions(i interest) ([]store.Seq, error) {
 		}
 		return seqs, nil
 	}
-	if i.namespace != "" {
+	beats := slices.Contains(heartbeats, i.resource.Resource)
+	if i.namespace != "" && !beats {
 		return h.index.Touched(i.query(), 1, h.last)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list, ok := h.shared[i]
-	if !ok {
-		var err error
-		if list, err = h.index.Touched(i.query(), 1, h.last); err != nil {
-			return nil, err
-		}
-		h.shared[i] = list
+	if list, ok := h.shared[i]; ok {
+		return list, nil
 	}
+	list, err := h.index.Touched(i.query(), 1, h.last)
+	if err == nil && beats {
+		list, err = h.withoutHeartbeats(list)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h.shared[i] = list
 	return list, nil
 }
 
@@ -219,46 +215,30 @@ var heartbeats = []string{"nodes", "leases"}
 // sign of life: a later one may end a silence that the verdict rests on.
 const heartbeat = 30 * time.Second
 
-// isSteady reports whether the version at a position says the same as the one
-// before it. Nodes and Leases are renewed all the time, and every subject looks
-// at some.
-func (h *heard) isSteady(i *interest, seq store.Seq) (bool, error) {
-	if i.coverage || !slices.Contains(heartbeats, i.resource.Resource) {
-		return false, nil
+// withoutHeartbeats leaves out the positions of versions that say the same as
+// the one before: Nodes and Leases are renewed all the time, and every subject
+// looks at some. It reads forwards, each version once.
+func (h *heard) withoutHeartbeats(seqs []store.Seq) ([]store.Seq, error) {
+	type version struct {
+		event store.Event
+		value any
 	}
-	h.mu.Lock()
-	steady, known := h.steady[seq]
-	h.mu.Unlock()
-	if known {
-		return steady, nil
-	}
-	e, err := h.timeline.Event(seq)
-	if err != nil {
-		return false, err
-	}
-	if e.Type == watch.Modified {
-		if steady, err = h.saysTheSame(&e); err != nil {
-			return false, err
+	last := map[store.Ref]version{}
+	var kept []store.Seq
+	for _, seq := range seqs {
+		e, err := h.timeline.Event(seq)
+		if err != nil {
+			return nil, err
 		}
+		o := analyzer.NewObject(e)
+		now, before := version{e, decode(o)}, last[e.Ref()]
+		last[e.Ref()] = now
+		late := e.Resource.Resource == "leases" && e.Time.Sub(before.event.Time) > heartbeat
+		if e.Type == watch.Modified && before.event.UID == e.UID && before.event.Type != watch.Deleted && !late &&
+			len(telling(o, fields(before.value, now.value))) == 0 {
+			continue
+		}
+		kept = append(kept, seq)
 	}
-	h.mu.Lock()
-	h.steady[seq] = steady
-	h.mu.Unlock()
-	return steady, nil
-}
-
-func (h *heard) saysTheSame(e *store.Event) (bool, error) {
-	before, err := h.timeline.History(e.Ref(), e.Seq-1)
-	if err != nil || len(before) == 0 {
-		return false, err
-	}
-	last, err := h.timeline.Event(before[len(before)-1])
-	if err != nil || last.Type == watch.Deleted || last.UID != e.UID {
-		return false, err
-	}
-	if e.Resource.Resource == "leases" && e.Time.Sub(last.Time) > heartbeat {
-		return false, nil
-	}
-	o := analyzer.NewObject(*e)
-	return len(telling(o, fields(decode(analyzer.NewObject(last)), decode(o)))) == 0, nil
+	return kept, nil
 }
