@@ -19,7 +19,7 @@ type course struct {
 	until    time.Time        // how far they were computed; zero while they were not
 	busy     *hearing         // nil when nobody computes
 	err      error
-	jump     int // where to go once they are known: 1 next, -1 previous
+	jumps    []int // where to go once they are known: 1 next, -1 previous
 }
 
 // courseMsg brings verdicts.
@@ -143,10 +143,13 @@ func (m *Model) learn(msg courseMsg) tea.Cmd {
 		}
 		m.around()
 	}
-	if jump := c.jump; jump != 0 && msg.subject == m.subject {
-		c.jump = 0
-		m.toVerdict(jump)
+	if msg.subject == m.subject && len(c.jumps) > 0 {
+		m.message = ""
+		for _, jump := range c.jumps {
+			m.toVerdict(jump)
+		}
 	}
+	c.jumps = nil
 	return m.compute() // the recording may have grown meanwhile
 }
 
@@ -180,7 +183,7 @@ func (m *Model) toVerdict(direction int) {
 		return
 	case c == nil || c.busy != nil && c.until.IsZero():
 		if c != nil {
-			c.jump = direction
+			c.jumps = append(c.jumps, direction)
 		}
 		m.say("the verdicts are being computed; it will go there as soon as they are known")
 		return
