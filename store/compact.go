@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,35 +13,40 @@ import (
 )
 
 // compactInPlace replaces a sealed file by one without the pages that were
-// freed while it grew. When there is no room for that it stays as it is, which
-// is as good but larger.
+// freed while it grew. Where there is no room for that, or nothing else may be
+// written, it stays as it is, which is as good but larger.
 func compactInPlace(path string) error {
-	tmp := path + ".compact"
-	err := copyFile(path, tmp)
-	if err == nil {
-		err = os.Rename(tmp, path)
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return unlessRefused(err)
+	}
+	if err = errors.Join(tmp.Close(), copyFile(path, tmp.Name())); err == nil {
+		err = os.Rename(tmp.Name(), path)
 	}
 	if err == nil {
 		return syncDir(filepath.Dir(path))
 	}
-	removed := os.Remove(tmp)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return nil
-	}
-	return errors.Join(err, removed)
+	return errors.Join(unlessRefused(err), os.Remove(tmp.Name()))
 }
 
-// copyFile writes every value of src to a new file dst, densely.
+// unlessRefused drops errors that say that the directory takes no more.
+func unlessRefused(err error) error {
+	for _, refused := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, fs.ErrPermission} {
+		if errors.Is(err, refused) {
+			return nil
+		}
+	}
+	return err
+}
+
+// copyFile writes every value of src to dst, which is empty, densely.
 func copyFile(src, dst string) (err error) {
 	from, err := bbolt.Open(src, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Nanosecond})
 	if err != nil {
 		return fmt.Errorf("compact %s: %w", src, err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := bbolt.Open(dst, 0o600, &bbolt.Options{NoFreelistSync: true, PageSize: pageSize, NoSync: true, NoGrowSync: true, NoStatistics: true,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			return os.OpenFile(name, flag|os.O_TRUNC, mode)
-		}})
+	to, err := bbolt.Open(dst, 0o600, &bbolt.Options{NoFreelistSync: true, PageSize: pageSize, NoSync: true, NoGrowSync: true, NoStatistics: true})
 	if err != nil {
 		return fmt.Errorf("compact to %s: %w", dst, err)
 	}

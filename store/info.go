@@ -43,9 +43,11 @@ type Redaction struct {
 type Info struct {
 	Header
 	FormatVersion int
-	First, Last   Seq       // 0 when nothing was recorded
-	End           time.Time // last moment at which the recorder is known to have listened
-	Closed        bool      // sealed by the recorder; false: killed, or still recording
-	Events        uint64    // events, without ledger entries
-	SHA256        string    // digest over the content; "" until closed
+	// First is the position from which everything is there, 1 unless a window
+	// is kept; Last is the last one. Both are 0 when nothing was recorded.
+	First, Last Seq
+	End         time.Time // last moment at which the recorder is known to have listened
+	Closed      bool      // sealed by the recorder; false: killed, or still recording
+	Events      uint64    // events from First on, without ledger entries
+	SHA256      string    // digest over the content; "" until sealed
 }

@@ -36,8 +36,11 @@ func AddMark(path string, m Mark) error {
 		return fmt.Errorf("add mark: %w", err)
 	}
 	defer r.Close()
+	if r.live {
+		return fmt.Errorf("add mark to %s: %w", path, ErrInUse)
+	}
 	err = guarded(func() error {
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, NoFreelistSync: true, PageSize: pageSize, NoStatistics: true})
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, NoFreelistSync: true, PageSize: pageSize, NoGrowSync: true, NoStatistics: true})
 		if err != nil {
 			return err
 		}

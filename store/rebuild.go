@@ -32,7 +32,7 @@ func (r *Recording) mended(read func() error) error {
 // salvage gives up on the file's tree for the given cause: values are looked
 // for on its pages.
 func (r *Recording) salvage(cause error) error {
-	if errors.Is(cause, ErrVersion) {
+	if errors.Is(cause, ErrVersion) || errors.Is(cause, ErrInUse) {
 		return cause
 	}
 	st, err := r.file.Stat()

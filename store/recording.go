@@ -67,14 +67,26 @@ func Open(path string) (*Recording, error) {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
 	r := &Recording{path: path, file: file, at: fileAt{ReaderAt: file}, tail: newIndex()}
-	r.live = inUse(path)
-	if err := r.refresh(); err != nil {
-		if err := r.salvage(err); err != nil {
-			return nil, errors.Join(fmt.Errorf("open recording %s: %w", path, err), file.Close())
-		}
+	if err := r.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open recording %s: %w", path, err), file.Close())
 	}
-	r.live = r.live && !r.info.Closed
 	return r, nil
+}
+
+// begin reads what is known of the recording without its events.
+func (r *Recording) begin() error {
+	err := r.refresh()
+	if err == nil && !r.info.Closed {
+		// The order matters: what was written before the file was released is
+		// seen by the refresh after it.
+		r.live = inUse(r.path)
+		err = r.refresh()
+		r.live = r.live && !r.info.Closed
+	}
+	if err != nil {
+		err = r.salvage(err)
+	}
+	return err
 }
 
 // inUse reports whether a process has the file open for writing.
@@ -249,9 +261,7 @@ func (r *Recording) Wait(ctx context.Context, after Seq) error {
 			return ctx.Err()
 		case <-time.After(followEvery):
 		}
-		// The order matters: what was written before the file was released is
-		// seen by the refresh after it.
-		used := inUse(r.path)
+		used := inUse(r.path) // before the refresh, as in begin
 		if err := r.refresh(); err != nil {
 			return fmt.Errorf("follow recording: %w", err)
 		}

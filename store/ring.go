@@ -43,6 +43,9 @@ func (w *Writer) stale() bool {
 
 // summarize notes the block, which is complete, for when it is dropped.
 func (w *Writer) summarize() {
+	if w.ring.window == 0 {
+		return
+	}
 	entries := w.block.entries
 	last := entries[len(entries)-1]
 	s := blockSummary{first: w.block.first, last: last.seq, end: time.UnixMicro(last.time), kinds: w.kinds}
@@ -67,7 +70,7 @@ func (w *Writer) trim(now time.Time) error {
 		return nil
 	}
 	if err := w.drop(w.ring.blocks[:old]); err != nil {
-		return fmt.Errorf("trim recording: %w", err)
+		return fmt.Errorf("trim recording: %w", limited(err))
 	}
 	w.ring.blocks = slices.Clone(w.ring.blocks[old:])
 	return nil

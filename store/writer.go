@@ -17,10 +17,11 @@ import (
 
 // Sizes of what is held and written at once.
 const (
-	blockContent = 512 << 10 // content at which a block is complete
-	freshBlocks  = 64        // small blocks before they are rolled into one
-	keptVersions = 32 << 20  // bytes of versions kept to make deltas against
-	maxNamed     = 1 << 20   // bytes left for identities in a block
+	blockContent  = 512 << 10 // content at which a block is complete
+	freshBlocks   = 64        // small blocks before they are rolled into one
+	keptVersions  = 32 << 20  // bytes of versions kept to make deltas against
+	positionBytes = 64        // what a position counts besides its object
+	maxNamed      = 1 << 20   // bytes left for identities in a block
 )
 
 // Writer writes a recording. It is not safe for concurrent use. It has no
@@ -206,7 +207,7 @@ func (w *Writer) Append(e Event) (Seq, error) {
 	if w.ring.window > 0 {
 		w.kinds = count(w.kinds, &e)
 	}
-	w.pending += len(e.Object)
+	w.pending += len(e.Object) + positionBytes
 	return e.Seq, nil
 }
 
@@ -218,7 +219,7 @@ func (w *Writer) Cover(c Coverage) (Seq, error) {
 	}
 	w.block.addCoverage(&c)
 	w.trail.ledger = append(w.trail.ledger, c)
-	w.pending += len(c.Reason)
+	w.pending += positionBytes
 	return c.Seq, nil
 }
 
@@ -241,7 +242,8 @@ func (w *Writer) Describe(resources []metav1.APIResource) error {
 	return nil
 }
 
-// Pending returns how many bytes were appended since the last Commit.
+// Pending returns about how many bytes were appended since the last Commit; 0 if
+// nothing was.
 func (w *Writer) Pending() int { return w.pending }
 
 // Commit makes everything appended so far durable, and notes that the recorder
@@ -307,11 +309,8 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		}
 		return w.end.put(tx)
 	})
-	if errors.Is(err, berrors.ErrMaxSizeReached) {
-		err = fmt.Errorf("%w: %w", ErrFull, err)
-	}
 	if err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", limited(err))
 	}
 	w.pending, w.clocks = 0, nil
 	if news {
@@ -319,7 +318,18 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		w.trail = trail{}
 	}
 	w.written(block, first, complete, roll)
-	return w.index.settle()
+	if err := w.index.settle(); err != nil {
+		return fmt.Errorf("commit: %w", limited(err))
+	}
+	return nil
+}
+
+// limited says in our words that the file is full.
+func limited(err error) error {
+	if errors.Is(err, berrors.ErrMaxSizeReached) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
 }
 
 // written notes that a block is in the file.
