@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"unique"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
@@ -139,6 +140,9 @@ func (t *tracker) observe(changes []change, e *Event, id *identity) []change {
 		o.seq = e.Seq
 		if attrs := id.attrs(); !slices.Equal(attrs, o.attrs) {
 			c.added, c.removed = without(attrs, o.attrs), without(o.attrs, attrs)
+			for i, a := range attrs {
+				attrs[i] = unique.Make(a).Value() // many Pods, few labels and owners
+			}
 			o.attrs = attrs
 		}
 		return append(changes, c)
