@@ -39,6 +39,7 @@ type Model struct {
 	objects  []object
 	past     []*moment // at or before the cursor, in order
 	next     []*moment
+	horizon  store.Seq                // up to which next was looked for
 	interest map[store.Ref]*interests // of each subject
 
 	subject store.Ref   // no name: all Services are listed
@@ -234,14 +235,18 @@ func (m *Model) concerns(g report.Gap) bool {
 	})
 }
 
-// shownMoments is how many moments before and after the cursor are looked for.
-const shownMoments, shownNext = 40, 12
+// shownPast and shownNext are how many moments before and after the cursor are
+// looked for, and within how many positions: drawing must not wait for a search
+// through the whole recording. Keys that ask for more search on.
+const shownPast, shownNext, within = 40, 12, 1024
 
 // around finds what happened around the cursor.
 func (m *Model) around() {
+	seq, i := m.state.Seq(), m.interest[m.subject]
+	m.horizon = min(seq+within, m.timeline.Info().Last)
 	var err error
-	if m.past, err = m.moments.before(m.state.Seq(), shownMoments, m.interest[m.subject]); err == nil {
-		m.next, err = m.moments.after(m.state.Seq(), shownNext, m.interest[m.subject])
+	if m.past, err = m.moments.before(seq, max(seq, within)-within, shownPast, i); err == nil {
+		m.next, err = m.moments.after(seq, m.horizon, shownNext, i)
 	}
 	if err != nil {
 		m.fail("read what changed", err)

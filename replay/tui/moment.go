@@ -40,27 +40,27 @@ const maxKnown = 50_000
 // long.
 const stretch = 128
 
-// after returns up to n moments behind a position, in order.
-func (h *moments) after(seq store.Seq, n int, i *interests) ([]*moment, error) {
+// after returns up to n moments behind a position and up to another, in order.
+func (h *moments) after(seq, to store.Seq, n int, i *interests) ([]*moment, error) {
 	var found []*moment
-	last := h.timeline.Info().Last
-	for size := store.Seq(stretch); seq < last && len(found) < n; size *= 2 {
-		to := min(seq+size, last)
-		more, err := h.between(seq+1, to, i, n-len(found), false)
+	for size := store.Seq(stretch); seq < to && len(found) < n; size *= 2 {
+		end := min(seq+size, to)
+		more, err := h.between(seq+1, end, i, n-len(found), false)
 		if found = append(found, more...); err != nil {
 			return found, err
 		}
-		seq = to
+		seq = end
 	}
 	return found, nil
 }
 
-// before returns up to n moments at or before a position, in order.
-func (h *moments) before(seq store.Seq, n int, i *interests) ([]*moment, error) {
+// before returns up to n moments at or before a position and behind another,
+// in order.
+func (h *moments) before(seq, floor store.Seq, n int, i *interests) ([]*moment, error) {
 	var found []*moment
-	for size := store.Seq(stretch); seq > 0 && len(found) < n; size *= 2 {
-		from := store.Seq(1)
-		if seq > size {
+	for size := store.Seq(stretch); seq > floor && len(found) < n; size *= 2 {
+		from := floor + 1
+		if seq > floor+size {
 			from = seq - size + 1
 		}
 		more, err := h.between(from, seq, i, n-len(found), true)

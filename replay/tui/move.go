@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,24 +67,37 @@ func (m *Model) by(d time.Duration) {
 	m.seekTime(t)
 }
 
-// toMoment moves to the next or previous event that matters.
+// toMoment moves to the next or previous event that matters, however far.
 func (m *Model) toMoment(direction int) {
+	seq, i := m.state.Seq(), m.interest[m.subject]
 	if direction > 0 {
-		if len(m.next) == 0 {
-			m.say("nothing that matters happened after this")
-			return
+		found, err := m.next, error(nil)
+		if len(found) == 0 {
+			found, err = m.moments.after(m.horizon, m.timeline.Info().Last, 1, i)
 		}
-		m.seek(m.next[0].seq)
+		switch {
+		case err != nil:
+			m.fail("look for the next event", err)
+		case len(found) == 0:
+			m.say("nothing that matters happened after this")
+		default:
+			m.seek(found[0].seq)
+		}
 		return
 	}
 	// An event that lies before the instant is where one is sent first.
-	for _, o := range slices.Backward(m.past) {
-		if o.seq < m.state.Seq() || o.at.Before(m.at()) {
-			m.seek(o.seq)
-			return
-		}
+	if t, err := m.timeline.TimeOf(max(seq, 1)); err == nil && seq > 0 && !t.Before(m.at()) {
+		seq--
 	}
-	m.say("nothing that matters happened before this")
+	found, err := m.moments.before(seq, 0, 1, i)
+	switch {
+	case err != nil:
+		m.fail("look for the previous event", err)
+	case len(found) == 0:
+		m.say("nothing that matters happened before this")
+	default:
+		m.seek(found[0].seq)
+	}
 }
 
 // toPercent moves to a share of the recording, by its first digit or in full.

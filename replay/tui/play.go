@@ -61,6 +61,8 @@ func (m *Model) play(passed time.Duration) {
 	due := end
 	if len(m.next) > 0 {
 		due = m.next[0].at
+	} else if at, err := m.timeline.TimeOf(m.horizon); err == nil && m.horizon > m.state.Seq() && m.horizon < m.timeline.Info().Last {
+		due = at // nothing up to there
 	}
 	if due.Sub(t) > scaled(idle) {
 		skipped := due.Add(-scaled(lead)).Sub(t)

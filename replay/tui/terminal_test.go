@@ -40,9 +40,8 @@ func TestWalk(t *testing.T) {
 		}
 		return string(out)
 	}
-	run("new-session", "-d", "-x", "80", "-y", "24", self)
+	run("new-session", "-d", "-x", "80", "-y", "24", "sh", "-c", `"$0"; echo ended with $?; read line`, self)
 	t.Cleanup(func() { _ = exec.Command(tmux, "-L", server, "kill-server").Run() })
-	run("set-option", "-g", "remain-on-exit", "on")
 
 	s := newStage(t, filmed(t), nil)
 	s.resize(80, 24)
@@ -78,13 +77,14 @@ func TestWalk(t *testing.T) {
 	s.resize(120, 40)
 	compare("a resize")
 	send([]string{"q"})
+	var left string
 	for range 100 {
-		if out := run("list-panes", "-F", "#{pane_dead} #{pane_dead_status}"); strings.HasPrefix(out, "1 0") {
+		if left = run("capture-pane", "-p"); strings.Contains(left, "ended with 0") {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Error("q does not end the program with code 0")
+	t.Errorf("q does not end the program with code 0:\n%s", left)
 }
 
 // TestPty takes the walk on a pseudo terminal: the screen comes up, what the
