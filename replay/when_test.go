@@ -233,16 +233,24 @@ func TestWhenErrorMessage(t *testing.T) {
 		{"5m", `time "5m" cannot be read: it is a length of time, not a time`, "write -5m, 5m ago or start+5m"},
 		{"-2d", `time "-2d" cannot be read: not all days have 24 hours, write hours`, forms},
 		{"+90s", `time "+90s" cannot be read: there is nothing after the end to count to`, "start+90s counts from the start of the recording"},
-		{"13:30", `time "13:30" is ambiguous: 2026-11-22T12:30:00Z, 2026-11-23T12:30:00Z`,
-			"write one of these, or add the date or the offset from UTC"},
+		{
+			"13:30", `time "13:30" is ambiguous: 2026-11-22T12:30:00Z, 2026-11-23T12:30:00Z`,
+			"write one of these, or add the date or the offset from UTC",
+		},
 		{"-48h", `time "-48h" is outside the recording: 2026-11-21T13:10:00.5Z is not between 2026-11-22T12:00:00Z and 2026-11-23T13:10:00.5Z`, ""},
-		{"now", `time "now" is outside the recording: it has ended, now is not between 2026-11-22T12:00:00Z and 2026-11-23T13:10:00.5Z`,
-			"end counts from the end of the recording"},
-		{"2026-03-29 02:30", `time "2026-03-29 02:30" does not exist: clocks in Europe/Berlin went from 02:00 to 03:00`,
-			"they did so at 2026-03-29T01:00:00Z"},
-		{"2011-12-30 09:00 Pacific/Apia",
+		{
+			"now", `time "now" is outside the recording: it has ended, now is not between 2026-11-22T12:00:00Z and 2026-11-23T13:10:00.5Z`,
+			"end counts from the end of the recording",
+		},
+		{
+			"2026-03-29 02:30", `time "2026-03-29 02:30" does not exist: clocks in Europe/Berlin went from 02:00 to 03:00`,
+			"they did so at 2026-03-29T01:00:00Z",
+		},
+		{
+			"2011-12-30 09:00 Pacific/Apia",
 			`time "2011-12-30 09:00 Pacific/Apia" does not exist: clocks in Pacific/Apia went from 2011-12-30 00:00 to 2011-12-31 00:00`,
-			"they did so at 2011-12-30T10:00:00Z"},
+			"they did so at 2011-12-30T10:00:00Z",
+		},
 		{"@deploy", `time "@deploy" cannot be found: nothing of this kind is known here`, ""},
 		{"#8812", `time "#8812" cannot be found: block 7 is damaged`, ""},
 	} {
@@ -299,8 +307,10 @@ func TestEcho(t *testing.T) {
 
 // whenZones have changes of an hour and of half an hour, at night, at midnight
 // and over midnight, a day left out, and none at all.
-var whenZones = []string{"UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "America/Santiago",
-	"Australia/Lord_Howe", "Pacific/Apia", "Pacific/Chatham", "Asia/Kathmandu", "Africa/Casablanca", "Asia/Gaza"}
+var whenZones = []string{
+	"UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "America/Santiago",
+	"Australia/Lord_Howe", "Pacific/Apia", "Pacific/Chatham", "Asia/Kathmandu", "Africa/Casablanca", "Asia/Gaza",
+}
 
 // TestWhenRoundTrip reads back what is printed for any instant of any short
 // recording: the form to copy, and both halves of the echo in any zone.

@@ -44,8 +44,10 @@ func corpus() iter.Seq2[Event, error] {
 			// Bursts and pauses as of a rollout; odd steps, so that times do
 			// not compress better than real ones.
 			now = now.Add(time.Duration(len(object)*7919%40000) * time.Microsecond)
-			e := Event{Time: now, Type: watch.EventType(parts[3]), Resource: resource, Namespace: id.namespace,
-				Name: id.name, UID: id.uid, ResourceVersion: id.resourceVersion, Object: object}
+			e := Event{
+				Time: now, Type: watch.EventType(parts[3]), Resource: resource, Namespace: id.namespace,
+				Name: id.name, UID: id.uid, ResourceVersion: id.resourceVersion, Object: object,
+			}
 			if !yield(e, err) {
 				return
 			}

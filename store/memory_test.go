@@ -13,15 +13,19 @@ import (
 // TestLiveness spells the rules: which version is current when.
 func TestLiveness(t *testing.T) {
 	object := func(typ watch.EventType, ns, name string) Event {
-		return Event{Type: typ, Resource: pods, Namespace: ns, Name: name,
-			Object: fmt.Appendf(nil, `{"metadata":{"name":%q,"namespace":%q}}`, name, ns)}
+		return Event{
+			Type: typ, Resource: pods, Namespace: ns, Name: name,
+			Object: fmt.Appendf(nil, `{"metadata":{"name":%q,"namespace":%q}}`, name, ns),
+		}
 	}
 	added := func(ns, name string) Event { return object(watch.Added, ns, name) }
 	deleted := func(ns, name string) Event { return object(watch.Deleted, ns, name) }
 	relist := func(ns string) Event { return Event{Type: Relist, Resource: pods, Namespace: ns} }
 	end := func(ns string) Event {
-		return Event{Type: watch.Bookmark, Resource: pods, Namespace: ns,
-			Object: []byte(`{"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}}`)}
+		return Event{
+			Type: watch.Bookmark, Resource: pods, Namespace: ns,
+			Object: []byte(`{"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}}`),
+		}
 	}
 	for name, test := range map[string]struct {
 		events []Event

@@ -291,7 +291,12 @@ var (
 	}()
 	allQueries = func() []Query {
 		queries := []Query{
-			{}, {Namespace: "a"}, {Name: "x"}, {Owner: "o1"}, {Involved: "i1"}, {Labels: map[string]string{"app": "web"}},
+			{},
+			{Namespace: "a"},
+			{Name: "x"},
+			{Owner: "o1"},
+			{Involved: "i1"},
+			{Labels: map[string]string{"app": "web"}},
 			{Resource: schema.GroupVersionResource{Resource: "none"}},
 		}
 		for _, r := range resources {
@@ -312,8 +317,10 @@ var (
 // drawObject makes JSON with what the indexes look at, and noise around it.
 func drawObject(t *rapid.T, ref Ref) []byte {
 	maybe := func(values ...string) string { return rapid.SampledFrom(append(values, "")).Draw(t, "value") }
-	meta := map[string]any{"name": ref.Name, "uid": rapid.SampledFrom([]string{"u1", "u2", "u3"}).Draw(t, "uid"),
-		"resourceVersion": fmt.Sprint(rapid.IntRange(1, 99).Draw(t, "rv"))}
+	meta := map[string]any{
+		"name": ref.Name, "uid": rapid.SampledFrom([]string{"u1", "u2", "u3"}).Draw(t, "uid"),
+		"resourceVersion": fmt.Sprint(rapid.IntRange(1, 99).Draw(t, "rv")),
+	}
 	if ref.Namespace != "" {
 		meta["namespace"] = ref.Namespace
 	}
@@ -331,7 +338,8 @@ func drawObject(t *rapid.T, ref Ref) []byte {
 		meta["ownerReferences"] = []any{map[string]any{"uid": v, "kind": "ReplicaSet"}, map[string]any{"uid": "o3"}}
 	}
 	o := map[string]any{"kind": "Pod", "metadata": meta, "spec": map[string]any{
-		"text": rapid.StringN(0, 40, -1).Draw(t, "text"), "list": []any{1, nil, true, map[string]any{}, []any{}}}}
+		"text": rapid.StringN(0, 40, -1).Draw(t, "text"), "list": []any{1, nil, true, map[string]any{}, []any{}},
+	}}
 	if v := maybe("i1"); v != "" {
 		o["involvedObject"] = map[string]any{"uid": v}
 	}
@@ -375,9 +383,11 @@ func drawStep(t *rapid.T, m *model, sinks ...sink) {
 		e.Type = watch.Error
 		e.Object = []byte(`{"kind":"Status","metadata":{},"code":410}`)
 	case "cover":
-		c := Coverage{Time: now, Resource: resource, Namespace: stream, ResourceVersion: "9", Reason: "because",
+		c := Coverage{
+			Time: now, Resource: resource, Namespace: stream, ResourceVersion: "9", Reason: "because",
 			Status:  rapid.SampledFrom([]Status{Forbidden, Listing, Current, Gap, NotRecorded}).Draw(t, "status"),
-			Resumed: rapid.Bool().Draw(t, "resumed")}
+			Resumed: rapid.Bool().Draw(t, "resumed"),
+		}
 		m.cover(c)
 		for _, s := range sinks {
 			if _, err := s.Cover(c); err != nil {

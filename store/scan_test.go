@@ -31,8 +31,10 @@ func TestScan(t *testing.T) {
 			raw: `{"kind":"Event","metadata":{"namespace":"n","name":"x","uid":"u","resourceVersion":"5","labels":{"a":"b","c":""},
 				"annotations":{"k8s.io/initial-events-end":"true"},"managedFields":[{"fieldsV1":{"f:labels":{}}}],
 				"ownerReferences":[{"uid":"o1","kind":"RS"},{"uid":"o2"}]},"involvedObject":{"uid":"i","name":"other"}}`,
-			want: identity{namespace: "n", name: "x", uid: "u", resourceVersion: "5", labels: []label{{"a", "b"}, {"c", ""}},
-				owners: []types.UID{"o1", "o2"}, involved: "i", listEnd: true},
+			want: identity{
+				namespace: "n", name: "x", uid: "u", resourceVersion: "5", labels: []label{{"a", "b"}, {"c", ""}},
+				owners: []types.UID{"o1", "o2"}, involved: "i", listEnd: true,
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,8 +57,10 @@ func TestCreate(t *testing.T) {
 // and from its compacted copy.
 func TestWhatIsKept(t *testing.T) {
 	resources := []metav1.APIResource{{Version: "v1", Name: "pods", Kind: "Pod", Namespaced: true, Verbs: []string{"list"}}}
-	header := Header{ID: "id", Recorder: "v1", Start: start, Cluster: Cluster{UID: "u", Version: "v1.36.0"},
-		Scope: Scope{Profile: "full", Namespaces: []string{"a"}}, Redaction: Redaction{Policy: "standard", Version: 1}, Resources: resources}
+	header := Header{
+		ID: "id", Recorder: "v1", Start: start, Cluster: Cluster{UID: "u", Version: "v1.36.0"},
+		Scope: Scope{Profile: "full", Namespaces: []string{"a"}}, Redaction: Redaction{Policy: "standard", Version: 1}, Resources: resources,
+	}
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)

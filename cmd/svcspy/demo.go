@@ -140,6 +140,7 @@ func (l *look) demo(ctx context.Context, d fixtures.Demo) error {
 LOOK FURTHER
   %[1]s demo %[2]s -f demo.db
   %[1]s replay demo.db %[3]s -n %[4]s --at %[5]s
+  %[1]s explain demo.db %[3]s -n %[4]s
   %[1]s demo --help     lists the other outages
 `, l.name, d.Name, d.Subject, d.Namespace, replay.FormatInstant(broken))
 	return err
@@ -151,7 +152,7 @@ func (l *look) story(ctx context.Context, t replay.Timeline, ref store.Ref, star
 	if err != nil {
 		return err
 	}
-	for _, g := range segments {
+	for _, g := range replay.Settle(segments) {
 		if _, err := fmt.Fprintf(l.out, "  %s  %-16s %s\n", g.From.UTC().Format("15:04:05"), g.Report.Verdict.State, report.Clean(g.Report.Headline.Message)); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,9 +50,12 @@ func exitCode(err error) int {
 	var usage usageError
 	var subject *replay.SubjectError
 	var when *replay.WhenError
+	var child exited
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &child):
+		return child.code
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.Is(err, errCondition), errors.Is(err, errDamaged):
@@ -70,7 +74,8 @@ func exitCode(err error) int {
 // with -o json an Error document to stdout. Answers that carry a code print
 // nothing more.
 func (a *app) printError(err error) {
-	if err == nil || errors.Is(err, errCondition) || errors.Is(err, errDamaged) || errors.Is(err, errGap) || errors.Is(err, errDifferent) {
+	silent := []error{errCondition, errDamaged, errGap, errDifferent}
+	if err == nil || errors.As(err, new(exited)) || slices.ContainsFunc(silent, func(e error) bool { return errors.Is(err, e) }) {
 		return
 	}
 	hints := hintsFor(err)

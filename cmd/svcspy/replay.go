@@ -12,8 +12,10 @@ func (a *app) replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay FILE [TYPE/NAME]",
 		Short: "Look at a recorded outage at any instant",
-		Long: `Replay runs the analyzer over a recording as if the cluster were there, at the
-instant given with --at, and prints the report. Without a subject it lists all
+		Long: `Replay runs the analyzer over a recording as if the cluster were there. On a
+terminal it shows the outage on the whole screen, to be stepped through like a
+video (? lists the keys). Elsewhere, and with --once or -o, it prints the report
+at the instant given with --at. Without a subject it lists all
 Services, worst first, and explains the worst one.
 
 No cluster and no kubeconfig is used. The instant that was understood is
@@ -34,6 +36,12 @@ EXIT STATUS
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !once && l.onScreen() {
+				if err := l.check(); err != nil {
+					return err
+				}
+				return l.screen(cmd.Context(), args[0], args[1:])
+			}
 			return l.replay(args[0], args[1:])
 		},
 	}

@@ -203,16 +203,42 @@ type shape struct {
 var shapes = func() (byFirst [256][]shape) {
 	for _, s := range []shape{
 		{"eyJ", 16, isJWT},
-		{"LS0tLS1CRUdJTi", 40, isEncodedKey},                    // -----BEGIN
-		{"AKIA", 12, nil}, {"ASIA", 12, nil}, {"AROA", 12, nil}, // AWS
-		{"AIza", 30, nil}, {"ya29.", 20, nil}, {"GOCSPX-", 20, nil}, // Google
-		{"ghp_", 20, nil}, {"gho_", 20, nil}, {"ghu_", 20, nil}, {"ghs_", 20, nil}, {"ghr_", 20, nil},
-		{"github_pat_", 20, nil}, {"glpat-", 16, nil},
-		{"xoxb-", 10, nil}, {"xoxp-", 10, nil}, {"xoxa-", 10, nil}, {"xoxr-", 10, nil}, {"xoxs-", 10, nil}, {"xapp-", 10, nil},
-		{"sk_live_", 10, nil}, {"sk_test_", 10, nil}, {"rk_live_", 10, nil}, {"whsec_", 16, nil}, {"sk-", 20, hasDigit},
-		{"npm_", 30, nil}, {"hvs.", 20, nil}, {"hvb.", 20, nil}, {"dop_v1_", 30, nil}, {"SG.", 30, nil}, {"pypi-", 30, nil},
+		{"LS0tLS1CRUdJTi", 40, isEncodedKey}, // -----BEGIN
+		{"AKIA", 12, nil},
+		{"ASIA", 12, nil},
+		{"AROA", 12, nil}, // AWS
+		{"AIza", 30, nil},
+		{"ya29.", 20, nil},
+		{"GOCSPX-", 20, nil}, // Google
+		{"ghp_", 20, nil},
+		{"gho_", 20, nil},
+		{"ghu_", 20, nil},
+		{"ghs_", 20, nil},
+		{"ghr_", 20, nil},
+		{"github_pat_", 20, nil},
+		{"glpat-", 16, nil},
+		{"xoxb-", 10, nil},
+		{"xoxp-", 10, nil},
+		{"xoxa-", 10, nil},
+		{"xoxr-", 10, nil},
+		{"xoxs-", 10, nil},
+		{"xapp-", 10, nil},
+		{"sk_live_", 10, nil},
+		{"sk_test_", 10, nil},
+		{"rk_live_", 10, nil},
+		{"whsec_", 16, nil},
+		{"sk-", 20, hasDigit},
+		{"npm_", 30, nil},
+		{"hvs.", 20, nil},
+		{"hvb.", 20, nil},
+		{"dop_v1_", 30, nil},
+		{"SG.", 30, nil},
+		{"pypi-", 30, nil},
 		{"AGE-SECRET-KEY-", 30, nil},
-		{"Bearer ", 8, notWord}, {"bearer ", 8, notWord}, {"Basic ", 8, notWord}, {"basic ", 8, notWord},
+		{"Bearer ", 8, notWord},
+		{"bearer ", 8, notWord},
+		{"Basic ", 8, notWord},
+		{"basic ", 8, notWord},
 	} {
 		byFirst[s.prefix[0]] = append(byFirst[s.prefix[0]], s)
 	}

@@ -27,9 +27,11 @@ var objects = []struct {
 	in, want string
 }{
 	{"nothing to do", pods, ` { "metadata" : {"name":"web","uid":"u"}, "spec":{"containers":[{"image":"a/b:c@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}]}, "n":[1,-2.5e3,true,null] } `, ``},
-	{"secret", secrets,
+	{
+		"secret", secrets,
 		`{"kind":"Secret","metadata":{"name":"db"},"type":"Opaque","data":{"password":"aHVudGVyMg==","empty":""},"stringData":{"user":"hunter2"}}`,
-		`{"kind":"Secret","metadata":{"name":"db"},"type":"Opaque","data":{"password":"4oC5cjo0OGQxNzY6N+KAug==","empty":""},"stringData":{"user":"‹r:48d176:7›"}}`},
+		`{"kind":"Secret","metadata":{"name":"db"},"type":"Opaque","data":{"password":"4oC5cjo0OGQxNzY6N+KAug==","empty":""},"stringData":{"user":"‹r:48d176:7›"}}`,
+	},
 	{"references keep their names", custom, `{"spec":{"secretName":"db","secretRef":{"name":"db","key":"password"},"imagePullSecrets":[{"name":"pull"}],"passwordFile":"/run/p"}}`, ``},
 	{"references of a Pod", pods, `{"spec":{"imagePullSecrets":[{"name":"pull"}],"volumes":[{"secret":{"secretName":"db","items":[{"key":"password","path":"p"}]}}],"containers":[{"env":[{"name":"PASSWORD","valueFrom":{"secretKeyRef":{"name":"db","key":"password"}}}]}]}}`, ``},
 	{"requirements of a selector", custom, `{"spec":{"selector":{"matchExpressions":[{"key":"app","operator":"In","values":["web"]}]}}}`, ``},

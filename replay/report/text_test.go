@@ -107,9 +107,17 @@ func TestDuration(t *testing.T) {
 		d    time.Duration
 		want string
 	}{
-		{0, "0s"}, {119 * time.Second, "119s"}, {2 * time.Minute, "2m"}, {150 * time.Second, "2m30s"},
-		{11 * time.Minute, "11m"}, {179 * time.Minute, "179m"}, {3*time.Hour + 5*time.Minute, "3h5m"}, {9 * time.Hour, "9h"},
-		{50 * time.Hour, "2d2h"}, {30 * 24 * time.Hour, "30d"}, {800 * 24 * time.Hour, "2y70d"},
+		{0, "0s"},
+		{119 * time.Second, "119s"},
+		{2 * time.Minute, "2m"},
+		{150 * time.Second, "2m30s"},
+		{11 * time.Minute, "11m"},
+		{179 * time.Minute, "179m"},
+		{3*time.Hour + 5*time.Minute, "3h5m"},
+		{9 * time.Hour, "9h"},
+		{50 * time.Hour, "2d2h"},
+		{30 * 24 * time.Hour, "30d"},
+		{800 * 24 * time.Hour, "2y70d"},
 	}
 	for _, tt := range tests {
 		if got := Duration(tt.d); got != tt.want {
