@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Mark is a remark somebody made about a moment. Marks lie beside the recording
@@ -57,7 +58,7 @@ func AddMark(path string, m Mark) error {
 		})
 		return errors.Join(err, db.Close())
 	})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bbolterrors.ErrTimeout) {
 		err = ErrInUse
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -95,7 +96,7 @@ func inUse(path string) bool {
 	if err == nil {
 		err = db.Close()
 	}
-	return errors.Is(err, bbolt.ErrTimeout)
+	return errors.Is(err, bbolterrors.ErrTimeout)
 }
 
 // Close closes the file. No other method may be called after it.
