@@ -298,7 +298,7 @@ func (q *inquiry) nearby(a *answer, c *cause, namespace, name string) {
 		switch {
 		case o.Namespace != namespace && o.Name == name:
 			elsewhere = append(elsewhere, o.Namespace+"/"+o.Name)
-		case o.Namespace == namespace && o.Name != name && (distance(o.Name, name) <= 2 || strings.HasPrefix(o.Name, name) || strings.HasPrefix(name, o.Name)):
+		case o.Namespace == namespace && o.Name != name && (Distance(o.Name, name) <= 2 || strings.HasPrefix(o.Name, name) || strings.HasPrefix(name, o.Name)):
 			similar = append(similar, o.Name)
 		}
 	}

@@ -112,7 +112,7 @@ func oddPair(selector, labels map[string]string) (want, have string, ok bool) {
 	}
 	value := selector[key]
 	if l, has := labels[key]; has {
-		if len(selector) > 1 || distance(l, value) <= 2 {
+		if len(selector) > 1 || Distance(l, value) <= 2 {
 			return key + "=" + value, key + "=" + l, true
 		}
 		return "", "", false
@@ -126,17 +126,17 @@ func oddPair(selector, labels map[string]string) (want, have string, ok bool) {
 		l := labels[k]
 		variant := slices.ContainsFunc(keyVariants, func(set []string) bool { return slices.Contains(set, k) && slices.Contains(set, key) })
 		switch {
-		case l == value && (variant || len(selector) == 1 || distance(k, key) <= 2),
-			distance(k, key) <= 2 && distance(l, value) <= 2 && len(key) > 4:
+		case l == value && (variant || len(selector) == 1 || Distance(k, key) <= 2),
+			Distance(k, key) <= 2 && Distance(l, value) <= 2 && len(key) > 4:
 			return key + "=" + value, k + "=" + l, true
 		}
 	}
 	return "", "", false
 }
 
-// distance is the Levenshtein distance of two words, counted in bytes; labels
+// Distance is the Levenshtein distance of two words, counted in bytes; labels
 // are ASCII.
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -166,30 +167,9 @@ func nearest(word string, words []string) string {
 		if w == "" {
 			continue
 		}
-		if d := distance(word, w); d < at {
+		if d := analyzer.Distance(word, w); d < at {
 			best, at = w, d
 		}
 	}
 	return best
-}
-
-// distance is the Levenshtein distance of two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
