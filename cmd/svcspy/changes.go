@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -73,15 +72,7 @@ func (o *changesOptions) recorded(words []string) error {
 		return err
 	}
 	defer r.Close()
-	from, to, err := o.resolve(r)
-	if err != nil {
-		return err
-	}
-	first, err := r.SeqAt(from.Add(-time.Microsecond))
-	if err != nil {
-		return err
-	}
-	last, err := r.SeqAt(to)
+	first, last, err := o.positions(r)
 	if err != nil {
 		return err
 	}

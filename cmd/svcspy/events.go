@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"errors"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,15 +53,7 @@ func (o *eventsOptions) run(file string, words []string) error {
 		return err
 	}
 	defer r.Close()
-	from, to, err := o.resolve(r)
-	if err != nil {
-		return err
-	}
-	first, err := r.SeqAt(from.Add(-time.Microsecond))
-	if err != nil {
-		return err
-	}
-	last, err := r.SeqAt(to)
+	first, last, err := o.positions(r)
 	if err != nil {
 		return err
 	}

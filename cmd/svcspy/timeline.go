@@ -46,6 +46,19 @@ func (s *stretch) resolve(t replay.Timeline) (from, to time.Time, err error) {
 	return from, to, nil
 }
 
+// positions returns the last position before the stretch and its last one.
+func (s *stretch) positions(t replay.Timeline) (first, last store.Seq, err error) {
+	from, to, err := s.resolve(t)
+	if err != nil {
+		return 0, 0, err
+	}
+	if first, err = t.SeqAt(from.Add(-time.Microsecond)); err != nil {
+		return 0, 0, err
+	}
+	last, err = t.SeqAt(to)
+	return first, last, err
+}
+
 // instant reads one instant, which has a default.
 func (s *stretch) instant(t replay.Timeline, text string, otherwise time.Time) (time.Time, error) {
 	if text == "" {
