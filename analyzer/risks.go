@@ -229,7 +229,11 @@ func (s *service) allocation() []*cause {
 		return nil
 	}
 	for _, o := range s.q.view.List(store.Query{Resource: kindOf[corev1.Service]().resource}) {
-		if other := decode[corev1.Service](s.q, kindOf[corev1.Service](), o); other != nil && o.UID != s.svc.UID && other.Spec.ClusterIP == s.svc.Spec.ClusterIP {
+		// Of thousands hardly any is of interest: the inquiry hears of that only.
+		if other := As[corev1.Service](o); o.Err() == nil && (o.UID == s.svc.UID || other.Spec.ClusterIP != s.svc.Spec.ClusterIP) {
+			continue
+		}
+		if other := decode[corev1.Service](s.q, kindOf[corev1.Service](), o); other != nil {
 			return []*cause{s.cause("svc-allocation-conflict", clause("Services %s and %s/%s have the same cluster IP %s", s, o.Namespace, o.Name, s.svc.Spec.ClusterIP),
 				s.q.see(s.svc, "/spec/clusterIP", s.svc.Spec.ClusterIP), s.q.see(other, "/spec/clusterIP", other.Spec.ClusterIP))}
 		}

@@ -54,6 +54,13 @@ func (s *State) List(q store.Query) []*analyzer.Object {
 	if s.seq == 0 {
 		return nil
 	}
+	if x, has := s.timeline.(index); has && isWhole(&q) {
+		return s.whole(x, q.Resource)
+	}
+	return s.find(q)
+}
+
+func (s *State) find(q store.Query) []*analyzer.Object {
 	seqs, err := s.timeline.Find(q, s.seq)
 	s.note(err)
 	return s.load(seqs)
@@ -139,6 +146,8 @@ func (s *State) load(seqs []store.Seq) []*analyzer.Object {
 type objects struct {
 	mu         sync.Mutex
 	young, old map[store.Seq]*analyzer.Object
+
+	wholes wholes
 }
 
 // generation is how many objects are kept before the older half is let go:
