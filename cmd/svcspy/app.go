@@ -85,7 +85,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		_, err := a.zone()
 		return err
 	}
-	root.AddCommand(a.recordCommand(), a.traceCommand(), a.replayCommand(), a.demoCommand(), a.timelineCommand(), a.explainCommand(), a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.eventsCommand(), a.getCommand(), a.serveCommand(), a.shellCommand(), a.infoCommand(), a.verifyCommand(), a.compactCommand(), a.exitCodesTopic(), a.versionCommand())
+	root.AddCommand(a.recordCommand(), a.traceCommand(), a.replayCommand(), a.demoCommand(), a.timelineCommand(), a.explainCommand(), a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.reportCommand(), a.eventsCommand(), a.getCommand(), a.serveCommand(), a.shellCommand(), a.infoCommand(), a.verifyCommand(), a.compactCommand(), a.exitCodesTopic(), a.versionCommand())
 	return root
 }
 

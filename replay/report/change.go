@@ -118,13 +118,13 @@ func (p *printer) losses(lost []replay.Loss) []string {
 		if l.Note != "" {
 			why = ": " + Clean(l.Note)
 		}
-		lines = append(lines, fmt.Sprintf("%s %d by %s%s (%s)", p.clock(l.At), len(same), classWords(l.Class), why, shown))
+		lines = append(lines, fmt.Sprintf("%s %d by %s%s (%s)", p.clock(l.At), len(same), LossWords(l.Class), why, shown))
 	}
 	return lines
 }
 
-// classWords says how an endpoint was lost.
-func classWords(class string) string {
+// LossWords says how an endpoint was lost.
+func LossWords(class string) string {
 	words := map[string]string{
 		"svc": "a change of the Service", "label": "a change of labels", "evict": "eviction", "rollout": "a rollout",
 		"scale": "scaling down", "owner-delete": "the end of the owner", "manual": "deletion of the Pod",

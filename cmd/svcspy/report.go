@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/replay/postmortem"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+type reportOptions struct {
+	stretch
+	format, template string
+}
+
+func (a *app) reportCommand() *cobra.Command {
+	o := &reportOptions{stretch: stretch{look: &look{app: a}}}
+	cmd := &cobra.Command{
+		Use:   "report FILE [TYPE/NAME]",
+		Short: "The postmortem of an outage: HTML, Markdown or JSON",
+		Long: `Report writes what a recording tells of an outage as the document that is kept:
+key times, a timeline, how it came about, a picture, the report at each moment,
+and the commands that reproduce every claim. What people have to write stands
+there as empty sections. Without a subject it lists the Services that were hurt,
+worst first, and tells of the worst.
+
+-o html is one file that opens offline, in light and dark, and prints; it loads
+nothing from anywhere, and reads without JavaScript. With JavaScript a slider
+shows the report at each moment. -o md is to be pasted where Markdown is
+rendered. -o json is the same document for programs. All three go to stdout.
+
+Each statement says how firmly it is known: observed, inferred, or not
+observable. A number such as #8812 is a position in the recording:
+` + "`svcspy replay FILE --at '#8812'`" + ` shows the cluster there. When the outage
+was detected or mitigated only people know: the first mark in the recording
+that says so (` + "`svcspy mark`" + `) is used.
+
+--template arranges the document as an organisation does in public: ` + strings.Join(postmortem.Templates, ", ") + `.
+
+EXIT STATUS
+  0 written, 1 error, 2 wrong words or time, 4 written, but the recording has a
+  gap in that time, 130 interrupted.`,
+		Example: `  # the file to attach to the postmortem
+  svcspy report incident.db svc/web -n shop -o html > web.html
+
+  # the timeline to paste into it, with local times
+  svcspy report incident.db svc/web --since 14:00 --until 14:30 -o md --tz Europe/Berlin
+
+  # what was hurt at all, in the order of a PagerDuty postmortem
+  svcspy report incident.db -o md --template pagerduty`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 3 {
+				return usageError{errors.New("report takes a recording and at most one subject"), a.name + " report --help shows examples"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if formats := []string{"html", "md", "json"}; !slices.Contains(formats, o.format) {
+				return usageError{fmt.Errorf("-o %q is none of %s", o.format, strings.Join(formats, ", ")), "use -o html for a file to open, -o md for text to paste"}
+			}
+			a.output = o.format
+			if !slices.Contains(postmortem.Templates, o.template) {
+				return usageError{fmt.Errorf("--template %q is none of %s", o.template, strings.Join(postmortem.Templates, ", ")), ""}
+			}
+			ctx, signals := interruptible(cmd.Context())
+			defer signals.stop()
+			return o.run(ctx, args[0], args[1:])
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().StringVarP(&o.format, "output", "o", "html", "output format: html, md or json")
+	cmd.Flags().StringVar(&o.template, "template", "plain", "order and headings: "+strings.Join(postmortem.Templates, ", "))
+	return cmd
+}
+
+func (o *reportOptions) run(ctx context.Context, file string, words []string) error {
+	r, err := openRecording(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	from, to, err := o.resolve(r)
+	if err != nil {
+		return err
+	}
+	zone, err := o.zone()
+	if err != nil {
+		return err
+	}
+	asked := postmortem.Options{File: file, Zone: zone, Template: o.template, Subject: store.Ref{Namespace: o.namespace}}
+	if o.since != "" {
+		asked.Since = from
+	}
+	if o.until != "" {
+		asked.Until = to
+	}
+	if len(words) > 0 {
+		if asked.Subject, err = o.subject(r, words, r.Info().Last); err != nil {
+			return err
+		}
+	}
+	bar := &counter{app: o.app, what: "Services"}
+	asked.Progress = bar.show
+	p, err := postmortem.Build(ctx, r, asked)
+	bar.end()
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	if err := o.write(p); err != nil {
+		return err
+	}
+	if !p.Completeness.Complete {
+		return errGap
+	}
+	return nil
+}
+
+// write prints the document at once, so that nothing is left half written.
+func (o *reportOptions) write(p *postmortem.Postmortem) error {
+	var b bytes.Buffer
+	var err error
+	switch o.format {
+	case "html":
+		err = postmortem.HTML(&b, p)
+	case "md":
+		err = postmortem.Markdown(&b, p)
+	default:
+		err = report.Document(&b, o.format, p)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = o.out.Write(b.Bytes())
+	return err
+}

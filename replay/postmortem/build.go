@@ -1,0 +1,367 @@
+package postmortem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Options say what a postmortem is about and for whom.
+type Options struct {
+	File     string    // name of the recording's file, for the commands in the document
+	Subject  store.Ref // the zero value asks for whatever was hurt most
+	Since    time.Time // zero: the start of the recording
+	Until    time.Time // zero: its end
+	Zone     *time.Location
+	Template string                // one of Templates; "" is plain
+	Progress func(done, total int) // while all Services are looked at; may be nil
+}
+
+// Bounds of a document, so that its length does not depend on the size of the
+// cluster or of the recording.
+const (
+	maxExplained = 100 // changes of verdict whose causes are looked for
+	maxRows      = 300
+	maxInstants  = 40
+	maxHurt      = 50
+	maxPodLanes  = 16
+	maxNodeLanes = 8
+	maxListed    = 20 // endpoints of a report
+	maxEvidence  = 8  // of a finding
+)
+
+// story is what a document is made of.
+type story struct {
+	Options
+	timeline replay.Timeline
+	info     store.Info
+	window   Window
+	subject  store.Ref
+	about    analyzer.Subject
+	segments []replay.Segment    // settled; the first may begin before the window, the last ends in it
+	all      []replay.Transition // as many as were explained, from the first segment on
+	outage   *replay.Explanation // nil: there was none
+	changes  []replay.Change     // what was meant to be changed, of all that can matter
+	related  []store.Ref
+	marks    []store.Mark // in the window, by time
+	covered  Completeness
+}
+
+// Build makes the document of a timeline. It reads as much as its answers
+// need, and ends with the error of ctx when that is done.
+func Build(ctx context.Context, t replay.Timeline, o Options) (*Postmortem, error) {
+	if _, err := templateOf(o.Template); err != nil {
+		return nil, err
+	}
+	s := &story{Options: o, timeline: t, info: t.Info(), subject: o.Subject}
+	if s.Zone == nil {
+		s.Zone = time.UTC
+	}
+	if s.info.Last == 0 {
+		return nil, errors.New("the recording is empty")
+	}
+	s.window = Window{From: s.info.Start.UTC(), To: s.info.End.UTC()}
+	if !o.Since.IsZero() {
+		s.window.From = o.Since.UTC()
+	}
+	if !o.Until.IsZero() {
+		s.window.To = o.Until.UTC()
+	}
+	var err error
+	if s.covered, err = completeness(t, s.window); err != nil {
+		return nil, err
+	}
+	if s.marks, err = marksIn(t, s.window); err != nil {
+		return nil, err
+	}
+	p := s.document()
+	if s.subject.Name == "" {
+		if err := s.survey(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if s.subject.Name == "" {
+		s.finish(p)
+		return p, nil
+	}
+	if err := s.investigate(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.tell(p); err != nil {
+		return nil, err
+	}
+	s.finish(p)
+	return p, nil
+}
+
+// document is the part that needs no subject.
+func (s *story) document() *Postmortem {
+	template := s.Template
+	if template == "" {
+		template = plain
+	}
+	return &Postmortem{
+		APIVersion: report.APIVersion, Kind: "Postmortem", Recording: report.RecordingOf(s.info),
+		File: fileName(s.File), Recorder: s.info.Recorder, Template: template, Zone: s.Zone.String(),
+		Window: s.window, Completeness: s.covered,
+		Summary: []string{}, KeyTimes: []KeyTime{}, Durations: []Span{}, Rows: []Row{}, Chain: []Link{}, Factors: []Link{},
+		Instants: []Instant{}, Hurt: []Hurt{}, Commands: []Command{},
+		Picture: Picture{Lanes: []Lane{}, Marks: []Mark{}},
+	}
+}
+
+// marksIn returns the marks about a window, by time.
+func marksIn(t replay.Timeline, w Window) ([]store.Mark, error) {
+	from, ok := t.(interface{ Marks() ([]store.Mark, error) })
+	if !ok {
+		return nil, nil
+	}
+	marks, err := from.Marks()
+	if err != nil {
+		return nil, fmt.Errorf("read the marks: %w", err)
+	}
+	marks = slices.DeleteFunc(marks, func(m store.Mark) bool { return m.Time.Before(w.From) || m.Time.After(w.To) })
+	slices.SortStableFunc(marks, func(a, b store.Mark) int { return a.Time.Compare(b.Time) })
+	return marks, nil
+}
+
+// investigate finds out what happened to the subject.
+func (s *story) investigate(ctx context.Context) error {
+	if s.segments == nil {
+		segments, err := replay.Verdicts(ctx, s.timeline, s.subject, s.info.Start, s.info.End)
+		if err != nil {
+			return err
+		}
+		s.segments = replay.Settle(segments)
+	}
+	s.segments = within(s.segments, s.window)
+	explained := s.segments[:min(len(s.segments), maxExplained)]
+	var err error
+	if s.all, err = replay.Transitions(ctx, s.timeline, s.subject, explained); err != nil {
+		return err
+	}
+	if s.outage, err = s.worstOutage(ctx); err != nil {
+		return err
+	}
+	s.about = s.segments[len(s.segments)-1].Report.Subject
+	cursor := replay.NewCursor(s.timeline)
+	last, err := cursor.SeekTime(s.window.To)
+	if err != nil {
+		return err
+	}
+	if s.related, err = replay.Related(last, s.subject); err != nil {
+		return err
+	}
+	first, err := s.timeline.SeqAt(s.window.From)
+	if err != nil {
+		return err
+	}
+	for _, ref := range s.related {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if ref.Resource.Resource == "events" {
+			continue
+		}
+		changes, err := replay.Changes(s.timeline, ref, first, last.Seq())
+		if err != nil {
+			return err
+		}
+		for i := range changes {
+			if changes[i].Origin == replay.Intent {
+				s.changes = append(s.changes, changes[i])
+			}
+		}
+	}
+	return nil
+}
+
+// within returns the segments that are at least partly in a window. The first
+// keeps its beginning; the last ends in the window.
+func within(all []replay.Segment, w Window) []replay.Segment {
+	kept := slices.Clone(all)
+	kept = slices.DeleteFunc(kept, func(g replay.Segment) bool { return g.From.After(w.To) || g.To.Before(w.From) })
+	if n := len(kept); n > 0 && kept[n-1].To.After(w.To) {
+		kept[n-1].To = w.To
+	}
+	return kept
+}
+
+// worstOutage explains the worst outage in the window. That a Service which
+// did not exist yet was absent is none, unless there is no other.
+func (s *story) worstOutage(ctx context.Context) (*replay.Explanation, error) {
+	well := slices.IndexFunc(s.segments, func(g replay.Segment) bool { return impact(g.Report.Verdict.State) == 0 })
+	born := s.segments
+	if well > 0 && s.segments[0].Report.Verdict.State == analyzer.Absent {
+		up := slices.IndexFunc(s.segments, func(g replay.Segment) bool { return g.Report.Verdict.State == analyzer.Serving })
+		born = s.segments[max(well, up):]
+	}
+	for _, segments := range [][]replay.Segment{born, s.segments} {
+		if len(segments) == 0 {
+			continue
+		}
+		e, err := replay.Explain(ctx, s.timeline, s.subject, segments, time.Time{})
+		if errors.Is(err, replay.ErrNoOutage) {
+			continue
+		}
+		return e, err
+	}
+	return nil, nil
+}
+
+// impact says how much users are hurt in a state, 0 if not, or not knowably.
+func impact(state analyzer.State) int {
+	switch state {
+	case analyzer.Absent, analyzer.NotServing:
+		return 3
+	case analyzer.PartiallyServing:
+		return 2
+	case analyzer.Degraded:
+		return 1
+	}
+	return 0
+}
+
+// tell fills the document in.
+func (s *story) tell(p *Postmortem) error {
+	p.Subject = s.about
+	p.KeyTimes, p.Durations = s.keyTimes()
+	p.Rows, p.MoreRows = s.rows()
+	p.Chain, p.Factors = s.chain()
+	p.Instants, p.MoreInstants = s.instants()
+	p.Title, p.Summary = s.summary(p)
+	var err error
+	p.Picture, err = s.picture()
+	return err
+}
+
+// finish adds what sums the document up.
+func (s *story) finish(p *Postmortem) {
+	if p.Title == "" {
+		p.Title = "No Service was hurt"
+		p.Summary = []string{fmt.Sprintf("All %s were serving from %s to %s, as far as the recording tells.", count(p.Services, "Service"), clock(p.Window.From), clock(p.Window.To))}
+		if !p.Completeness.Complete {
+			p.Summary = append(p.Summary, "It has "+p.Completeness.Line+".")
+		}
+	}
+	p.Commands = s.commands(p)
+	p.Redacted = redacted(p)
+}
+
+// summary says in a few sentences what happened.
+func (s *story) summary(p *Postmortem) (title string, lines []string) {
+	name := named(s.about)
+	if s.outage == nil {
+		return name + " had no outage", append([]string{fmt.Sprintf("%s was not hurt between %s and %s, as far as the recording tells.", name, clock(p.Window.From), clock(p.Window.To))}, s.limits()...)
+	}
+	x := s.outage
+	worst := x.Worst.Report.Verdict.State
+	from, to := x.Course[0].From, x.Course[len(x.Course)-1].To
+	until := "until " + clock(to)
+	if x.Recovery == nil {
+		until = "until the end of what was looked at, " + clock(to)
+	}
+	title = fmt.Sprintf("%s was %s", name, worst)
+	lines = append(lines,
+		fmt.Sprintf("%s was not well from %s %s (%s); at worst it was %s, with %s.", name, clock(from), until, lasting(to.Sub(from)), worst, endpoints(x.Worst.Later.Endpoints)),
+		fmt.Sprintf("The report at that time: %s", report.Clean(x.Worst.Later.Headline.Message)),
+	)
+	if len(x.Worst.Changes) > 0 {
+		c := &x.Worst.Changes[0]
+		lines = append(lines, fmt.Sprintf("Trigger candidate: %s at %s, %s%s (%s).", named(c.Subject), clock(c.ObservedAt), happened(c), by(c), c.Link))
+	} else {
+		lines = append(lines, "No recorded change explains it.")
+	}
+	if r := x.Recovery; r != nil && len(r.Changes) > 0 {
+		c := &r.Changes[0]
+		lines = append(lines, fmt.Sprintf("It became %s at %s, after %s: %s%s.", r.Report.Verdict.State, clock(r.From), named(c.Subject), happened(c), by(c)))
+	} else if r != nil {
+		lines = append(lines, fmt.Sprintf("It became %s at %s; no recorded change explains that.", r.Report.Verdict.State, clock(r.From)))
+	}
+	return title, append(lines, s.limits()...)
+}
+
+// endpoints counts what was there of what was wanted.
+func endpoints(e analyzer.Endpoints) string {
+	switch {
+	case e.Desired == 0 && e.Ready == 0:
+		return "no endpoint"
+	case e.Desired == 0:
+		return count(e.Ready, "ready endpoint")
+	}
+	return fmt.Sprintf("%d of %s ready", e.Ready, count(e.Desired, "endpoint"))
+}
+
+// limits says what weakens every statement.
+func (s *story) limits() []string {
+	if s.covered.Complete {
+		return nil
+	}
+	return []string{"The recording has " + s.covered.Line + "."}
+}
+
+// instants returns the reports of the segments in the window. If there are too
+// many, those that hurt most are kept.
+func (s *story) instants() ([]Instant, int) {
+	all := slices.Clone(s.segments)
+	more := max(0, len(all)-maxInstants)
+	if more > 0 {
+		slices.SortStableFunc(all, func(a, b replay.Segment) int {
+			return impact(b.Report.Verdict.State) - impact(a.Report.Verdict.State)
+		})
+		all = all[:maxInstants]
+		slices.SortStableFunc(all, func(a, b replay.Segment) int { return a.From.Compare(b.From) })
+	}
+	out := make([]Instant, 0, len(all))
+	for i := range all {
+		out = append(out, Instant{From: all[i].From.UTC(), To: all[i].To.UTC(), Seq: all[i].Seq, Gap: all[i].Gap, Report: shortened(all[i].Report)})
+	}
+	return out, more
+}
+
+// shortened cuts the lists of a report to what a page shows.
+func shortened(r analyzer.Report) analyzer.Report {
+	if len(r.Endpoints.Items) > maxListed {
+		r.Endpoints.Items = r.Endpoints.Items[:maxListed]
+	}
+	for _, list := range []*[]analyzer.Finding{&r.Because, &r.Also, &r.Symptoms, &r.Risks, &r.Hints} {
+		*list = slices.Clone(*list)
+		for i := range *list {
+			if f := &(*list)[i]; len(f.Evidence) > maxEvidence {
+				f.Evidence = f.Evidence[:maxEvidence]
+			}
+		}
+	}
+	return r
+}
+
+// named says an object as people do: Service shop/web.
+func named(s analyzer.Subject) string {
+	name := s.Name
+	if s.Namespace != "" {
+		name = s.Namespace + "/" + name
+	}
+	return report.Clean(strings.TrimSpace(s.Kind + " " + name))
+}
+
+// clock is how the document writes a moment: in UTC, to the second.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// lasting says how long something was.
+func lasting(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,115 @@
+package postmortem
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+)
+
+// maxFactors is how many contributing factors are listed.
+const maxFactors = 20
+
+// chain tells how the outage came about, cause by cause down to what clients
+// met, and what else contributed to it.
+func (s *story) chain() (chain, factors []Link) {
+	chain, factors = []Link{}, []Link{}
+	if s.outage == nil {
+		return chain, factors
+	}
+	w := &s.outage.Worst
+	if len(w.Changes) == 0 {
+		l := Link{ID: "change", Certainty: NotObservable, Text: "What set it off was not recorded: no recorded change explains it. It may lie outside the cluster, in a load or in a dependency."}
+		if c := w.LastChange; c != nil {
+			l.Why = fmt.Sprintf("the last change before it to anything it depended on: %s, %s%s, at %s", named(c.Subject), happened(c), by(c), clock(c.ObservedAt))
+			l.Seq, l.Time, l.Subject = c.Seq, c.ObservedAt.UTC(), c.Subject
+		}
+		chain = append(chain, l)
+	}
+	for i := range w.Changes {
+		if l := changeLink(&w.Changes[i]); i == 0 {
+			chain = append(chain, l)
+		} else {
+			factors = append(factors, l)
+		}
+	}
+	said := map[string]bool{}
+	for i := range w.Later.Because {
+		f := &w.Later.Because[i]
+		said[f.ID+f.Message] = true
+		chain = append(chain, findingLink(f))
+	}
+	chain = append(chain, s.experience(w)...)
+	if m := w.Missing; m != nil && !mentions(w.Later.Because, m.ID) {
+		factors = append(factors, Link{ID: m.ID, Certainty: Observed, Text: report.Clean(m.Message), Why: "why what was lost was not replaced", Subject: m.Subject})
+	}
+	for _, list := range [][]analyzer.Finding{w.Later.Also, w.Later.Risks} {
+		for i := range list {
+			if f := &list[i]; !said[f.ID+f.Message] {
+				said[f.ID+f.Message] = true
+				factors = append(factors, findingLink(f))
+			}
+		}
+	}
+	for _, u := range w.Later.Undecided {
+		factors = append(factors, Link{ID: "undecided", Certainty: NotObservable, Text: report.Clean(u)})
+	}
+	return chain, factors[:min(len(factors), maxFactors)]
+}
+
+func mentions(list []analyzer.Finding, id string) bool {
+	for i := range list {
+		if list[i].ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+func changeLink(c *replay.Change) Link {
+	l := Link{
+		ID: "change", Certainty: certaintyOf(c), Subject: c.Subject, Time: c.ObservedAt.UTC(), Seq: c.Seq,
+		Text: fmt.Sprintf("%s: %s%s.", named(c.Subject), happened(c), by(c)),
+	}
+	l.Why = string(c.Link)
+	if c.Note != "" {
+		l.Why += ": " + report.Clean(c.Note)
+	}
+	if !c.Earliest.IsZero() {
+		l.Certainty = Inferred
+	}
+	return l
+}
+
+func findingLink(f *analyzer.Finding) Link {
+	l := Link{ID: f.ID, Certainty: Observed, Text: sentence(report.Clean(f.Message)), Subject: f.Subject}
+	if f.Certainty == analyzer.Likely || f.Certainty == analyzer.Possible {
+		l.Certainty, l.Why = Inferred, string(f.Certainty)
+	}
+	if len(f.Evidence) > 0 {
+		l.Seq, l.Time = f.Evidence[0].Seq, f.Evidence[0].ObservedAt.UTC()
+	}
+	if !strings.HasSuffix(l.Text, ".") {
+		l.Text += "."
+	}
+	return l
+}
+
+// experience is what clients met: as far as the objects tell, and where they
+// stop to tell.
+func (s *story) experience(w *replay.Transition) []Link {
+	var links []Link
+	var met []string
+	for _, c := range w.Later.Verdict.Classes {
+		met = append(met, report.Clean(c.Class+" "+c.Result))
+	}
+	if len(met) > 0 {
+		links = append(links, Link{
+			ID: "traffic", Certainty: Inferred, Text: "Clients met, by class of traffic: " + strings.Join(met, ", ") + ".", Subject: s.about, Time: w.From.UTC(), Seq: w.Seq,
+			Why: "what kube-proxy and cluster DNS make of the recorded objects; packets were not recorded",
+		})
+	}
+	return append(links, Link{ID: "requests", Certainty: NotObservable, Text: "How many requests failed, and for whom, no Kubernetes object tells."})
+}

@@ -1,0 +1,93 @@
+package postmortem
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+)
+
+// survey looks at all Services, lists those that were hurt, worst first, and
+// makes the first of them what the document is about. Without any, there is no
+// subject.
+func (s *story) survey(ctx context.Context, p *Postmortem) error {
+	var worst *replay.Course
+	var worstHurt Hurt
+	for c, err := range replay.AllVerdicts(ctx, s.timeline, s.info.Start, s.info.End, s.Progress) {
+		if err != nil {
+			return err
+		}
+		if s.Subject.Namespace != "" && c.Subject.Namespace != s.Subject.Namespace {
+			continue
+		}
+		c.Segments = replay.Settle(c.Segments)
+		h, hurt := hurtIn(c.Segments, s.window)
+		p.Services++
+		if !hurt {
+			continue
+		}
+		p.Hurt = append(p.Hurt, h)
+		if worst == nil || compareHurt(h, worstHurt) < 0 {
+			kept := c
+			worst, worstHurt = &kept, h
+		}
+	}
+	slices.SortFunc(p.Hurt, compareHurt)
+	if p.MoreHurt = max(0, len(p.Hurt)-maxHurt); p.MoreHurt > 0 {
+		p.Hurt = p.Hurt[:maxHurt]
+	}
+	if worst != nil {
+		s.subject, s.segments = worst.Subject, worst.Segments
+	}
+	return nil
+}
+
+// hurtIn says how a Service was hurt in a window. What was absent or about to
+// come up when the recording began, and was never hurt later, was not.
+func hurtIn(segments []replay.Segment, w Window) (Hurt, bool) {
+	var h Hurt
+	begun := len(segments) == 0 || segments[0].Report.Verdict.State != analyzer.Absent
+	for i := range segments {
+		g := &segments[i]
+		state := g.Report.Verdict.State
+		begun = begun || serving(state)
+		if hurts := impact(state); hurts == 0 || !begun || g.Gap != "" && h.From.IsZero() || g.From.After(w.To) || !g.To.After(w.From) {
+			continue
+		}
+		from, to := g.From, g.To
+		if from.Before(w.From) {
+			from = w.From
+		}
+		if to.After(w.To) {
+			to = w.To
+		}
+		if h.From.IsZero() {
+			h.From = from.UTC()
+		}
+		h.To = to.UTC()
+		h.Impaired += to.Sub(from).Seconds()
+		if impact(state) == 3 {
+			h.Dark += to.Sub(from).Seconds()
+		}
+		if h.Worst == "" || impact(state) > impact(h.Worst) {
+			h.Worst, h.Headline, h.Seq, h.Subject = state, g.Report.Headline, g.Seq, g.Report.Subject
+		}
+	}
+	return h, !h.From.IsZero()
+}
+
+func serving(s analyzer.State) bool { return s == analyzer.Serving || s == analyzer.NotSelected }
+
+// compareHurt orders Services by how badly they were hurt, then for how long,
+// then by name.
+func compareHurt(a, b Hurt) int {
+	return cmp.Or(
+		cmp.Compare(impact(b.Worst), impact(a.Worst)),
+		cmp.Compare(b.Dark, a.Dark),
+		cmp.Compare(b.Impaired, a.Impaired),
+		cmp.Compare(a.Subject.Namespace, b.Subject.Namespace),
+		cmp.Compare(a.Subject.Name, b.Subject.Name),
+	)
+}

@@ -1,0 +1,161 @@
+package postmortem
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+)
+
+// What people saw and did is not in the cluster. They say it with marks, and
+// these are the words that tell which mark is which moment.
+var (
+	detectedMark  = regexp.MustCompile(`(?i)\b(detect|alert|page[dr]?\b|notic|report)`)
+	mitigatedMark = regexp.MustCompile(`(?i)\b(mitigat|roll(ed|ing)?[ -]?back|revert|fail(ed)?[ -]?over|fixed)`)
+)
+
+// keyTimes are the moments of the outage, each with what shows it, and how long
+// it took from one to the other.
+func (s *story) keyTimes() ([]KeyTime, []Span) {
+	trigger, start, end := s.trigger(), s.impactStart(), s.impactEnd()
+	detected := s.marked("detected", "Detected", detectedMark, "detected: the alert fired")
+	mitigated := s.mitigated()
+	times := []KeyTime{trigger, start, detected, mitigated, end}
+	for i := range times {
+		if k := &times[i]; !k.Time.IsZero() {
+			k.Time = k.Time.UTC()
+			k.Local = k.Time.In(s.Zone).Format(time.RFC3339)
+		}
+	}
+	spans := []Span{
+		between("From trigger candidate to impact", &trigger, &start),
+		between("From impact to detection", &start, &detected),
+		between("From impact to mitigation", &start, &mitigated),
+		between("Impact", &start, &end),
+	}
+	if s.outage == nil {
+		return times, spans
+	}
+	var dark, impaired time.Duration
+	for _, g := range s.outage.Course {
+		switch d := g.To.Sub(g.From); impact(g.Report.Verdict.State) {
+		case 3:
+			dark, impaired = dark+d, impaired+d
+		case 1, 2:
+			impaired += d
+		}
+	}
+	return times, append(spans, lasted("Of that, nothing was served", dark), lasted("Of that, less was served than wanted, or nothing", impaired))
+}
+
+func (s *story) trigger() KeyTime {
+	k := KeyTime{ID: "trigger", Name: "Trigger candidate", Certainty: NotObservable, Note: Unobservable}
+	switch {
+	case s.outage == nil:
+		k.Note = "there was no outage"
+	case len(s.outage.Worst.Changes) > 0:
+		c := &s.outage.Worst.Changes[0]
+		k.Time, k.Seq, k.Certainty = c.ObservedAt, c.Seq, certaintyOf(c)
+		k.Note = fmt.Sprintf("%s: %s%s", named(c.Subject), happened(c), by(c))
+		if !c.Earliest.IsZero() {
+			k.Certainty = Inferred
+			k.Note += fmt.Sprintf("; at some time after %s, as nobody was listening", clock(c.Earliest))
+		}
+	}
+	return k
+}
+
+// certaintyOf says how firmly a change is tied to what it explains.
+func certaintyOf(c *replay.Change) Certainty {
+	if c.Link == replay.Counterfactual || c.Link == replay.Structural {
+		return Observed
+	}
+	return Inferred
+}
+
+func (s *story) impactStart() KeyTime {
+	k := KeyTime{ID: "impactStart", Name: "Impact start", Certainty: NotObservable, Note: "there was no outage"}
+	if s.outage == nil {
+		return k
+	}
+	for i, g := range s.outage.Course {
+		if impact(g.Report.Verdict.State) == 0 {
+			continue
+		}
+		k.Time, k.Seq, k.Certainty = g.From, g.Seq, Observed
+		k.Note = fmt.Sprintf("the verdict became %s", g.Report.Verdict.State)
+		switch {
+		case i == 0 && s.outage.Before == nil:
+			k.Certainty = Inferred
+			k.Note += ", or was so before: what was looked at begins with it"
+		case g.Gap != "" || i == 0 && s.outage.Before.Gap != "":
+			k.Certainty = Inferred
+			k.Note += "; the recorder was not listening to all of it"
+		}
+		return k
+	}
+	return k
+}
+
+func (s *story) impactEnd() KeyTime {
+	k := KeyTime{ID: "impactEnd", Name: "Impact end", Certainty: NotObservable, Note: "there was no outage"}
+	if s.outage == nil {
+		return k
+	}
+	r := s.outage.Recovery
+	if r == nil {
+		k.Note = "unknown: it lasted to the end of what was looked at"
+		return k
+	}
+	k.Time, k.Seq, k.Certainty = r.From, r.Seq, Observed
+	k.Note = fmt.Sprintf("the verdict became %s", r.Report.Verdict.State)
+	if r.Report.Verdict.State == analyzer.Unknown || r.Gap != "" {
+		k.Certainty = Inferred
+		k.Note += "; the recorder was not listening to all of it"
+	}
+	return k
+}
+
+// mitigated is when people say so, else the change that led to recovery.
+func (s *story) mitigated() KeyTime {
+	k := s.marked("mitigated", "Mitigated", mitigatedMark, "mitigated: rolled back")
+	if !k.Time.IsZero() || s.outage == nil || s.outage.Recovery == nil || len(s.outage.Recovery.Changes) == 0 {
+		return k
+	}
+	c := &s.outage.Recovery.Changes[0]
+	k.Time, k.Seq, k.Certainty = c.ObservedAt, c.Seq, certaintyOf(c)
+	k.Note = fmt.Sprintf("%s: %s%s, which led to recovery", named(c.Subject), happened(c), by(c))
+	return k
+}
+
+// marked is a moment that only people know: the first mark that says so.
+func (s *story) marked(id, name string, words *regexp.Regexp, example string) KeyTime {
+	for _, m := range s.marks {
+		if words.MatchString(m.Text) {
+			seq, err := s.timeline.SeqAt(m.Time)
+			if err != nil {
+				seq = 0 // the moment is known without its position
+			}
+			return KeyTime{ID: id, Name: name, Time: m.Time, Seq: seq, Certainty: Observed, Note: "marked: " + report.Clean(m.Text)}
+		}
+	}
+	return KeyTime{ID: id, Name: name, Certainty: NotObservable, Note: Unobservable + fmt.Sprintf("; svcspy mark %s --at TIME %s says it", s.quotedFile(), quoted(example))}
+}
+
+func between(name string, from, to *KeyTime) Span {
+	if from.Time.IsZero() || to.Time.IsZero() {
+		return Span{Name: name, Seconds: -1, Text: "unknown"}
+	}
+	return lasted(name, to.Time.Sub(from.Time))
+}
+
+func lasted(name string, d time.Duration) Span {
+	text := lasting(d)
+	if d < 0 {
+		text = lasting(-d) + " the other way round"
+	}
+	return Span{Name: name, Seconds: d.Seconds(), Text: text}
+}

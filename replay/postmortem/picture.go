@@ -1,0 +1,355 @@
+package postmortem
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Picture is how things were over the window, one lane for each object.
+type Picture struct {
+	Lanes     []Lane `json:"lanes"`
+	MorePods  int    `json:"morePods,omitempty"`
+	MoreNodes int    `json:"moreNodes,omitempty"`
+	Marks     []Mark `json:"marks"`
+	// Reconstructed is the end of the part that was not observed but derived from
+	// what the first objects still carried; zero if there is none.
+	Reconstructed time.Time `json:"reconstructed,omitzero"`
+}
+
+// Lane is one object over time.
+type Lane struct {
+	Kind   string   `json:"kind"` // verdict, endpoints, pod or node
+	Object string   `json:"object"`
+	Spans  []Stay   `json:"spans"`
+	Gaps   []Window `json:"gaps"` // when nobody was listening to it
+}
+
+// Stay is a stretch of time in which a lane was in one state.
+type Stay struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	State   string    `json:"state"`
+	Seq     store.Seq `json:"seq,omitempty"`
+	Note    string    `json:"note,omitempty"`
+	Ready   int       `json:"ready,omitempty"` // of endpoints
+	Desired int       `json:"desired,omitempty"`
+}
+
+// Mark is a remark of a person about a moment.
+type Mark struct {
+	Time time.Time `json:"time"`
+	Text string    `json:"text"`
+}
+
+var (
+	pods     = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	nodes    = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	slicesOf = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
+)
+
+// picture draws the lanes: the verdict, the endpoints, the Pods and their Nodes.
+func (s *story) picture() (Picture, error) {
+	pic := Picture{Lanes: []Lane{s.verdictLane()}, Marks: []Mark{}}
+	for _, m := range s.marks {
+		pic.Marks = append(pic.Marks, Mark{m.Time.UTC(), report.Clean(m.Text)})
+	}
+	endpoints, err := s.endpointLane()
+	if err != nil {
+		return pic, err
+	}
+	if endpoints != nil {
+		pic.Lanes = append(pic.Lanes, *endpoints)
+	}
+	hosts := map[string]bool{}
+	podLanes, more, err := s.lanes("pod", pods, maxPodLanes, func(o *analyzer.Object) (string, string, bool) {
+		p := analyzer.As[corev1.Pod](o)
+		hosts[p.Spec.NodeName] = true
+		state, note := podState(p)
+		return state, note, true
+	})
+	if err != nil {
+		return pic, err
+	}
+	pic.MorePods = more
+	nodeLanes, more, err := s.lanes("node", nodes, maxNodeLanes, func(o *analyzer.Object) (string, string, bool) {
+		state, note := nodeState(analyzer.As[corev1.Node](o))
+		return state, note, hosts[o.Name]
+	})
+	pic.MoreNodes = more
+	pic.Lanes = append(append(pic.Lanes, podLanes...), nodeLanes...)
+	return pic, err
+}
+
+func (s *story) verdictLane() Lane {
+	l := Lane{Kind: "verdict", Object: named(s.about), Spans: []Stay{}, Gaps: []Window{}}
+	for i := range s.segments {
+		g := &s.segments[i]
+		if g.Gap != "" {
+			l.Gaps = append(l.Gaps, s.clipped(g.From, g.To))
+		}
+		l.add(s, Stay{From: g.From, To: g.To, State: string(g.Report.Verdict.State), Seq: g.Seq, Note: report.Clean(g.Report.Headline.ID)})
+	}
+	return l
+}
+
+// clipped cuts a stretch to the window.
+func (s *story) clipped(from, to time.Time) Window {
+	if from.Before(s.window.From) {
+		from = s.window.From
+	}
+	if to.After(s.window.To) {
+		to = s.window.To
+	}
+	return Window{from.UTC(), to.UTC()}
+}
+
+// add appends a stay, cut to the window, to the lane; one that says the same as
+// the last prolongs that.
+func (l *Lane) add(s *story, stay Stay) {
+	w := s.clipped(stay.From, stay.To)
+	if !w.To.After(w.From) {
+		return
+	}
+	stay.From, stay.To = w.From, w.To
+	if n := len(l.Spans); n > 0 {
+		last := &l.Spans[n-1]
+		if last.To.Equal(stay.From) && last.State == stay.State && last.Note == stay.Note && last.Ready == stay.Ready && last.Desired == stay.Desired {
+			last.To = stay.To
+			return
+		}
+	}
+	l.Spans = append(l.Spans, stay)
+}
+
+// columns is how many moments the lane of endpoints is looked at: about one for
+// every four pixels of a wide page.
+const columns = 200
+
+// endpointLane is how many endpoints were ready and how many were wanted,
+// whenever the slices of the Service changed; nil for other subjects.
+func (s *story) endpointLane() (*Lane, error) {
+	if s.subject.Resource != replay.Services {
+		return nil, nil
+	}
+	at, err := s.sampled()
+	if err != nil {
+		return nil, err
+	}
+	l := &Lane{Kind: "endpoints", Object: "Endpoints ready of wanted", Spans: []Stay{}, Gaps: s.deaf(slicesOf)}
+	cursor := replay.NewCursor(s.timeline)
+	for i, from := range at {
+		to := s.window.To
+		if i+1 < len(at) {
+			to = at[i+1]
+		}
+		state, err := cursor.SeekTime(from)
+		if err != nil {
+			return nil, err
+		}
+		r := analyzer.Diagnose(state, s.subject, analyzer.Options{})
+		if err := state.Err(); err != nil {
+			return nil, err
+		}
+		stay := Stay{From: from, To: to, Seq: state.Seq(), Ready: r.Endpoints.Ready, Desired: r.Endpoints.Desired}
+		stay.State = fmt.Sprintf("%d of %d", stay.Ready, stay.Desired)
+		l.add(s, stay)
+	}
+	if !slices.ContainsFunc(l.Spans, func(x Stay) bool { return x.Ready+x.Desired > 0 }) {
+		return nil, nil
+	}
+	return l, nil
+}
+
+// sampled returns when to count endpoints, in order: where a verdict begins,
+// and after what changed the slices, at most once for each column.
+func (s *story) sampled() ([]time.Time, error) {
+	var at []time.Time
+	for i := range s.segments {
+		at = append(at, s.clipped(s.segments[i].From, s.window.To).From)
+	}
+	if x, ok := s.timeline.(interface {
+		Touched(q store.Query, from, to store.Seq) ([]store.Seq, error)
+	}); ok {
+		first, err := s.timeline.SeqAt(s.window.From)
+		if err != nil {
+			return nil, err
+		}
+		last, err := s.timeline.SeqAt(s.window.To)
+		if err != nil {
+			return nil, err
+		}
+		seqs, err := x.Touched(store.Query{Resource: slicesOf, Namespace: s.subject.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: s.subject.Name}}, first+1, last)
+		if err != nil {
+			return nil, err
+		}
+		for _, seq := range seqs {
+			t, err := s.timeline.TimeOf(seq)
+			if err != nil {
+				return nil, err
+			}
+			at = append(at, t)
+		}
+	}
+	slices.SortFunc(at, time.Time.Compare)
+	at = slices.CompactFunc(at, time.Time.Equal)
+	column := s.window.To.Sub(s.window.From) / columns
+	kept := at[:0]
+	for i, t := range at { // the last of each column, as what it led to stays
+		if i+1 == len(at) || i == 0 || t.Sub(s.window.From)/max(column, 1) != at[i+1].Sub(s.window.From)/max(column, 1) {
+			kept = append(kept, t)
+		}
+	}
+	return kept, nil
+}
+
+// deaf returns when nobody was listening to a resource.
+func (s *story) deaf(resource schema.GroupVersionResource) []Window {
+	out := []Window{}
+	for _, g := range s.covered.Gaps {
+		if slices.Contains(g.Resources, resource.GroupResource().String()) {
+			out = append(out, s.clipped(g.From, g.To))
+		}
+	}
+	return out
+}
+
+// lanes draws the related objects of a resource over time, those to which most
+// happened if there are too many, by name. look says how a version was, and
+// whether its object is drawn.
+func (s *story) lanes(kind string, resource schema.GroupVersionResource, most int, look func(*analyzer.Object) (state, note string, drawn bool)) ([]Lane, int, error) {
+	var all []Lane
+	gaps := s.deaf(resource)
+	last, err := s.timeline.SeqAt(s.window.To)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, ref := range s.related {
+		if ref.Resource != resource {
+			continue
+		}
+		l, err := s.lane(kind, ref, last, look)
+		if err != nil {
+			return nil, 0, err
+		}
+		if l.Gaps = gaps; len(l.Spans) > 0 {
+			all = append(all, l)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Lane) int {
+		return cmp.Or(cmp.Compare(interest(&b), interest(&a)), strings.Compare(a.Object, b.Object))
+	})
+	more := max(0, len(all)-most)
+	all = all[:len(all)-more]
+	slices.SortStableFunc(all, func(a, b Lane) int {
+		return cmp.Or(a.Spans[0].From.Compare(b.Spans[0].From), strings.Compare(a.Object, b.Object))
+	})
+	return all, more, nil
+}
+
+// interest is how much there is to see in a lane.
+func interest(l *Lane) int {
+	n := len(l.Spans)
+	if n > 1 || l.Spans[0].State != stateReady {
+		n += 100
+	}
+	return min(n, 110)
+}
+
+func (s *story) lane(kind string, ref store.Ref, last store.Seq, look func(*analyzer.Object) (string, string, bool)) (Lane, error) {
+	l := Lane{Kind: kind, Object: report.Clean(ref.Name), Spans: []Stay{}}
+	seqs, err := s.timeline.History(ref, last)
+	if err != nil {
+		return l, err
+	}
+	gone, err := s.timeline.Find(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}, last)
+	if err != nil {
+		return l, err
+	}
+	for i, seq := range seqs {
+		e, err := s.timeline.Event(seq)
+		if err != nil {
+			return l, err
+		}
+		if e.Type == watch.Deleted {
+			continue
+		}
+		to := s.window.To
+		if i+1 < len(seqs) {
+			if to, err = s.timeline.TimeOf(seqs[i+1]); err != nil {
+				return l, err
+			}
+			if to.Before(s.window.From) {
+				continue // not to be seen
+			}
+		} else if len(gone) == 0 {
+			to = e.Time // found to be missing later: nobody knows since when
+		}
+		state, note, drawn := look(analyzer.NewObject(e))
+		if !drawn {
+			continue
+		}
+		l.add(s, Stay{From: e.Time, To: to, State: state, Seq: seq, Note: report.Clean(note)})
+	}
+	return l, nil
+}
+
+// States of Pods and Nodes. A Pod that is ready and one that only runs differ
+// in what matters here: whether it gets traffic.
+const (
+	stateReady       = "ready"
+	stateNotReady    = "not ready"
+	statePending     = "pending"
+	stateTerminating = "terminating"
+	stateEnded       = "ended"
+	stateCordoned    = "cordoned"
+)
+
+func podState(p *corev1.Pod) (state, note string) {
+	var ready *corev1.PodCondition
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == corev1.PodReady {
+			ready = &p.Status.Conditions[i]
+		}
+	}
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if w := c.State.Waiting; w != nil && note == "" && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
+			note = w.Reason
+		}
+	}
+	switch {
+	case p.DeletionTimestamp != nil:
+		return stateTerminating, ""
+	case p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded:
+		return stateEnded, cmp.Or(p.Status.Reason, string(p.Status.Phase))
+	case ready != nil && ready.Status == corev1.ConditionTrue:
+		return stateReady, ""
+	case p.Status.Phase == corev1.PodRunning:
+		return stateNotReady, note
+	}
+	return statePending, note
+}
+
+func nodeState(n *corev1.Node) (state, note string) {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
+			return stateNotReady, c.Reason
+		}
+	}
+	if n.Spec.Unschedulable {
+		return stateCordoned, ""
+	}
+	return stateReady, ""
+}

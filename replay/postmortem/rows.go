@@ -1,0 +1,216 @@
+package postmortem
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// rows is the timeline: every change of verdict, what explains it, what was
+// lost, every intended change to what the subject depended on, gaps and marks.
+// Where there are too many, changes that explain nothing are left out first.
+func (s *story) rows() ([]Row, int) {
+	rows := s.frame()
+	said := map[store.Seq]bool{}
+	explain := func(c *replay.Change) {
+		if !said[c.Seq] {
+			said[c.Seq] = true
+			rows = append(rows, changeRow(c))
+		}
+	}
+	story := slices.Clone(s.all)
+	if s.outage != nil {
+		story = append(story, s.outage.Worst)
+		if s.outage.Recovery != nil {
+			story = append(story, *s.outage.Recovery)
+		}
+	}
+	for i := range story {
+		for j := range story[i].Changes {
+			explain(&story[i].Changes[j])
+		}
+	}
+	for i := range s.segments {
+		rows = append(rows, s.verdictRow(i))
+		if i < len(s.all) {
+			rows = append(rows, s.lossRows(s.all[i].Lost)...)
+		}
+	}
+	for i := range s.changes {
+		explain(&s.changes[i])
+	}
+	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.Time.Before(s.window.From) || r.Time.After(s.window.To) })
+	more := max(0, len(rows)-maxRows)
+	if more > 0 {
+		slices.SortStableFunc(rows, func(a, b Row) int { return weight(&b) - weight(&a) })
+		rows = rows[:maxRows]
+	}
+	slices.SortStableFunc(rows, func(a, b Row) int {
+		if a.Kind == "verdict" && b.Kind == "recording" && b.Seq <= 1 || b.Kind == "verdict" && a.Kind == "recording" && a.Seq <= 1 {
+			return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(order(&a), order(&b))) // the first verdict may have no position yet
+		}
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Seq, b.Seq), cmp.Compare(order(&a), order(&b)))
+	})
+	return rows, more
+}
+
+// frame is the rows that do not come from the subject: where the recording
+// begins and ends, gaps, marks.
+func (s *story) frame() []Row {
+	rows := []Row{
+		{Time: s.info.Start.UTC(), Seq: max(s.info.First, 1), Kind: "recording", What: "The recording began."},
+		{Time: s.info.End.UTC(), Seq: s.info.Last, Kind: "recording", What: "The recording ended."},
+	}
+	if !s.info.Closed {
+		rows[1].What = "The recording ended: its recorder was interrupted, or still writes it."
+	}
+	for _, g := range s.covered.Gaps {
+		what := fmt.Sprintf("The recorder did not hear of %s until %s (%s)", words(g.Resources, 3), g.To.Format("15:04:05Z"), report.Clean(g.Reason))
+		if g.Lost {
+			what += ": what happened to them may be missing."
+		} else {
+			what += "; nothing was lost."
+		}
+		rows = append(rows, Row{Time: g.From, Seq: g.Seq, Kind: "gap", What: what})
+	}
+	for _, m := range s.marks {
+		rows = append(rows, Row{Time: m.Time.UTC(), Kind: "mark", What: "Marked: " + report.Clean(m.Text)})
+	}
+	return rows
+}
+
+func (s *story) verdictRow(i int) Row {
+	g := &s.segments[i]
+	r := &g.Report
+	state := string(r.Verdict.State)
+	if r.Verdict.Intent != "" {
+		state += " (" + r.Verdict.Intent + ")"
+	}
+	verb := "became"
+	if i == 0 {
+		verb = "was"
+	}
+	what := fmt.Sprintf("The verdict %s %s", verb, state)
+	if r.Headline.ID != "" {
+		what += ": " + report.Clean(r.Headline.ID)
+	}
+	what += "; it had " + endpoints(r.Endpoints)
+	if g.Gap != "" {
+		what += "; the recorder was not listening to all of it"
+	}
+	return Row{Time: g.From.UTC(), Seq: g.Seq, Kind: "verdict", State: r.Verdict.State, What: what + ".", Object: r.Subject}
+}
+
+// lossRows tell how endpoints were lost, those of one class in one row.
+func (s *story) lossRows(lost []replay.Loss) []Row {
+	var rows []Row
+	for i := 0; i < len(lost); {
+		l := &lost[i]
+		var pods []string
+		for ; i < len(lost) && lost[i].Class == l.Class && lost[i].Note == l.Note; i++ {
+			pods = append(pods, lost[i].Pod)
+		}
+		verb := "endpoints were lost"
+		if len(pods) == 1 {
+			verb = "endpoint was lost"
+		}
+		what := fmt.Sprintf("%d %s by %s", len(pods), verb, report.LossWords(l.Class))
+		if l.Note != "" {
+			what += " (" + report.Clean(l.Note) + ")"
+		}
+		rows = append(rows, Row{Time: l.At.UTC(), Seq: l.Seq, Kind: "loss", What: what + ": " + words(pods, 3) + ".", Object: s.about})
+	}
+	return rows
+}
+
+func changeRow(c *replay.Change) Row {
+	r := Row{
+		Time: c.ObservedAt.UTC(), Earliest: c.Earliest, Seq: c.Seq, Kind: "change", Object: c.Subject, Link: string(c.Link),
+		What: sentence(happened(c)) + ".",
+	}
+	if c.Writer != nil {
+		r.Manager = report.Clean(c.Writer.Manager)
+	}
+	return r
+}
+
+// happened says what a change did, in the past tense and without its object.
+func happened(c *replay.Change) string {
+	switch c.Verb {
+	case replay.Created:
+		return "it was created"
+	case replay.Deleted:
+		return "it was deleted"
+	case replay.Deleting:
+		return "its deletion was requested"
+	}
+	what := report.Clean(c.Path)
+	switch {
+	case c.Old == nil:
+		what += " was added: " + short(c.New)
+	case c.New == nil:
+		what += " was removed: " + short(c.Old)
+	default:
+		what += " was changed from " + short(c.Old) + " to " + short(c.New)
+	}
+	if n := len(c.Fields) - 1; n > 0 {
+		what += ", and " + count(n, "more field")
+	}
+	return what
+}
+
+// by names the tool that made a change.
+func by(c *replay.Change) string {
+	if c.Writer == nil {
+		return ""
+	}
+	return " by " + report.Clean(c.Writer.Manager)
+}
+
+func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// maxValue is how many characters of a value a sentence shows.
+const maxValue = 80
+
+// short says a value on one line.
+func short(v any) string {
+	text, is := v.(string)
+	if !is {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return "?"
+		}
+		text = string(data)
+	}
+	if text == "" {
+		return `""`
+	}
+	if r := []rune(text); len(r) > maxValue {
+		text = string(r[:maxValue]) + "…"
+	}
+	return report.Clean(text)
+}
+
+// weight says which rows are kept where there are too many.
+func weight(r *Row) int {
+	switch {
+	case r.Kind == "recording", r.Kind == "mark", r.Kind == "gap":
+		return 4
+	case r.Kind == "verdict" && impact(r.State) > 0, r.Link != "":
+		return 3
+	case r.Kind == "verdict", r.Kind == "loss":
+		return 2
+	}
+	return 1
+}
+
+// order is the order of rows at one position: causes first.
+func order(r *Row) int {
+	return slices.Index([]string{"recording", "gap", "change", "loss", "verdict", "mark"}, r.Kind)
+}
