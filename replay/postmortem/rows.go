@@ -37,7 +37,9 @@ func (s *story) rows() ([]Row, int) {
 		}
 	}
 	for i := range s.segments {
-		rows = append(rows, s.verdictRow(i))
+		if i == 0 || !alike(&s.segments[i-1], &s.segments[i]) {
+			rows = append(rows, s.verdictRow(i))
+		}
 		if i < len(s.all) {
 			rows = append(rows, s.lossRows(s.all[i].Lost)...)
 		}
@@ -83,6 +85,13 @@ func (s *story) frame() []Row {
 		rows = append(rows, Row{Time: m.Time.UTC(), Kind: "mark", What: "Marked: " + report.Clean(m.Text)})
 	}
 	return rows
+}
+
+// alike reports whether only what was being listened to tells two segments
+// apart: the gaps have rows of their own.
+func alike(a, b *replay.Segment) bool {
+	v, w := &a.Report, &b.Report
+	return v.Verdict.State == w.Verdict.State && v.Verdict.Intent == w.Verdict.Intent && v.Headline.ID == w.Headline.ID && named(v.Headline.Subject) == named(w.Headline.Subject)
 }
 
 func (s *story) verdictRow(i int) Row {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -123,5 +124,21 @@ func TestDuration(t *testing.T) {
 		if got := Duration(tt.d); got != tt.want {
 			t.Errorf("Duration(%v) = %q, want %q", tt.d, got, tt.want)
 		}
+	}
+}
+
+// What a terminal may act on is escaped in JSON too, and means the same.
+func TestDocumentIsHarmless(t *testing.T) {
+	text := "a\u009b31m\u202eb\U000e0041\x7f\x1b<b>"
+	var b bytes.Buffer
+	if err := Document(&b, "json", map[string]string{"x": text}); err != nil {
+		t.Fatal(err)
+	}
+	if i := bytes.IndexFunc(b.Bytes(), func(r rune) bool { return hostile(r) && r != '\n' }); i >= 0 {
+		t.Errorf("%q keeps a control character at %d", b.String(), i)
+	}
+	var back map[string]string
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back["x"] != text {
+		t.Errorf("read back as %q, %v", back["x"], err)
 	}
 }
