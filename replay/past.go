@@ -1,0 +1,295 @@
+package replay
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Fact is something that happened before a recording began, and that an object
+// of its first complete state still told the time of. Nobody heard it happen:
+// whatever shows a Fact says that it is reconstructed, and how uncertain it is.
+type Fact struct {
+	Reconstructed bool `json:"reconstructed"` // always true: a fact that is taken out of its list still says so
+
+	// Time is when it happened, by the recorder's clock; it lies between
+	// Earliest and Latest. Most times in objects are cut to the second, so it
+	// happened up to a second later. Latest is never after the object was heard.
+	Time     time.Time `json:"time"`
+	Earliest time.Time `json:"earliest"`
+	Latest   time.Time `json:"latest"`
+	Stated   time.Time `json:"stated,omitzero"` // the time in the object, where that clock is known to differ from the recorder's
+	Clock    Timepiece `json:"clock"`           // whose clock the time was read from
+
+	Subject  analyzer.Subject `json:"subject"`
+	What     What             `json:"what"`
+	Path     string           `json:"path,omitempty"` // what it is about; of a Writing of several fields, what they are below; of a Rollout, an image if it changed one
+	Old      any              `json:"old,omitempty"`
+	New      any              `json:"new,omitempty"`      // the value, which has stayed the same since
+	Fields   []Field          `json:"fields,omitempty"`   // if it is about more than one; see Rollout and Writing
+	Writer   *Writer          `json:"writer,omitempty"`   // nil where managedFields do not tell
+	Revision int64            `json:"revision,omitempty"` // of a Rollout
+	Reason   string           `json:"reason,omitempty"`   // as the object gives it when the recording begins
+	Message  string           `json:"message,omitempty"`
+	Source   string           `json:"source,omitempty"` // of a KubernetesEvent: the component that reported it
+	Count    int              `json:"count,omitempty"`  // of a KubernetesEvent: how often it had occurred by then
+
+	Seq        store.Seq `json:"seq"`        // the event that the object was heard in
+	ObservedAt time.Time `json:"observedAt"` // when that was
+
+	ref store.Ref
+	all []Field // also where it is only one
+}
+
+// What says what a Fact is about.
+type What string
+
+// What can be told of the time before a recording.
+const (
+	// Creation: the object was created.
+	Creation What = "created"
+	// DeletionAsked: its deletion was asked for. The object has the deadline.
+	DeletionAsked What = "deletionAsked"
+	// Condition: a condition became New. What it was before is not known.
+	Condition What = "condition"
+	// Started: a container was started, New times restarted by then.
+	Started What = "started"
+	// Terminated: a container ended, with exit code New.
+	Terminated What = "terminated"
+	// Rollout: the template of a workload was changed, by which a new revision
+	// came about; Fields are the differences to the revision before.
+	Rollout What = "rollout"
+	// Writing: a manager wrote to the object. It changed one or more of Fields,
+	// the ones it owns; which of them, managedFields do not tell.
+	Writing What = "written"
+	// KubernetesEvent: an Event about the subject was reported, for the first or
+	// the last time.
+	KubernetesEvent What = "event"
+	// Tainted: a Node got a taint.
+	Tainted What = "tainted"
+	// Scaled: an autoscaler changed the number of replicas.
+	Scaled What = "scaled"
+)
+
+// rank puts causes before effects where the second they happened in is all
+// that is known.
+func (w What) rank() int {
+	return slices.Index([]What{Writing, Rollout, Scaled, Tainted, DeletionAsked, Creation, Terminated, Started, Condition, KubernetesEvent}, w)
+}
+
+// Timepiece says whose clock a time was read from.
+type Timepiece string
+
+// The clocks of a cluster. Only that of the API server is compared with the
+// recorder's; those of the others are taken to show the same as that one.
+const (
+	ServerClock     Timepiece = "apiserver"
+	ControllerClock Timepiece = "controller"
+	KubeletClock    Timepiece = "kubelet"
+)
+
+// Known reports whether the fact has happened at an instant, as far as is known.
+func (f *Fact) Known(at time.Time) bool { return !f.Time.After(at) }
+
+// Past returns all that can be told of the time before the recording, oldest
+// first: from the first complete list of each resource, which is read whole.
+func Past(t Timeline) ([]Fact, error) {
+	p, err := newPast(t)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range p.beginnings {
+		seqs, err := t.Find(store.Query{Resource: b.resource, Namespace: b.namespace}, b.seq)
+		if err != nil {
+			return nil, err
+		}
+		for _, seq := range seqs {
+			e, err := t.Event(seq)
+			if err != nil {
+				return nil, err
+			}
+			p.read(analyzer.NewObject(e))
+		}
+	}
+	return p.sorted(), nil
+}
+
+// PastOf returns what can be told of the time before the recording about the
+// subject and all that can matter to it, oldest first.
+func PastOf(t Timeline, subject store.Ref) ([]Fact, error) {
+	p, err := newPast(t)
+	if err != nil || len(p.beginnings) == 0 {
+		return nil, err
+	}
+	s, err := NewCursor(t).Seek(p.complete())
+	if err != nil {
+		return nil, err
+	}
+	r := reachOf(s, subject)
+	hosts := map[string]bool{}
+	for _, pod := range r.pods {
+		hosts[pod.Spec.NodeName] = true
+	}
+	for _, ref := range r.refs {
+		at := p.began(ref)
+		if at == 0 {
+			continue
+		}
+		told := len(p.facts)
+		if err := p.object(ref, at); err != nil {
+			return nil, err
+		}
+		if ref.Resource == nodeResource && !hosts[ref.Name] && subject != ref {
+			// A Node without Pods of the subject matters if somebody did something to it.
+			p.facts = slices.Concat(p.facts[:told], slices.DeleteFunc(slices.Clone(p.facts[told:]), func(f Fact) bool {
+				return f.What != Writing && f.What != Tainted && f.What != DeletionAsked
+			}))
+		}
+	}
+	return p.sorted(), s.Err()
+}
+
+// object reads the object of a name, what revises it, and the Kubernetes Events
+// about it.
+func (p *past) object(ref store.Ref, at store.Seq) error {
+	seqs, err := p.timeline.Find(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}, at)
+	if err != nil || len(seqs) == 0 {
+		return err
+	}
+	o, err := p.objects.get(p.timeline, seqs[0])
+	if err != nil {
+		return err
+	}
+	p.read(o)
+	related := []store.Query{{Resource: eventResource, Namespace: cmp.Or(ref.Namespace, "default"), Involved: o.UID}}
+	if ref.Resource == nodeResource { // kubelets name their Node by its name
+		related = append(related, store.Query{Resource: eventResource, Namespace: "default", Involved: types.UID(ref.Name)})
+	}
+	if ref.Resource == workloads["StatefulSet"] || ref.Resource == workloads["DaemonSet"] {
+		related = append(related, store.Query{Resource: revisionResource, Namespace: ref.Namespace, Owner: o.UID})
+	}
+	for _, q := range related {
+		from := p.began(store.Ref{Resource: q.Resource, Namespace: q.Namespace})
+		if from == 0 {
+			continue
+		}
+		seqs, err := p.timeline.Find(q, from)
+		if err != nil {
+			return err
+		}
+		for _, seq := range seqs {
+			o, err := p.objects.get(p.timeline, seq)
+			if err != nil {
+				return err
+			}
+			p.read(o)
+		}
+	}
+	return nil
+}
+
+// past collects facts.
+type past struct {
+	timeline   Timeline
+	objects    *objects
+	beginnings []beginning
+	skew       skew
+	kinds      map[schema.GroupKind]schema.GroupVersionResource
+	facts      []Fact
+	revisions  map[revised][]revision
+	revisable  map[revised]*analyzer.Object // the workloads that revisions belong to
+}
+
+// beginning is where the first list of a stream was complete.
+type beginning struct {
+	resource  schema.GroupVersionResource
+	namespace string
+	seq       store.Seq
+	late      bool // the stream could not be listed at first
+}
+
+var (
+	eventResource    = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+	revisionResource = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "controllerrevisions"}
+)
+
+func newPast(t Timeline) (*past, error) {
+	p := &past{
+		timeline: t, objects: &objects{}, kinds: map[schema.GroupKind]schema.GroupVersionResource{},
+		revisions: map[revised][]revision{}, revisable: map[revised]*analyzer.Object{},
+	}
+	info := t.Info()
+	for _, r := range info.Resources {
+		p.kinds[schema.GroupKind{Group: r.Group, Kind: r.Kind}] = schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Name}
+	}
+	ledger, err := t.Ledger(0, info.Last)
+	if err != nil {
+		return nil, err
+	}
+	type stream struct {
+		resource  schema.GroupVersionResource
+		namespace string
+	}
+	late, done := map[stream]bool{}, map[stream]bool{}
+	for _, c := range ledger {
+		switch s := (stream{c.Resource, c.Namespace}); {
+		case done[s]:
+		case c.Status == store.Current:
+			done[s] = true
+			// The ring's window begins where everything is there.
+			p.beginnings = append(p.beginnings, beginning{c.Resource, c.Namespace, max(c.Seq, info.First), late[s]})
+		case c.Status != store.Listing:
+			late[s] = true
+		}
+	}
+	slices.SortFunc(p.beginnings, func(a, b beginning) int {
+		return cmp.Or(cmp.Compare(a.resource.Group, b.resource.Group), cmp.Compare(a.resource.Resource, b.resource.Resource), cmp.Compare(a.namespace, b.namespace))
+	})
+	p.skew, err = skewOf(t)
+	return p, err
+}
+
+// began returns the position of the first complete list that the object of the
+// name would be in, 0 if there was none.
+func (p *past) began(ref store.Ref) store.Seq {
+	for _, b := range p.beginnings {
+		if b.resource == ref.Resource && (b.namespace == "" || b.namespace == ref.Namespace) {
+			return b.seq
+		}
+	}
+	return 0
+}
+
+// complete is the position of the first complete state: all lists that could be
+// made at first were complete.
+func (p *past) complete() store.Seq {
+	var last, any store.Seq
+	for _, b := range p.beginnings {
+		if any = max(any, b.seq); !b.late {
+			last = max(last, b.seq)
+		}
+	}
+	return cmp.Or(last, any)
+}
+
+// sorted returns the facts in order, those of rollouts among them.
+func (p *past) sorted() []Fact {
+	p.rollouts()
+	slices.SortFunc(p.facts, func(a, b Fact) int {
+		return cmp.Or(
+			a.Time.Compare(b.Time), cmp.Compare(a.What.rank(), b.What.rank()), a.Latest.Compare(b.Latest),
+			compareSubjects(&a.Subject, &b.Subject), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Reason, b.Reason),
+		)
+	})
+	return p.facts
+}
+
+func compareSubjects(a, b *analyzer.Subject) int {
+	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}

@@ -1,0 +1,106 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Uncertainty is how much later than Earliest it may have happened.
+func (f *Fact) Uncertainty() time.Duration { return f.Latest.Sub(f.Earliest) }
+
+// String says what happened in a few words, without when and without that it
+// is reconstructed:
+//
+//	Deployment shop/web revision 7: /spec/template/spec/containers[name=web]/image web:1 -> web:2, by kubectl-set
+//	Pod shop/web-abc became Ready=False (ContainersNotReady)
+func (f *Fact) String() string {
+	name := f.Subject.Kind + " " + strings.TrimPrefix(f.Subject.Namespace+"/"+f.Subject.Name, "/")
+	return name + " " + f.says() + f.by()
+}
+
+func (f *Fact) says() string {
+	switch f.What {
+	case Creation:
+		return "was created"
+	case DeletionAsked:
+		return "was asked to be deleted"
+	case Condition:
+		text := fmt.Sprintf("became %s=%s", selected(f.Path), scalar(f.New))
+		if f.Reason != "" {
+			text += " (" + f.Reason + ")"
+		}
+		return text
+	case Started:
+		text := "container " + selected(f.Path) + " was started"
+		if n, ok := f.New.(int); ok && n > 0 {
+			text += fmt.Sprintf(", restart %d", n)
+		}
+		return text
+	case Terminated:
+		text := fmt.Sprintf("container %s ended with exit code %s", selected(f.Path), scalar(f.New))
+		if f.Reason != "" {
+			text += " (" + f.Reason + ")"
+		}
+		return text
+	case Rollout:
+		return fmt.Sprintf("revision %d: %s", f.Revision, f.difference())
+	case Writing:
+		if n := len(f.Fields); n > 1 {
+			in := ""
+			if f.Path != "/" {
+				in = " in " + f.Path
+			}
+			return fmt.Sprintf("one or more of %d fields%s were written", n, in)
+		}
+		if f.New == nil {
+			return f.Path + " was written"
+		}
+		return fmt.Sprintf("%s was written: %s", f.Path, scalar(f.New))
+	case KubernetesEvent:
+		text := f.Reason
+		if f.Count > 1 {
+			text += fmt.Sprintf(" (%d times)", f.Count)
+		}
+		return text + ": " + strings.TrimSpace(f.Message)
+	case Tainted:
+		return "got the taint " + scalar(f.New)
+	case Scaled:
+		return "scaled, to " + scalar(f.New)
+	}
+	return string(f.What)
+}
+
+// difference is what a rollout is known by.
+func (f *Fact) difference() string {
+	lead := Field{Path: f.Path, Old: f.Old, New: f.New}
+	more := ""
+	if n := len(f.Fields); n > 1 {
+		more = fmt.Sprintf(" and %d more", n-1)
+	}
+	switch {
+	case lead.Old == nil:
+		return fmt.Sprintf("%s added: %s%s", lead.Path, scalar(lead.New), more)
+	case lead.New == nil:
+		return fmt.Sprintf("%s removed: %s%s", lead.Path, scalar(lead.Old), more)
+	}
+	return fmt.Sprintf("%s %s -> %s%s", lead.Path, scalar(lead.Old), scalar(lead.New), more)
+}
+
+func (f *Fact) by() string {
+	switch {
+	case f.Writer == nil || f.What == Condition:
+		return ""
+	case f.Writer.Subresource != "":
+		return ", by " + f.Writer.Manager + " (" + f.Writer.Subresource + ")"
+	}
+	return ", by " + f.Writer.Manager
+}
+
+// selected is the name by which a path selects an element: Ready of
+// /status/conditions[type=Ready]/status.
+func selected(path string) string {
+	_, rest, _ := strings.Cut(path, "=")
+	name, _, _ := strings.Cut(rest, "]")
+	return name
+}
