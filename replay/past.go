@@ -29,7 +29,7 @@ type Fact struct {
 
 	Subject  analyzer.Subject `json:"subject"`
 	What     What             `json:"what"`
-	Path     string           `json:"path,omitempty"` // what it is about; of a Writing of several fields, what they are below; of a Rollout, an image if it changed one
+	Path     string           `json:"path,omitempty"` // what it is about; of a Writing with several fields, what they are below; of a Rollout, an image if it changed one
 	Old      any              `json:"old,omitempty"`
 	New      any              `json:"new,omitempty"`      // the value, which has stayed the same since
 	Fields   []Field          `json:"fields,omitempty"`   // if it is about more than one; see Rollout and Writing
@@ -65,8 +65,9 @@ const (
 	// Rollout: the template of a workload was changed, by which a new revision
 	// came about; Fields are the differences to the revision before.
 	Rollout What = "rollout"
-	// Writing: a manager wrote to the object. It changed one or more of Fields,
-	// the ones it owns; which of them, managedFields do not tell.
+	// Writing: a manager wrote to the object, for the last time. Fields are those
+	// it owns; which of them it changed then, managedFields do not tell, and it
+	// may have changed some that it owns no longer.
 	Writing What = "written"
 	// KubernetesEvent: an Event about the subject was reported, for the first or
 	// the last time.

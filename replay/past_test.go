@@ -108,12 +108,12 @@ var hindsight = []struct {
 	want     []string // facts, as String says them, in any order
 }{
 	{"bad-image-rollout", 1, 20 * time.Second, []string{
-		`^Deployment shop/web revision 2: /spec/template/spec/containers\[name=web\]/image web:ok1 -> web:badtag, by kubectl-set$`,
+		`^Deployment shop/web revision 2: /spec/template/spec/containers\[name=web\]/image web:ok1 -> web:badtag by kubectl-set$`,
 		`^Pod shop/web-\w+-\w+ became Ready=False \(ContainersNotReady\)$`,
 		`^Deployment shop/web became Progressing=False \(ProgressDeadlineExceeded\)$`,
 	}},
 	{"selector-edited", 1, 10 * time.Second, []string{
-		`^Service shop/web one or more of 8 fields in /spec were written, by kubectl-client-side-apply$`,
+		`^Service shop/web was written by kubectl-client-side-apply, who owns 8 fields in /spec$`,
 	}},
 	{"node-loss", 1, 30 * time.Second, []string{
 		`^Node n2 became Ready=Unknown \(NodeStatusUnknown\)$`,

@@ -12,11 +12,15 @@ func (f *Fact) Uncertainty() time.Duration { return f.Latest.Sub(f.Earliest) }
 // String says what happened in a few words, without when and without that it
 // is reconstructed:
 //
-//	Deployment shop/web revision 7: /spec/template/spec/containers[name=web]/image web:1 -> web:2, by kubectl-set
+//	Deployment shop/web revision 7: /spec/template/spec/containers[name=web]/image web:1 -> web:2 by kubectl-set
 //	Pod shop/web-abc became Ready=False (ContainersNotReady)
 func (f *Fact) String() string {
 	name := f.Subject.Kind + " " + strings.TrimPrefix(f.Subject.Namespace+"/"+f.Subject.Name, "/")
-	return name + " " + f.says() + f.by()
+	text := name + " " + f.says()
+	if f.What == Writing || f.What == Condition {
+		return text
+	}
+	return text + f.by()
 }
 
 func (f *Fact) says() string {
@@ -46,17 +50,7 @@ func (f *Fact) says() string {
 	case Rollout:
 		return fmt.Sprintf("revision %d: %s", f.Revision, f.difference())
 	case Writing:
-		if n := len(f.Fields); n > 1 {
-			in := ""
-			if f.Path != "/" {
-				in = " in " + f.Path
-			}
-			return fmt.Sprintf("one or more of %d fields%s were written", n, in)
-		}
-		if f.New == nil {
-			return f.Path + " was written"
-		}
-		return fmt.Sprintf("%s was written: %s", f.Path, scalar(f.New))
+		return "was written" + f.by() + ", who owns " + f.owned()
 	case KubernetesEvent:
 		text := f.Reason
 		if f.Count > 1 {
@@ -69,6 +63,20 @@ func (f *Fact) says() string {
 		return "scaled, to " + scalar(f.New)
 	}
 	return string(f.What)
+}
+
+// owned says which fields the writer owns.
+func (f *Fact) owned() string {
+	n := len(f.Fields)
+	switch {
+	case n > 1 && f.Path == "/":
+		return fmt.Sprintf("%d fields", n)
+	case n > 1:
+		return fmt.Sprintf("%d fields in %s", n, f.Path)
+	case f.New == nil:
+		return f.Path
+	}
+	return f.Path + ": " + scalar(f.New)
 }
 
 // difference is what a rollout is known by.
@@ -89,12 +97,12 @@ func (f *Fact) difference() string {
 
 func (f *Fact) by() string {
 	switch {
-	case f.Writer == nil || f.What == Condition:
+	case f.Writer == nil:
 		return ""
 	case f.Writer.Subresource != "":
-		return ", by " + f.Writer.Manager + " (" + f.Writer.Subresource + ")"
+		return " by " + f.Writer.Manager + " (" + f.Writer.Subresource + ")"
 	}
-	return ", by " + f.Writer.Manager
+	return " by " + f.Writer.Manager
 }
 
 // selected is the name by which a path selects an element: Ready of

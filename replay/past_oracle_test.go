@@ -1,0 +1,324 @@
+package replay
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// underway is how long after it was written a version may be heard, and how
+// long after it happened a status may be written, on a busy machine.
+const underway = 3 * time.Second
+
+// witnessed checks facts against what a recording heard that began earlier: the
+// oracle for the reconstructed past.
+type witnessed struct {
+	timeline Timeline
+	objects  *objects
+	until    store.Seq // nothing heard later may be needed
+}
+
+// TestPastInventsNothing begins every recording of an incident late, several
+// times, and compares each fact with what was heard before that.
+func TestPastInventsNothing(t *testing.T) {
+	files, err := filepath.Glob("../fixtures/incidents/*.db")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no recordings", err)
+	}
+	checked := map[What]int{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".db")
+		t.Run(name, func(t *testing.T) {
+			r := openIncident(t, name)
+			for _, from := range lateStarts(t, r, name) {
+				m := late(t, r, from)
+				facts, err := Past(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w := &witnessed{r, &objects{}, from}
+				for i := range facts {
+					f := &facts[i]
+					if f.Earliest.After(f.Time) || f.Time.After(f.Latest) || f.Latest.After(f.ObservedAt) || f.ObservedAt.After(m.Info().Start) || !f.Reconstructed {
+						t.Errorf("from #%d: badly dated: %s at %s, from %s to %s", from, f, f.Time, f.Earliest, f.Latest)
+					}
+					wrong, ok := w.check(f)
+					if wrong != "" {
+						t.Errorf("from #%d: %s at %s (from %s to %s): %s", from, f, clock(f.Time), clock(f.Earliest), clock(f.Latest), wrong)
+					}
+					if !ok {
+						continue
+					}
+					if checked[f.What]++; checked[f.What]%20 == 0 {
+						g := *f
+						g.Earliest, g.Latest = f.Earliest.Add(time.Minute), f.Latest.Add(time.Minute)
+						if wrong, ok := w.check(&g); wrong == "" && ok {
+							t.Errorf("from #%d: the check is broken: it takes %s a minute later", from, f)
+						}
+					}
+				}
+			}
+		})
+	}
+	for _, what := range []What{Creation, DeletionAsked, Condition, Started, Terminated, Rollout, Writing, KubernetesEvent, Tainted} {
+		if checked[what] == 0 {
+			t.Errorf("no fact of kind %s was checked", what)
+		}
+	}
+	t.Logf("facts that agree with what was heard: %v", checked)
+}
+
+func clock(t time.Time) string { return t.Format("15:04:05.000") }
+
+// lateStarts are positions at which a recording may have been begun instead:
+// shortly after each operation, later, and in between.
+func lateStarts(t *testing.T, r *store.Recording, name string) []store.Seq {
+	info := r.Info()
+	var at []time.Time
+	for _, step := range stepsOf(t, name) {
+		at = append(at, step[1].Add(time.Second), step[1].Add(7*time.Second), step[1].Add(20*time.Second))
+	}
+	for i := range 8 {
+		at = append(at, info.Start.Add(info.End.Sub(info.Start)*time.Duration(i+1)/9))
+	}
+	var seqs []store.Seq
+	for _, instant := range at {
+		seq, err := r.SeqAt(instant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seq > 0 && instant.Before(info.End) && !slices.Contains(seqs, seq) && listening(t, r, seq) {
+			seqs = append(seqs, seq)
+		}
+	}
+	if testing.Short() {
+		seqs = seqs[:min(len(seqs), 3)]
+	}
+	return seqs
+}
+
+// listening reports whether every stream was current: otherwise a recording that
+// begins there begins with a list that is made later.
+func listening(t *testing.T, r *store.Recording, at store.Seq) bool {
+	now := map[string]store.Status{}
+	ledger, err := r.Ledger(0, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range ledger {
+		now[c.Resource.String()+" "+c.Namespace] = c.Status
+	}
+	for _, status := range now {
+		if status != store.Current {
+			return false
+		}
+	}
+	return true
+}
+
+// check returns what speaks against a fact, and whether it could be checked at
+// all: what happened before the full recording began cannot.
+func (w *witnessed) check(f *Fact) (wrong string, checked bool) {
+	if f.Earliest.Before(w.timeline.Info().Start.Add(underway)) || w.deaf(f) {
+		return "", false
+	}
+	if f.What == Condition && strings.Contains(f.Path, "NetworkUnavailable") {
+		return "", false // kwok moves its transition time with every heartbeat
+	}
+	ref, uid := f.ref, types.UID(f.Subject.UID)
+	switch f.What {
+	case KubernetesEvent:
+		return w.reported(f), true
+	case Rollout:
+		return w.rolledOut(f), true
+	case Creation:
+		versions := w.versions(ref, uid)
+		return near(f, versions[0], func(o *analyzer.Object) string {
+			m, _ := meta(o.Object)
+			if who := writerOf(nil, m, nil); f.Writer != nil && who.Manager != f.Writer.Manager {
+				return "it was created by " + who.Manager
+			}
+			return ""
+		}), true
+	case DeletionAsked:
+		return w.since(f, func(o *analyzer.Object) bool { return deleting(o) }), true
+	case Condition, Tainted, Scaled:
+		return w.since(f, func(o *analyzer.Object) bool {
+			if f.What == Tainted {
+				return slices.ContainsFunc(analyzer.As[corev1.Node](o).Spec.Taints, func(t corev1.Taint) bool { return t.ToString() == f.New })
+			}
+			return scalar(valueAt(decode(o), f.all[0].steps)) == scalar(f.New)
+		}), true
+	case Started, Terminated:
+		return w.since(f, func(o *analyzer.Object) bool { return shows(o, f) }), true
+	case Writing:
+		return w.written(f), true
+	}
+	return "nothing is known of such facts", true
+}
+
+// deaf reports whether the full recording was not listening when the fact says
+// that something happened.
+func (w *witnessed) deaf(f *Fact) bool {
+	ledger, err := w.timeline.Ledger(0, w.until)
+	if err != nil {
+		panic(err)
+	}
+	for _, c := range ledger {
+		if c.Status == store.Gap && c.Time.Before(f.Latest.Add(10*time.Second)) && f.Earliest.Before(c.Time.Add(10*time.Second)) {
+			return true
+		}
+	}
+	return false
+}
+
+// versions are all that was heard of an object before the late beginning,
+// oldest first.
+func (w *witnessed) versions(ref store.Ref, uid types.UID) []*analyzer.Object {
+	seqs, err := w.timeline.History(ref, w.until)
+	if err != nil {
+		panic(err)
+	}
+	var all []*analyzer.Object
+	for _, seq := range seqs {
+		o, err := w.objects.get(w.timeline, seq)
+		if err != nil {
+			panic(err)
+		}
+		if o.UID == uid {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// since checks that something became true of the object when the fact says so,
+// and stayed true.
+func (w *witnessed) since(f *Fact, is func(*analyzer.Object) bool) string {
+	var first *analyzer.Object
+	for _, o := range slices.Backward(w.versions(f.ref, types.UID(f.Subject.UID))) {
+		if !is(o) {
+			break
+		}
+		first = o
+	}
+	if first == nil {
+		return "it is not so in the end"
+	}
+	return near(f, first, nil)
+}
+
+// near checks that a version was heard when the fact says it came about.
+func near(f *Fact, o *analyzer.Object, also func(*analyzer.Object) string) string {
+	earliest := f.Earliest
+	if f.Writer != nil && strings.HasPrefix(f.Writer.Manager, "kubectl") && f.What == Condition {
+		earliest = earliest.Add(-time.Second) // somebody made the time up
+	}
+	if o.Time.Before(earliest) || o.Time.After(f.Latest.Add(underway)) {
+		return fmt.Sprintf("it was heard at %s in #%d", clock(o.Time), o.Seq)
+	}
+	if also != nil {
+		return also(o)
+	}
+	return ""
+}
+
+// shows reports whether a Pod's status has, at any place, what the fact says of
+// a container.
+func shows(o *analyzer.Object, f *Fact) bool {
+	status := &analyzer.As[corev1.Pod](o).Status
+	for _, s := range slices.Concat(status.InitContainerStatuses, status.ContainerStatuses) {
+		if s.Name != selected(f.Path) {
+			continue
+		}
+		if s.State.Running != nil && f.What == Started && s.State.Running.StartedAt.Time.Equal(f.Time) {
+			return true
+		}
+		for _, ended := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+			if ended != nil && (f.What == Started && ended.StartedAt.Time.Equal(f.Time) || f.What == Terminated && ended.FinishedAt.Time.Equal(f.Time) && int(ended.ExitCode) == f.New) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rolledOut checks that the workload's template was changed so.
+func (w *witnessed) rolledOut(f *Fact) string {
+	versions := w.versions(f.ref, types.UID(f.Subject.UID))
+	said := "the template never changed"
+	for i := 1; i < len(versions); i++ {
+		before, after := versions[i-1], versions[i]
+		changed := slices.DeleteFunc(fields(decode(before), decode(after)), func(f Field) bool { return !strings.HasPrefix(f.Path, "/spec/template") })
+		if len(changed) == 0 {
+			continue
+		}
+		said = fmt.Sprintf("at %s in #%d it was %s %v -> %v", clock(after.Time), after.Seq, changed[0].Path, changed[0].Old, changed[0].New)
+		if after.Time.Before(f.Earliest) || after.Time.After(f.Latest.Add(underway)) || !slices.EqualFunc(changed, f.all, func(a, b Field) bool {
+			return a.Path == b.Path && scalar(a.Old) == scalar(b.Old) && scalar(a.New) == scalar(b.New)
+		}) {
+			continue
+		}
+		m, _ := meta(before.Object)
+		n, _ := meta(after.Object)
+		if who := writerOf(m, n, changed); f.Writer != nil && who.Manager != f.Writer.Manager {
+			return "it was written by " + who.Manager
+		}
+		return ""
+	}
+	return said
+}
+
+// written checks that the manager wrote then.
+func (w *witnessed) written(f *Fact) string {
+	versions := w.versions(f.ref, types.UID(f.Subject.UID))
+	for i := 1; i < len(versions); i++ {
+		after := versions[i]
+		m, _ := meta(after.Object)
+		for _, e := range m.ManagedFields {
+			if e.Manager != f.Writer.Manager || string(e.Operation) != f.Writer.Operation || e.Subresource != f.Writer.Subresource || e.Time == nil || !e.Time.Time.Equal(f.Writer.Time) {
+				continue
+			}
+			return near(f, after, nil)
+		}
+	}
+	return "nobody heard that"
+}
+
+// reported checks that the Kubernetes Event was heard then.
+func (w *witnessed) reported(f *Fact) string {
+	seqs, err := w.timeline.Find(store.Query{Resource: eventResource}, w.until)
+	if err != nil {
+		panic(err)
+	}
+	said := "no such Event was heard"
+	for _, seq := range seqs {
+		e, err := w.objects.get(w.timeline, seq)
+		if err != nil {
+			panic(err)
+		}
+		if now := analyzer.As[corev1.Event](e); now.Reason != f.Reason || now.Message != f.Message || string(now.InvolvedObject.UID) != f.Subject.UID {
+			continue
+		}
+		for _, o := range w.versions(e.Ref(), e.UID) {
+			v := analyzer.As[corev1.Event](o)
+			count := int(v.Count)
+			if v.Series != nil {
+				count = int(v.Series.Count)
+			}
+			if said = near(f, o, nil); said == "" && max(count, 1) == f.Count {
+				return ""
+			}
+		}
+	}
+	return said
+}
