@@ -41,10 +41,14 @@ type Range struct {
 	// Zone is used when the text names none. Nil is UTC.
 	Zone *time.Location
 	// Cursor, unless zero, is what offsets without an anchor count from.
+	// Otherwise negative ones count from the end and positive ones from From.
 	Cursor time.Time
+	// From is where the stretch begins whose end is read; zero is Start.
+	From time.Time
 
 	// These look up anchors in the recording. An anchor whose function is nil
-	// is an error, and an error of the function is the reason in a WhenError.
+	// is an error, and an error of the function is the reason in a WhenError;
+	// if it is a *NotThere, it becomes part of the problem.
 	TimeOfSeq func(store.Seq) (time.Time, error)
 	SeqOfRV   func(resourceVersion string) (store.Seq, error)
 	Mark      func(name string) (time.Time, error)

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"errors"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -140,7 +139,7 @@ func (p reading) found(t time.Time, err error) (When, error) {
 	return When{Time: t}, nil
 }
 
-var errNotHere = errors.New("nothing of this kind is known here")
+var errNotHere = &NotThere{"nothing of this kind is known here", ""}
 
 // look looks an anchor up, if there is where to look.
 func look[K, V any](in func(K) (V, error), key K) (V, error) {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -42,6 +43,9 @@ func (p reading) unreadable(why string) *WhenError {
 
 // unknown says that the recording does not have the anchor.
 func (p reading) unknown(err error) *WhenError {
+	if missing := (*NotThere)(nil); errors.As(err, &missing) {
+		return &WhenError{Text: p.text, Problem: "cannot be found: " + missing.Problem, Hint: missing.Hint}
+	}
 	return &WhenError{Text: p.text, Problem: "cannot be found", Err: err}
 }
 

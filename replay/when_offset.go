@@ -14,12 +14,14 @@ func (p reading) offset() (When, error) {
 	if !p.Cursor.IsZero() {
 		return When{Time: p.Cursor.Add(d)}, nil
 	}
-	if p.text[0] == '+' {
-		e := p.unreadable("there is nothing after the end to count to")
-		e.Hint = "start" + p.text + " counts from the start of the recording"
-		return When{}, e
+	if p.text[0] == '-' {
+		return p.fromEnd(d)
 	}
-	return p.fromEnd(d)
+	from := p.From
+	if from.IsZero() {
+		from = p.Start
+	}
+	return When{Time: from.Add(d)}, nil
 }
 
 // ago reads the "3m" of "3m ago".

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -183,5 +182,3 @@ type usageError struct {
 }
 
 func (e usageError) Unwrap() error { return e.error }
-
-var errInterrupted = errors.New("interrupted")

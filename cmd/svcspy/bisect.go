@@ -46,7 +46,7 @@ func (o *bisectOptions) run(ctx context.Context, file string, words []string) er
 	if o.good == "" || o.bad == "" {
 		return usageError{errors.New("bisect needs --good and --bad"), o.name + " timeline FILE shows when it was what"}
 	}
-	r, err := openRecording(file)
+	r, err := o.open(ctx, file, words)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ EXIT STATUS
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.file != "" {
 				o.look.namespace = o.overrides.Context.Namespace
-				return o.recorded(args)
+				return o.recorded(cmd.Context(), args)
 			}
 			if o.since != "" || o.until != "" {
 				return usageError{errors.New("--since and --until need a recording"), "name it with -f"}
@@ -66,8 +66,8 @@ EXIT STATUS
 	return cmd
 }
 
-func (o *changesOptions) recorded(words []string) error {
-	r, err := openRecording(o.file)
+func (o *changesOptions) recorded(ctx context.Context, words []string) error {
+	r, err := o.open(ctx, o.file, words)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,8 +31,8 @@ EXIT STATUS
 		Example: `  # what changed between the last good minute and the outage?
   svcspy diff incident.db svc/web -n shop --since 13:59 --until 14:02`,
 		Args: subjectOfRecording(a, "diff"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			err := o.diff(args[0], args[1:])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := o.diff(cmd.Context(), args[0], args[1:])
 			if err != nil && !errors.Is(err, errDifferent) {
 				return usageError{err, strings.Join(hintsFor(err), "\n")} // above 1, which says that they differ
 			}
@@ -44,21 +44,21 @@ EXIT STATUS
 	return cmd
 }
 
-func (o *stretch) diff(file string, words []string) error {
-	r, err := openRecording(file)
+func (o *stretch) diff(ctx context.Context, file string, words []string) error {
+	r, err := o.open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	from, to, err := o.resolve(r)
+	from, to, err := o.bounds(r)
 	if err != nil {
 		return err
 	}
-	before, err := side(r, from)
+	before, err := stateAt(r, from)
 	if err != nil {
 		return err
 	}
-	after, err := side(r, to)
+	after, err := stateAt(r, to)
 	if err != nil {
 		return err
 	}
@@ -86,13 +86,4 @@ func (o *stretch) diff(file string, words []string) error {
 		err = errDifferent
 	}
 	return err
-}
-
-// side is the state at an instant; at the end it is the last that is known.
-func side(t replay.Timeline, at time.Time) (*replay.State, error) {
-	c := replay.NewCursor(t)
-	if at.Equal(t.Info().End) {
-		return c.End()
-	}
-	return c.SeekTime(at)
 }

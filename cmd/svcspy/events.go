@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ EXIT STATUS
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return o.run(args[0], args[1:]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0], args[1:]) },
 	}
 	o.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.objects, "objects", false, "with the objects themselves (-o json, yaml or jsonl)")
@@ -47,8 +48,8 @@ EXIT STATUS
 	return cmd
 }
 
-func (o *eventsOptions) run(file string, words []string) error {
-	r, err := openRecording(file)
+func (o *eventsOptions) run(ctx context.Context, file string, words []string) error {
+	r, err := o.open(ctx, file, words)
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,7 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-type explainOptions struct {
-	stretch
-	at string
-}
+type explainOptions struct{ stretch }
 
 func (a *app) explainCommand() *cobra.Command {
 	o := &explainOptions{stretch: stretch{look: &look{app: a}}}
@@ -63,17 +60,21 @@ func subjectOfRecording(a *app, command string) cobra.PositionalArgs {
 }
 
 func (o *explainOptions) run(ctx context.Context, file string, words []string) error {
-	r, err := openRecording(file)
+	r, err := o.open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if _, _, err := o.resolve(r); err != nil {
+	if err := notEmpty(r); err != nil {
 		return err
 	}
 	var at time.Time
-	if at, err = o.instant(r, o.at, at); err != nil {
-		return err
+	if o.at != "" {
+		s, err := o.seek(r)
+		if err != nil {
+			return err
+		}
+		at = s.Instant()
 	}
 	ref, err := o.subject(r, words, r.Info().Last)
 	if err != nil {
@@ -110,14 +111,6 @@ func (o *explainOptions) run(ctx context.Context, file string, words []string) e
 		}
 	}
 	return nil
-}
-
-// interrupted returns what an error means when ctrl-C was pressed.
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errInterrupted
-	}
-	return err
 }
 
 // slash names an object for a person: services shop/web.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ EXIT STATUS
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return o.run(args[0], args[1:]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0], args[1:]) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.at, "at", "", "the instant to look at, such as 14:02, end-30s or '#812' (default: the end)")
@@ -61,8 +62,15 @@ EXIT STATUS
 	return cmd
 }
 
-func (o *getOptions) run(file string, words []string) error {
-	r, err := openRecording(file)
+func (o *getOptions) run(ctx context.Context, file string, words []string) error {
+	if kind, name, ok := strings.Cut(words[0], "/"); ok && len(words) == 1 {
+		words = []string{kind, name}
+	}
+	var subject []string
+	if len(words) == 2 {
+		subject = words
+	}
+	r, err := o.open(ctx, file, subject)
 	if err != nil {
 		return err
 	}
@@ -85,9 +93,6 @@ func (o *getOptions) run(file string, words []string) error {
 // path is what is asked for, in the words of the Kubernetes API.
 func (o *getOptions) path(t replay.Timeline, words []string, at store.Seq) (string, error) {
 	resources := t.Info().Resources
-	if kind, name, ok := strings.Cut(words[0], "/"); ok && len(words) == 1 {
-		words = []string{kind, name}
-	}
 	var ref store.Ref
 	if len(words) == 2 {
 		var err error

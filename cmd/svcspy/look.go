@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -18,6 +18,8 @@ import (
 // look is a question about a timeline: which subject, when, and how to say it.
 type look struct {
 	*app
+	ctx       context.Context // of the command: what takes long ends with it
+	words     []string        // that name the subject; see open
 	namespace string
 	at        string
 	exitCode  bool
@@ -39,61 +41,6 @@ func (l *look) check() error {
 		return nil
 	}
 	return usageError{fmt.Errorf("--symptom %q is none of refused, timeout, nxdomain", l.options.Symptom), ""}
-}
-
-// seek resolves --at and says on stderr how it was understood.
-func (l *look) seek(t replay.Timeline) (*replay.State, error) {
-	cursor := replay.NewCursor(t)
-	info := t.Info()
-	if info.Last == 0 {
-		return nil, fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", replay.FormatInstant(info.End))
-	}
-	zone, err := l.zone()
-	if err != nil {
-		return nil, err
-	}
-	var s *replay.State
-	if l.at == "" {
-		s, err = cursor.End()
-	} else {
-		s, err = l.parse(cursor, t, zone)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s, l.echo(s, zone)
-}
-
-// parse moves the cursor to what --at says.
-func (l *look) parse(cursor *replay.Cursor, t replay.Timeline, zone *time.Location) (*replay.State, error) {
-	info := t.Info()
-	when, err := replay.ParseWhen(l.at, replay.Range{
-		Start: info.Start, End: info.End, Zone: zone, Now: l.now(), TimeOfSeq: t.TimeOf,
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case when.Seq > 0:
-		return cursor.Seek(when.Seq)
-	case when.Time.Equal(info.End):
-		return cursor.End()
-	}
-	return cursor.SeekTime(when.Time)
-}
-
-// echo prints `at 2026-11-23T13:02:00Z (14:02:00 +01:00), event #8812, 340 ms
-// old, coverage complete`.
-func (l *look) echo(s *replay.State, zone *time.Location) error {
-	e, err := report.New(s, analyzer.Report{})
-	if err != nil {
-		return err
-	}
-	age := (time.Duration(e.At.EvidenceAgeMS) * time.Millisecond).String()
-	if e.At.EvidenceAgeMS < 1000 {
-		age = fmt.Sprintf("%d ms", e.At.EvidenceAgeMS)
-	}
-	l.note("at %s, event #%d, %s old, coverage %s", replay.Echo(replay.When{Time: s.Instant()}, zone), s.Seq(), age, e.Coverage.Status)
-	return nil
 }
 
 // subject resolves the words that name the subject.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ EXIT STATUS
 				}
 				return l.screen(cmd.Context(), args[0], args[1:])
 			}
-			return l.replay(args[0], args[1:])
+			return l.replay(cmd.Context(), args[0], args[1:])
 		},
 	}
 	l.addFlags(cmd)
@@ -53,11 +54,11 @@ EXIT STATUS
 }
 
 // replay answers from a file.
-func (l *look) replay(file string, words []string) error {
+func (l *look) replay(ctx context.Context, file string, words []string) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	r, err := openRecording(file)
+	r, err := l.open(ctx, file, words)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ EXIT STATUS
 }
 
 func (o *reportOptions) run(ctx context.Context, file string, words []string) error {
-	r, err := openRecording(file)
+	r, err := o.open(ctx, file, words)
 	if err != nil {
 		return err
 	}

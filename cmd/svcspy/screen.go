@@ -22,7 +22,7 @@ func (l *look) onScreen() bool {
 // screen shows a recording on the whole terminal, at --at or where the recorder
 // had first seen everything. Without words it lists all Services.
 func (l *look) screen(ctx context.Context, file string, words []string) error {
-	r, err := openRecording(file)
+	r, err := l.open(ctx, file, words)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (l *look) screen(ctx context.Context, file string, words []string) error {
 	if l.at == "" {
 		options.At, err = tui.Opening(r)
 	} else {
-		options.At, err = l.parse(replay.NewCursor(r), r, text.Zone)
+		options.At, err = l.state(r, l.at)
 	}
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ EXIT STATUS
 			}
 			ctx, signals := interruptible(cmd.Context())
 			defer signals.stop()
-			return p.serve(args[0], func(at *served) error {
+			return p.serve(ctx, args[0], func(at *served) error {
 				fmt.Fprintf(a.out, "export KUBECONFIG=%s\n", at.kubeconfig)
 				for _, name := range at.contexts {
 					a.note("context %s", name)
@@ -117,13 +117,13 @@ type served struct {
 }
 
 // serve serves a recording while use runs.
-func (p *past) serve(file string, use func(*served) error) (err error) {
+func (p *past) serve(ctx context.Context, file string, use func(*served) error) (err error) {
 	r, err := openRecording(file)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	options, err := p.options(r)
+	options, err := p.options(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (p *past) serve(file string, use func(*served) error) (err error) {
 }
 
 // options resolves the instants.
-func (p *past) options(t replay.Timeline) (apiserver.Options, error) {
+func (p *past) options(ctx context.Context, t replay.Timeline) (apiserver.Options, error) {
 	o := apiserver.Options{Now: p.now}
 	if p.play {
 		o.Speed = p.speed
@@ -195,7 +195,7 @@ func (p *past) options(t replay.Timeline) (apiserver.Options, error) {
 	}
 	taken := map[string]bool{}
 	for _, text := range texts {
-		l := look{app: p.app, at: text}
+		l := look{app: p.app, ctx: ctx, namespace: p.namespace, at: text}
 		state, err := l.seek(t)
 		if err != nil {
 			return o, err

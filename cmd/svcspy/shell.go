@@ -33,9 +33,9 @@ With -c it runs one command instead and ends with its exit status.`,
 				return err
 			}
 			// Signals are for the shell: it is in the same terminal, and gets them.
-			_, signals := interruptible(cmd.Context())
+			ctx, signals := interruptible(cmd.Context())
 			defer signals.stop()
-			return p.serve(args[0], func(at *served) error { return p.run(at, command) })
+			return p.serve(ctx, args[0], func(at *served) error { return p.run(at, command) })
 		},
 	}
 	p.addFlags(cmd)

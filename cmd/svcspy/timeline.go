@@ -15,64 +15,11 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// stretch is a question about a recording between two instants.
-type stretch struct {
-	*look
-	since, until string
-}
-
 func (s *stretch) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.since, "since", "", "the instant to begin at, such as 14:02 or start+5m (default: the start)")
 	flags.StringVar(&s.until, "until", "", "the instant to end at (default: the end)")
 	flags.StringVarP(&s.namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
-}
-
-// resolve returns the two instants.
-func (s *stretch) resolve(t replay.Timeline) (from, to time.Time, err error) {
-	info := t.Info()
-	if info.Last == 0 {
-		return from, to, fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", replay.FormatInstant(info.End))
-	}
-	if from, err = s.instant(t, s.since, info.Start); err != nil {
-		return from, to, err
-	}
-	if to, err = s.instant(t, s.until, info.End); err != nil {
-		return from, to, err
-	}
-	if to.Before(from) {
-		return from, to, usageError{fmt.Errorf("--until (%s) is before --since (%s)", replay.FormatInstant(to), replay.FormatInstant(from)), ""}
-	}
-	return from, to, nil
-}
-
-// positions returns the last position before the stretch and its last one.
-func (s *stretch) positions(t replay.Timeline) (first, last store.Seq, err error) {
-	from, to, err := s.resolve(t)
-	if err != nil {
-		return 0, 0, err
-	}
-	if first, err = t.SeqAt(from.Add(-time.Microsecond)); err != nil {
-		return 0, 0, err
-	}
-	last, err = t.SeqAt(to)
-	return first, last, err
-}
-
-// instant reads one instant, which has a default.
-func (s *stretch) instant(t replay.Timeline, text string, otherwise time.Time) (time.Time, error) {
-	if text == "" {
-		return otherwise, nil
-	}
-	zone, err := s.zone()
-	if err != nil {
-		return time.Time{}, err
-	}
-	info := t.Info()
-	when, err := replay.ParseWhen(text, replay.Range{
-		Start: info.Start, End: info.End, Zone: zone, Now: s.now(), TimeOfSeq: t.TimeOf,
-	})
-	return when.Time, err
 }
 
 // course returns the verdicts on a subject in the whole recording, settled, so
@@ -151,7 +98,7 @@ EXIT STATUS
 }
 
 func (o *timelineOptions) run(ctx context.Context, file string, words []string) error {
-	r, err := openRecording(file)
+	r, err := o.open(ctx, file, words)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ EXIT STATUS
 					return usageError{errors.New("-w watches the cluster and -f reads a recording"), "leave one of them out"}
 				}
 				o.look.namespace = o.overrides.Context.Namespace
-				return o.replay(o.file, args)
+				return o.replay(cmd.Context(), o.file, args)
 			}
 			if o.at != "" {
 				return usageError{errors.New("--at needs a recording"), "name it with -f"}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -53,13 +52,4 @@ func (m *Model) toMark(direction int) {
 		}
 	}
 	m.say("no further mark; m sets one")
-}
-
-func (m *Model) timeOfMark(name string) (time.Time, error) {
-	for _, k := range m.Marks {
-		if k.Text == name {
-			return k.Time, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("there is no mark %q", name)
 }

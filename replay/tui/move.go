@@ -113,11 +113,8 @@ func (m *Model) goTo(text string) tea.Cmd {
 	if text == "" {
 		return nil
 	}
-	info := m.timeline.Info()
-	r := replay.Range{
-		Start: info.Start, End: info.End, Zone: m.zones[m.zone], Live: m.live, Cursor: m.at(),
-		TimeOfSeq: m.timeline.TimeOf, Mark: m.timeOfMark, Verdict: m.timeOfVerdict, Incident: m.timeOfIncident,
-	}
+	r := replay.RangeOf(m.timeline, func() ([]store.Mark, error) { return m.Marks, nil }, m.course)
+	r.Zone, r.Cursor = m.zones[m.zone], m.at()
 	if m.Now != nil {
 		r.Now = m.Now()
 	}
@@ -139,31 +136,13 @@ func (m *Model) goTo(text string) tea.Cmd {
 
 var errNoVerdicts = errors.New("the verdicts are not computed yet")
 
-func (m *Model) timeOfVerdict(n int) (time.Time, error) {
-	segments := m.segments()
-	switch {
-	case len(segments) == 0:
-		return time.Time{}, errNoVerdicts
-	case n > len(segments):
-		return time.Time{}, fmt.Errorf("there are %d verdicts", len(segments))
-	}
-	return segments[n-1].From, nil
-}
-
-// timeOfIncident returns the first change from a good verdict to a bad one.
-func (m *Model) timeOfIncident() (time.Time, error) {
+// course returns the verdicts that verdict:N and incident count.
+func (m *Model) course() ([]replay.Segment, error) {
 	segments := m.segments()
 	if len(segments) == 0 {
-		return time.Time{}, errNoVerdicts
+		return nil, errNoVerdicts
 	}
-	well := false
-	for _, s := range segments {
-		if well && badness(s.Report.Verdict.State) >= badness(degraded) {
-			return s.From, nil
-		}
-		well = well || badness(s.Report.Verdict.State) == 0
-	}
-	return time.Time{}, errors.New("the verdict never becomes bad")
+	return segments, nil
 }
 
 // setReference makes the cursor's state what D compares with.

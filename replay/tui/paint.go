@@ -36,8 +36,6 @@ func chosen(s string, width int) string {
 	return reverse(fit(">"+strings.TrimPrefix(ansi.Strip(s), " "), width))
 }
 
-const degraded = analyzer.Degraded
-
 // badness orders verdicts for the scrubber, where the worst of a column shows.
 func badness(s analyzer.State) int {
 	switch s {

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// open opens the recording a question is put to. The words name its subject, if
+// it has one: verdict:N and incident in its times are about that.
+func (l *look) open(ctx context.Context, file string, words []string) (*store.Recording, error) {
+	l.ctx, l.words = ctx, words
+	return openRecording(file)
+}
+
+// when reads one instant: the one place where a time of a flag is read. From is
+// what +90s counts from, zero for the start of the recording.
+func (l *look) when(t replay.Timeline, text string, from time.Time) (replay.When, error) {
+	zone, err := l.zone()
+	if err != nil {
+		return replay.When{}, err
+	}
+	var marks func() ([]store.Mark, error)
+	if r, ok := t.(interface{ Marks() ([]store.Mark, error) }); ok {
+		marks = r.Marks
+	}
+	var course func() ([]replay.Segment, error)
+	if len(l.words) > 0 {
+		course = func() ([]replay.Segment, error) { return l.verdicts(t) }
+	}
+	r := replay.RangeOf(t, marks, course)
+	if course == nil {
+		r.Verdict = func(int) (time.Time, error) {
+			return time.Time{}, &replay.NotThere{Problem: "verdicts are those on a subject, and none is named", Hint: "name one as TYPE/NAME, for example svc/web"}
+		}
+		r.Incident = func() (time.Time, error) { return l.firstIncident(t) }
+	}
+	r.Zone, r.Now, r.From = zone, l.now(), from
+	return replay.ParseWhen(text, r)
+}
+
+// verdicts returns the course of the subject, as svcspy timeline shows it.
+func (l *look) verdicts(t replay.Timeline) ([]replay.Segment, error) {
+	info := t.Info()
+	ref, err := l.subject(t, l.words, info.Last)
+	if err != nil {
+		return nil, err
+	}
+	segments, err := replay.Verdicts(l.ctx, t, ref, info.Start, info.End)
+	return replay.Settle(segments), interrupted(l.ctx, err)
+}
+
+// firstIncident returns the first incident of any Service.
+func (l *look) firstIncident(t replay.Timeline) (time.Time, error) {
+	bar := &counter{app: l.app, what: "Services"}
+	defer bar.end()
+	info := t.Info()
+	var first time.Time
+	for c, err := range replay.AllVerdicts(l.ctx, t, info.Start, info.End, bar.show) {
+		if err != nil {
+			return first, interrupted(l.ctx, err)
+		}
+		if l.namespace != "" && l.namespace != c.Subject.Namespace {
+			continue
+		}
+		at, err := replay.IncidentOf(replay.Settle(c.Segments))
+		if err == nil && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	if first.IsZero() {
+		return first, &replay.NotThere{Problem: "no Service went from well to unhealthy", Hint: "`" + l.name + " timeline FILE` shows what each was"}
+	}
+	return first, nil
+}
+
+// state returns the state at an instant; without one, the last that is known.
+func (l *look) state(t replay.Timeline, text string) (*replay.State, error) {
+	if err := notEmpty(t); err != nil {
+		return nil, err
+	}
+	if text == "" {
+		return replay.NewCursor(t).End()
+	}
+	when, err := l.when(t, text, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	return stateAt(t, when)
+}
+
+// stateAt returns the state at an instant that was read.
+func stateAt(t replay.Timeline, when replay.When) (*replay.State, error) {
+	c := replay.NewCursor(t)
+	switch {
+	case when.Seq > 0:
+		return c.Seek(when.Seq)
+	case when.Time.Equal(t.Info().End):
+		return c.End()
+	}
+	return c.SeekTime(when.Time)
+}
+
+func notEmpty(t replay.Timeline) error {
+	if info := t.Info(); info.Last == 0 {
+		return fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", replay.FormatInstant(info.End))
+	}
+	return nil
+}
+
+// seek resolves --at and says on stderr how it was understood.
+func (l *look) seek(t replay.Timeline) (*replay.State, error) {
+	s, err := l.state(t, l.at)
+	if err != nil {
+		return nil, err
+	}
+	return s, l.echo("at", s)
+}
+
+// echo prints `at 2026-11-23T13:02:00Z (14:02:00 +01:00), event #8812, 340 ms
+// old, coverage complete`.
+func (l *look) echo(word string, s *replay.State) error {
+	zone, err := l.zone()
+	if err != nil {
+		return err
+	}
+	coverage, err := report.CoverageOf(s)
+	if err != nil {
+		return err
+	}
+	heard := s.Timeline().Info().Start
+	if s.Seq() > 0 {
+		if heard, err = s.Timeline().TimeOf(s.Seq()); err != nil {
+			return err
+		}
+	}
+	age := s.Instant().Sub(heard).Truncate(time.Millisecond)
+	old := age.String()
+	if age < time.Second {
+		old = fmt.Sprintf("%d ms", age.Milliseconds())
+	}
+	l.note("%s %s, event #%d, %s old, coverage %s", word, replay.Echo(replay.When{Time: s.Instant()}, zone), s.Seq(), old, coverage.Status)
+	return nil
+}
+
+// stretch is a question about a recording between two instants.
+type stretch struct {
+	*look
+	since, until string
+}
+
+// bounds reads the two instants; +90s as the second counts from the first. What
+// was given is repeated on stderr.
+func (s *stretch) bounds(t replay.Timeline) (from, to replay.When, err error) {
+	info := t.Info()
+	if err := notEmpty(t); err != nil {
+		return from, to, err
+	}
+	from, to = replay.When{Time: info.Start}, replay.When{Time: info.End}
+	if s.since != "" {
+		if from, err = s.when(t, s.since, time.Time{}); err != nil {
+			return from, to, err
+		}
+	}
+	if s.until != "" {
+		if to, err = s.when(t, s.until, from.Time); err != nil {
+			return from, to, err
+		}
+	}
+	if to.Time.Before(from.Time) || to.Seq > 0 && to.Seq < from.Seq {
+		return from, to, usageError{fmt.Errorf("--until (%s) is before --since (%s)", replay.FormatInstant(to.Time), replay.FormatInstant(from.Time)), ""}
+	}
+	return from, to, s.echoBounds(from, to)
+}
+
+func (s *stretch) echoBounds(from, to replay.When) error {
+	zone, err := s.zone()
+	if err == nil && (s.since != "" || s.until != "") {
+		s.note("from %s to %s", replay.Echo(from, zone), replay.Echo(to, zone))
+	}
+	return err
+}
+
+// resolve returns the two instants as times.
+func (s *stretch) resolve(t replay.Timeline) (from, to time.Time, err error) {
+	first, last, err := s.bounds(t)
+	return first.Time, last.Time, err
+}
+
+// positions returns the last position before the stretch and its last one.
+func (s *stretch) positions(t replay.Timeline) (before, last store.Seq, err error) {
+	from, to, err := s.bounds(t)
+	if err != nil {
+		return 0, 0, err
+	}
+	if before = from.Seq - min(from.Seq, 1); from.Seq == 0 {
+		if before, err = t.SeqAt(from.Time.Add(-time.Microsecond)); err != nil {
+			return 0, 0, err
+		}
+	}
+	if last = to.Seq; last == 0 {
+		last, err = t.SeqAt(to.Time)
+	}
+	return before, last, err
+}
+
+// interrupted returns what an error means when ctrl-C was pressed.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
+}
+
+var errInterrupted = errors.New("interrupted")
