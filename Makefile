@@ -6,7 +6,7 @@ CONTROLPLANE = fixtures/controlplane
 TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
 SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
 
-.PHONY: help build demo test check e2e bench record-incidents cluster-up cluster-down fmt
+.PHONY: help build man demo test check e2e bench record-incidents cluster-up cluster-down fmt
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -16,6 +16,9 @@ build: bin/svcspy ## build bin/svcspy
 .PHONY: bin/svcspy
 bin/svcspy:
 	@$(GO) build -trimpath -o bin/svcspy ./cmd/svcspy
+
+man: ## write man pages into bin/man
+	@$(GO) test -count=1 -run TestMan ./cmd/svcspy -man $(CURDIR)/bin/man >/dev/null && ls bin/man
 
 demo: bin/svcspy ## an outage explained, from an embedded recording
 	@bin/svcspy demo

@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones by name also where the system has none
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	"k8s.io/klog/v2"
 
 	"github.com/svcspy/svcspy/replay/report"
 )
@@ -27,38 +30,55 @@ type app struct {
 	zoneName string
 	color    string
 	quiet    bool
-	output   string // -o of the command that runs; errors are printed in that format too
+
+	verbosity int
+	output    string // -o of the command that runs; errors are printed in that format too
 }
 
 // run executes one command line and returns the exit code.
 func run(args []string, in io.Reader, out, errw io.Writer) int {
-	a := &app{in: in, out: out, err: errw, now: time.Now, name: "svcspy"}
-	if strings.HasPrefix(filepath.Base(args[0]), "kubectl-svcspy") {
-		a.name = "kubectl svcspy"
+	a := &app{in: in, out: out, err: errw, now: time.Now, name: program}
+	words := args[1:]
+	switch called := filepath.Base(args[0]); {
+	case strings.HasPrefix(called, "kubectl-svcspy"):
+		a.name = plugin
+	case strings.HasPrefix(called, "kubectl_complete-svcspy"):
+		// What kubectl asks to complete the command line of its plugin.
+		a.name = plugin
+		words = append([]string{cobra.ShellCompRequestCmd}, words...)
 	}
 	root := a.root()
-	root.SetArgs(args[1:])
+	root.SetArgs(words)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
+	began := a.now()
 	err := root.ExecuteContext(context.Background())
 	a.printError(err)
+	a.detail("exit code %d after %s", exitCode(err), a.now().Sub(began).Round(time.Millisecond))
 	return exitCode(err)
 }
 
+// The program's name, and how it is called as a plugin.
+const (
+	program = "svcspy"
+	plugin  = "kubectl " + program
+)
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "svcspy",
+		Use:   program + " COMMAND",
 		Short: "The flight recorder and time machine for Kubernetes outages",
 		Long: `svcspy records what a Kubernetes cluster does during an outage into one file,
 and tells from the cluster or from the file, at any instant, why a Service gets
 no traffic: one cause, the evidence, and what cannot be known.`,
+		Version:       programVersion(),
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q", args[0]), a.name + " --help lists the commands"}
+				return a.unknownCommand(cmd, args[0])
 			}
 			fmt.Fprintf(a.out, `svcspy records Kubernetes outages into one file and explains them at any instant.
   %[1]s demo      an outage explained, without a cluster
@@ -67,13 +87,22 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 			return nil
 		},
 	}
-	if a.name != "svcspy" {
+	if a.name != program {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: a.name}
 	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
+	help := a.helpCommand()
+	root.SetHelpCommand(help)
+	root.SetVersionTemplate(versionLine() + "\n")
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { root.SilenceErrors = a.help(a.out, cmd) == nil })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.zoneName, "tz", "", "time zone for reading and showing times, such as Europe/Berlin (default: the local one)")
 	flags.StringVar(&a.color, "color", "auto", "colour the output: auto, always or never")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print no progress and no notes, only data and errors")
+	flags.IntVarP(&a.verbosity, "verbosity", "v", 0, "log to stderr what is done: 1 files and times, 6 each request to the API server, 8 its headers")
+	flags.BoolP("help", "h", false, "show this page")
+	root.Flags().Bool("version", false, "print the version")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{err, cmd.CommandPath() + " --help shows the flags"}
 	})
@@ -81,11 +110,29 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		if a.color != "auto" && a.color != "always" && a.color != "never" {
 			return usageError{fmt.Errorf("--color %q is none of auto, always, never", a.color), ""}
 		}
+		a.logRequests()
 		_, err := a.zone()
 		return err
 	}
-	root.AddCommand(a.recordCommand(), a.traceCommand(), a.replayCommand(), a.demoCommand(), a.timelineCommand(), a.explainCommand(), a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.reportCommand(), a.eventsCommand(), a.getCommand(), a.serveCommand(), a.shellCommand(), a.infoCommand(), a.verifyCommand(), a.compactCommand(), a.exitCodesTopic(), a.versionCommand())
+	root.AddCommand(
+		a.recordCommand(),
+		a.traceCommand(), a.replayCommand(), a.timelineCommand(), a.explainCommand(),
+		a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.reportCommand(),
+		a.getCommand(), a.eventsCommand(), a.serveCommand(), a.shellCommand(),
+		a.infoCommand(), a.verifyCommand(), a.compactCommand(),
+		a.demoCommand(), a.completionCommand(), a.versionCommand(), help, a.exitCodesTopic(),
+	)
+	a.completions(root)
 	return root
+}
+
+// unknownCommand says what may have been meant.
+func (a *app) unknownCommand(root *cobra.Command, word string) error {
+	hint := a.name + " --help lists the commands"
+	if near := root.SuggestionsFor(word); len(near) > 0 {
+		hint = "did you mean " + a.name + " " + strings.Join(near, " or "+a.name+" ") + "?"
+	}
+	return usageError{fmt.Errorf("unknown command %q", word), hint}
 }
 
 // zone returns the zone times are shown in: --tz, else the viewer's.
@@ -159,9 +206,27 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
+// detail logs what is done, from -v 1 on.
+func (a *app) detail(format string, args ...any) {
+	if a.verbosity > 0 {
+		fmt.Fprintf(a.err, "svcspy: "+format+"\n", args...)
+	}
+}
+
+// logRequests has client-go log what it asks, as kubectl does at the same level.
+func (a *app) logRequests() {
+	var flags flag.FlagSet
+	klog.InitFlags(&flags)
+	if err := flags.Set("v", strconv.Itoa(a.verbosity)); err != nil {
+		a.detail("%v", err)
+	}
+}
+
 // addOutput gives a command -o with the formats it has.
 func (a *app) addOutput(cmd *cobra.Command, formats ...string) {
 	cmd.Flags().StringVarP(&a.output, "output", "o", "text", "output format: text, "+strings.Join(formats, ", "))
+	// It fails only for a flag that is not there.
+	_ = cmd.RegisterFlagCompletionFunc("output", oneOf(append([]string{"text"}, formats...)...))
 	check := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, f := range append(formats, "text") {

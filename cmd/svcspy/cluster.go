@@ -28,11 +28,10 @@ type cluster struct {
 func (c *cluster) addFlags(cmd *cobra.Command) {
 	c.rules = clientcmd.NewDefaultClientConfigLoadingRules()
 	flags := cmd.Flags()
-	flags.StringVar(&c.rules.ExplicitPath, "kubeconfig", "", "path of the kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)")
+	flags.StringVar(&c.rules.ExplicitPath, "kubeconfig", "", "")
 	clientcmd.BindOverrideFlags(&c.overrides, flags, clientcmd.RecommendedConfigOverrideFlags(""))
-	if f := flags.Lookup("request-timeout"); f != nil {
-		f.Usage = "how long to wait for one answer of the API server, such as 10s; watches are not limited by it"
-	}
+	reword(flags)
+	flags.Lookup("namespace").Usage = "namespace of the subject (default: that of the context)"
 }
 
 // errNoCluster is returned when neither a kubeconfig nor --server names one.

@@ -35,10 +35,15 @@ over time, and the report at the moment it was broken. It was recorded on a real
 Kubernetes control plane. With -f it writes the recording to a file, to be looked
 at with every other command.
 
-The outages:` + list,
-		Example: `  svcspy demo
-  svcspy demo node-loss
-  svcspy demo bad-image-rollout -f demo.db`,
+The outages:` + list + `
+
+EXIT STATUS
+  0 explained or written, 1 error, 2 wrong words.`,
+		Example: `  # an outage, explained
+  svcspy demo
+
+  # another one, as a file for every other command
+  svcspy demo node-loss -f demo.db`,
 		ValidArgs: names,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {

@@ -80,8 +80,9 @@ func (a *app) printError(err error) {
 	}
 	hints := hintsFor(err)
 	fmt.Fprintf(a.err, "svcspy: error: %s\n", report.Clean(err.Error()))
-	for _, h := range hints {
-		fmt.Fprintf(a.err, "svcspy: hint: %s\n", report.Clean(h))
+	for i, h := range hints {
+		hints[i] = a.called(h)
+		fmt.Fprintf(a.err, "svcspy: hint: %s\n", report.Clean(hints[i]))
 	}
 	if a.output != "json" && a.output != "yaml" && a.output != "jsonl" {
 		return

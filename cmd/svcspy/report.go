@@ -42,7 +42,8 @@ observable. A number such as #8812 is a position in the recording:
 was detected or mitigated only people know: the first mark in the recording
 that says so (` + "`svcspy mark`" + `) is used.
 
---template arranges the document as an organisation does in public: ` + strings.Join(postmortem.Templates, ", ") + `.
+--template arranges the document as an organisation does in public:
+` + strings.Join(postmortem.Templates, ", ") + `.
 
 EXIT STATUS
   0 written, 1 error, 2 wrong words or time, 4 written, but the recording has a
@@ -76,6 +77,9 @@ EXIT STATUS
 	}
 	o.addFlags(cmd)
 	cmd.Flags().StringVarP(&o.format, "output", "o", "html", "output format: html, md or json")
+	// It fails only for a flag that is not there.
+	_ = cmd.RegisterFlagCompletionFunc("output", oneOf("html", "md", "json"))
+	_ = cmd.RegisterFlagCompletionFunc("template", oneOf(postmortem.Templates...))
 	cmd.Flags().StringVar(&o.template, "template", "plain", "order and headings: "+strings.Join(postmortem.Templates, ", "))
 	return cmd
 }

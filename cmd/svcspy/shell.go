@@ -21,7 +21,11 @@ func (a *app) shellCommand() *cobra.Command {
 to it, so that kubectl in that shell, and nowhere else, looks at the recorded
 instant. The prompt says which. When the shell ends, so does the server.
 
-With -c it runs one command instead and ends with its exit status.`,
+With -c it runs one command instead and ends with its exit status.
+
+EXIT STATUS
+  that of the shell or the command, else 1 error, 2 wrong words or time, 130 the
+  shell was killed.`,
 		Example: `  # look around at 14:02
   svcspy shell incident.db --at 14:02
 

@@ -21,13 +21,23 @@ func programVersion() string {
 	return "devel"
 }
 
+func versionLine() string {
+	return fmt.Sprintf("%s %s %s %s/%s", program, programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Long: `Version prints the version of svcspy, of Go, and the platform. A recording says
+which version wrote it: svcspy info.
+
+EXIT STATUS
+  0 printed, 2 wrong words.`,
+		Example: "  svcspy version",
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.out, "svcspy %s %s %s/%s\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(a.out, versionLine())
 			return err
 		},
 	}

@@ -15,7 +15,12 @@ import (
 // it has one: verdict:N and incident in its times are about that.
 func (l *look) open(ctx context.Context, file string, words []string) (*store.Recording, error) {
 	l.ctx, l.words = ctx, words
-	return openRecording(file)
+	r, err := openRecording(file)
+	if err == nil {
+		info := r.Info()
+		l.detail("opened %s: #%d to #%d, %s to %s", report.Clean(file), info.First, info.Last, replay.FormatInstant(info.Start), replay.FormatInstant(info.End))
+	}
+	return r, err
 }
 
 // when reads one instant: the one place where a time of a flag is read. From is

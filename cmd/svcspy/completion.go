@@ -1,0 +1,52 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func (a *app) completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "Print the script that completes command lines in a shell",
+		Long: `Completion prints a script for bash, zsh or fish. With it the shell completes
+commands and flags, recordings, and what is inside of a recording: subjects as
+TYPE/NAME, namespaces, and instants such as incident, verdict:3 and the marks.
+No cluster is asked. For bash the package bash-completion is needed.
+
+As a kubectl plugin, kubectl completes it with a program kubectl_complete-svcspy
+on the PATH; a link of that name to this program is one.
+
+EXIT STATUS
+  0 printed, 2 wrong words.`,
+		Example: `  # bash: for this shell, or for every one
+  source <(svcspy completion bash)
+  svcspy completion bash > ~/.local/share/bash-completion/completions/svcspy
+
+  # zsh: into a folder of $fpath
+  svcspy completion zsh > "${fpath[1]}/_svcspy"
+
+  # fish
+  svcspy completion fish > ~/.config/fish/completions/svcspy.fish
+
+  # as a kubectl plugin
+  ln -s "$(command -v svcspy)" ~/.local/bin/kubectl-svcspy
+  ln -s "$(command -v svcspy)" ~/.local/bin/kubectl_complete-svcspy`,
+		ValidArgs: []string{"bash", "zsh", "fish"},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 && (args[0] == "bash" || args[0] == "zsh" || args[0] == "fish") {
+				return nil
+			}
+			return usageError{errShell, a.name + " completion --help shows where the script goes"}
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(a.out, true)
+			case "zsh":
+				return root.GenZshCompletion(a.out)
+			}
+			return root.GenFishCompletion(a.out, true)
+		},
+	}
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// groups are the commands as the first page shows them, in the order in which
+// an outage needs them. A command that is in none comes last.
+var groups = []struct {
+	title    string
+	commands []string
+}{
+	{"Record", []string{"record"}},
+	{"Ask", []string{"trace", "replay", "timeline", "explain", "diff", "bisect", "changes", "report"}},
+	{"Look around", []string{"get", "events", "serve", "shell"}},
+	{"Take care of a recording", []string{"info", "verify", "mark", "cut", "share", "scan", "compact"}},
+	{"Begin", []string{"demo", "completion", "version", "help"}},
+}
+
+// connection marks a flag that says how to reach the cluster.
+const connection = "svcspy.dev/connection"
+
+// connectionWords are the flags that client-go binds, in the words of ours.
+var connectionWords = map[string]string{
+	"as":                       "act as this user",
+	"as-group":                 "act as a member of this group; may be given again",
+	"as-uid":                   "act as the user with this UID",
+	"as-user-extra":            "act with this extra attribute of the user, as key=value; may be given again",
+	"certificate-authority":    "trust the certificate authority in this file",
+	"client-certificate":       "show the client certificate in this file",
+	"client-key":               "the key of the client certificate",
+	"cluster":                  "use this cluster of the kubeconfig",
+	"context":                  "use this context of the kubeconfig",
+	"disable-compression":      "ask the server not to compress its answers",
+	"insecure-skip-tls-verify": "do not check the server's certificate: anybody may answer",
+	"kubeconfig":               "the kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)",
+	"password":                 "password for basic authentication",
+	"proxy-url":                "reach the server through this proxy",
+	"request-timeout":          "how long to wait for one answer, such as 10s; watches are not limited by it",
+	"server":                   "address and port of the API server",
+	"tls-server-name":          "the name that the server's certificate must have",
+	"token":                    "bearer token for authentication",
+	"user":                     "use this user of the kubeconfig",
+	"username":                 "user name for basic authentication",
+}
+
+// reword gives the flags that client-go binds our words, and a group of their
+// own on the page.
+func reword(flags *pflag.FlagSet) {
+	for name, words := range connectionWords {
+		if f := flags.Lookup(name); f != nil {
+			f.Usage = words
+			if f.DefValue == "0" {
+				f.DefValue = "" // it is none
+			}
+			f.Annotations = map[string][]string{connection: {"true"}}
+		}
+	}
+}
+
+func (a *app) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND | TOPIC]",
+		Short: "Show the page of a command or a topic",
+		Long: `Help shows the page of a command, as --help does, or of a topic: exit-codes.
+
+EXIT STATUS
+  0 shown, 2 there is no such page.`,
+		Example: "  svcspy help replay\n  svcspy help exit-codes",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			var all []cobra.Completion
+			for _, c := range cmd.Root().Commands() {
+				if len(args) == 0 && (c.IsAvailableCommand() || !c.Runnable()) {
+					all = append(all, cobra.CompletionWithDesc(c.Name(), c.Short))
+				}
+			}
+			return all, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			found, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 || len(args) > 0 && found == root {
+				return a.unknownCommand(root, strings.Join(args, " "))
+			}
+			return a.help(a.out, found)
+		},
+	}
+}
+
+// pageWidth is where lines of flags are broken.
+const pageWidth = 100
+
+// help prints the page of a command.
+func (a *app) help(w io.Writer, cmd *cobra.Command) error {
+	out := bufio.NewWriter(w)
+	text, exit := cutExit(cmd.Long)
+	fmt.Fprintf(out, "%s\n", strings.TrimSpace(a.called(text)))
+	if cmd.Runnable() {
+		fmt.Fprintf(out, "\nUsage:\n  %s\n", a.called(cmd.UseLine()))
+	}
+	if !cmd.HasParent() {
+		a.listCommands(out, cmd)
+	}
+	if cmd.Example != "" {
+		fmt.Fprintf(out, "\nExamples:\n%s\n", a.called(cmd.Example))
+	}
+	if cmd.Runnable() {
+		for _, section := range sections(cmd) {
+			if section.flags.HasAvailableFlags() {
+				fmt.Fprintf(out, "\n%s:\n%s", section.title, section.flags.FlagUsagesWrapped(pageWidth))
+			}
+		}
+	}
+	if exit != "" {
+		fmt.Fprintf(out, "\nExit Status:\n%s\n", exit)
+	}
+	if !cmd.HasParent() {
+		fmt.Fprintf(out, "\n%s COMMAND --help shows the page of a command, %[1]s help exit-codes the exit codes.\n", a.name)
+	}
+	return out.Flush()
+}
+
+// cutExit cuts the exit status off the text of a command, to end its page.
+func cutExit(long string) (text, exit string) {
+	text, exit, _ = strings.Cut(long, "\nEXIT STATUS\n")
+	return text, strings.TrimRight(exit, "\n")
+}
+
+type section struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+// sections sorts the flags of a command.
+func sections(cmd *cobra.Command) []section {
+	all := []section{
+		{"Flags", pflag.NewFlagSet("", pflag.ContinueOnError)},
+		{"Cluster Flags", pflag.NewFlagSet("", pflag.ContinueOnError)},
+		{"Global Flags", pflag.NewFlagSet("", pflag.ContinueOnError)},
+	}
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		switch {
+		case cmd.Root().PersistentFlags().Lookup(f.Name) != nil:
+		case f.Annotations[connection] != nil:
+			all[1].flags.AddFlag(f)
+		default:
+			all[0].flags.AddFlag(f)
+		}
+	})
+	all[2].flags.AddFlagSet(cmd.Root().PersistentFlags())
+	return all
+}
+
+func (a *app) listCommands(out io.Writer, root *cobra.Command) {
+	left := slices.DeleteFunc(slices.Clone(root.Commands()), func(c *cobra.Command) bool { return !c.IsAvailableCommand() })
+	for _, g := range groups {
+		fmt.Fprintf(out, "\n%s:\n", g.title)
+		for _, name := range g.commands {
+			i := slices.IndexFunc(left, func(c *cobra.Command) bool { return c.Name() == name })
+			if i >= 0 {
+				fmt.Fprintf(out, "  %-12s %s\n", name, left[i].Short)
+				left = slices.Delete(left, i, i+1)
+			}
+		}
+	}
+	for _, c := range left {
+		fmt.Fprintf(out, "  %-12s %s\n", c.Name(), c.Short)
+	}
+}
+
+// called names the program in a text as it was called.
+func (a *app) called(text string) string {
+	if a.name == program {
+		return text
+	}
+	lines := strings.SplitAfter(text, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		for _, before := range []string{"  ", "`", "| ", "$(", "<("} {
+			line = strings.ReplaceAll(line, before+program+" ", before+a.name+" ")
+		}
+		lines[i] = line
+	}
+	return strings.Join(lines, "")
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
+)
+
+var man = flag.String("man", "", "write the man pages into this folder")
+
+// everyCommand returns the commands as they are, also those of the help.
+func everyCommand() []*cobra.Command {
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, now: time.Now, name: program}
+	root := a.root()
+	all := []*cobra.Command{root}
+	for i := 0; i < len(all); i++ {
+		all = append(all, all[i].Commands()...)
+	}
+	return all
+}
+
+// TestHelp compares the page of every command with testdata/help.
+func TestHelp(t *testing.T) {
+	wanted := map[string]bool{}
+	for _, cmd := range everyCommand() {
+		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
+		var out, errs bytes.Buffer
+		words := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+		if code := run(append([]string{program}, words...), strings.NewReader(""), &out, &errs); code != 0 || errs.Len() > 0 {
+			t.Errorf("%s --help: exit code %d, stderr %q", cmd.CommandPath(), code, errs.String())
+		}
+		golden := filepath.Join("testdata", "help", name+".golden")
+		wanted[golden] = true
+		if *update {
+			if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatalf("%v: go test ./cmd/svcspy -run TestHelp -update", err)
+		}
+		if diff := cmp.Diff(string(want), out.String()); diff != "" {
+			t.Errorf("%s --help (-want +got)\n%s\nif this is right: go test ./cmd/svcspy -run TestHelp -update", cmd.CommandPath(), diff)
+		}
+	}
+	files, err := filepath.Glob("testdata/help/*.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !wanted[f] {
+			t.Errorf("%s is the page of no command", f)
+		}
+	}
+}
+
+// TestPages holds every page to what a page must have.
+func TestPages(t *testing.T) {
+	topic := regexp.MustCompile(`(?m)^  (\d+) `)
+	known := []string{}
+	for _, m := range topic.FindAllStringSubmatch(exitCodesHelp, -1) {
+		known = append(known, m[1])
+	}
+	grouped := []string{}
+	for _, g := range groups {
+		grouped = append(grouped, g.commands...)
+	}
+	for _, cmd := range everyCommand() {
+		path := cmd.CommandPath()
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if first := f.Usage[:1]; first != strings.ToLower(first) || strings.HasSuffix(f.Usage, ".") {
+				t.Errorf("%s --%s: %q is not in the words of the other flags", path, f.Name, f.Usage)
+			}
+		})
+		if !cmd.Runnable() || !cmd.HasParent() {
+			continue
+		}
+		if !slices.Contains(grouped, cmd.Name()) {
+			t.Errorf("%s is in no group of the first page", path)
+		}
+		_, exit := cutExit(cmd.Long)
+		if exit == "" || cmd.Example == "" {
+			t.Errorf("%s: its page lacks EXIT STATUS or an example", path)
+		}
+		for _, code := range regexp.MustCompile(`\b\d+ `).FindAllString(exit, -1) {
+			if code = strings.TrimSpace(code); !slices.Contains(known, code) {
+				t.Errorf("%s: exit code %s is not in svcspy help exit-codes", path, code)
+			}
+		}
+		for _, line := range strings.Split(cmd.Long+"\n"+cmd.Example, "\n") {
+			if len([]rune(line)) > pageWidth {
+				t.Errorf("%s: a line of its page is %d wide: %s", path, len([]rune(line)), line)
+			}
+		}
+		if strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: %q ends with a full stop", path, cmd.Short)
+		}
+	}
+}
+
+// TestMan writes a man page for every command; with -man into a folder.
+func TestMan(t *testing.T) {
+	dir := *man
+	if dir == "" {
+		dir = t.TempDir()
+	} else if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	date := time.Unix(0, 0).UTC()
+	all := everyCommand()
+	root := all[0]
+	for _, cmd := range all {
+		cmd.DisableAutoGenTag = true
+		text, exit := cutExit(cmd.Long)
+		cmd.Long = strings.ReplaceAll(text, "\n  ", "\n    ") // a block, not a paragraph
+		if exit != "" {
+			cmd.Long += "\n\n# EXIT STATUS\n" + strings.ReplaceAll(exit, "\n  ", "\n")[2:]
+		}
+	}
+	err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Date: &date, Source: program + " " + programVersion(), Manual: "svcspy"}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range all {
+		if !cmd.IsAvailableCommand() {
+			continue
+		}
+		page, err := os.ReadFile(filepath.Join(dir, strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1"))
+		if err != nil || !bytes.Contains(page, []byte(".SH SYNOPSIS")) {
+			t.Errorf("man page of %s: %v\n%.200s", cmd.CommandPath(), err, page)
+		}
+	}
+}
+
+// TestNoManInProgram keeps the generator of man pages and the validator of
+// documents out of the program.
+func TestNoManInProgram(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			if strings.HasPrefix(imp, "github.com/spf13/cobra/doc") || strings.Contains(imp, "jsonschema") {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		}
+	}
+}
