@@ -109,7 +109,8 @@ func (o *changesOptions) print(t replay.Timeline, changes []replay.Change) error
 		return report.ChangesText(o.out, changes, info.End, o.text())
 	case "jsonl":
 		for i := range changes {
-			if err := report.Document(o.out, o.output, changes[i]); err != nil {
+			line := report.ChangeLine{APIVersion: report.APIVersion, Kind: "Change", Change: changes[i]}
+			if err := report.Document(o.out, o.output, line); err != nil {
 				return err
 			}
 		}

@@ -65,7 +65,7 @@ func (o *eventsOptions) run(ctx context.Context, file string, words []string) er
 		case "text":
 			return report.EventText(out, e, o.text())
 		case "jsonl":
-			return report.Document(out, o.output, e)
+			return report.Document(out, o.output, report.EventLine{APIVersion: report.APIVersion, Kind: "Event", Event: e})
 		}
 		list.Items = append(list.Items, e)
 		return nil

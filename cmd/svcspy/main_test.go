@@ -18,9 +18,8 @@ var update = flag.Bool("update", false, "rewrite what the scripts and the README
 // TestMain lets scripts run the real program as a command.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"svcspy":         main,
-		"kubectl-svcspy": main,
-
+		"svcspy":                  checkedMain,
+		"kubectl-svcspy":          checkedMain,
 		"kubectl_complete-svcspy": main,
 	})
 }
@@ -32,12 +31,24 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	schemas, err := filepath.Abs(schemaDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	violations := filepath.Join(t.TempDir(), "violations")
+	t.Cleanup(func() {
+		if text, err := os.ReadFile(violations); err == nil {
+			t.Errorf("what scripts printed does not fit the schemas:\n%s", text)
+		}
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("INCIDENTS", incidents)
+			env.Setenv(envSchemas, schemas)
+			env.Setenv(envViolations, violations)
 			env.Setenv("TZ", "UTC")
 			env.Setenv("LANG", "C.UTF-8")
 			// No kubeconfig may ever be read by an offline command: this one fails.

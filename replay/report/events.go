@@ -34,6 +34,13 @@ type Event struct {
 	Object          json.RawMessage `json:"object,omitempty"`
 }
 
+// EventLine is an event as a document of its own, one of a stream of lines.
+type EventLine struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"` // Event
+	Event
+}
+
 // EventOf shows an event, with its object if asked for.
 func EventOf(e *store.Event, object bool) Event {
 	out := Event{
@@ -78,4 +85,11 @@ type ChangeList struct {
 	Kind       string          `json:"kind"` // ChangeList
 	Recording  Recording       `json:"recording"`
 	Items      []replay.Change `json:"items"`
+}
+
+// ChangeLine is a change as a document of its own, one of a stream of lines.
+type ChangeLine struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"` // Change
+	replay.Change
 }

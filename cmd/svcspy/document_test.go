@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"sigs.k8s.io/yaml"
+
+	"github.com/svcspy/svcspy/replay/report"
+)
+
+// checker holds documents to the schemas, strictly: a field that no schema has
+// is an error here, while others may meet fields that were added later.
+type checker struct {
+	dir      string
+	compiled map[string]*jsonschema.Schema
+}
+
+func newChecker(dir string) *checker { return &checker{dir, map[string]*jsonschema.Schema{}} }
+
+func (c *checker) schema(kind string) (*jsonschema.Schema, error) {
+	if s := c.compiled[kind]; s != nil {
+		return s, nil
+	}
+	data, err := os.ReadFile(filepath.Join(c.dir, kind+".json"))
+	if err != nil {
+		return nil, fmt.Errorf("documents of kind %q have no schema; add the kind to documents in schema_test.go: %w", kind, err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	closeObjects(doc)
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource(kind+".json", doc); err != nil {
+		return nil, err
+	}
+	s, err := compiler.Compile(kind + ".json")
+	c.compiled[kind] = s
+	return s, err
+}
+
+// closeObjects forbids what a schema does not name.
+func closeObjects(node any) {
+	switch node := node.(type) {
+	case map[string]any:
+		if _, is := node["properties"].(map[string]any); is && node["type"] == "object" {
+			node["additionalProperties"] = false
+		}
+		for _, child := range node {
+			closeObjects(child)
+		}
+	case []any:
+		for _, child := range node {
+			closeObjects(child)
+		}
+	}
+}
+
+// check checks what was printed: one document, or one on each line. What is no
+// document of svcspy (Kubernetes objects, text) passes. It returns the kinds.
+func (c *checker) check(output []byte, format string) (kinds []string, err error) {
+	if format == "yaml" {
+		if output, err = yaml.YAMLToJSON(output); err != nil {
+			return nil, err
+		}
+	}
+	dec := json.NewDecoder(bytes.NewReader(output))
+	for {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); errors.Is(err, io.EOF) {
+			return kinds, nil
+		} else if err != nil {
+			return kinds, fmt.Errorf("not a document: %w", err)
+		}
+		var head struct{ APIVersion, Kind string }
+		if json.Unmarshal(raw, &head) != nil || head.APIVersion != report.APIVersion {
+			continue
+		}
+		s, err := c.schema(head.Kind)
+		if err != nil {
+			return kinds, err
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			return kinds, err
+		}
+		if err := s.Validate(value); err != nil {
+			return kinds, fmt.Errorf("%s: %w", head.Kind, err)
+		}
+		kinds = append(kinds, head.Kind)
+	}
+}
+
+// The environment in which svcspy runs as a command of a script.
+const (
+	envSchemas    = "SVCSPY_TEST_SCHEMAS"    // where the schemas are
+	envViolations = "SVCSPY_TEST_VIOLATIONS" // the file for what does not fit them
+)
+
+// checkedMain is main for scripts: what it prints as data is held to the
+// schemas, and what does not fit them fails the script.
+func checkedMain() {
+	format := formatOf(os.Args)
+	if format == "" {
+		main()
+		return
+	}
+	var printed bytes.Buffer
+	code := run(os.Args, os.Stdin, io.MultiWriter(os.Stdout, &printed), os.Stderr)
+	if _, err := newChecker(os.Getenv(envSchemas)).check(printed.Bytes(), format); err != nil {
+		f, ferr := os.OpenFile(os.Getenv(envViolations), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if ferr == nil {
+			_, ferr = fmt.Fprintf(f, "%s\n%v\n", strings.Join(os.Args, " "), err)
+			ferr = errors.Join(ferr, f.Close())
+		}
+		if ferr != nil {
+			panic(ferr)
+		}
+	}
+	os.Exit(code)
+}
+
+// formatOf returns the format that a command line asks for, "" for text.
+func formatOf(args []string) string {
+	if len(args) > 1 && (args[1] == "shell" || strings.HasPrefix(args[1], "__")) {
+		return ""
+	}
+	for i, a := range args {
+		value := ""
+		switch {
+		case (a == "-o" || a == "--output") && i+1 < len(args):
+			value = args[i+1]
+		case strings.HasPrefix(a, "--output="):
+			value = strings.TrimPrefix(a, "--output=")
+		case strings.HasPrefix(a, "-o") && !strings.HasPrefix(a, "--"):
+			value = strings.TrimPrefix(strings.TrimPrefix(a, "-o"), "=")
+		}
+		if slices.Contains([]string{"json", "yaml", "jsonl"}, value) {
+			return value
+		}
+	}
+	return ""
+}
+
+// TestDocuments prints a document of every kind and compares it with its golden.
+func TestDocuments(t *testing.T) {
+	program := inProcess(t)
+	dir := t.TempDir()
+	golden, err := filepath.Abs(filepath.Join("testdata", "json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas, err := filepath.Abs(schemaDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker := newChecker(schemas)
+	program(dir, []string{"demo", "selector-edited", "-f", "demo.db"})
+	shown := map[string]bool{}
+	for name, line := range map[string]string{
+		"report":      "replay demo.db svc/web --at incident+10s",
+		"well":        "replay demo.db svc/web --at end",
+		"reports":     "replay demo.db --at incident+10s",
+		"timeline":    "timeline demo.db svc/web",
+		"timelines":   "timeline demo.db",
+		"bisect":      "bisect demo.db svc/web --good incident-1s --bad incident+5s",
+		"explanation": "explain demo.db svc/web",
+		"diff":        "diff demo.db svc/web --since incident-1s --until incident",
+		"events":      "events demo.db --since incident-1s --until incident --objects",
+		"lines":       "events demo.db --since #1 --until #20 -o jsonl",
+		"changes":     "changes svc/web -f demo.db",
+		"changelines": "changes svc/web -f demo.db -o jsonl",
+		"info":        "info demo.db",
+		"verify":      "verify demo.db",
+		"postmortem":  "report demo.db svc/web",
+		"error":       "replay demo.db svc/web --at garbage",
+		"missing":     "replay nowhere.db svc/web",
+	} {
+		args := strings.Fields(line)
+		if formatOf(args) == "" {
+			args = append(args, "-o", "json")
+		}
+		got := program(dir, append(args, "-q"))
+		if i := strings.Index(got, "{"); i > 0 {
+			got = got[i:] // errors are also told on stderr
+		}
+		kinds, err := checker.check([]byte(got), "json")
+		if err != nil || len(kinds) == 0 {
+			t.Errorf("svcspy %s: %v, kinds %v\n%s", line, err, kinds, got)
+			continue
+		}
+		for _, k := range kinds {
+			shown[k] = true
+		}
+		path := filepath.Join(golden, name+".json")
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatalf("%v: go test ./cmd/svcspy -run TestDocuments -update", err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("svcspy %s (-want +got)\n%s\nif this is right: go test ./cmd/svcspy -run TestDocuments -update", line, diff)
+		}
+	}
+	for kind := range documents {
+		if !shown[kind] {
+			t.Errorf("no golden of kind %s: add a command that prints one", kind)
+		}
+	}
+}
+
+// TestGoldenDocuments holds every document that lies in the repository to its
+// schema: what other packages print is compared with these.
+func TestGoldenDocuments(t *testing.T) {
+	checker := newChecker(schemaDir)
+	found := 0
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "bin" || d.Name() == "schema"):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".json") && !strings.HasSuffix(path, ".golden"):
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+			return nil
+		}
+		kinds, err := checker.check(data, "json")
+		if err != nil && len(kinds) > 0 || err != nil && bytes.Contains(data, []byte(report.APIVersion)) {
+			t.Errorf("%s: %v", path, err)
+		}
+		found += len(kinds)
+		return nil
+	})
+	if err != nil || found < len(documents) {
+		t.Errorf("%d documents in the repository: %v", found, err)
+	}
+}
+
+// TestChecker checks that the checker finds what is wrong.
+func TestChecker(t *testing.T) {
+	checker := newChecker(schemaDir)
+	const good = `{"apiVersion":"svcspy.dev/v1","kind":"Error","code":1,"message":"disk full"}`
+	if _, err := checker.check([]byte(good+"\n"+good), "jsonl"); err != nil {
+		t.Errorf("%s: %v", good, err)
+	}
+	for _, bad := range []string{
+		`{"apiVersion":"svcspy.dev/v1","kind":"Error","code":1}`,
+		`{"apiVersion":"svcspy.dev/v1","kind":"Error","code":"1","message":"disk full"}`,
+		`{"apiVersion":"svcspy.dev/v1","kind":"Error","code":1,"message":"disk full","more":true}`,
+		`{"apiVersion":"svcspy.dev/v1","kind":"Error","code":1,"message":"disk full","hints":null}`,
+		`{"apiVersion":"svcspy.dev/v1","kind":"Mistake"}`,
+		`{"apiVersion":"svcspy.dev/v1","kind":"Error"`,
+	} {
+		if _, err := checker.check([]byte(bad), "json"); err == nil {
+			t.Errorf("%s passes", bad)
+		}
+	}
+}
