@@ -34,8 +34,9 @@ traffic, and if not, why? One cause first, then the evidence, then kubespy's
 checklist step by step, and what could not be decided.
 
 Against a cluster it lists and watches the namespace of the subject as record
-does, into memory: the same analyzer sees the same timeline. With -w it goes on
-and prints the report again whenever the answer changes.
+does, into memory: the same analyzer sees the same timeline. With -w it goes on:
+whenever the answer changes it appends when and what is new in it, and what was
+written in the cluster in between. With -o jsonl it prints each answer in full.
 
 EXIT STATUS
   0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),
@@ -75,7 +76,7 @@ EXIT STATUS
 	o.cluster.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "file", "f", "", "answer from this recording instead of a cluster")
-	flags.BoolVarP(&o.watch, "watch", "w", false, "go on and print the report whenever the answer changes")
+	flags.BoolVarP(&o.watch, "watch", "w", false, "go on and print what is new whenever the answer changes")
 	a.addOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
@@ -147,6 +148,7 @@ const settle = 200 * time.Millisecond
 func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.Ref) error {
 	cursor := replay.NewCursor(t)
 	var last string
+	var before *replay.State
 	for {
 		s, err := cursor.SeekTime(o.now())
 		if err != nil {
@@ -157,16 +159,11 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 			return errors.Join(o.print(s, r), o.unseen(t, ref, r))
 		}
 		if now := fingerprint(r); now != last {
-			if last != "" && o.output == "text" {
-				fmt.Fprintln(o.out)
-			}
 			last = now
-			if o.output == "text" {
-				fmt.Fprintln(o.out, "=== "+replay.FormatInstant(s.Instant().Truncate(time.Millisecond)))
-			}
-			if err := o.print(s, r); err != nil && !errors.Is(err, errCondition) && !errors.Is(err, errGap) {
+			if err := o.news(before, s, ref, r); err != nil && !errors.Is(err, errCondition) && !errors.Is(err, errGap) {
 				return err
 			}
+			before = s
 		}
 		if err := wait(ctx, t, s.Seq()); err != nil {
 			return err
@@ -175,6 +172,33 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 			return nil
 		}
 	}
+}
+
+// news prints an answer: the first in full, and of the others what is new. Each
+// begins with its instant, so that a pasted piece still says when it was.
+func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyzer.Report) error {
+	if o.output != "text" {
+		return o.print(s, r)
+	}
+	at := "=== " + replay.FormatInstant(s.Instant().Truncate(time.Millisecond))
+	if before == nil {
+		fmt.Fprintln(o.out, at)
+		return o.print(s, r)
+	}
+	between, err := replay.Diff(before, s, subject)
+	if err != nil {
+		return err
+	}
+	old, err := report.New(before, analyzer.Diagnose(before, subject, o.options))
+	if err != nil {
+		return err
+	}
+	e, err := report.New(s, r)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.out, "\n%s\n", at)
+	return report.NewsText(o.out, old, e, between, o.text())
 }
 
 // wait returns when something new was heard and has settled, or after a second

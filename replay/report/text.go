@@ -16,6 +16,9 @@ type Options struct {
 	Color bool
 	ASCII bool // for terminals without UTF-8
 	Zone  *time.Location
+	// Brief leaves out the evidence, and of the checklist the words of the steps
+	// that do not fail: for where they are a key away.
+	Brief bool
 }
 
 // Text prints the report for a person: the headline, why, the checklist, then
@@ -23,8 +26,13 @@ type Options struct {
 func Text(w io.Writer, e Envelope, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), o: o, at: e.At.Time}
 	p.head(e)
+	if o.Brief {
+		p.marks(e.Checklist)
+	}
 	p.findings("because", e.Because, true)
-	p.checklist(e.Checklist)
+	if !o.Brief {
+		p.checklist(e.Checklist)
+	}
 	p.endpoints(e.Endpoints)
 	p.findings("also", e.Also, true)
 	p.findings("symptoms", e.Symptoms, false)
@@ -85,7 +93,7 @@ func (p *printer) findings(title string, list []analyzer.Finding, evidence bool)
 			id += "[" + f.Variant + "]"
 		}
 		p.line("  %s  %s", p.paint(bold, Clean(id)), Clean(f.Message))
-		if !evidence {
+		if !evidence || p.o.Brief {
 			continue
 		}
 		for i, ev := range f.Evidence {
@@ -136,6 +144,31 @@ func (p *printer) checklist(steps []analyzer.Step) {
 	for _, s := range steps {
 		p.line("  %s %s  %-*s  %s", s.Step, p.mark(s.Result), width, s.Text, Clean(s.Evidence))
 	}
+}
+
+// marks prints the checklist as one line of results, and the steps that fail.
+func (p *printer) marks(steps []analyzer.Step) {
+	if len(steps) == 0 {
+		return
+	}
+	var all []string
+	for _, s := range steps {
+		all = append(all, s.Step+p.colon()+p.mark(s.Result))
+	}
+	p.line("  %s", strings.Join(all, " "))
+	for _, s := range steps {
+		if s.Result == "no" {
+			p.line("  %s %s  %s: %s", s.Step, p.mark(s.Result), s.Text, Clean(s.Evidence))
+		}
+	}
+}
+
+// colon parts a step from its result where that is a word.
+func (p *printer) colon() string {
+	if p.o.ASCII {
+		return ":"
+	}
+	return ""
 }
 
 func (p *printer) endpoints(e analyzer.Endpoints) {

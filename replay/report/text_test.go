@@ -79,11 +79,11 @@ func example() Envelope {
 }
 
 func TestText(t *testing.T) {
-	var plain, color, ascii bytes.Buffer
+	var plain, color, ascii, brief, both bytes.Buffer
 	for _, c := range []struct {
 		w *bytes.Buffer
 		o Options
-	}{{&plain, Options{}}, {&color, Options{Color: true, Zone: time.FixedZone("", 3600)}}, {&ascii, Options{ASCII: true}}} {
+	}{{&plain, Options{}}, {&color, Options{Color: true, Zone: time.FixedZone("", 3600)}}, {&ascii, Options{ASCII: true}}, {&brief, Options{Brief: true}}, {&both, Options{Brief: true, ASCII: true}}} {
 		if err := Text(c.w, example(), c.o); err != nil {
 			t.Fatal(err)
 		}
@@ -91,6 +91,8 @@ func TestText(t *testing.T) {
 	golden(t, "report.txt", plain.Bytes())
 	golden(t, "report-color.txt", color.Bytes())
 	golden(t, "report-ascii.txt", ascii.Bytes())
+	golden(t, "report-brief.txt", brief.Bytes())
+	golden(t, "report-brief-ascii.txt", both.Bytes())
 }
 
 func TestDocument(t *testing.T) {

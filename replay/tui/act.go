@@ -41,7 +41,9 @@ func (m *Model) enter() tea.Cmd {
 			m.seek(seq)
 		}
 	case m.pane == paneEvents:
-		if o := m.chosenMoment(); o != nil {
+		if o := m.chosenMoment(); o != nil && o.kind == markKind {
+			m.seekTime(o.at)
+		} else if o != nil {
 			m.seek(o.seq)
 		}
 	case m.subject.Name == "":
@@ -58,6 +60,21 @@ func (m *Model) enter() tea.Cmd {
 		m.pane = paneObjects
 	}
 	return nil
+}
+
+// aboutOne reports whether one object is looked at; while all Services are
+// listed, it enters the chosen one.
+func (m *Model) aboutOne() bool {
+	if m.subject.Name != "" {
+		return true
+	}
+	r := m.list.chosen(m.filter, m.chosen)
+	if r == nil {
+		m.say("there is no Service to look at")
+		return false
+	}
+	m.enterSubject(refOf(r))
+	return true
 }
 
 // leave goes back by one: out of the page, the filter, the subject.
@@ -120,8 +137,7 @@ func (m *Model) save() {
 		m.say("nothing can be saved from here")
 		return
 	}
-	if m.subject.Name == "" {
-		m.say("choose a Service first")
+	if !m.aboutOne() {
 		return
 	}
 	var b strings.Builder

@@ -16,6 +16,7 @@ import (
 type course struct {
 	raw      []replay.Segment
 	segments []replay.Segment // settled
+	spans    []span           // as they are drawn
 	until    time.Time        // how far they were computed; zero while they were not
 	busy     *hearing         // nil when nobody computes
 	err      error
@@ -136,12 +137,15 @@ func (m *Model) learn(msg courseMsg) tea.Cmd {
 	}
 	c.raw = append(c.raw, msg.segments...)
 	c.segments = replay.Settle(c.raw)
+	c.spans = spansOf(c.segments)
 	c.until = msg.to
+	var cmd tea.Cmd
 	if msg.subject == m.subject {
 		for _, w := range msg.looked {
 			m.mind(w)
 		}
 		m.around()
+		cmd = m.beginPage()
 	}
 	if msg.subject == m.subject && len(c.jumps) > 0 {
 		m.message = ""
@@ -150,7 +154,7 @@ func (m *Model) learn(msg courseMsg) tea.Cmd {
 		}
 	}
 	c.jumps = nil
-	return m.compute() // the recording may have grown meanwhile
+	return tea.Batch(cmd, m.compute()) // the recording may have grown meanwhile
 }
 
 // segments returns the settled verdicts on the subject, nil while they are not
@@ -179,7 +183,7 @@ func (m *Model) toVerdict(direction int) {
 	c := m.courses[m.subject]
 	switch {
 	case m.subject.Name == "":
-		m.say("choose a Service first: verdicts are those of one")
+		m.toAnyVerdict(direction)
 		return
 	case c == nil || c.busy != nil && c.until.IsZero():
 		if c != nil {

@@ -21,7 +21,7 @@ func allActions() []action {
 		{"play", []string{"space"}, "play, or pause; idle stretches are skipped", func(m *Model, _ string) tea.Cmd { return m.togglePlay() }},
 		{"next", []string{".", "t"}, "next event that matters to the subject", move(func(m *Model) { m.toMoment(1) })},
 		{"previous", []string{",", "T"}, "previous event that matters", move(func(m *Model) { m.toMoment(-1) })},
-		{"next-verdict", []string{"n"}, "next change of the verdict", move(func(m *Model) { m.toVerdict(1) })},
+		{"next-verdict", []string{"n"}, "next change of the verdict, in the list of any", move(func(m *Model) { m.toVerdict(1) })},
 		{"previous-verdict", []string{"N"}, "previous change of the verdict", move(func(m *Model) { m.toVerdict(-1) })},
 		{"forward", []string{"right"}, "5 s on", step(5 * time.Second)},
 		{"back", []string{"left"}, "5 s back", step(-5 * time.Second)},
@@ -31,7 +31,7 @@ func allActions() []action {
 		{"back-far", []string{"alt+left"}, "10 min back", step(-10 * time.Minute)},
 		{"start", []string{"home"}, "start of the recording", move((*Model).start)},
 		{"end", []string{"end"}, "end; of a growing recording: follow it", move((*Model).end)},
-		{"goto", []string{"g", "b"}, "go to a time: 14:02, end-30s, +5s, #812, @mark, 50%", ask("go to ", (*Model).goTo)},
+		{"goto", []string{"g", "b"}, "go to 14:02, end-30s, +5s, #812, @mark, 50%", ask("go to ", (*Model).goTo)},
 		{"percent", strings.Split("0123456789", ""), "go to 0 % to 90 % of the recording", (*Model).toPercent},
 		{"next-mark", []string{"]"}, "next mark", move(func(m *Model) { m.toMark(1) })},
 		{"previous-mark", []string{"["}, "previous mark", move(func(m *Model) { m.toMark(-1) })},
@@ -45,7 +45,7 @@ func allActions() []action {
 		{"describe", []string{"d"}, "describe the object that is chosen", open(describePage)},
 		{"yaml", []string{"y"}, "its YAML", open(yamlPage)},
 		{"diff", []string{"D"}, "what is different since the reference", open(diffPage)},
-		{"reference", []string{"R"}, "make this instant the reference", move((*Model).setReference)},
+		{"reference", []string{"R"}, "make this the reference of D", move((*Model).setReference)},
 		{"coverage", []string{"c"}, "what the recorder was listening to", open(coveragePage)},
 		{"enter", []string{"enter"}, "drill into the object, or go to the event", func(m *Model, _ string) tea.Cmd { return m.enter() }},
 		{"leave", []string{"esc"}, "back", func(m *Model, _ string) tea.Cmd { return m.leave() }},
@@ -130,9 +130,15 @@ func open(make func(*Model) *page) func(*Model, string) tea.Cmd {
 			return nil
 		}
 		m.page = p
-		if p.begin != nil {
-			return p.begin(m)
-		}
+		return m.beginPage()
+	}
+}
+
+// beginPage begins what the page that is shown needs to be found out, if it does
+// for this instant.
+func (m *Model) beginPage() tea.Cmd {
+	if m.page == nil || m.page.begin == nil {
 		return nil
 	}
+	return m.page.begin(m)
 }

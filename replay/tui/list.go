@@ -1,10 +1,15 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -35,27 +40,48 @@ func (m *Model) survey() tea.Cmd {
 		}
 		return m.compute()
 	}
+	compute := m.computeAll()
 	if m.list.busy || m.list.state == m.state {
-		return nil
+		return compute
 	}
 	m.list.busy = true
 	s := m.state
-	return m.crew.do(func(context.Context) tea.Msg { return listMsg{s, replay.Overview(s)} })
+	return tea.Batch(compute, m.crew.do(func(context.Context) tea.Msg { return listMsg{s, replay.Overview(s)} }))
 }
 
 // listed takes the Services up; if the cursor has moved meanwhile, they are
 // looked at again.
 func (m *Model) listed(msg listMsg) tea.Cmd {
-	chosen := m.list.chosen(m.filter, m.chosen)
+	wanted := m.wanted
+	if chosen := m.list.chosen(m.filter, m.chosen); wanted.Name == "" && chosen != nil && m.chosen > 0 {
+		wanted = refOf(chosen) // what was chosen stays chosen; else the worst is
+	}
 	m.list = list{state: msg.state, reports: msg.reports}
-	if chosen != nil && m.chosen > 0 { // what was chosen stays chosen; else the worst is
-		for i, r := range m.list.shown(m.filter) {
-			if r.Subject.Namespace == chosen.Subject.Namespace && r.Subject.Name == chosen.Subject.Name {
-				m.chosen = i
-			}
+	if m.list.state == m.state {
+		m.wanted = store.Ref{}
+	}
+	m.absent()
+	for i, r := range m.list.shown(m.filter) {
+		if refOf(r) == wanted {
+			m.chosen = i
 		}
 	}
 	return m.survey()
+}
+
+// absent adds to the list the Services that the recording has at other times.
+func (m *Model) absent() {
+	there := map[store.Ref]bool{}
+	for i := range m.list.reports {
+		there[refOf(&m.list.reports[i])] = true
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(m.all.of), func(a, b store.Ref) int { return cmp.Compare(fullName(a), fullName(b)) }) {
+		if !there[ref] {
+			r := analyzer.Report{Subject: analyzer.Subject{Kind: "Service", Namespace: ref.Namespace, Name: ref.Name}}
+			r.Verdict.State = analyzer.Absent
+			m.list.reports = append(m.list.reports, r)
+		}
+	}
 }
 
 // shown are the Services that pass the filter.
@@ -81,7 +107,8 @@ func refOf(r *analyzer.Report) store.Ref {
 	return store.Ref{Resource: schema.GroupVersionResource{Version: "v1", Resource: "services"}, Namespace: r.Subject.Namespace, Name: r.Subject.Name}
 }
 
-// lines are the rows of the list, the chosen one marked.
+// listLines are the rows of the list, the chosen one marked. Each has its course
+// over the recording, on the same axis as the scrubber.
 func (m *Model) listLines(width, height int) []string {
 	rows := m.list.shown(m.filter)
 	if m.list.state == nil {
@@ -93,27 +120,37 @@ func (m *Model) listLines(width, height int) []string {
 	wide := []int{9, 7, 7, 9}
 	cells := make([][]string, len(rows))
 	for i, r := range rows {
-		why := r.Headline.ID
-		if why == "" {
-			why = "-"
-		}
-		cells[i] = []string{report.Clean(r.Subject.Namespace), report.Clean(r.Subject.Name), string(r.Verdict.State), fmt.Sprintf("%d/%d", r.Endpoints.Ready, r.Endpoints.Desired), report.Clean(why)}
+		cells[i] = []string{report.Clean(r.Subject.Namespace), report.Clean(r.Subject.Name), string(r.Verdict.State), fmt.Sprintf("%d/%d", r.Endpoints.Ready, r.Endpoints.Desired)}
 		for c := range wide {
 			wide[c] = max(wide[c], len([]rune(cells[i][c])))
 		}
 	}
-	line := func(c []string) string {
-		return fmt.Sprintf("  %-*s  %-*s  %-*s  %-*s  %s", wide[0], c[0], wide[1], c[1], wide[2], c[2], wide[3], c[3], c[4])
+	line := func(c []string, course, why string) string {
+		return fmt.Sprintf("  %-*s  %-*s  %-*s  %-*s  %s  %s", wide[0], c[0], wide[1], c[1], wide[2], c[2], wide[3], c[3], course, why)
 	}
-	out := []string{bold(line([]string{"NAMESPACE", "SERVICE", "VERDICT", "ENDPOINTS", "WHY"}))}
+	a := m.axis(max(10, width/6))
+	at := a.column(m.at())
+	out := []string{bold(line([]string{"NAMESPACE", "SERVICE", "VERDICT", "ENDPOINTS"}, fit("COURSE", a.width), "WHY"))}
 	m.chosen = min(m.chosen, len(rows)-1)
 	for i := window(len(rows), m.chosen, height-1); i < len(rows) && len(out) < height; i++ {
-		text := line(cells[i])
-		if i == m.chosen && m.pane == paneObjects {
-			out = append(out, chosen(text, width))
-			continue
+		r := rows[i]
+		strip := m.strip(a, m.all.of[refOf(r)])
+		strip[at] = reverse(ansi.Strip(strip[at]))
+		course, why := strings.Join(strip, ""), report.Clean(r.Headline.ID)
+		switch {
+		case r.Verdict.State == analyzer.Absent:
+			why = "not there at this instant"
+		case why == "":
+			why = "-"
 		}
-		out = append(out, paint(colorOf(rows[i].Verdict.State), text))
+		switch color := colorOf(r.Verdict.State); {
+		case i == m.chosen && m.pane == paneObjects:
+			out = append(out, chosen(line(cells[i], course, why), width))
+		case r.Verdict.State == analyzer.Absent:
+			out = append(out, faint(strings.TrimSuffix(line(cells[i], "", ""), "  "))+course+"  "+faint(why))
+		default:
+			out = append(out, paint(color, strings.TrimSuffix(line(cells[i], "", ""), "  "))+course+"  "+paint(color, why))
+		}
 	}
 	return out
 }

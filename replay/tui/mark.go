@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -20,7 +21,7 @@ func (m *Model) mark(text string) tea.Cmd {
 	if text == "" {
 		text = fmt.Sprintf("mark-%d", len(m.Marks)+1)
 	}
-	k := store.Mark{Time: m.at(), Text: text}
+	k := store.Mark{Time: m.at(), Author: m.Author, Text: text}
 	if m.Now != nil {
 		k.Written = m.Now().UTC()
 	}
@@ -30,13 +31,46 @@ func (m *Model) mark(text string) tea.Cmd {
 	}
 	m.Marks = append(m.Marks, k)
 	m.sortMarks()
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrInUse):
+		m.unwritten = append(m.unwritten, k)
+		m.fail("marked on this screen", errors.New("the recording is being written, and nobody else may write to it; the mark goes in when the recorder ends, if this screen is still open"))
+	case err != nil:
 		m.fail("marked for as long as this screen is open, not in the recording", err)
-		return nil
+	default:
+		m.say(fmt.Sprintf("marked %s; g @%s comes back here", m.clock(k.Time), text))
 	}
-	m.say(fmt.Sprintf("marked %s; g @%s comes back here", m.clock(k.Time), text))
 	return nil
 }
+
+// keepMarks writes the marks that could not be written while the recording was,
+// and returns how many.
+func (m *Model) keepMarks() (int, error) {
+	n := 0
+	for ; len(m.unwritten) > 0; m.unwritten = m.unwritten[1:] {
+		if err := m.AddMark(m.unwritten[0]); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// markMoments are the marks, as what happened.
+func (m *Model) markMoments() []*moment {
+	var all []*moment
+	for _, k := range m.Marks {
+		seq, err := m.timeline.SeqAt(k.Time)
+		if err != nil {
+			continue // the recording says what is wrong with it wherever it is read
+		}
+		all = append(all, &moment{seq: seq, at: k.Time.UTC(), kind: markKind, text: report.Clean(k.Text), by: report.Clean(k.Author)})
+	}
+	return all
+}
+
+// markKind is where others have the kind of an object.
+const markKind = "mark:"
 
 // toMark moves to the next or previous mark.
 func (m *Model) toMark(direction int) {
@@ -47,7 +81,11 @@ func (m *Model) toMark(direction int) {
 	for _, k := range marks {
 		if cmp.Compare(k.Time.Sub(m.at()), 0) == direction {
 			m.seekTime(k.Time)
-			m.say("mark: " + k.Text)
+			by := ""
+			if k.Author != "" {
+				by = ", by " + k.Author
+			}
+			m.say("mark: " + k.Text + by)
 			return
 		}
 	}

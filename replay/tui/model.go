@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -45,13 +46,16 @@ type Model struct {
 	subject store.Ref   // no name: all Services are listed
 	trail   []store.Ref // subjects to go back to
 	list    list
+	wanted  store.Ref // the Service to choose when they are listed anew
 	courses map[store.Ref]*course
+	all     courses
 	stories map[told]*story
 
-	pane      pane // which has the arrows
-	scroll    int  // of the report
-	chosen    int  // object
-	event     int  // how many rows from the cursor's own
+	pane      pane         // which has the arrows
+	scroll    int          // of the report
+	chosen    int          // object
+	event     int          // how many rows from the cursor's own
+	unwritten []store.Mark // marks that wait for the recorder to end
 	page      *page
 	prompt    *prompt
 	filter    string
@@ -59,11 +63,13 @@ type Model struct {
 
 	player player
 	follow bool // stay at the end of a recording that grows
-	live   bool // it grew since it was opened
+	live   bool // it may still grow
+	grew   bool // and has, since it was opened
 	beats  int  // ticks that are under way
 
-	message string // what the last key had to say
-	failed  bool   // it is a failure
+	tried   map[string]bool // names of the actions that were carried out
+	message string          // what the last key had to say
+	failed  bool            // it is a failure
 	tick    func(time.Duration, func(time.Time) tea.Msg) tea.Cmd
 }
 
@@ -95,7 +101,7 @@ func New(ctx context.Context, o Options) (*Model, error) {
 	m := &Model{
 		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), crew: newCrew(ctx), moments: moments{timeline: t},
 		width: 80, height: 24, zones: []*time.Location{o.Zone}, subject: o.Subject,
-		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*story{}, player: player{speed: o.Speed}, tick: tea.Tick,
+		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*story{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
 	}
 	m.Marks = slices.Clone(o.Marks)
 	m.sortMarks()
@@ -106,7 +112,8 @@ func New(ctx context.Context, o Options) (*Model, error) {
 		m.pane = paneObjects
 	}
 	m.show(o.At)
-	m.follow = !t.Info().Closed && m.atEnd()
+	m.live = !t.Info().Closed
+	m.follow = m.live && m.atEnd()
 	return m, nil
 }
 
@@ -132,6 +139,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
+		m.write()
 	case tea.KeyPressMsg:
 		if m.prompt != nil {
 			return m, m.typed(msg)
@@ -145,6 +153,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.onBeat(time.Time(msg))
 	case courseMsg:
 		return m, m.learn(msg)
+	case coursesMsg:
+		return m, m.learnAll(msg)
 	case listMsg:
 		return m, m.listed(msg)
 	case storyMsg:
@@ -158,25 +168,40 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // grown takes up that there is more.
 func (m *Model) grown(err error) tea.Cmd {
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
-		if m.live {
-			m.say("the recording has ended")
-		}
-		m.live = false
-		return m.compute()
+	case errors.Is(err, context.Canceled):
+		return nil
+	case errors.Is(err, io.EOF):
+		m.ended()
+		return m.survey()
 	case err != nil:
 		m.live = false
 		m.fail("follow the recording", err)
 		return nil
 	}
-	m.live = true
+	m.grew = true
 	if m.follow {
 		m.end()
 	}
-	if m.player.on || m.subject.Name == "" {
-		return tea.Batch(m.await(), m.survey())
+	return tea.Batch(m.await(), m.survey(), m.beginPage())
+}
+
+// ended takes up that nobody writes the recording any more.
+func (m *Model) ended() {
+	m.live = false
+	if m.follow { // what comes last says that the recorder stopped
+		m.end()
 	}
-	return tea.Batch(m.await(), m.compute())
+	m.follow = false
+	switch kept, err := m.keepMarks(); {
+	case err != nil:
+		m.fail("keep the marks", err)
+	case !m.timeline.Info().Closed:
+		m.say("the recording was never sealed: it ends where its recorder stopped writing")
+	case kept > 0:
+		m.say(fmt.Sprintf("the recording has ended and is sealed; marks written into it: %d", kept))
+	case m.grew:
+		m.say("the recording has ended and is sealed")
+	}
 }
 
 // at is the instant of the cursor.
@@ -260,7 +285,10 @@ func (m *Model) write() {
 	}
 	e := m.envelope
 	e.Endpoints.Items = nil // they have a pane of their own
-	m.text = m.print(func(w io.Writer, o report.Options) error { return report.Text(w, e, o) })
+	m.text = m.print(func(w io.Writer, o report.Options) error {
+		o.Brief = m.height < spacious
+		return report.Text(w, e, o)
+	})
 }
 
 // print returns what a printer of package report prints, as lines.
@@ -271,6 +299,10 @@ func (m *Model) print(printer func(io.Writer, report.Options) error) []string {
 func (m *Model) textOptions() report.Options {
 	return report.Options{Color: true, ASCII: m.ASCII, Zone: m.zones[m.zone]}
 }
+
+// spacious is how high a screen must be for the report to come with its
+// evidence; on others e shows that.
+const spacious = 36
 
 func printed(printer func(io.Writer, report.Options) error, o report.Options) []string {
 	var b bytes.Buffer
@@ -302,12 +334,13 @@ func (m *Model) press(key string) tea.Cmd {
 
 // carryOut does what an action says, and then what follows from any move.
 func (m *Model) carryOut(a *action, argument string) tea.Cmd {
-	before := m.state
+	state, subject := m.state, m.subject
+	m.tried[a.name] = true
 	cmd := a.do(m, argument)
-	if m.state == before {
+	if m.state == state && m.subject == subject {
 		return cmd
 	}
-	return tea.Batch(cmd, m.survey())
+	return tea.Batch(cmd, m.survey(), m.beginPage())
 }
 
 // newInput returns an empty line to type in.

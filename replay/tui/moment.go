@@ -76,7 +76,6 @@ func (h *moments) before(seq, floor store.Seq, n int, i *interests) ([]*moment, 
 func (h *moments) between(from, to store.Seq, i *interests, n int, latest bool) ([]*moment, error) {
 	var seqs []store.Seq
 	events := map[store.Seq]store.Event{}
-	entries := map[store.Seq]store.Coverage{}
 	for e, err := range h.timeline.Events(from, to) {
 		if err != nil {
 			return nil, err
@@ -86,19 +85,12 @@ func (h *moments) between(from, to store.Seq, i *interests, n int, latest bool) 
 			seqs = append(seqs, e.Seq)
 		}
 	}
-	ledger, err := h.timeline.Ledger(from, to)
+	entries, err := h.listening(from, to, i)
 	if err != nil {
 		return nil, err
 	}
-	start := h.timeline.Info().Start
-	for _, c := range ledger {
-		if c.Reason == store.Stopped || c.Status != store.Gap && c.Time.Sub(start) < begin {
-			continue // that the recorder begins and ends says nothing about the cluster
-		}
-		if i.listen(&c) {
-			entries[c.Seq] = c
-			seqs = append(seqs, c.Seq)
-		}
+	for seq := range entries {
+		seqs = append(seqs, seq)
 	}
 	slices.Sort(seqs)
 	if latest {
@@ -115,8 +107,7 @@ func (h *moments) between(from, to store.Seq, i *interests, n int, latest bool) 
 				return nil, err
 			}
 		} else {
-			c := entries[seq]
-			o = coverageMoment(&c)
+			o = coverageMoment(entries[seq])
 		}
 		if o != nil {
 			found = append(found, o)
@@ -216,26 +207,6 @@ func eventMoment(e *store.Event) *moment {
 		text += fmt.Sprintf(" (x%d)", m.Count)
 	}
 	return &moment{seq: e.Seq, at: e.Time.UTC(), kind: "Event", text: report.Clean(text), ref: e.Ref()}
-}
-
-// coverageMoment says that the recorder began or ceased to listen.
-func coverageMoment(c *store.Coverage) *moment {
-	text := fmt.Sprintf("%s %s", c.Resource.Resource, coverageWords(c.Status))
-	if c.Namespace != "" {
-		text += " in " + c.Namespace
-	}
-	if c.Reason != "" {
-		text += " (" + c.Reason + ")"
-	}
-	return &moment{seq: c.Seq, at: c.Time.UTC(), kind: "recorder:", text: report.Clean(text)}
-}
-
-func coverageWords(s store.Status) string {
-	words := map[store.Status]string{
-		store.Current: "heard from now on", store.Gap: "no longer heard", store.Listing: "being listed",
-		store.Forbidden: "refused by the server", store.NotRecorded: "not recorded",
-	}
-	return words[s]
 }
 
 // mentions reports whether a text contains the filter, in any case.

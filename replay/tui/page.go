@@ -99,8 +99,7 @@ func (p *page) chosen(m *Model) store.Seq {
 
 // whyPage shows all evidence of the report, and the story of the outage.
 func whyPage(m *Model) *page {
-	if m.subject.Name == "" {
-		m.say("choose a Service first")
+	if !m.aboutOne() {
 		return nil
 	}
 	return &page{
@@ -123,10 +122,28 @@ func whyPage(m *Model) *page {
 					}
 				}
 			}
+			rows = append(rows, m.checklistRows()...)
 			return append(rows, m.storyRows()...)
 		},
 		begin: (*Model).tell,
 	}
+}
+
+// checklistRows are the steps from the client to the Pods, and what shows each.
+func (m *Model) checklistRows() []row {
+	steps := m.envelope.Checklist
+	if len(steps) == 0 {
+		return nil
+	}
+	rows := []row{{}, {text: faint("CHECKLIST")}}
+	for _, s := range steps {
+		text := fmt.Sprintf("%s %-7s %s", s.Step, s.Result, report.Clean(s.Text))
+		if s.Evidence != "" {
+			text += ": " + report.Clean(s.Evidence)
+		}
+		rows = append(rows, row{text: text})
+	}
+	return rows
 }
 
 // evidence is one recorded fact on one line.
@@ -156,8 +173,7 @@ func (m *Model) evidence(e *analyzer.Evidence) string {
 // diffPage shows what is different since the reference; without one, since just
 // before the verdict became what it is.
 func diffPage(m *Model) *page {
-	if m.subject.Name == "" {
-		m.say("choose a Service first")
+	if !m.aboutOne() {
 		return nil
 	}
 	var from *replay.State
@@ -167,7 +183,7 @@ func diffPage(m *Model) *page {
 		name: "diff",
 		head: func(m *Model) string {
 			if m.reference == nil {
-				return "DIFF  since before it became so; R sets another reference"
+				return "DIFF  since before the verdict; R sets a reference"
 			}
 			return "DIFF  since " + m.clock(m.reference.Instant()) + ", the reference"
 		},
@@ -203,7 +219,11 @@ func (m *Model) compareWith() (*replay.State, error) {
 		i--
 	}
 	if i < 1 {
-		return cursor.First()
+		first, err := Opening(m.timeline)
+		if err != nil || first.Seq() >= m.state.Seq() {
+			return cursor.First()
+		}
+		return first, nil
 	}
 	before := segments[i].From.Add(-act)
 	if earlier := segments[i-1].From; before.Before(earlier) {

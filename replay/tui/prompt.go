@@ -28,7 +28,7 @@ func (m *Model) typed(msg tea.Msg) tea.Cmd {
 			before := m.state
 			cmd := p.then(m, strings.TrimSpace(p.input.Value()))
 			if m.state != before {
-				cmd = tea.Batch(cmd, m.survey())
+				cmd = tea.Batch(cmd, m.survey(), m.beginPage())
 			}
 			return cmd
 		}

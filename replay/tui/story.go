@@ -67,7 +67,7 @@ func (m *Model) storyRows() []row {
 	rows := []row{{}, {text: faint("THE OUTAGE")}}
 	switch {
 	case s == nil, s.lines == nil && s.err == nil:
-		return append(rows, row{text: "  being found out; e once more tells it"})
+		return append(rows, row{text: "  being found out ..."})
 	case errors.Is(s.err, replay.ErrNoOutage):
 		return append(rows, row{text: "  there was none up to here"})
 	case s.err != nil:

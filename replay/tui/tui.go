@@ -32,10 +32,13 @@ type Options struct {
 	ASCII bool           // for terminals without UTF-8
 	Plain bool           // no colours, whatever the terminal can
 	Speed float64        // to play at; 0 is 1
+	// Guided adds a line that says what could be pressed next.
+	Guided bool
 	// Now is the clock of the viewer, for "today" in times; nil is none.
 	Now func() time.Time
 
-	Marks []store.Mark
+	Marks  []store.Mark
+	Author string // of the marks that are made here
 	// AddMark keeps a mark in the recording. If it is nil or fails, the mark
 	// lasts as long as the screen, which says so.
 	AddMark func(store.Mark) error

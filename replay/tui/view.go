@@ -20,7 +20,7 @@ func (m *Model) View() tea.View {
 	v := tea.NewView(strings.Join(lines, "\n"))
 	if m.prompt != nil {
 		if v.Cursor = m.prompt.input.Cursor(); v.Cursor != nil {
-			v.Cursor.Y = max(0, len(lines)-2)
+			v.Cursor.Y = max(0, len(lines)-2-len(m.guidance(m.width)))
 		}
 	}
 	v.AltScreen = true
@@ -33,7 +33,9 @@ func (m *Model) lines() []string {
 	width, height := max(m.width, leastWidth), max(m.height, leastHeight)
 	out := []string{m.title(width)}
 	out = append(out, m.scrubber(width)...)
-	middle := height - len(out) - 2 // the message and the status are below
+	below := append(m.remark(width, max(1, height/6)), m.guidance(width)...)
+	below = append(below, m.status(width))
+	middle := height - len(out) - len(below)
 	var happened []string
 	if m.page == nil || height >= 40 {
 		happened = m.happened(width, max(4, min(middle/3, 14)))
@@ -48,7 +50,7 @@ func (m *Model) lines() []string {
 		out = append(out, m.sides(width, middle)...)
 	}
 	out = append(out, happened...)
-	out = append(out, m.remark(width), m.status(width))
+	out = append(out, below...)
 	for i := range out {
 		out[i] = ansi.Truncate(out[i], max(m.width, 1), "")
 	}
@@ -61,6 +63,8 @@ func fill(rows []string, width, height int) []string {
 	for i := range out {
 		if i < len(rows) {
 			out[i] = fit(rows[i], width)
+		} else {
+			out[i] = fit("", width)
 		}
 	}
 	return out
@@ -84,10 +88,25 @@ func (m *Model) title(width int) string {
 		}
 		right = paint(green, word) + " " + right
 	}
-	if c := m.courses[m.subject]; c != nil && c.busy != nil && c.until.IsZero() {
-		right = faint(fmt.Sprintf("verdicts %d%%", c.busy.percent())) + " " + right
+	if percent, busy := m.computing(); busy {
+		right = faint(fmt.Sprintf("verdicts %d%%", percent)) + " " + right
 	}
 	return fit(left, width-ansi.StringWidth(right)-1) + " " + right
+}
+
+// computing returns how much is known of the verdicts that are being computed
+// for the first time.
+func (m *Model) computing() (percent int, busy bool) {
+	if m.subject.Name == "" {
+		if c := &m.all; c.busy != nil && c.until.IsZero() {
+			return c.busy.percent(), true
+		}
+		return 0, false
+	}
+	if c := m.courses[m.subject]; c != nil && c.busy != nil && c.until.IsZero() {
+		return c.busy.percent(), true
+	}
+	return 0, false
 }
 
 // sides are the report and the objects next to each other.
@@ -184,152 +203,6 @@ func (m *Model) head(p pane, text string) string {
 		return bold(pick([2]string{"▸ ", "> "}, m.ASCII) + text)
 	}
 	return faint(text)
-}
-
-// happened is what happened around the cursor: what was last, and, faint, what
-// comes next.
-func (m *Model) happened(width, height int) []string {
-	past, next := m.shownMoments()
-	line := pick([2]string{"─", "-"}, m.ASCII)
-	head := m.head(paneEvents, "WHAT JUST CHANGED")
-	out := []string{head + " " + faint(strings.Repeat(line, max(0, width-ansi.StringWidth(head)-1)))}
-	room := height - 1
-	ahead := min(len(next), max(1, room/4))
-	behind := min(len(past), room-ahead)
-	if m.pane == paneEvents {
-		if m.event < 0 { // chosen from the past: keep it in sight
-			behind = min(len(past), max(behind, -m.event+1))
-			ahead = min(ahead, max(0, room-behind))
-			past = past[:len(past)-max(0, behind-room)]
-		}
-		if m.event > 0 {
-			ahead = min(len(next), max(ahead, m.event+1))
-			behind = max(0, min(behind, room-ahead))
-		}
-	}
-	behind = min(behind, room)
-	all, from := append(past[len(past)-min(behind, len(past)):], next[:min(ahead, len(next))]...), behind
-	picked := m.chosenMoment()
-	for i, o := range all {
-		if len(out) > room {
-			break
-		}
-		text := m.momentLine(o)
-		switch {
-		case m.pane == paneEvents && o == picked:
-			text = chosen("  "+text, width)
-		case i >= from:
-			text = faint("  " + text)
-		case o.seq == m.state.Seq():
-			text = pick([2]string{"▶ ", "* "}, m.ASCII) + bold(text)
-		default:
-			text = "  " + text
-		}
-		out = append(out, text)
-	}
-	if len(all) == 0 {
-		out = append(out, faint("  nothing that matters to it was recorded"))
-	}
-	return fill(out, width, height)
-}
-
-func (m *Model) momentLine(o *moment) string {
-	name := o.kind
-	if o.ref.Name != "" && o.kind != "Event" {
-		name += " " + report.Clean(o.ref.Name)
-		if o.ref.Namespace != "" && o.ref.Namespace != m.subject.Namespace {
-			name = o.kind + " " + report.Clean(o.ref.Namespace+"/"+o.ref.Name)
-		}
-	}
-	text := fmt.Sprintf("%s #%d %s %s", m.clockMillis(o.at), o.seq, name, o.text)
-	if o.by != "" {
-		text += " by " + o.by
-	}
-	if o.rebuilt {
-		text += " (noticed later)"
-	}
-	return text
-}
-
-// shownMoments are those that pass the filter.
-func (m *Model) shownMoments() (past, next []*moment) {
-	for _, o := range m.past {
-		if mentions(m.momentLine(o), m.filter) {
-			past = append(past, o)
-		}
-	}
-	for _, o := range m.next {
-		if mentions(m.momentLine(o), m.filter) {
-			next = append(next, o)
-		}
-	}
-	return past, next
-}
-
-// chosenMoment is the one that has the arrows, nil if there is none.
-func (m *Model) chosenMoment() *moment {
-	past, next := m.shownMoments()
-	all := append(past, next...)
-	i := len(past) - 1 + m.event
-	if i < 0 || i >= len(all) {
-		return nil
-	}
-	return all[i]
-}
-
-// remark is the line for what is typed, or what the last key had to say.
-func (m *Model) remark(width int) string {
-	switch {
-	case m.prompt != nil:
-		m.prompt.input.SetWidth(max(10, width-ansi.StringWidth(m.prompt.input.Prompt)-2))
-		return report.Clean(m.prompt.input.View())
-	case m.failed:
-		return fit(paint(red, "! "+m.message), width)
-	case m.message != "":
-		return fit(m.message, width)
-	case m.filter != "":
-		return fit(faint("filter: ")+report.Clean(m.filter), width)
-	}
-	return ""
-}
-
-// status is the last line: when this is, and how far it can be trusted.
-func (m *Model) status(width int) string {
-	e := &m.envelope
-	zone := m.zones[m.zone]
-	layout := "2006-01-02 15:04:05.000 -07:00 MST"
-	if isUTC(m.at().In(zone)) {
-		layout = "2006-01-02 15:04:05.000 UTC"
-	}
-	left := bold(m.at().In(zone).Format(layout))
-	left += fmt.Sprintf("  #%d/%d", m.state.Seq(), m.timeline.Info().Last)
-	age := time.Duration(e.At.EvidenceAgeMS) * time.Millisecond
-	words := fmt.Sprintf("%d ms old", e.At.EvidenceAgeMS)
-	if age >= time.Second {
-		words = report.Duration(age) + " old"
-	}
-	left += "  " + words
-	if len(m.gaps) > 0 {
-		left += " " + paint("7;"+yellow, " GAP "+report.Clean(m.gaps[0])+more(len(m.gaps)-1)+" ")
-	}
-	if n := len(m.past); n > 0 && m.past[n-1].rebuilt {
-		left += " " + paint("7", " RECONSTRUCTED ")
-	}
-	if policy := e.Recording.Redaction.Policy; policy != "" && policy != "none" {
-		left += " " + faint("REDACTED")
-	}
-	right := faint("? help")
-	if ansi.StringWidth(left)+ansi.StringWidth(right)+1 > width {
-		return fit(left, width)
-	}
-	return fit(left, width-ansi.StringWidth(right)) + right
-}
-
-func more(n int) string {
-	if n <= 0 {
-		return ""
-	}
-	return fmt.Sprintf("+%d", n)
 }
 
 // clock is a time of day, with the date if it is far from the cursor.
