@@ -21,7 +21,7 @@ man: ## write man pages into bin/man
 	@$(GO) test -count=1 -run TestMan ./cmd/svcspy -man $(CURDIR)/bin/man >/dev/null && ls bin/man
 
 demo: bin/svcspy ## an outage explained, from an embedded recording
-	@bin/svcspy demo
+	@bin/svcspy demo --once
 
 test: ## all tests that need no cluster
 	@$(GO) test ./...

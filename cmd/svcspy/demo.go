@@ -15,12 +15,14 @@ import (
 	"github.com/svcspy/svcspy/fixtures"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/tui"
 	"github.com/svcspy/svcspy/store"
 )
 
 func (a *app) demoCommand() *cobra.Command {
 	l := &look{app: a}
 	var file string
+	var once bool
 	names := make([]string, len(fixtures.Demos))
 	list := ""
 	for i, d := range fixtures.Demos {
@@ -30,10 +32,12 @@ func (a *app) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [NAME]",
 		Short: "Explain a recorded outage, without a cluster",
-		Long: `Demo explains an outage from a recording that is part of svcspy: the verdicts
-over time, and the report at the moment it was broken. It was recorded on a real
-Kubernetes control plane. With -f it writes the recording to a file, to be looked
-at with every other command.
+		Long: `Demo explains an outage from a recording that is part of svcspy. On a terminal
+it opens the broken moment on the whole screen, with a line that says what could
+be pressed next. Elsewhere, and with --once, it prints the verdicts over time,
+and the report at that moment. It was recorded on a real Kubernetes control
+plane. With -f it writes the recording to a file, to be looked at with every
+other command.
 
 The outages:` + list + `
 
@@ -41,6 +45,9 @@ EXIT STATUS
   0 explained or written, 1 error, 2 wrong words.`,
 		Example: `  # an outage, explained
   svcspy demo
+
+  # the same as text
+  svcspy demo --once
 
   # another one, as a file for every other command
   svcspy demo node-loss -f demo.db`,
@@ -67,10 +74,11 @@ EXIT STATUS
 			if file != "" {
 				return a.writeDemo(demo, file)
 			}
-			return l.demo(cmd.Context(), demo)
+			return l.demo(cmd.Context(), demo, !once && l.onScreen())
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "write the recording to this new file instead of explaining it")
+	cmd.Flags().BoolVar(&once, "once", false, "print it and exit (what happens off a terminal)")
 	return cmd
 }
 
@@ -96,8 +104,9 @@ func (a *app) writeDemo(d fixtures.Demo, path string) error {
 	return nil
 }
 
-// demo shows a recorded outage: its verdicts over time and the broken moment.
-func (l *look) demo(ctx context.Context, d fixtures.Demo) error {
+// demo shows a recorded outage: on the screen, or its verdicts over time and the
+// broken moment as text.
+func (l *look) demo(ctx context.Context, d fixtures.Demo, onScreen bool) error {
 	dir, err := os.MkdirTemp("", "svcspy-demo-")
 	if err != nil {
 		return err
@@ -126,13 +135,16 @@ func (l *look) demo(ctx context.Context, d fixtures.Demo) error {
 	if err != nil {
 		return err
 	}
+	broken := start.Add(d.Broken).Truncate(time.Second)
+	if onScreen {
+		return l.tour(ctx, d, r, path, ref, broken)
+	}
 	fmt.Fprintf(l.out, "%s: %s.\n", d.Name, d.Story)
 	fmt.Fprintf(l.out, "Recorded on a Kubernetes %s control plane: %d events in %s, in one file of %s.\n\n",
 		info.Cluster.Version, info.Events, report.Duration(info.End.Sub(info.Start)), report.Bytes(int64(len(data))))
 	if err := l.story(ctx, r, ref, start); err != nil {
 		return err
 	}
-	broken := start.Add(d.Broken).Truncate(time.Second)
 	fmt.Fprintf(l.out, "\nAt %s:\n\n", replay.FormatInstant(broken))
 	s, err := replay.NewCursor(r).SeekTime(broken)
 	if err != nil {
@@ -149,6 +161,28 @@ LOOK FURTHER
   %[1]s demo --help     lists the other outages
 `, l.name, d.Name, d.Subject, d.Namespace, replay.FormatInstant(broken))
 	return err
+}
+
+// tour opens the broken moment on the screen, with a hint at what to press. What
+// is marked lasts as long as the recording, which is a copy in a folder of its
+// own; the commands that are handed out work after it is gone.
+func (l *look) tour(ctx context.Context, d fixtures.Demo, r *store.Recording, path string, ref store.Ref, broken time.Time) error {
+	options, err := l.screenOptions(r, path)
+	if err != nil {
+		return err
+	}
+	if options.At, err = replay.NewCursor(r).SeekTime(broken); err != nil {
+		return err
+	}
+	options.Subject, options.Guided, options.File = ref, true, d.Name+".db"
+	options.Command = func(subject store.Ref, at time.Time) string {
+		return fmt.Sprintf("%s demo %s -f %[2]s.db; %s", l.name, d.Name, l.commandLine(d.Name+".db", subject, at))
+	}
+	if err := tui.Run(ctx, options); err != nil {
+		return err
+	}
+	l.note("%s demo %s -f %[2]s.db writes this recording to a file; %[1]s record makes one of your cluster", l.name, d.Name)
+	return nil
 }
 
 // story prints each stretch of time in which the verdict stayed the same.

@@ -23,6 +23,7 @@ type look struct {
 	namespace string
 	at        string
 	exitCode  bool
+	speed     float64 // of the screen, to play at
 	options   analyzer.Options
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 )
@@ -15,9 +16,14 @@ func (a *app) replayCommand() *cobra.Command {
 		Short: "Look at a recorded outage at any instant",
 		Long: `Replay runs the analyzer over a recording as if the cluster were there. On a
 terminal it shows the outage on the whole screen, to be stepped through like a
-video (? lists the keys). Elsewhere, and with --once or -o, it prints the report
-at the instant given with --at. Without a subject it lists all
-Services, worst first, and explains the worst one.
+video: n and N go to the changes of verdict, . and , to what happened, e says
+why, space plays, ? lists all keys. A recording that is still being written is
+followed; End goes to its end. Without a subject the screen lists all Services
+with their course. No key changes anything but the marks (m) in the recording.
+
+Elsewhere, and with --once or -o, it prints the report at the instant given with
+--at: once, from top to bottom, as screen readers need it. Without a subject it
+lists all Services, worst first, and explains the worst one.
 
 No cluster and no kubeconfig is used. The instant that was understood is
 repeated on stderr. A bare clock time means that time inside the recording.
@@ -28,6 +34,9 @@ EXIT STATUS
 		Example: `  # what was wrong at 14:02?
   svcspy replay incident.db --at 14:02
 
+  # on the screen, played four times as fast
+  svcspy replay incident.db svc/web -n shop --speed 4
+
   # one Service, half a minute before the recording ends, as JSON
   svcspy replay incident.db svc/web -n shop --at end-30s -o json`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -37,6 +46,9 @@ EXIT STATUS
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !(l.speed > 0) {
+				return usageError{fmt.Errorf("--speed %g is not above 0", l.speed), "try --speed 4"}
+			}
 			if !once && l.onScreen() {
 				if err := l.check(); err != nil {
 					return err
@@ -48,6 +60,7 @@ EXIT STATUS
 	}
 	l.addFlags(cmd)
 	cmd.Flags().StringVarP(&l.namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
+	cmd.Flags().Float64Var(&l.speed, "speed", 1, "how fast the screen plays, such as 4 or 0.5")
 	cmd.Flags().BoolVar(&once, "once", false, "print the report and exit (what happens off a terminal)")
 	a.addOutput(cmd, "json", "yaml", "jsonl")
 	return cmd

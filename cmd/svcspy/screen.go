@@ -16,7 +16,7 @@ import (
 // onScreen reports whether text was asked for and there is a terminal to look
 // at and to type on.
 func (l *look) onScreen() bool {
-	return l.output == "text" && !l.exitCode && isTerminal(l.in) && isTerminal(l.out) && os.Getenv("TERM") != "dumb"
+	return (l.output == "text" || l.output == "") && !l.exitCode && isTerminal(l.in) && isTerminal(l.out) && os.Getenv("TERM") != "dumb"
 }
 
 // screen shows a recording on the whole terminal, at --at or where the recorder
@@ -27,8 +27,10 @@ func (l *look) screen(ctx context.Context, file string, words []string) error {
 		return err
 	}
 	defer r.Close()
-	text := l.text()
-	options := tui.Options{Zone: text.Zone, ASCII: text.ASCII, Plain: !text.Color, Now: l.now, Save: saveText}
+	options, err := l.screenOptions(r, file)
+	if err != nil {
+		return err
+	}
 	if l.at == "" {
 		options.At, err = tui.Opening(r)
 	} else {
@@ -42,12 +44,29 @@ func (l *look) screen(ctx context.Context, file string, words []string) error {
 			return err
 		}
 	}
-	if options.Marks, err = r.Marks(); err != nil {
-		return err
-	}
-	options.AddMark = func(m store.Mark) error { return store.AddMark(file, m) }
-	options.Command = func(subject store.Ref, at time.Time) string { return l.commandLine(file, subject, at) }
 	return tui.Run(ctx, options)
+}
+
+// screenOptions are those that do not depend on what is looked at.
+func (l *look) screenOptions(r *store.Recording, file string) (tui.Options, error) {
+	text := l.text()
+	marks, err := r.Marks()
+	return tui.Options{
+		Zone: text.Zone, ASCII: text.ASCII, Plain: !text.Color, Now: l.now, Speed: l.speed, File: file,
+		Marks: marks, Author: author(), AddMark: func(m store.Mark) error { return store.AddMark(file, m) },
+		Command: func(subject store.Ref, at time.Time) string { return l.commandLine(file, subject, at) },
+		Save:    saveText,
+	}, err
+}
+
+// author is who makes marks, as far as the environment tells.
+func author() string {
+	for _, name := range []string{"USER", "LOGNAME", "USERNAME"} {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return ""
 }
 
 // commandLine is what shows the subject of a recording at an instant.

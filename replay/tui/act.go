@@ -1,11 +1,8 @@
 package tui
 
 import (
-	"strings"
-
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -129,35 +126,4 @@ func (m *Model) copyCommand() tea.Cmd {
 	line := m.Command(m.subject, m.at())
 	m.say(line)
 	return tea.SetClipboard(line)
-}
-
-// save writes the report as text.
-func (m *Model) save() {
-	if m.Save == nil {
-		m.say("nothing can be saved from here")
-		return
-	}
-	if !m.aboutOne() {
-		return
-	}
-	var b strings.Builder
-	err := report.Text(&b, m.envelope, report.Options{ASCII: m.ASCII, Zone: m.zones[m.zone]})
-	if err == nil {
-		var path string
-		if path, err = m.Save("svcspy-"+fileName(m.subject.Name)+"-"+fileTime(m.at())+".txt", []byte(b.String())); err == nil {
-			m.say("saved " + path)
-			return
-		}
-	}
-	m.fail("save", err)
-}
-
-// fileName keeps of a name what is safe in the name of a file.
-func fileName(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
-			return r
-		}
-		return '-'
-	}, name)
 }

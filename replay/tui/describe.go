@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -209,6 +208,3 @@ func (m *Model) changeRows(ref store.Ref) []row {
 	}
 	return rows
 }
-
-// fileTime names files after an instant.
-func fileTime(t time.Time) string { return t.UTC().Format("20060102T150405Z") }

@@ -1,6 +1,6 @@
 package tui
 
-import "strings"
+import "github.com/charmbracelet/x/ansi"
 
 // A lesson of the guided tour: an action worth trying, and the words for it.
 type lesson struct{ action, key, words string }
@@ -21,17 +21,27 @@ var lessons = []lesson{
 	{"copy", "C", "copy the command"},
 }
 
-// lesson is how many are offered at once.
-const lessonsShown = 4
-
 // guidance is the line that says what could be pressed next: what was not tried
 // yet, and how to get out of where one is.
 func (m *Model) guidance(width int) []string {
 	if !m.Guided {
 		return nil
 	}
-	var words []string
-	offer := func(key, text string) { words = append(words, bold(key)+" "+text) }
+	dot := faint(pick([2]string{" · ", "  "}, m.ASCII))
+	always := dot + bold("?") + " all keys" + dot + bold("q") + " leave"
+	line := faint("TRY")
+	offer := func(key, text string) bool {
+		sign := dot
+		if line == faint("TRY") {
+			sign = " "
+		}
+		more := line + sign + bold(key) + " " + text
+		if ansi.StringWidth(more+always) > width {
+			return false
+		}
+		line = more
+		return true
+	}
 	if m.page != nil {
 		offer("esc", "closes this")
 	}
@@ -39,18 +49,15 @@ func (m *Model) guidance(width int) []string {
 		offer("space", "pause")
 	}
 	for _, l := range lessons {
-		if len(words) == lessonsShown {
-			break
-		}
 		if m.tried[l.action] || l.action == "enter" && (m.pane == paneReport || m.page != nil) || l.action == "leave" && len(m.trail) == 0 {
 			continue
 		}
-		offer(l.key, l.words)
+		if !offer(l.key, l.words) {
+			break
+		}
 	}
-	if len(words) == 0 {
-		words = append(words, "you have seen it all")
+	if line == faint("TRY") {
+		return []string{fit("you have seen it all"+always, width)}
 	}
-	offer("?", "all keys")
-	offer("q", "leave")
-	return []string{fit(faint("TRY ")+strings.Join(words, faint(pick([2]string{" · ", "  "}, m.ASCII))), width)}
+	return []string{fit(line+always, width)}
 }

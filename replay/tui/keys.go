@@ -62,7 +62,7 @@ func allActions() []action {
 		{"command", []string{":"}, "type a command; every key has one", func(m *Model, _ string) tea.Cmd { m.askCommand(); return nil }},
 		{"zone", []string{"z"}, "show times in UTC or your zone", move((*Model).nextZone)},
 		{"copy", []string{"C"}, "copy the command that shows this", func(m *Model, _ string) tea.Cmd { return m.copyCommand() }},
-		{"save", []string{"S"}, "save the report as text", move((*Model).save)},
+		{"save", []string{"S"}, "save the postmortem as HTML; :save md, json, txt", (*Model).save},
 		{"redraw", []string{"ctrl+l"}, "draw the screen anew", func(*Model, string) tea.Cmd { return tea.ClearScreen }},
 		{"help", []string{"?"}, "this help", open(helpPage)},
 		{"quit", []string{"q", "ctrl+c"}, "quit", func(*Model, string) tea.Cmd { return tea.Quit }},

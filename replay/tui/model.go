@@ -157,6 +157,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.learnAll(msg)
 	case listMsg:
 		return m, m.listed(msg)
+	case savedMsg:
+		m.saved(msg)
 	case storyMsg:
 		m.stories[msg.told] = &story{lines: msg.lines, err: msg.err}
 	case grownMsg:
@@ -224,7 +226,7 @@ func (m *Model) examine() {
 		var w *witness
 		r, w = look(m.state, m.subject)
 		m.mind(w)
-		m.objects = objectsOf(m.state, &r, w)
+		m.objects = objectsOf(m.state, m.subject, &r, w)
 	}
 	e, err := report.New(m.state, r)
 	if err != nil {

@@ -30,9 +30,9 @@ func (o *object) text() string { return o.state + " " + o.title + " " + o.detail
 
 // objectsOf lists the subject's endpoints, and after them what else the report
 // rests on: what it names as evidence, then what was asked for by name.
-func objectsOf(s *replay.State, r *analyzer.Report, w *witness) []object {
+func objectsOf(s *replay.State, subject store.Ref, r *analyzer.Report, w *witness) []object {
 	var rows []object
-	seen := map[store.Ref]bool{}
+	seen := map[store.Ref]bool{subject: true}
 	for _, e := range r.Endpoints.Items {
 		ref := store.Ref{Resource: podResource, Namespace: r.Subject.Namespace, Name: e.Pod}
 		title := e.Pod

@@ -71,7 +71,7 @@ func (p *page) lines(m *Model, width, height int) []string {
 	p.top = max(0, min(p.top, len(rows)-room))
 	head := bold(p.head(m))
 	if len(rows) > room {
-		head += faint(fmt.Sprintf("  lines %d to %d of %d", p.top+1, min(p.top+room, len(rows)), len(rows)))
+		head += faint(fmt.Sprintf("  %d-%d of %d", p.top+1, min(p.top+room, len(rows)), len(rows)))
 	}
 	out := []string{head + faint("  esc closes")}
 	for i := p.top; i < len(rows) && len(out) < height; i++ {

@@ -47,6 +47,7 @@ type Options struct {
 	Command func(subject store.Ref, at time.Time) string
 	// Save writes a text under a name that is not taken and returns where to.
 	Save func(name string, text []byte) (string, error)
+	File string // the recording's name, for the commands in what is saved
 
 	// In, Out and Environ are the terminal; nil are those of the process.
 	In      io.Reader
