@@ -38,7 +38,13 @@ type Fact struct {
 	Reason   string           `json:"reason,omitempty"`   // as the object gives it when the recording begins
 	Message  string           `json:"message,omitempty"`
 	Source   string           `json:"source,omitempty"` // of a KubernetesEvent: the component that reported it
-	Count    int              `json:"count,omitempty"`  // of a KubernetesEvent: how often it had occurred by then
+	Warning  bool             `json:"warning,omitempty"`
+	Count    int              `json:"count,omitempty"` // of a KubernetesEvent: how often it had occurred by then
+
+	// Link and Note are set in a Prelude: that, and how firmly, the fact explains
+	// the outage.
+	Link Link   `json:"link,omitempty"`
+	Note string `json:"note,omitempty"`
 
 	Seq        store.Seq `json:"seq"`        // the event that the object was heard in
 	ObservedAt time.Time `json:"observedAt"` // when that was
@@ -76,12 +82,14 @@ const (
 	Tainted What = "tainted"
 	// Scaled: an autoscaler changed the number of replicas.
 	Scaled What = "scaled"
+	// Renewal: a Lease was renewed by New, and then not in time any more.
+	Renewal What = "renewed"
 )
 
 // rank puts causes before effects where the second they happened in is all
 // that is known.
 func (w What) rank() int {
-	return slices.Index([]What{Writing, Rollout, Scaled, Tainted, DeletionAsked, Creation, Terminated, Started, Condition, KubernetesEvent}, w)
+	return slices.Index([]What{Writing, Rollout, Scaled, Tainted, DeletionAsked, Creation, Renewal, Terminated, Started, Condition, KubernetesEvent}, w)
 }
 
 // Timepiece says whose clock a time was read from.
@@ -137,14 +145,20 @@ func PastOf(t Timeline, subject store.Ref) ([]Fact, error) {
 	for _, pod := range r.pods {
 		hosts[pod.Spec.NodeName] = true
 	}
+	absent := map[store.Ref]bool{}
 	for _, ref := range r.refs {
 		at := p.began(ref)
 		if at == 0 {
 			continue
 		}
 		told := len(p.facts)
-		if err := p.object(ref, at); err != nil {
+		exists, err := p.object(ref, at)
+		if err != nil {
 			return nil, err
+		}
+		if !exists {
+			absent[ref] = true
+			continue
 		}
 		if ref.Resource == nodeResource && !hosts[ref.Name] && subject != ref {
 			// A Node without Pods of the subject matters if somebody did something to it.
@@ -153,19 +167,34 @@ func PastOf(t Timeline, subject store.Ref) ([]Fact, error) {
 			}))
 		}
 	}
+	for _, o := range s.List(store.Query{Resource: leaseResource}) {
+		p.read(o)
+	}
+	if len(absent) > 0 {
+		told := len(p.facts)
+		for _, o := range s.List(store.Query{Resource: eventResource, Namespace: cmp.Or(subject.Namespace, "default")}) {
+			p.read(o)
+		}
+		if subject.Namespace != "default" {
+			for _, o := range s.List(store.Query{Resource: eventResource, Namespace: "default"}) {
+				p.read(o)
+			}
+		}
+		p.facts = slices.Concat(p.facts[:told], slices.DeleteFunc(slices.Clone(p.facts[told:]), func(f Fact) bool { return !absent[f.ref] }))
+	}
 	return p.sorted(), s.Err()
 }
 
-// object reads the object of a name, what revises it, and the Kubernetes Events
-// about it.
-func (p *past) object(ref store.Ref, at store.Seq) error {
+// object reads the object of a name, if there is one, what revises it, and the
+// Kubernetes Events about it.
+func (p *past) object(ref store.Ref, at store.Seq) (exists bool, err error) {
 	seqs, err := p.timeline.Find(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}, at)
 	if err != nil || len(seqs) == 0 {
-		return err
+		return false, err
 	}
 	o, err := p.objects.get(p.timeline, seqs[0])
 	if err != nil {
-		return err
+		return false, err
 	}
 	p.read(o)
 	related := []store.Query{{Resource: eventResource, Namespace: cmp.Or(ref.Namespace, "default"), Involved: o.UID}}
@@ -182,17 +211,17 @@ func (p *past) object(ref store.Ref, at store.Seq) error {
 		}
 		seqs, err := p.timeline.Find(q, from)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, seq := range seqs {
 			o, err := p.objects.get(p.timeline, seq)
 			if err != nil {
-				return err
+				return false, err
 			}
 			p.read(o)
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // past collects facts.
@@ -217,6 +246,7 @@ type beginning struct {
 
 var (
 	eventResource    = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+	leaseResource    = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 	revisionResource = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "controllerrevisions"}
 )
 

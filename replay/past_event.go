@@ -28,7 +28,7 @@ func (p *past) event(o *analyzer.Object) {
 		Group: gv.Group, Version: gv.Version, Kind: about.Kind, Namespace: about.Namespace, Name: about.Name, UID: string(about.UID),
 	}
 	f.ref = store.Ref{Resource: p.kinds[schema.GroupKind{Group: gv.Group, Kind: about.Kind}], Namespace: about.Namespace, Name: about.Name}
-	f.Path, f.Reason, f.Message = about.FieldPath, e.Reason, e.Message
+	f.Path, f.Reason, f.Message, f.Warning = about.FieldPath, e.Reason, e.Message, e.Type == corev1.EventTypeWarning
 	component := cmp.Or(e.Source.Component, e.ReportingController)
 	if f.Source = component; kubelets[component] {
 		f.Clock = KubeletClock

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -21,7 +22,8 @@ func (p *past) read(o *analyzer.Object) {
 		p.event(o)
 		return
 	case "leases":
-		return // written again and again; nothing else in them has a date
+		p.lease(o)
+		return
 	case "controllerrevisions", "replicasets":
 		p.revision(o)
 	case "deployments", "statefulsets", "daemonsets":
@@ -261,6 +263,21 @@ func (p *past) terminated(o *analyzer.Object, path string, t *corev1.ContainerSt
 	f := p.fact(o, Terminated, KubeletClock)
 	f.Path, f.New, f.Reason, f.Message = path, int(t.ExitCode), t.Reason, t.Message
 	p.add(f, t.FinishedAt.Time, time.Second)
+}
+
+// lease: when it was renewed last, if it should have been renewed again since.
+// Others say nothing: they are renewed all the time.
+func (p *past) lease(o *analyzer.Object) {
+	spec := analyzer.As[coordinationv1.Lease](o).Spec
+	if spec.RenewTime == nil || spec.LeaseDurationSeconds == nil || spec.HolderIdentity == nil {
+		return
+	}
+	f := p.fact(o, Renewal, ControllerClock)
+	f.Path, f.New = "/spec/renewTime", *spec.HolderIdentity
+	valid := time.Duration(*spec.LeaseDurationSeconds) * time.Second
+	if p.date(&f, spec.RenewTime.Time, time.Microsecond) && f.Latest.Add(valid).Before(f.ObservedAt) {
+		p.facts = append(p.facts, f)
+	}
 }
 
 // taints: when the ones that evict were put on a Node.

@@ -87,8 +87,8 @@ func lateStarts(t *testing.T, r *store.Recording, name string) []store.Seq {
 	for _, step := range stepsOf(t, name) {
 		at = append(at, step[1].Add(time.Second), step[1].Add(7*time.Second), step[1].Add(20*time.Second))
 	}
-	for i := range 8 {
-		at = append(at, info.Start.Add(info.End.Sub(info.Start)*time.Duration(i+1)/9))
+	for i := range 4 {
+		at = append(at, info.Start.Add(info.End.Sub(info.Start)*time.Duration(i+1)/5))
 	}
 	var seqs []store.Seq
 	for _, instant := range at {

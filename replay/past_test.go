@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -99,28 +101,67 @@ func late(t testing.TB, full Timeline, from store.Seq) *store.Memory {
 	return m
 }
 
-// hindsight is what a recording that began after the failure has to tell,
-// by incident and how long after its first operation it begins.
+// hindsight is what is to be told of an incident by a recording that began so
+// long after one of its operations, inside the outage: as link and words, in any
+// order.
 var hindsight = []struct {
 	incident string
-	step     int // the operation it begins after, from 1
+	step     int // from 1
 	after    time.Duration
-	want     []string // facts, as String says them, in any order
+	dark     bool // and since when
+	want     []string
 }{
-	{"bad-image-rollout", 1, 20 * time.Second, []string{
-		`^Deployment shop/web revision 2: /spec/template/spec/containers\[name=web\]/image web:ok1 -> web:badtag by kubectl-set$`,
-		`^Pod shop/web-\w+-\w+ became Ready=False \(ContainersNotReady\)$`,
-		`^Deployment shop/web became Progressing=False \(ProgressDeadlineExceeded\)$`,
+	{"bad-image-rollout", 1, 20 * time.Second, false, []string{
+		`^structural Deployment shop/web revision 2: /spec/template/spec/containers\[name=web\]/image web:ok1 -> web:badtag by kubectl-set$`,
+		`^ Pod shop/web-\w+-\w+ became Ready=False \(ContainersNotReady\)$`,
+		`^ Deployment shop/web became Progressing=False \(ProgressDeadlineExceeded\)$`,
+		`^ Pod shop/web-\w+-\w+ Failed: Failed to pull image "web:badtag"`,
 	}},
-	{"selector-edited", 1, 10 * time.Second, []string{
-		`^Service shop/web was written by kubectl-client-side-apply, who owns 8 fields in /spec$`,
+	{"unready-after-full-rollout", 1, 20 * time.Second, true, []string{
+		`^structural Deployment shop/web revision 2: .*/image web:ok1 -> web:unready by kubectl-set$`,
+		`^ Pod shop/web-\w+-\w+ became Ready=False`,
+		`^ Pod shop/web-\w+-\w+ Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 500$`,
 	}},
-	{"node-loss", 1, 30 * time.Second, []string{
-		`^Node n2 became Ready=Unknown \(NodeStatusUnknown\)$`,
+	{"headless-not-ready", 1, 20 * time.Second, true, []string{`^ Pod shop/web-\w+-\w+ became Ready=False`}},
+	{"crash-without-probe", 1, 20 * time.Second, false, []string{
+		`^structural Deployment shop/web revision 2: .*/image web:ok1 -> web:crash by kubectl-set$`,
+		`^ Pod shop/web-\w+-\w+ container web ended with exit code 1 \(Error\)$`,
 	}},
+	{"out-of-memory", 1, 20 * time.Second, true, []string{
+		`^ Pod shop/web-\w+-\w+ container web ended with exit code 137 \(OOMKilled\)$`,
+	}},
+	{"statefulset-blocked", 1, 15 * time.Second, false, []string{
+		`^structural StatefulSet shop/db revision 2: .*/image db:ok1 -> db:badtag by kubectl-set$`,
+	}},
+	{"port-renamed", 1, 20 * time.Second, false, []string{
+		`^structural Deployment shop/web revision 2: .*/ports\[containerPort=8080,protocol=TCP\]/name http -> web and 1 more by kubectl-patch$`,
+	}},
+	{"selector-edited", 1, 15 * time.Second, true, []string{
+		`^correlated Service shop/web was written by kubectl-client-side-apply, who owns /spec/selector, /spec/type$`,
+	}},
+	{"scale-to-zero", 1, 20 * time.Second, true, []string{
+		`^correlated Deployment shop/web ScalingReplicaSet: Scaled down replica set web-\w+ from 3 to 0$`,
+	}},
+	{"node-loss", 1, 15 * time.Second, false, []string{
+		`^structural Node n2 became Ready=Unknown \(NodeStatusUnknown\)$`,
+		`^structural Node n2 got the taint node.kubernetes.io/unreachable:NoExecute$`,
+	}},
+	{"all-nodes-silent", 1, 20 * time.Second, true, []string{`^structural Node n1 became Ready=Unknown`}},
+	{"node-deleted", 1, 20 * time.Second, false, []string{`^structural Node n2 RemovingNode: `}},
+	{"drain-nowhere-to-go", 1, 18 * time.Second, true, []string{
+		`^correlated Node n1 was written by kubectl, who owns /spec/unschedulable: true$`,
+		`^ Pod shop/web-\w+-\w+ became PodScheduled=False \(Unschedulable\)$`,
+	}},
+	{"quota-exceeded", 1, 15 * time.Second, false, []string{
+		`^correlated ResourceQuota shop/pods was created by kubectl-client-side-apply$`,
+		`^ ReplicaSet shop/web-\w+ FailedCreate: .*exceeded quota`,
+	}},
+	{"controllers-stalled", 1, 20 * time.Second, false, []string{`^ Lease kube-system/kube-controller-manager was renewed for the last time`}},
+	{"requests-too-large", 1, 20 * time.Second, false, []string{`^structural Deployment shop/web revision 2: .*requests added: {"cpu":"64"} by kubectl-set$`}},
+	{"volume-unavailable", 1, 20 * time.Second, false, []string{`^ Pod shop/web-\w+-\w+ FailedScheduling: `}},
 }
 
-func TestPastTellsWhatHappened(t *testing.T) {
+func TestPreludeTellsTheCause(t *testing.T) {
 	for _, h := range hindsight {
 		t.Run(h.incident, func(t *testing.T) {
 			r := openIncident(t, h.incident)
@@ -128,20 +169,86 @@ func TestPastTellsWhatHappened(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			facts, err := PastOf(late(t, r, from), subjectOfIncident(t, h.incident))
+			m, subject := late(t, r, from), subjectOfIncident(t, h.incident)
+			segments, err := Verdicts(t.Context(), m, subject, m.Info().Start, m.Info().End)
 			if err != nil {
 				t.Fatal(err)
 			}
+			p, err := PreludeTo(m, subject, Settle(segments))
+			if err != nil || p == nil {
+				t.Fatalf("no prelude, %v", err)
+			}
 			var said []string
-			for i := range facts {
-				said = append(said, facts[i].String())
+			for i := range p.Facts {
+				said = append(said, string(p.Facts[i].Link)+" "+p.Facts[i].String())
 			}
 			for _, want := range h.want {
 				if !slices.ContainsFunc(said, regexp.MustCompile(want).MatchString) {
 					t.Errorf("nothing tells %s; there is\n%s", want, strings.Join(said, "\n"))
 				}
 			}
+			if h.dark == p.Dark.IsZero() {
+				t.Errorf("dark since %s, want that it is told: %t", p.Dark, h.dark)
+			}
 		})
+	}
+}
+
+// TestPreludeIsTrue holds what is said to have been dark against the verdicts
+// of the recording that began earlier.
+func TestPreludeIsTrue(t *testing.T) {
+	files, err := filepath.Glob("../fixtures/incidents/*.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".db")
+		t.Run(name, func(t *testing.T) {
+			r, subject := openIncident(t, name), subjectOfIncident(t, name)
+			whole, err := Verdicts(t.Context(), r, subject, r.Info().Start, r.Info().End)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, from := range lateStarts(t, r, name) {
+				m := late(t, r, from)
+				began := m.Info().Start
+				segments, err := Verdicts(t.Context(), m, subject, began, m.Info().End)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, err := PreludeTo(m, subject, Settle(segments))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p == nil {
+					continue
+				}
+				for i := range p.Facts {
+					if f := &p.Facts[i]; f.Time.After(began) || f.Link != "" && !p.Dark.IsZero() && f.Time.After(p.Dark) {
+						t.Errorf("from #%d: %s at %s comes too late", from, f, clock(f.Time))
+					}
+				}
+				if p.Dark.IsZero() {
+					continue
+				}
+				told++
+				for _, s := range whole {
+					// What was written at Dark was heard a moment later.
+					if s.To.After(p.Dark.Add(underway)) && s.From.Before(began.Add(-time.Second)) && s.Report.Endpoints.Ready > 0 {
+						t.Errorf("from #%d: dark since %s, but at %s it was %s", from, clock(p.Dark), clock(s.From), s.Report.Verdict.State)
+					}
+				}
+				for _, s := range p.Segments(&segments[0]) {
+					if !s.Reconstructed || !s.From.Before(s.To) || s.To.After(began) || s.Report.Verdict.Certainty != analyzer.Possible {
+						t.Errorf("from #%d: %+v", from, s)
+					}
+				}
+			}
+		})
+	}
+	if told < 20 {
+		t.Errorf("only %d recordings were found to begin in the dark", told)
 	}
 }
 

@@ -59,6 +59,8 @@ func (f *Fact) says() string {
 		return text + ": " + strings.TrimSpace(f.Message)
 	case Tainted:
 		return "got the taint " + scalar(f.New)
+	case Renewal:
+		return "was renewed for the last time, by " + scalar(f.New)
 	case Scaled:
 		return "scaled, to " + scalar(f.New)
 	}
@@ -69,6 +71,12 @@ func (f *Fact) says() string {
 func (f *Fact) owned() string {
 	n := len(f.Fields)
 	switch {
+	case n > 1 && n < 4:
+		var paths []string
+		for _, f := range f.Fields {
+			paths = append(paths, f.Path)
+		}
+		return strings.Join(paths, ", ")
 	case n > 1 && f.Path == "/":
 		return fmt.Sprintf("%d fields", n)
 	case n > 1:

@@ -18,6 +18,8 @@ type Segment struct {
 	// rests on it; "" if it heard everything. Such a verdict may be outdated.
 	Gap    string
 	Report analyzer.Report // as it was at From
+	// Reconstructed says that the stretch lies before the recording: see Prelude.
+	Reconstructed bool
 }
 
 // resolution is how exactly a recording knows time. A grace that ends at an

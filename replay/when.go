@@ -46,6 +46,11 @@ type Range struct {
 	// From is where the stretch begins whose end is read; zero is Start.
 	From time.Time
 
+	// Past says how far the reconstructed past reaches back, zero if there is
+	// none. Unless it is nil, an instant before the Start that the text names
+	// with its date, or counts from an anchor, may lie there.
+	Past func() (time.Time, error)
+
 	// These look up anchors in the recording. An anchor whose function is nil
 	// is an error, and an error of the function is the reason in a WhenError;
 	// if it is a *NotThere, it becomes part of the problem.
@@ -56,7 +61,8 @@ type Range struct {
 	Incident  func() (time.Time, error)      // the first change to unhealthy
 }
 
-// When is an instant that someone named, in UTC and inside the recording.
+// When is an instant that someone named, in UTC and inside the recording or
+// its reconstructed past.
 type When struct {
 	Time time.Time
 	Seq  store.Seq // the position, if the text named one; else 0
@@ -77,7 +83,9 @@ func ParseWhen(text string, r Range) (When, error) {
 		return When{}, err
 	}
 	if !p.holds(w.Time) {
-		return When{}, p.outside(FormatInstant(w.Time) + " is")
+		if err := p.before(w.Time); err != nil {
+			return When{}, err
+		}
 	}
 	return When{Time: w.Time.UTC(), Seq: w.Seq, Text: p.text}, nil
 }
@@ -126,6 +134,26 @@ func (p reading) read() (When, error) {
 		return p.calendar()
 	}
 	return p.anchor()
+}
+
+// before returns why an instant that is not in the recording is not in its
+// reconstructed past either.
+func (p reading) before(t time.Time) error {
+	outside := p.outside(FormatInstant(t) + " is")
+	if p.Past == nil || !t.Before(p.Start) {
+		return outside
+	}
+	reach, err := p.Past()
+	switch {
+	case err != nil:
+		return p.unknown(err)
+	case reach.IsZero():
+		return outside
+	case t.Before(reach):
+		outside.Hint = "the reconstructed past reaches back to " + FormatInstant(reach)
+		return outside
+	}
+	return nil
 }
 
 // holds reports whether t is inside the recording.

@@ -56,6 +56,9 @@ func (p reading) calendar() (When, error) {
 	}
 	switch inside := p.inside(fits); len(inside) {
 	case 0:
+		if n := len(fits); n > 1 && p.Past != nil && fits[n-1].Before(p.Start) {
+			return When{}, p.ambiguous(fits)
+		}
 		return When{Time: fits[0]}, nil // ParseWhen says that it is outside
 	case 1:
 		return When{Time: inside[0]}, nil
@@ -93,6 +96,9 @@ func (p reading) anyDay(clock time.Duration, zone *time.Location) (When, error) 
 	e := p.outside("this time of day in " + zone.String() + " is")
 	e.Hint = "in that zone the recording runs from " + p.Start.In(zone).Format(time.DateTime) +
 		" to " + p.End.In(zone).Format(time.DateTime)
+	if p.Past != nil {
+		e.Hint += "\nwith its date a time may also lie in the reconstructed past, before the recording"
+	}
 	return When{}, e
 }
 

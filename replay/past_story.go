@@ -1,0 +1,245 @@
+package replay
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Prelude is what is known of an outage from before the recording, where that
+// begins inside the outage. All of it is reconstructed.
+type Prelude struct {
+	// Dark is since when, at the latest, the subject had no usable endpoint;
+	// zero if nothing tells.
+	Dark time.Time `json:"dark,omitzero"`
+	// Facts are those that explain the outage or show it, oldest first; those
+	// that explain it have a Link.
+	Facts []Fact `json:"facts"`
+}
+
+// Preludes of an outage go back so far: what was configured a day before may
+// have waited for a restart; what was made an hour before has had its effect.
+const (
+	longAgo = 24 * time.Hour
+	before  = time.Hour
+)
+
+// PreludeTo returns what is known of the time before the first segment of a
+// timeline, nil if the subject was well then.
+func PreludeTo(t Timeline, subject store.Ref, segments []Segment) (*Prelude, error) {
+	n := slices.IndexFunc(segments, func(s Segment) bool { return s.Gap == "" })
+	if n < 0 || healthy(segments[n].Report.Verdict.State) {
+		return nil, nil
+	}
+	x, err := newInquest(t, subject)
+	if err != nil {
+		return nil, err
+	}
+	return x.prelude(&segments[n])
+}
+
+// prelude collects the facts about a subject that are tied to its first verdict
+// by the rules for changes.
+func (x *inquest) prelude(first *Segment) (*Prelude, error) {
+	b, err := beginningOf(x.timeline)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := PastOf(x.timeline, x.subject)
+	if err != nil || len(facts) == 0 {
+		return nil, err
+	}
+	m, err := x.moment(&analyzer.Report{Verdict: analyzer.Verdict{State: analyzer.Serving}}, first)
+	if err != nil {
+		return nil, err
+	}
+	p := &Prelude{Facts: []Fact{}}
+	if dark := b.dark(x.subject, facts); dark.Before(first.From) {
+		p.Dark = dark
+	}
+	// What explains it lies before the subject went dark, and not too long
+	// before anything that counts as its onset.
+	dark, onset := first.From, first.From
+	if !p.Dark.IsZero() {
+		dark, onset = p.Dark, p.Dark
+	}
+	if since := m.after.Verdict.Since; !since.IsZero() && since.Before(onset) {
+		onset = since
+	}
+	type act struct {
+		ref  store.Ref
+		what What
+	}
+	last := map[act]bool{} // what waits for a restart counts as it was last
+	for _, f := range slices.Backward(facts) {
+		within, ok := m.explainedBy(m.after.Headline.ID, &f)
+		switch a := (act{f.ref, f.What}); {
+		case !ok && !f.symptom():
+		case !ok:
+			p.Facts = append(p.Facts, f)
+		case f.Time.After(dark), onset.Sub(f.Time) > within, within == longAgo && last[a]:
+		default:
+			last[a] = true
+			p.Facts = append(p.Facts, f)
+		}
+	}
+	slices.Reverse(p.Facts)
+	p.Facts = firstReports(p.Facts)
+	p.Facts = strongest(withoutEchoes(p.Facts))
+	return p, nil
+}
+
+// explainedBy reports whether a fact can explain the verdict, and how long
+// before its onset it may lie; it notes the link.
+func (m *moment) explainedBy(id string, f *Fact) (within time.Duration, ok bool) {
+	c := Change{ref: f.ref, Subject: f.Subject, all: f.all, Verb: Updated, Writer: f.Writer, Origin: Intent, ObservedAt: f.Time, Seq: f.Seq}
+	switch f.What {
+	case Creation:
+		c.Verb = Created
+	case DeletionAsked:
+		c.Verb = Deleting
+	case Rollout, Writing:
+	case Condition:
+		if f.ref.Resource != nodeResource || f.New == "True" {
+			return 0, false
+		}
+	case Tainted:
+		c.all = []Field{{Path: "/spec/taints"}}
+	case KubernetesEvent:
+		switch {
+		case f.scaledDown():
+			c.all = []Field{{Path: "/spec/replicas"}}
+		case f.Reason == "RemovingNode":
+			c.Verb = Deleted
+		default:
+			return 0, false
+		}
+	default:
+		return 0, false
+	}
+	controlled := f.Writer != nil && slices.Contains(controllers, f.Writer.Manager)
+	derived := slices.Contains(derivedResources, f.ref.Resource.Resource) || f.ref.Resource == podResource
+	if (f.What == Creation || f.What == Writing) && (controlled || derived) {
+		return 0, false
+	}
+	if f.What == Creation && (f.ref.Resource == nodeResource || f.ref.Resource == namespaceResource) {
+		return 0, false // there was nothing to break in them before
+	}
+	matter, whole, within := explains(relevant(id), &c)
+	if !whole && len(matter) == 0 {
+		return 0, false
+	}
+	switch {
+	case f.What == Creation && within == latent:
+		within = before
+	case f.What == Creation:
+		within = min(within, soon)
+	case within == latent:
+		within = longAgo
+	}
+	if f.What == Writing { // only what it owns of the fields that matter
+		if own, _, _ := explains(explaining[id], &c); len(own) > 0 {
+			matter = own
+		}
+		f.Path, f.New, f.Fields = matter[0].Path, matter[0].New, nil
+		if len(matter) > 1 {
+			f.Path, f.New, f.Fields = common(matter), nil, matter
+		}
+	}
+	f.Link = Correlated
+	if f.Note = m.structural(&c); f.Note != "" {
+		f.Link = Structural
+	}
+	return within, true
+}
+
+// symptom reports whether the fact shows that something was wrong.
+func (f *Fact) symptom() bool {
+	switch f.What {
+	case DeletionAsked, Tainted, Renewal:
+		return true
+	case KubernetesEvent:
+		return f.Warning
+	case Terminated:
+		return f.New != 0
+	case Condition:
+		bad := map[string]string{"Ready": "False", "Available": "False", "Progressing": "False", "ReplicaFailure": "True", "DisruptionTarget": "True", "PodScheduled": "False"}
+		kind := selected(f.Path)
+		return f.New == bad[kind] || kind == "Ready" && f.New == "Unknown"
+	}
+	return false
+}
+
+// withoutEchoes leaves out what another fact says better: the writing by which a
+// rollout came about.
+func withoutEchoes(facts []Fact) []Fact {
+	return slices.DeleteFunc(slices.Clone(facts), func(f Fact) bool {
+		return f.What == Writing && slices.ContainsFunc(facts, func(r Fact) bool {
+			return r.What == Rollout && r.ref == f.ref && r.Writer != nil && *r.Writer == *f.Writer
+		})
+	})
+}
+
+// scaledDown reports whether a Kubernetes Event says that Pods were taken away:
+// scaling may leave no other trace.
+func (f *Fact) scaledDown() bool {
+	return f.Reason == "ScalingReplicaSet" && strings.HasPrefix(f.Message, "Scaled down") || f.Reason == "SuccessfulRescale"
+}
+
+// firstReports keeps of Kubernetes Events that show something the first of each
+// reason and kind.
+func firstReports(facts []Fact) []Fact {
+	type about struct{ kind, reason string }
+	seen := map[about]bool{}
+	return slices.DeleteFunc(facts, func(f Fact) bool {
+		a := about{f.Subject.Kind, f.Reason}
+		again := seen[a]
+		if f.What != KubernetesEvent || f.Link != "" {
+			return false
+		}
+		seen[a] = true
+		return again
+	})
+}
+
+// strongest leaves out what only came before where something is proven, and
+// creations where something was changed later.
+func strongest(facts []Fact) []Fact {
+	changed := slices.ContainsFunc(facts, func(f Fact) bool { return f.Link != "" && f.What != Creation })
+	facts = slices.DeleteFunc(facts, func(f Fact) bool { return changed && f.Link != "" && f.What == Creation })
+	proven := slices.ContainsFunc(facts, func(f Fact) bool { return f.Link == Structural })
+	facts = slices.DeleteFunc(facts, func(f Fact) bool { return proven && f.Link == Correlated })
+	// What shows the outage lies after what explains it.
+	if n := slices.IndexFunc(facts, func(f Fact) bool { return f.Link != "" }); changed && n > 0 {
+		since := facts[n].Time.Add(-oneAct)
+		facts = slices.DeleteFunc(facts, func(f Fact) bool { return f.Time.Before(since) })
+	}
+	return facts
+}
+
+// Segments are the stretches before the first segment of a timeline: from the
+// first fact that explains anything the verdict is Unknown, and where the
+// subject was dark it is NotServing, which is no more than possible.
+func (p *Prelude) Segments(first *Segment) []Segment {
+	segment := func(from, to time.Time, state analyzer.State, message string) Segment {
+		return Segment{From: from, To: to, Reconstructed: true, Report: analyzer.Report{
+			Subject:  first.Report.Subject,
+			Verdict:  analyzer.Verdict{State: state, Since: from, SinceNote: "reconstructed", Certainty: analyzer.Possible},
+			Headline: analyzer.Headline{Subject: first.Report.Subject, Message: message},
+		}}
+	}
+	var all []Segment
+	end := first.From
+	if !p.Dark.IsZero() {
+		all = append(all, segment(p.Dark, end, analyzer.NotServing, "reconstructed: "+noEndpoint(first.Report.Subject, p.Dark)))
+		end = p.Dark
+	}
+	if len(p.Facts) > 0 && p.Facts[0].Time.Before(end) {
+		all = append(all, segment(p.Facts[0].Time, end, analyzer.Unknown, "reconstructed: what the verdict was is not known"))
+	}
+	slices.Reverse(all)
+	return all
+}
