@@ -101,7 +101,7 @@ func lateStarts(t *testing.T, r *store.Recording, name string) []store.Seq {
 		}
 	}
 	if testing.Short() {
-		seqs = seqs[:min(len(seqs), 3)]
+		seqs = seqs[:min(len(seqs), 2)]
 	}
 	return seqs
 }

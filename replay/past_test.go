@@ -247,7 +247,7 @@ func TestPreludeIsTrue(t *testing.T) {
 			}
 		})
 	}
-	if told < 20 {
+	if told < 20 && !testing.Short() || told == 0 {
 		t.Errorf("only %d recordings were found to begin in the dark", told)
 	}
 }
