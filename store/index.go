@@ -61,6 +61,7 @@ func (x *index) add(c *change) {
 			x.begin(o, span{a, 0, here})
 		}
 	}
+	o.spans = slices.Grow(o.spans, len(c.added))
 	for _, a := range c.added {
 		x.begin(o, span{a, here, 0})
 	}

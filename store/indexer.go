@@ -17,7 +17,7 @@ type limits struct {
 	batch       int // bytes of pages written in one transaction
 }
 
-var usualLimits = limits{maxVersions: 1 << 16, maxTrails: 512, fanIn: 8, batch: 4 << 20}
+var usualLimits = limits{maxVersions: 1 << 15, maxTrails: 512, fanIn: 8, batch: 4 << 20}
 
 const (
 	tickEvery = 1024 // positions between two ticks of a run

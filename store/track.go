@@ -15,17 +15,54 @@ import (
 // those that are gone, so that its size follows the cluster and not the
 // recording.
 type tracker struct {
-	kinds map[schema.GroupVersionResource]*tracked
+	kinds  map[schema.GroupVersionResource]*tracked
+	packed []byte // used again and again
 }
 
+// tracked is what is remembered of one resource.
 type tracked struct {
-	objects map[Ref]*lastSeen
+	objects map[objectKey]lastSeen
 	listing map[string]Seq // scope: the RELIST that is not completed yet
 }
 
+type objectKey struct{ namespace, name string }
+
+// lastSeen is kept for each object of the cluster, so it is small: what many
+// objects are found by (the Pods of a ReplicaSet) is there once.
 type lastSeen struct {
 	seq   Seq
-	attrs []attr // sorted
+	attrs unique.Handle[attrSet]
+}
+
+// attrSet is a sorted list of attributes in one string, each with its length in
+// front as uvarint.
+type attrSet string
+
+var noAttrs = unique.Make(attrSet(""))
+
+func packAttrs(dst []byte, attrs []attr) []byte {
+	for _, a := range attrs {
+		dst = appendText(dst, string(a))
+	}
+	return dst
+}
+
+// unpack returns the attributes, which are parts of the set's own memory.
+func (s attrSet) unpack() []attr {
+	var attrs []attr
+	for rest := string(s); rest != ""; {
+		n, size := 0, 0
+		for shift := 0; ; shift += 7 {
+			b := rest[size]
+			n |= int(b&0x7f) << shift
+			if size++; b < 0x80 {
+				break
+			}
+		}
+		attrs = append(attrs, attr(rest[size:size+n]))
+		rest = rest[size+n:]
+	}
+	return attrs
 }
 
 // attr is something an object can be found by: a kind byte, the length of the
@@ -119,39 +156,39 @@ func newTracker() *tracker {
 func (t *tracker) observe(changes []change, e *Event, id *identity) []change {
 	k := t.kinds[e.Resource]
 	if k == nil {
-		k = &tracked{objects: map[Ref]*lastSeen{}, listing: map[string]Seq{}}
+		k = &tracked{objects: map[objectKey]lastSeen{}, listing: map[string]Seq{}}
 		t.kinds[e.Resource] = k
 	}
+	at := objectKey{e.Namespace, e.Name}
 	switch {
 	case e.Type == watch.Deleted:
 		c := change{version: version{e.Seq, deleted}, ref: e.Ref()}
-		if o := k.objects[c.ref]; o != nil {
-			c.removed = o.attrs
-			delete(k.objects, c.ref)
+		if o, known := k.objects[at]; known {
+			c.removed = o.attrs.Value().unpack()
+			delete(k.objects, at)
 		}
 		return append(changes, c)
 	case e.IsObject():
 		c := change{version: version{e.Seq, present}, ref: e.Ref()}
-		o := k.objects[c.ref]
-		if o == nil {
-			o = &lastSeen{}
-			k.objects[c.ref] = o
+		o, known := k.objects[at]
+		if !known {
+			o.attrs = noAttrs
 		}
 		o.seq = e.Seq
-		if attrs := id.attrs(); !slices.Equal(attrs, o.attrs) {
-			c.added, c.removed = without(attrs, o.attrs), without(o.attrs, attrs)
-			for i, a := range attrs {
-				attrs[i] = unique.Make(a).Value() // many Pods, few labels and owners
-			}
-			o.attrs = attrs
+		t.packed = packAttrs(t.packed[:0], id.attrs())
+		if before := o.attrs.Value(); string(t.packed) != string(before) {
+			o.attrs = unique.Make(attrSet(t.packed))
+			now, old := o.attrs.Value().unpack(), before.unpack()
+			c.added, c.removed = without(now, old), without(old, now)
 		}
+		k.objects[at] = o
 		return append(changes, c)
 	case e.Type == Relist:
 		k.listing[e.Namespace] = e.Seq
 	case e.Type == watch.Bookmark && id.listEnd:
 		if begun := k.listing[e.Namespace]; begun != 0 {
 			delete(k.listing, e.Namespace)
-			return k.sweep(changes, e.Namespace, begun, e.Seq)
+			return k.sweep(changes, e.Resource, e.Namespace, begun, e.Seq)
 		}
 	}
 	return changes
@@ -159,12 +196,13 @@ func (t *tracker) observe(changes []change, e *Event, id *identity) []change {
 
 // sweep forgets what was not in the list of the scope that began at begun and
 // is complete at end.
-func (k *tracked) sweep(changes []change, scope string, begun, end Seq) []change {
+func (k *tracked) sweep(changes []change, resource schema.GroupVersionResource, scope string, begun, end Seq) []change {
 	n := len(changes)
-	for ref, o := range k.objects {
-		if o.seq < begun && (scope == "" || scope == ref.Namespace) {
-			changes = append(changes, change{version: version{end, gone}, ref: ref, removed: o.attrs})
-			delete(k.objects, ref)
+	for at, o := range k.objects {
+		if o.seq < begun && (scope == "" || scope == at.namespace) {
+			ref := Ref{resource, at.namespace, at.name}
+			changes = append(changes, change{version: version{end, gone}, ref: ref, removed: o.attrs.Value().unpack()})
+			delete(k.objects, at)
 		}
 	}
 	slices.SortFunc(changes[n:], func(a, b change) int { return a.ref.compare(b.ref) })

@@ -1,0 +1,366 @@
+package recorder
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// serveWhat is the environment variable that makes the test binary an API
+// server in a process of its own, so that what is measured is the recorder.
+const serveWhat = "SVCSPY_TEST_SERVE"
+
+// serveForever prints its address and serves until standard input ends. A line
+// on standard input opens the gate behind which the events wait.
+func serveForever(what string) error {
+	g := &gate{open: make(chan struct{})}
+	s := &server{}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.Config.ErrorLog = nil
+	name, argument, _ := strings.Cut(what, ":")
+	n, _ := strconv.Atoi(argument)
+	switch name {
+	case "corpus":
+		w, err := readCorpus(1 << 30)
+		if err != nil {
+			return err
+		}
+		s.script = w.gated(g)
+		s.resources, s.groups = corpusDiscovery()
+		s.Start()
+	case "pods": // as many, then changes to them
+		crowd, err := newCrowd(n)
+		if err != nil {
+			return err
+		}
+		s.script = map[string][]step{podsPath: {crowd.serve(g, 0)}}
+		s.resources = append(s.resources, kind("", "pods", "Pod", true))
+		s.EnableHTTP2 = true // as an API server does; it has buffers of its own
+		s.StartTLS()
+	case "rate": // events a second, for as long as somebody listens
+		crowd, err := newCrowd(1000)
+		if err != nil {
+			return err
+		}
+		s.script = map[string][]step{podsPath: {crowd.serve(g, n)}}
+		s.resources = append(s.resources, kind("", "pods", "Pod", true))
+		s.EnableHTTP2 = true
+		s.StartTLS()
+	default:
+		return errors.New("serve what?")
+	}
+	fmt.Println(s.URL)
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		g.once.Do(func() { close(g.open) })
+	}
+	return lines.Err()
+}
+
+type gate struct {
+	open chan struct{}
+	once sync.Once
+}
+
+// pass waits for the gate or for the client to go.
+func (g *gate) pass(r *http.Request) bool {
+	select {
+	case <-g.open:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+// gated serves each kind's events as one watch, once the gate is open. Clients
+// that do not know watch-lists get an empty list first.
+func (w *watches) gated(g *gate) map[string][]step {
+	script := map[string][]step{}
+	for kind, doc := range corpusDocs {
+		path := scopes(doc, nil)[0].path()
+		script[path] = []step{func(rw http.ResponseWriter, r *http.Request) {
+			q := r.URL.Query()
+			if q.Get("watch") == "" {
+				fmt.Fprintf(rw, `{"kind":"%sList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}`, kind)
+				return
+			}
+			if q.Get("sendInitialEvents") != "" {
+				fmt.Fprintln(rw, endOfList("1"))
+			}
+			rw.(http.Flusher).Flush()
+			if !g.pass(r) {
+				return
+			}
+			for text := w.byKind[kind]; len(text) > 0; {
+				n, _ := rw.Write(text[:min(len(text), 64<<10)])
+				if n == 0 {
+					return
+				}
+				text = text[n:]
+			}
+			rw.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}}
+	}
+	return script
+}
+
+// crowd is a cluster of many Pods that look like those of the corpus.
+type crowd struct {
+	pods [][]byte
+	n    int
+}
+
+func newCrowd(n int) (*crowd, error) {
+	w, err := readCorpus(1 << 30)
+	if err != nil {
+		return nil, err
+	}
+	last := map[string][]byte{}
+	var names []string
+	for line := range bytes.Lines(w.byKind["Pod"]) {
+		_, object, err := splitEvent(bytes.TrimSpace(line))
+		if err != nil {
+			return nil, err
+		}
+		meta, err := scanMetadata(object, true)
+		if err != nil {
+			return nil, err
+		}
+		if last[meta.name] == nil {
+			names = append(names, meta.name)
+		}
+		last[meta.name] = bytes.Clone(object)
+	}
+	c := &crowd{n: n}
+	for _, name := range names {
+		c.pods = append(c.pods, last[name])
+	}
+	return c, nil
+}
+
+// object returns the i-th Pod at a resourceVersion. Pods that were made from
+// the same one live in different namespaces and have other UIDs.
+func (c *crowd) object(i, rv int) []byte {
+	pod, copied := c.pods[i%len(c.pods)], i/len(c.pods)
+	pod = bytes.ReplaceAll(pod, []byte(`"namespace":"default"`), fmt.Appendf(nil, `"namespace":"team-%03d"`, copied))
+	for at := 0; ; {
+		n := bytes.Index(pod[at:], []byte(`uid":"`))
+		if n < 0 {
+			break
+		}
+		at += n + len(`uid":"`)
+		copy(pod[at:], fmt.Sprintf("%04x", (copied*257+int(pod[at]))&0xffff))
+	}
+	start := bytes.Index(pod, []byte(`"resourceVersion":"`)) + len(`"resourceVersion":"`)
+	end := start + bytes.IndexByte(pod[start:], '"')
+	return bytes.Join([][]byte{pod[:start], pod[end:]}, []byte(strconv.Itoa(rv)))
+}
+
+// serve lists all Pods and, when the gate is open, changes them: a tenth of
+// them as fast as it goes, or, with a rate, so many a second without end.
+func (c *crowd) serve(g *gate, rate int) step {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		w := bufio.NewWriterSize(rw, 64<<10)
+		say := func(kind string, object []byte) {
+			fmt.Fprintf(w, `{"type":"%s","object":%s}`+"\n", kind, object)
+		}
+		flush := func() {
+			w.Flush()
+			rw.(http.Flusher).Flush()
+		}
+		rv := 1
+		for i := range c.n {
+			say("ADDED", c.object(i, rv))
+			rv++
+		}
+		fmt.Fprintln(w, endOfList(strconv.Itoa(rv)))
+		flush()
+		if !g.pass(r) {
+			return
+		}
+		if rate == 0 {
+			for i := range c.n / 10 {
+				rv++
+				say("MODIFIED", c.object(i*7%c.n, rv))
+			}
+			flush()
+			<-r.Context().Done()
+			return
+		}
+		const step = 20 * time.Millisecond
+		ticks := time.NewTicker(step)
+		defer ticks.Stop()
+		for r.Context().Err() == nil {
+			<-ticks.C
+			for range rate * int(step) / int(time.Second) {
+				rv++
+				say("MODIFIED", c.object(rv*7%c.n, rv))
+			}
+			flush()
+		}
+	}
+}
+
+// serverProcess is serveForever in a process of its own.
+type serverProcess struct {
+	url   string
+	stdin io.Writer
+}
+
+func startServerProcess(t *testing.T, what string) *serverProcess {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), serveWhat+"="+what)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it has nothing to lose
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(stdout)
+	if !lines.Scan() {
+		t.Fatalf("the server said nothing: %v", lines.Err())
+	}
+	return &serverProcess{lines.Text(), stdin}
+}
+
+// begin opens the gate.
+func (s *serverProcess) begin(t *testing.T) {
+	t.Helper()
+	if _, err := fmt.Fprintln(s.stdin); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// recorderProcess is `svcspy record`.
+type recorderProcess struct {
+	cmd  *exec.Cmd
+	path string // of the recording
+	done chan struct{}
+	peak int64 // KiB of memory that were resident, valid after done
+	err  error
+}
+
+// program builds svcspy once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "svcspy-bench-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "svcspy")
+	out, err := exec.Command("go", "build", "-trimpath", "-o", path, "../cmd/svcspy").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build svcspy: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// startRecorder runs `svcspy record` against a server.
+func startRecorder(t *testing.T, s *serverProcess, args ...string) *recorderProcess {
+	t.Helper()
+	program, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &recorderProcess{path: filepath.Join(t.TempDir(), "bench.db"), done: make(chan struct{})}
+	p.cmd = exec.Command(program, append([]string{"record", "-A", "-f", p.path, "--server", s.url, "--insecure-skip-tls-verify"}, args...)...)
+	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+os.DevNull)
+	p.cmd.Stderr = os.Stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // gone already unless the test failed
+		<-p.done
+	})
+	over := make(chan error, 1)
+	go func() { over <- p.cmd.Wait() }()
+	go func() {
+		defer close(p.done)
+		for {
+			if n := statusField(p.cmd.Process.Pid, "VmHWM:"); n > 0 {
+				p.peak = n
+			}
+			select {
+			case p.err = <-over:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	return p
+}
+
+// statusField returns a field of /proc/PID/status in KiB, 0 if there is none.
+func statusField(pid int, name string) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), name)
+	rest, _, _ = strings.Cut(rest, "kB")
+	n, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+	return n
+}
+
+// durable waits until so many events are in the file, as anybody else would
+// see it.
+func (p *recorderProcess) durable(t *testing.T, events uint64) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Minute)
+	for {
+		if r, err := store.Open(p.path); err == nil {
+			n := r.Info().Events
+			r.Close()
+			if n >= events {
+				return
+			}
+		}
+		select {
+		case <-p.done:
+			t.Fatalf("the recorder ended: %v", p.err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events are not in the file after five minutes", events)
+		}
+	}
+}
+
+// seal ends the recording as a user would.
+func (p *recorderProcess) seal(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	if p.err != nil {
+		t.Fatalf("record: %v", p.err)
+	}
+}
