@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -31,12 +32,12 @@ func serveForever(what string) error {
 	g := &gate{open: make(chan struct{})}
 	s := &server{}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // recorders are killed on purpose
 	name, argument, _ := strings.Cut(what, ":")
 	n, _ := strconv.Atoi(argument)
 	switch name {
-	case "corpus":
-		w, err := readCorpus(1 << 30)
+	case "corpus": // its first events
+		w, err := readCorpus(n)
 		if err != nil {
 			return err
 		}
@@ -48,19 +49,19 @@ func serveForever(what string) error {
 		if err != nil {
 			return err
 		}
-		s.script = map[string][]step{podsPath: {crowd.serve(g, 0)}}
+		s.script = map[string][]step{podsPath: {crowd.serve(g)}}
 		s.resources = append(s.resources, kind("", "pods", "Pod", true))
-		s.EnableHTTP2 = true // as an API server does; it has buffers of its own
-		s.StartTLS()
-	case "rate": // events a second, for as long as somebody listens
+		s.startTLS()
+	case "rate": // events a second, without end
 		crowd, err := newCrowd(1000)
 		if err != nil {
 			return err
 		}
-		s.script = map[string][]step{podsPath: {crowd.serve(g, n)}}
+		p := &pace{crowd: crowd, start: time.Now(), rate: n}
+		s.script = map[string][]step{podsPath: {p.serve}}
+		fmt.Println(p.start.UnixMicro())
 		s.resources = append(s.resources, kind("", "pods", "Pod", true))
-		s.EnableHTTP2 = true
-		s.StartTLS()
+		s.startTLS()
 	default:
 		return errors.New("serve what?")
 	}
@@ -72,6 +73,13 @@ func serveForever(what string) error {
 	return lines.Err()
 }
 
+// startTLS serves as API servers do; HTTP/2 has buffers of its own.
+func (s *server) startTLS() {
+	s.EnableHTTP2 = true
+	s.StartTLS()
+}
+
+// gate is shut until it is opened, once.
 type gate struct {
 	open chan struct{}
 	once sync.Once
@@ -172,47 +180,68 @@ func (c *crowd) object(i, rv int) []byte {
 	return bytes.Join([][]byte{pod[:start], pod[end:]}, []byte(strconv.Itoa(rv)))
 }
 
-// serve lists all Pods and, when the gate is open, changes them: a tenth of
-// them as fast as it goes, or, with a rate, so many a second without end.
-func (c *crowd) serve(g *gate, rate int) step {
+// list says that all Pods exist at a resourceVersion, and that this is all.
+func (c *crowd) list(w io.Writer, rv int) {
+	for i := range c.n {
+		fmt.Fprintf(w, `{"type":"ADDED","object":%s}`+"\n", c.object(i, rv))
+	}
+	fmt.Fprintln(w, endOfList(strconv.Itoa(rv)))
+}
+
+// change says that a Pod, chosen by the resourceVersion, was changed.
+func (c *crowd) change(w io.Writer, rv int) {
+	fmt.Fprintf(w, `{"type":"MODIFIED","object":%s}`+"\n", c.object(rv*7%c.n, rv))
+}
+
+// serve lists all Pods and, when the gate is open, changes a tenth of them as
+// fast as it goes.
+func (c *crowd) serve(g *gate) step {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		w := bufio.NewWriterSize(rw, 64<<10)
-		say := func(kind string, object []byte) {
-			fmt.Fprintf(w, `{"type":"%s","object":%s}`+"\n", kind, object)
-		}
-		flush := func() {
-			w.Flush()
-			rw.(http.Flusher).Flush()
-		}
-		rv := 1
-		for i := range c.n {
-			say("ADDED", c.object(i, rv))
-			rv++
-		}
-		fmt.Fprintln(w, endOfList(strconv.Itoa(rv)))
-		flush()
+		c.list(w, 1)
+		w.Flush()
+		rw.(http.Flusher).Flush()
 		if !g.pass(r) {
 			return
 		}
-		if rate == 0 {
-			for i := range c.n / 10 {
-				rv++
-				say("MODIFIED", c.object(i*7%c.n, rv))
-			}
-			flush()
-			<-r.Context().Done()
-			return
+		for i := range c.n / 10 {
+			c.change(w, 2+i)
 		}
-		const step = 20 * time.Millisecond
-		ticks := time.NewTicker(step)
-		defer ticks.Stop()
-		for r.Context().Err() == nil {
-			<-ticks.C
-			for range rate * int(step) / int(time.Second) {
-				rv++
-				say("MODIFIED", c.object(rv*7%c.n, rv))
-			}
-			flush()
+		w.Flush()
+		rw.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+}
+
+// pace is a crowd that changes at a rate which depends on nothing, so that the
+// time of every resourceVersion is known.
+type pace struct {
+	crowd *crowd
+	start time.Time
+	rate  int // changes a second
+}
+
+// at returns when a resourceVersion came to be.
+func (p *pace) at(rv int) time.Time {
+	return p.start.Add(time.Duration(rv) * time.Second / time.Duration(p.rate))
+}
+
+// newest returns the last resourceVersion there is.
+func (p *pace) newest() int { return int(time.Since(p.start) * time.Duration(p.rate) / time.Second) }
+
+func (p *pace) serve(rw http.ResponseWriter, r *http.Request) {
+	w := bufio.NewWriterSize(rw, 64<<10)
+	rv := max(p.newest(), 1)
+	p.crowd.list(w, rv)
+	ticks := time.NewTicker(10 * time.Millisecond)
+	defer ticks.Stop()
+	for r.Context().Err() == nil {
+		w.Flush()
+		rw.(http.Flusher).Flush()
+		<-ticks.C
+		for newest := p.newest(); rv < newest; {
+			rv++
+			p.crowd.change(w, rv)
 		}
 	}
 }
@@ -221,6 +250,7 @@ func (c *crowd) serve(g *gate, rate int) step {
 type serverProcess struct {
 	url   string
 	stdin io.Writer
+	words []string // what it said before its address
 }
 
 func startServerProcess(t *testing.T, what string) *serverProcess {
@@ -243,11 +273,15 @@ func startServerProcess(t *testing.T, what string) *serverProcess {
 		_ = cmd.Process.Kill() // it has nothing to lose
 		_ = cmd.Wait()
 	})
-	lines := bufio.NewScanner(stdout)
-	if !lines.Scan() {
-		t.Fatalf("the server said nothing: %v", lines.Err())
+	s := &serverProcess{stdin: stdin}
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if s.url = lines.Text(); strings.HasPrefix(s.url, "http") {
+			return s
+		}
+		s.words = append(s.words, s.url)
 	}
-	return &serverProcess{lines.Text(), stdin}
+	t.Fatal("the server did not say where it is")
+	return nil
 }
 
 // begin opens the gate.
@@ -263,8 +297,10 @@ type recorderProcess struct {
 	cmd  *exec.Cmd
 	path string // of the recording
 	done chan struct{}
-	peak int64 // KiB of memory that were resident, valid after done
-	err  error
+	peak int64 // KiB of memory that were resident at most, valid after done
+	err  error // valid after done
+
+	errors bytes.Buffer // valid after done
 }
 
 // program builds svcspy once.
@@ -291,7 +327,7 @@ func startRecorder(t *testing.T, s *serverProcess, args ...string) *recorderProc
 	p := &recorderProcess{path: filepath.Join(t.TempDir(), "bench.db"), done: make(chan struct{})}
 	p.cmd = exec.Command(program, append([]string{"record", "-A", "-f", p.path, "--server", s.url, "--insecure-skip-tls-verify"}, args...)...)
 	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+os.DevNull)
-	p.cmd.Stderr = os.Stderr
+	p.cmd.Stderr = &p.errors
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +380,7 @@ func (p *recorderProcess) durable(t *testing.T, events uint64) {
 		}
 		select {
 		case <-p.done:
-			t.Fatalf("the recorder ended: %v", p.err)
+			t.Fatalf("the recorder ended: %v\n%s", p.err, &p.errors)
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
@@ -361,6 +397,6 @@ func (p *recorderProcess) seal(t *testing.T) {
 	}
 	<-p.done
 	if p.err != nil {
-		t.Fatalf("record: %v", p.err)
+		t.Fatalf("record: %v\n%s", p.err, &p.errors)
 	}
 }

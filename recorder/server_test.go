@@ -65,6 +65,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	resources, groups := s.resources, s.groups
 	s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
 	group := groups[strings.TrimPrefix(r.URL.Path, "/apis/")]
 	switch {
 	case len(steps) > 0:
