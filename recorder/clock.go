@@ -11,35 +11,41 @@ import (
 // clock forwards, but where that is stepped back it goes on counting as if
 // nothing had happened, so that durations stay right.
 type clock struct {
-	wall    func() time.Time // with a monotonic reading, where there is one
-	started time.Time
+	wall    func() time.Time
+	elapsed func() time.Duration // since some moment; nobody sets it
 
 	mu    sync.Mutex
-	since time.Time // wall clock when ...
-	base  time.Time // ... this was our time, without a monotonic reading
+	since time.Duration // elapsed when ...
+	base  time.Time     // ... this was our time
 	last  time.Time
 }
 
-// stepped is by how much the wall clock must disagree with its own monotonic
-// reading to be believed to have been set. Suspended laptops look the same.
+// stepped is by how much the wall clock must disagree with what has elapsed to
+// be believed to have been set. Suspended laptops look the same.
 const stepped = time.Second
 
-func newClock(wall func() time.Time) *clock {
-	now := wall()
-	return &clock{wall: wall, started: now, since: now, base: now.Round(0), last: now.Round(0)}
+func newClock(wall func() time.Time, elapsed func() time.Duration) *clock {
+	now := wall().Round(0)
+	return &clock{wall: wall, elapsed: elapsed, since: elapsed(), base: now, last: now}
+}
+
+// stopwatch returns the time since it was started.
+func stopwatch() func() time.Duration {
+	started := time.Now()
+	return func() time.Duration { return time.Since(started) }
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	wall := c.wall()
-	t := c.base.Add(wall.Sub(c.since))
-	if ahead := wall.Round(0).Sub(t); ahead > stepped {
-		c.since, c.base = wall, wall.Round(0)
+	wall, elapsed := c.wall().Round(0), c.elapsed()
+	t := c.base.Add(elapsed - c.since)
+	if wall.Sub(t) > stepped {
+		c.since, c.base = elapsed, wall
 		t = c.base
 	}
 	if t.Before(c.last) {
-		t = c.last // a wall clock without a monotonic reading
+		t = c.last
 	}
 	c.last = t
 	return t
@@ -47,6 +53,5 @@ func (c *clock) now() time.Time {
 
 // look returns the recorder's clocks as they are.
 func (c *clock) look() store.Clock {
-	wall := c.wall()
-	return store.Clock{Time: wall.Round(0), Monotonic: wall.Sub(c.started)}
+	return store.Clock{Time: c.wall().Round(0), Monotonic: c.elapsed()}
 }

@@ -56,7 +56,8 @@ type Options struct {
 	// Memory bounds the bytes between the streams and the writer; 0 is 64 MiB.
 	Memory int64
 
-	limits *limits // nil: defaultLimits
+	limits  *limits              // nil: defaultLimits
+	elapsed func() time.Duration // nil: a stopwatch
 }
 
 func (o *Options) now() time.Time {
@@ -117,8 +118,12 @@ func newRecording(o Options, api *client) *recording {
 	if o.limits != nil {
 		l = *o.limits
 	}
+	elapsed := o.elapsed
+	if elapsed == nil {
+		elapsed = stopwatch()
+	}
 	q := &queue{
-		clock:  newClock(o.now),
+		clock:  newClock(o.now, elapsed),
 		budget: newBudget(cmp.Or(o.Memory, defaultMemory)),
 		heard:  make(chan heard, 1024),
 		broken: make(chan struct{}),
@@ -152,6 +157,9 @@ func (r *recording) run(ctx context.Context, found discovered) error {
 		r.follow(ctx, found)
 	}()
 	w := &writer{queue: r.queue, sink: r.o.Sink, meter: newMeter(wanted, r.o.Progress, r.queue.clock.now()), ready: r.o.Ready}
+	if r.o.Redactor != nil {
+		w.redacted = r.o.Redactor.Counts
+	}
 	err = w.run()
 	stop()
 	close(r.queue.broken)

@@ -3,8 +3,10 @@ package recorder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -224,7 +226,8 @@ func TestSettledWaitsForWhatFails(t *testing.T) {
 
 // What was heard becomes durable although nothing more is heard.
 func TestCommitsByItself(t *testing.T) {
-	s := newServer(t, map[string][]step{podsPath: {holds(endOfList("7"), event("ADDED", pod("a", "8")))}})
+	secret := strings.Replace(pod("a", "8"), `}}`, `,"annotations":{"password":"hunter2"}}}`, 1)
+	s := newServer(t, map[string][]step{podsPath: {holds(endOfList("7"), event("ADDED", secret))}})
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	memory := newSink()
@@ -236,11 +239,14 @@ func TestCommitsByItself(t *testing.T) {
 		}
 		return nil
 	}
-	if err := Run(ctx, Options{Config: s.config(), Profile: Minimal, Sink: memory, limits: &quick}); err != nil {
+	if err := Run(ctx, Options{Config: s.config(), Profile: Minimal, Sink: memory, limits: &quick, Redactor: redact.Standard(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		t.Error("the event was never committed")
+	}
+	if n := memory.Info().Redacted["annotations"]; n != 1 {
+		t.Errorf("%d annotations were redacted, want 1", n)
 	}
 }
 
@@ -399,20 +405,128 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestClock(t *testing.T) {
 	start := time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
-	wall := start
-	c := newClock(func() time.Time { return wall })
+	wall, elapsed := start, time.Duration(0)
+	c := newClock(func() time.Time { return wall }, func() time.Duration { return elapsed })
 	for _, tt := range []struct {
-		wall, want time.Duration
+		elapsed, wall, want time.Duration
 	}{
-		{time.Second, time.Second},
-		{time.Second, time.Second},
-		{time.Hour, time.Hour},   // stepped forward, or suspended
-		{time.Minute, time.Hour}, // stepped back
-		{2 * time.Hour, 2 * time.Hour},
+		{time.Second, time.Second, time.Second},
+		{time.Second, time.Second, time.Second},
+		{2 * time.Second, 1500 * time.Millisecond, 2 * time.Second},                // drift
+		{3 * time.Second, time.Hour, time.Hour},                                    // set forward, or suspended
+		{4 * time.Second, time.Minute, time.Hour + time.Second},                    // set back
+		{10 * time.Second, time.Minute + 6*time.Second, time.Hour + 7*time.Second}, // so durations stay right
+		{11 * time.Second, time.Hour + 8*time.Second, time.Hour + 8*time.Second},   // set right
+		{12 * time.Second, 2 * time.Hour, 2 * time.Hour},                           // set forward
+		{11 * time.Second, time.Hour, 2 * time.Hour},                               // which cannot be
+		{13 * time.Second, 2*time.Hour + time.Second, 2*time.Hour + 1*time.Second},
 	} {
-		wall = start.Add(tt.wall)
+		wall, elapsed = start.Add(tt.wall), tt.elapsed
 		if got := c.now().Sub(start); got != tt.want {
-			t.Errorf("at %v the clock says %v, want %v", tt.wall, got, tt.want)
+			t.Errorf("after %v, at %v, the clock says %v, want %v", tt.elapsed, tt.wall, got, tt.want)
+		}
+	}
+}
+
+// TestClockIsSet records while the recorder's clock is set back and forward and
+// the API server's is 90 s ahead: the order is that of the API server, times
+// never run backwards, and the clocks are in the recording as they were.
+func TestClockIsSet(t *testing.T) {
+	start := time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
+	var mu sync.Mutex
+	var elapsed, ahead time.Duration // of the recorder's clock
+	const events = 60
+	said := make(chan struct{})
+	s := newServer(t, map[string][]step{
+		"/version": {func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			w.Header().Set("Date", start.Add(elapsed+90*time.Second).Format(http.TimeFormat))
+			fmt.Fprint(w, `{"gitVersion":"v1.37.2"}`)
+		}},
+		podsPath: {func(w http.ResponseWriter, r *http.Request) {
+			says(endOfList("1"))(w, r)
+			for i := range events {
+				mu.Lock()
+				elapsed += time.Second
+				switch i {
+				case 20:
+					ahead = -time.Hour
+				case 40:
+					ahead = time.Hour
+				}
+				mu.Unlock()
+				says(event("MODIFIED", pod("a", strconv.Itoa(i+2))))(w, r)
+				time.Sleep(5 * time.Millisecond)
+			}
+			close(said)
+			<-r.Context().Done()
+		}},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	memory := store.NewMemory(store.Header{Start: start})
+	sink := newSink()
+	sink.Memory = memory
+	l := quick
+	l.pulse, l.beat = 10*time.Millisecond, time.Second
+	heard := 0
+	sink.append = func(e store.Event) error {
+		if e.Type == "MODIFIED" {
+			heard++
+		}
+		if heard == events {
+			cancel()
+		}
+		return nil
+	}
+	err := Run(ctx, Options{
+		Config: s.config(), Profile: Minimal, Sink: sink, limits: &l,
+		Now: func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return start.Add(elapsed + ahead)
+		},
+		elapsed: func() time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			return elapsed
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-said
+	var last store.Event
+	for e, err := range memory.Events(1, memory.Info().Last) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Time.Before(last.Time) {
+			t.Errorf("#%d at %v, after #%d at %v", e.Seq, e.Time, last.Seq, last.Time)
+		}
+		if last.ResourceVersion != "" && older(e.ResourceVersion, last.ResourceVersion) {
+			t.Errorf("#%d has resourceVersion %s, after %s", e.Seq, e.ResourceVersion, last.ResourceVersion)
+		}
+		last = e
+	}
+	if took := last.Time.Sub(start); took < time.Hour+50*time.Second {
+		t.Errorf("the last event is at %v: the clock that was set forward was not followed", took)
+	}
+	clocks, err := memory.Clocks()
+	if err != nil || len(clocks) < 3 {
+		t.Fatalf("%d looks at the clocks: %v", len(clocks), err)
+	}
+	seen := map[time.Duration]bool{}
+	for _, c := range clocks {
+		seen[c.Time.Sub(start)-c.Monotonic] = true
+		if skew := c.ServerDate.Sub(start.Add(c.Monotonic)); skew < 88*time.Second || skew > 91*time.Second {
+			t.Errorf("the API server was %v ahead, want 90 s", skew)
+		}
+	}
+	for _, ahead := range []time.Duration{0, -time.Hour, time.Hour} {
+		if !seen[ahead] {
+			t.Errorf("the clocks never show the recorder's %v ahead: %v", ahead, clocks)
 		}
 	}
 }

@@ -30,6 +30,11 @@ type clockSink interface {
 	Clock(store.Clock) error
 }
 
+// redactionSink is a Sink that keeps how many values were redacted.
+type redactionSink interface {
+	Redacted(counts map[string]uint64)
+}
+
 const (
 	commitBytes = 4 << 20
 	commitDelay = 700 * time.Millisecond // so that durable is within a second
@@ -107,6 +112,9 @@ type writer struct {
 	sink  Sink
 	meter *meter
 	ready func() // may be nil
+	// redacted returns how many values were replaced so far, by class; nil
+	// without redaction.
+	redacted func() map[string]uint64
 
 	dirty     time.Time // when the first uncommitted thing came; zero: there is none
 	committed time.Time
@@ -215,6 +223,9 @@ func (w *writer) settle(now time.Time) error {
 func (w *writer) commit() error {
 	now := w.queue.clock.now()
 	w.dirty, w.committed = time.Time{}, now
+	if s, ok := w.sink.(redactionSink); ok && w.redacted != nil {
+		s.Redacted(w.redacted())
+	}
 	if err := w.sink.Commit(now); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}

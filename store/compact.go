@@ -147,6 +147,7 @@ func (w *Writer) copy(r *Recording, documents []document) (Info, error) {
 		return Info{}, err
 	}
 	w.clocks = clocks
+	w.Redacted(info.Redacted)
 	// between writes what lies before the next event.
 	between := func(next Seq) error {
 		for len(ledger) > 0 && ledger[0].Seq < next {

@@ -50,4 +50,8 @@ type Info struct {
 	Closed      bool      // sealed by the recorder; false: killed, or still recording
 	Events      uint64    // events from First on, without ledger entries
 	SHA256      string    // digest over the content; "" until sealed
+	// Redacted is how many values the recorder replaced by tokens, by the
+	// classes of its policy; nil if it did not say. What a ring has dropped
+	// counts too.
+	Redacted map[string]uint64
 }

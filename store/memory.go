@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -271,4 +272,12 @@ func (m *Memory) Wait(ctx context.Context, after Seq) error {
 		case <-grown:
 		}
 	}
+}
+
+// Redacted notes how many values were replaced by tokens so far, by the classes
+// of the policy.
+func (m *Memory) Redacted(counts map[string]uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.info.Redacted = maps.Clone(counts)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,4 +208,42 @@ func TestCorpus(t *testing.T) {
 		t.Fatal(err)
 	}
 	compare(open(t, path))
+}
+
+// TestRedacted keeps how many values were replaced, while it is written, sealed
+// and compacted.
+func TestRedacted(t *testing.T) {
+	w, path := create(t, Header{Start: start})
+	memory := NewMemory(Header{Start: start})
+	say := func(n uint64) map[string]uint64 {
+		counts := map[string]uint64{"secretData": n, "patterns": 1}
+		w.Redacted(counts)
+		memory.Redacted(counts)
+		if err := w.Commit(start); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { counts["secretData"]++ }() // it is the caller's
+		return maps.Clone(counts)
+	}
+	check := func(what string, info Info, want map[string]uint64) {
+		t.Helper()
+		if !maps.Equal(info.Redacted, want) {
+			t.Errorf("%s: %v were redacted, want %v", what, info.Redacted, want)
+		}
+	}
+	say(1)
+	want := say(7)
+	check("in memory", memory.Info(), want)
+	check("unfinished", open(t, path).Info(), want)
+	info, err := w.Seal(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("sealed", info, want)
+	check("reopened", open(t, path).Info(), want)
+	small := path + ".small"
+	if _, err := Compact(path, small); err != nil {
+		t.Fatal(err)
+	}
+	check("compacted", open(t, small).Info(), want)
 }

@@ -23,6 +23,8 @@ type ending struct {
 	Last   Seq       `json:"last"`
 	Events uint64    `json:"events"`
 	Kinds  []Kind    `json:"kinds,omitempty"`
+	// Redacted is Info.Redacted.
+	Redacted map[string]uint64 `json:"redacted,omitempty"`
 }
 
 // seal is written last.
@@ -43,7 +45,10 @@ type signature struct {
 const signedText = "svcspy seal\n"
 
 func (e *ending) info(h Header) Info {
-	return Info{Header: h, FormatVersion: FormatVersion, First: e.First, Last: e.Last, End: clockTime(e.End), Events: e.Events}
+	return Info{
+		Header: h, FormatVersion: FormatVersion, First: e.First, Last: e.Last, End: clockTime(e.End), Events: e.Events,
+		Redacted: e.Redacted,
+	}
 }
 
 // info says of a sealed file what is known of it.

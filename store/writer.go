@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -241,6 +242,10 @@ func (w *Writer) Describe(resources []metav1.APIResource) error {
 	w.header.Resources = resources
 	return nil
 }
+
+// Redacted notes how many values were replaced by tokens so far, by the classes
+// of the policy; it is durable after the next Commit.
+func (w *Writer) Redacted(counts map[string]uint64) { w.end.Redacted = maps.Clone(counts) }
 
 // Pending returns about how many bytes were appended since the last Commit; 0 if
 // nothing was.

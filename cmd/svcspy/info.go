@@ -14,8 +14,9 @@ func (a *app) infoCommand() *cobra.Command {
 		Use:   "info FILE",
 		Short: "Say what a recording holds",
 		Long: `Info prints the range of a recording, its cluster, its resources with counts and
-sizes, when each was being listened to, and the digest. It reads no events, so it
-is quick however large the file is.
+sizes, when each was being listened to, what was redacted, how far the clocks of
+the API server and the recorder were apart and when the latter was set, and the
+digest. It reads no events, so it is quick however large the file is.
 
 EXIT STATUS
   0 printed, 1 error, 2 wrong words.`,
@@ -46,7 +47,11 @@ func (a *app) info(path string) error {
 	if err != nil {
 		return err
 	}
-	info, err := report.NewInfo(r, r.Kinds(), st.Size())
+	clocks, err := r.Clocks()
+	if err != nil {
+		return err
+	}
+	info, err := report.NewInfo(r, r.Kinds(), clocks, st.Size())
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,8 +25,12 @@ type RecordingInfo struct {
 	Events        uint64      `json:"events"`
 	FirstSeq      store.Seq   `json:"firstSeq"`
 	LastSeq       store.Seq   `json:"lastSeq"`
-	Resources     []Recorded  `json:"resources"`
-	Listening     []Listening `json:"coverage"`
+	// Redacted is how many values were replaced by tokens, by the classes of
+	// the policy; none where the recorder did not say.
+	Redacted  map[string]uint64 `json:"redacted,omitempty"`
+	Clock     *Clock            `json:"clock,omitempty"` // nil where no clocks were recorded
+	Resources []Recorded        `json:"resources"`
+	Listening []Listening       `json:"coverage"`
 }
 
 // Recorded is how much there is of one resource.
@@ -46,8 +51,9 @@ type Listening struct {
 	Resumed   bool         `json:"resumed,omitempty"` // nothing was lost in the stretch before
 }
 
-// NewInfo describes a recording; kinds are its resources with their counts.
-func NewInfo(t replay.Timeline, kinds []store.Kind, fileBytes int64) (RecordingInfo, error) {
+// NewInfo describes a recording; kinds are its resources with their counts,
+// clocks the looks at the clocks that it holds.
+func NewInfo(t replay.Timeline, kinds []store.Kind, clocks []store.Clock, fileBytes int64) (RecordingInfo, error) {
 	info := t.Info()
 	ledger, err := t.Ledger(0, info.Last)
 	if err != nil {
@@ -56,7 +62,7 @@ func NewInfo(t replay.Timeline, kinds []store.Kind, fileBytes int64) (RecordingI
 	out := RecordingInfo{
 		APIVersion: APIVersion, Kind: "RecordingInfo", Recording: RecordingOf(info), FormatVersion: info.FormatVersion,
 		Recorder: info.Recorder, Scope: info.Scope, FileBytes: fileBytes, Events: info.Events, FirstSeq: info.First, LastSeq: info.Last,
-		Resources: []Recorded{}, Listening: []Listening{},
+		Redacted: info.Redacted, Clock: newClock(clocks), Resources: []Recorded{}, Listening: []Listening{},
 	}
 	for _, k := range kinds {
 		out.Resources = append(out.Resources, Recorded{k.Resource.GroupResource().String(), k.Events, k.Bytes})
@@ -78,6 +84,20 @@ func NewInfo(t replay.Timeline, kinds []store.Kind, fileBytes int64) (RecordingI
 	return out, nil
 }
 
+// redacted says what the policy has replaced.
+func (i *RecordingInfo) redacted() string {
+	var total uint64
+	var classes []string
+	for _, class := range slices.Sorted(maps.Keys(i.Redacted)) {
+		total += i.Redacted[class]
+		classes = append(classes, fmt.Sprintf("%s %d", class, i.Redacted[class]))
+	}
+	if total == 0 {
+		return i.Recording.Redaction.Policy
+	}
+	return fmt.Sprintf("%s, %d values replaced (%s)", i.Recording.Redaction.Policy, total, strings.Join(classes, ", "))
+}
+
 // InfoText prints what a recording holds, with a picture of what was being
 // listened to when.
 func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
@@ -95,19 +115,23 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 		digest = "none, as it is not sealed"
 	}
 	p.line("%s  %s", p.paint(bold, Clean(path)), state)
-	p.table([][]string{
+	rows := [][]string{
 		{"cluster", Clean(strings.Join(strings.Fields(i.Recording.Cluster.Version+" "+i.Recording.Cluster.Context+" "+i.Recording.Cluster.UID), "  "))},
 		{"from", replay.FormatInstant(i.Recording.Start)},
 		{"to", replay.FormatInstant(i.Recording.End) + "  (" + Duration(i.Recording.End.Sub(i.Recording.Start)) + ")"},
 		{"scope", Clean(scope + ", profile " + i.Scope.Profile)},
 		{"events", fmt.Sprintf("%d (#%d to #%d)", i.Events, i.FirstSeq, i.LastSeq)},
 		{"size", Bytes(i.FileBytes) + perEvent(i)},
-		{"redaction", Clean(i.Recording.Redaction.Policy)},
+		{"redaction", Clean(i.redacted())},
 		{"written by", Clean(fmt.Sprintf("svcspy %s, format %d", i.Recorder, i.FormatVersion))},
 		{"sha256", digest},
-	})
+	}
+	for n, line := range i.Clock.words() {
+		rows = append(rows, []string{map[bool]string{true: "clocks"}[n == 0], line})
+	}
+	p.table(rows)
 	p.title("resources")
-	rows := [][]string{{"RESOURCE", "EVENTS", "JSON", "LISTENING", ""}}
+	rows = [][]string{{"RESOURCE", "EVENTS", "JSON", "LISTENING", ""}}
 	for _, r := range i.Resources {
 		rows = append(rows, p.resource(i, r.Resource, fmt.Sprint(r.Events), Bytes(int64(r.Bytes))))
 	}
