@@ -18,14 +18,16 @@ type pulse struct {
 	queue   *queue
 	every   time.Duration
 	patient time.Duration // how long to wait for an answer
+	doubts  chan struct{}
 
 	mu    sync.Mutex
 	alive context.Context // until the server stops to answer
 	lost  context.CancelCauseFunc
+	back  chan struct{} // closed when it answers again
 }
 
 func newPulse(api *client, q *queue, l limits) *pulse {
-	p := &pulse{api: api, queue: q, every: l.pulse, patient: l.beat}
+	p := &pulse{api: api, queue: q, every: l.pulse, patient: l.beat, back: make(chan struct{}), doubts: make(chan struct{}, 1)}
 	p.alive, p.lost = context.WithCancelCause(context.Background())
 	return p
 }
@@ -33,22 +35,49 @@ func newPulse(api *client, q *queue, l limits) *pulse {
 // run ends with ctx.
 func (p *pulse) run(ctx context.Context) {
 	defer p.lost(nil)
-	answered := true
+	away, hung := false, false
 	for ctx.Err() == nil {
 		date, err := p.beat(ctx)
-		switch {
-		case err == nil:
-			answered = true
+		if err == nil {
 			p.queue.look(date)
-		case answered && errors.Is(err, context.DeadlineExceeded):
-			answered = false
+			if away {
+				p.returned()
+			}
+			away, hung = false, false
+			p.rest(ctx, p.every)
+			continue
+		}
+		if !hung && errors.Is(err, context.DeadlineExceeded) {
+			hung = true
 			p.interrupt()
 		}
-		if !sleep(ctx, p.every) {
-			return
-		}
+		away = true
+		sleep(ctx, min(p.every, impatient))
 	}
 }
+
+// rest waits for the next beat, or until somebody doubts.
+func (p *pulse) rest(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.doubts:
+		sleep(ctx, min(p.every, impatient)) // many may doubt, again and again
+	case <-ctx.Done():
+	}
+}
+
+// doubt has the server asked at once, because somebody could not reach it.
+func (p *pulse) doubt() {
+	select {
+	case p.doubts <- struct{}{}:
+	default: // it is going to be asked anyway
+	}
+}
+
+// impatient is how often the server is asked while it does not answer.
+const impatient = time.Second
 
 // beat returns the Date of one answer, which may be zero. Any answer will do.
 func (p *pulse) beat(ctx context.Context) (time.Time, error) {
@@ -77,6 +106,22 @@ func (p *pulse) interrupt() {
 	defer p.mu.Unlock()
 	p.lost(errSilent)
 	p.alive, p.lost = context.WithCancelCause(context.Background())
+}
+
+// returned tells those who wait for it that the server answers again.
+func (p *pulse) returned() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.back)
+	p.back = make(chan struct{})
+}
+
+// whenBack returns a channel that is closed when the server answers again after
+// it did not.
+func (p *pulse) whenBack() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.back
 }
 
 // whileAlive calls f if the server stops to answer; the function returned ends

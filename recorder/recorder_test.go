@@ -408,3 +408,66 @@ func TestPulse(t *testing.T) {
 		t.Errorf("the server's clock says %v, want %v", got, want)
 	}
 }
+
+// TestReturn loses an API server: who would wait for hours before the next
+// attempt makes it when the server answers again.
+func TestReturn(t *testing.T) {
+	var mu sync.Mutex
+	away := true
+	asked := make(chan struct{}, 1)
+	server := newServer(t, map[string][]step{"/version": {func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		if away {
+			panic(http.ErrAbortHandler)
+		}
+		fmt.Fprint(w, `{"gitVersion":"v1.37.2"}`)
+	}}})
+	api, err := newClient(server.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	l := quick
+	l.pulse, l.beat = 10*time.Millisecond, time.Minute
+	r := newRecording(Options{limits: &l, Now: time.Now}, api)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { r.pulse.run(ctx) })
+	<-asked
+	s := &stream{pulse: r.pulse, limits: l, unreached: true}
+	running.Go(func() {
+		sleep(ctx, 20*time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		away = false
+	})
+	if !s.rest(ctx, time.Hour) {
+		t.Error("waited although the API server had come back")
+	}
+}
+
+// TestRelistsAtOnce forgets the history of a stream that had to wait longer and
+// longer: it lists without another wait of that length, unless that fails too.
+func TestRelistsAtOnce(t *testing.T) {
+	r := newRecording(Options{Now: time.Now}, nil)
+	s := &stream{queue: r.queue, resourceVersion: "7", retry: backoff{shortest: time.Second, longest: time.Hour, last: time.Hour}}
+	gone := &refusal{code: http.StatusGone}
+	if again, wait := s.interrupted(gone); !again || wait > 2*s.retry.shortest {
+		t.Errorf("waits %v before it lists, want about %v", wait, s.retry.shortest)
+	}
+	var last time.Duration
+	for range 10 {
+		_, last = s.interrupted(gone)
+	}
+	if last < 100*s.retry.shortest {
+		t.Errorf("waits %v after ten lists that failed, %v after the first", last, s.retry.shortest)
+	}
+}

@@ -84,6 +84,7 @@ type stream struct {
 	resourceVersion string // where to go on; "" before a list was completed
 	paginated       bool   // the server does not do watch-lists
 	retry, refuse   backoff
+	unreached       bool // the last attempt did not come to an answer of the API server
 
 	// mu orders what the stream says itself with what its settle timer says.
 	mu       sync.Mutex
@@ -100,9 +101,29 @@ func (s *stream) run(ctx context.Context) {
 			return
 		}
 		again, wait := s.interrupted(err)
-		if !again || !sleep(ctx, wait) {
+		if !again || !s.rest(ctx, wait) {
 			return
 		}
+	}
+}
+
+// rest waits before the next attempt; false when ctx ended first. Who could not
+// reach the API server need not wait when it is there again.
+func (s *stream) rest(ctx context.Context, wait time.Duration) bool {
+	if !s.unreached {
+		return sleep(ctx, wait)
+	}
+	back := s.pulse.whenBack()
+	s.pulse.doubt()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-back:
+		return sleep(ctx, vary(s.limits.retry.shortest)) // not all at the same time
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -137,12 +158,18 @@ func (s *stream) interrupted(err error) (again bool, wait time.Duration) {
 	defer s.mu.Unlock()
 	var refused *refusal
 	errors.As(err, &refused)
+	s.unreached = refused == nil
 	listing := s.resourceVersion == ""
 	switch {
 	case refused == nil && listing && !s.paginated && (errors.Is(err, errSilent) || errors.Is(err, errClosed)):
 		s.paginated = true // it does not know watch-lists, and did not say so
 	case refused == nil:
 	case refused.expired():
+		if s.resourceVersion != "" {
+			// It was away, maybe for long, but it answers: list at once. Only if
+			// that fails too is there a reason to wait longer each time.
+			s.retry.reset()
+		}
 		s.resourceVersion = ""
 		err = fmt.Errorf("410 Gone: %w", err)
 	case refused.code == http.StatusForbidden:
