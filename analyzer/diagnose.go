@@ -11,6 +11,9 @@ type Options struct {
 	From    string // client: pod/NAME, pod/NAMESPACE/NAME, node/NAME or an IP address
 	Port    string // only this Service port: a number or a name, optionally /PROTOCOL
 	Symptom string // what the client sees: refused, timeout or nxdomain
+	// Brief leaves out what stands beside the verdict and does not decide it:
+	// symptoms, risks, hints and the checklist. It has no effect with Symptom.
+	Brief bool
 }
 
 // Diagnose says why the subject gets traffic or gets none, at the instant of
@@ -19,6 +22,29 @@ type Options struct {
 func Diagnose(v View, subject store.Ref, o Options) Report {
 	q := newInquiry(v, o)
 	return q.report(q.answer(subject))
+}
+
+// Judge returns the state and the intent of the verdict that Diagnose gives, and
+// the id and the subject of its headline, without putting them into words. It
+// looks only at what decides them, so it is much cheaper.
+func Judge(v View, subject store.Ref, o Options) (Verdict, Headline) {
+	o.Brief = true
+	q := newInquiry(v, o)
+	q.silent = o.Symptom == ""
+	a := q.answer(subject)
+	if !q.silent { // a hint may become the headline
+		r := q.report(a)
+		return r.Verdict, r.Headline
+	}
+	h := Headline{Subject: a.subject}
+	if a.state != Serving && a.state != NotSelected {
+		if groups := a.groups(); len(groups) > 0 {
+			h.ID, h.Subject = groups[0].root.id, groups[0].root.subject
+		} else if len(a.effects) > 0 {
+			h.ID, h.Subject = a.effects[0].id, a.effects[0].subject
+		}
+	}
+	return Verdict{State: a.state, Intent: a.intent}, h
 }
 
 // maxDepth bounds chains of Services: aliases, webhooks, backends.

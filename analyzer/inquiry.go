@@ -30,6 +30,7 @@ type inquiry struct {
 	looked   map[scope]bool // covered or not, of everything looked at
 	depth    int            // how many subjects are being examined, one because of the other
 	asides   int            // > 0: what is looked at cannot change the answer
+	silent   bool           // nobody reads the words
 	unsure   bool           // the answer rests on something not covered
 	answers  map[store.Ref]*answer
 	rollouts map[*appsv1.Deployment]*rollout
@@ -44,9 +45,9 @@ type scope struct {
 func newInquiry(v View, o Options) *inquiry {
 	return &inquiry{
 		view: v, options: o, now: v.Instant(),
-		origin:  map[any]*Object{},
-		got:     map[store.Ref]any{},
-		looked:  map[scope]bool{},
+		origin:  make(map[any]*Object, 64),
+		got:     make(map[store.Ref]any, 32),
+		looked:  make(map[scope]bool, 32),
 		answers: map[store.Ref]*answer{},
 	}
 }
@@ -73,8 +74,17 @@ func (q *inquiry) covered(k kind, namespace string) bool {
 // that what it looks at does not weaken them. They do change it if the user
 // says that traffic fails: then a hint may become the headline.
 func (q *inquiry) aside(f func()) {
-	if q.options.Symptom != "" {
+	switch {
+	case q.options.Symptom != "":
 		f()
+	case !q.options.Brief:
+		q.wording(f)
+	}
+}
+
+// wording runs f, which only chooses words.
+func (q *inquiry) wording(f func()) {
+	if q.silent {
 		return
 	}
 	q.asides++
@@ -187,8 +197,10 @@ func subjectOf(k kind, namespace, name string) Subject {
 
 // node returns the Node with this name, nil if none is known.
 func (q *inquiry) node(name string) *corev1.Node {
-	q.allNodes()
-	return q.nodes[name]
+	if name == "" {
+		return nil
+	}
+	return get[corev1.Node](q, "", name)
 }
 
 // allNodes returns all known Nodes by name.

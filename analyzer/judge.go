@@ -64,6 +64,9 @@ func (s *service) definitionUnit(a *answer) bool {
 // effects lists what the causes lead to, from the workload outwards.
 func (s *service) effects(a *answer, ready, terminating int) {
 	for _, w := range s.workloads {
+		if s.q.silent && len(a.units) > 0 {
+			break // the headline is among the causes
+		}
 		if r := s.q.rollout(w); r != nil {
 			a.effects = append(a.effects, s.q.rolloutEffects(r)...)
 		}
@@ -153,6 +156,9 @@ func (s *service) onlyTerminating(n int, evidence []Evidence) *cause {
 
 // sentences says how the answer begins in each state.
 func (s *service) sentences(a *answer, ready, terminating int) {
+	if s.q.silent {
+		return
+	}
 	from := quantity(ready, "Pod")
 	if !selectable(s.svc) {
 		from = quantity(ready, "endpoint")

@@ -36,15 +36,17 @@ func (s *service) misdirected() []unit {
 // misdirects tells what is wrong with an endpoint that takes traffic, once the
 // slices had the time to follow; "" if nothing is.
 func (s *service) misdirects(sl *discoveryv1.EndpointSlice, e *discoveryv1.Endpoint) (variant string, evidence []Evidence) {
-	row := s.q.see(sl, "/endpoints[targetRef="+e.TargetRef.Name+"]/conditions/ready", fmt.Sprint(epReady(e)))
+	row := func() Evidence {
+		return s.q.see(sl, "/endpoints[targetRef="+e.TargetRef.Name+"]/conditions/ready", fmt.Sprint(epReady(e)))
+	}
 	if s.gone(e) {
-		return "pod-gone", []Evidence{row}
+		return "pod-gone", []Evidence{row()}
 	}
 	p := s.podBehind(e.TargetRef)
 	if p == nil || s.svc.Spec.PublishNotReadyAddresses || !epReady(e) || ready(p) && !terminal(p) || s.q.within(s.q.seen(p).Time, sliceGrace) {
 		return "", nil
 	}
-	return "wrong-ready", []Evidence{row, s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False")}
+	return "wrong-ready", []Evidence{row(), s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False")}
 }
 
 // misdirection is why a slice still lists what it should not.

@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/svcspy/svcspy/store"
@@ -15,6 +16,39 @@ type Object struct {
 	once  sync.Once
 	value any
 	err   error
+
+	sketched sync.Once
+	sketch   Template
+}
+
+// Template is what an object that makes Pods tells of them.
+type Template struct {
+	Labels     map[string]string // of the Pods; read-only
+	Controlled bool              // another object makes this one, and decides
+	Err        error             // the object could not be decoded
+}
+
+// Template returns what the object tells of the Pods it makes, nothing if it
+// makes none. It is decoded once, and without the rest of the object.
+func (o *Object) Template() Template {
+	o.sketched.Do(func() {
+		type template struct {
+			Metadata struct{ Labels map[string]string }
+		}
+		var v struct {
+			Metadata struct{ OwnerReferences []struct{ Controller bool } }
+			Spec     struct {
+				Template    template
+				JobTemplate struct{ Spec struct{ Template template } }
+			}
+		}
+		o.sketch.Err = json.Unmarshal(o.Event.Object, &v)
+		if o.sketch.Labels = v.Spec.Template.Metadata.Labels; o.sketch.Labels == nil {
+			o.sketch.Labels = v.Spec.JobTemplate.Spec.Template.Metadata.Labels
+		}
+		o.sketch.Controlled = slices.ContainsFunc(v.Metadata.OwnerReferences, func(r struct{ Controller bool }) bool { return r.Controller })
+	})
+	return o.sketch
 }
 
 // NewObject returns the object of an event.

@@ -53,7 +53,9 @@ func (q *inquiry) service(namespace, name string) *answer {
 	s.traffic(a)
 	s.blame(a)
 	s.judge(a)
-	s.list(a)
+	if !q.silent {
+		s.list(a)
+	}
 	q.aside(func() {
 		s.aside(a)
 		a.checklist = s.checklist(a)
@@ -251,7 +253,7 @@ func (q *inquiry) noService(namespace, name string) *answer {
 			says: clause("Service %s does not exist", full), evidence: []Evidence{q.absent(k, namespace, name)},
 			next: []string{"kubectl get services -A | grep " + name},
 		}
-		q.aside(func() { q.nearby(a, c, namespace, name) })
+		q.wording(func() { q.nearby(a, c, namespace, name) })
 	}
 	a.units = []unit{{kind: serviceUnit, count: 1, cause: c}}
 	a.checklist = absentChecklist(c.says("it"))

@@ -207,6 +207,9 @@ func (s *service) gone(e *discoveryv1.Endpoint) bool {
 	if podOf(e) == "" || len(e.Addresses) == 0 {
 		return false
 	}
+	if p := s.byUID[podOf(e)]; p != nil && p.Status.PodIP == e.Addresses[0] {
+		return false // as it is nearly always
+	}
 	ip, _ := canonicalIP(e.Addresses[0])
 	return s.dead(e.TargetRef, ip)
 }

@@ -47,7 +47,8 @@ func (s *service) typo() *cause {
 		}
 		add(p, "Pod "+p.Name, p.Labels, n)
 	}
-	for _, w := range s.q.templates(s.svc.Namespace) {
+	near := func(labels map[string]string) bool { _, _, ok := oddPair(selector, labels); return ok }
+	for _, w := range s.q.templates(s.svc.Namespace, near) {
 		add(w.object, w.String(), w.template.Labels, 0)
 	}
 	var all []*candidate

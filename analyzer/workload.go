@@ -131,7 +131,7 @@ const ownerDepth = 4
 func (q *inquiry) controller(meta *metav1.ObjectMeta) *workload {
 	var top *workload
 	for range ownerDepth {
-		ref := metav1.GetControllerOf(meta)
+		ref := metav1.GetControllerOfNoCopy(meta)
 		if ref == nil {
 			break
 		}
@@ -152,7 +152,7 @@ type controllers struct {
 }
 
 func (c *controllers) of(p *corev1.Pod) *workload {
-	ref := metav1.GetControllerOf(p)
+	ref := metav1.GetControllerOfNoCopy(p)
 	if ref == nil {
 		return nil
 	}
@@ -187,10 +187,8 @@ func (q *inquiry) workloads(namespace string, selector map[string]string, pods [
 			bare = append(bare, p)
 		}
 	}
-	for _, w := range q.templates(namespace) {
-		if matches(selector, w.template.Labels) {
-			c.add(w)
-		}
+	for _, w := range q.templates(namespace, func(labels map[string]string) bool { return matches(selector, labels) }) {
+		c.add(w)
 	}
 	for _, w := range c.byUID {
 		found = append(found, w)
@@ -201,26 +199,49 @@ func (q *inquiry) workloads(namespace string, selector map[string]string, pods [
 	return found, bare
 }
 
-// templates returns the workloads of a namespace that nothing else controls.
-func (q *inquiry) templates(namespace string) []*workload {
-	query := store.Query{Namespace: namespace}
+// templates returns the workloads of a namespace that nothing else controls and
+// whose Pods would have labels that are wanted.
+func (q *inquiry) templates(namespace string, wanted func(labels map[string]string) bool) []*workload {
 	var all []*workload
-	all = appendTop(all, list[appsv1.Deployment](q, query))
-	all = appendTop(all, list[appsv1.ReplicaSet](q, query))
-	all = appendTop(all, list[appsv1.StatefulSet](q, query))
-	all = appendTop(all, list[appsv1.DaemonSet](q, query))
-	all = appendTop(all, list[batchv1.Job](q, query))
-	all = appendTop(all, list[batchv1.CronJob](q, query))
-	return appendTop(all, list[corev1.ReplicationController](q, query))
+	all = appendTemplates[appsv1.Deployment](all, q, namespace, wanted)
+	all = appendTemplates[appsv1.ReplicaSet](all, q, namespace, wanted)
+	all = appendTemplates[appsv1.StatefulSet](all, q, namespace, wanted)
+	all = appendTemplates[appsv1.DaemonSet](all, q, namespace, wanted)
+	all = appendTemplates[batchv1.Job](all, q, namespace, wanted)
+	all = appendTemplates[batchv1.CronJob](all, q, namespace, wanted)
+	return appendTemplates[corev1.ReplicationController](all, q, namespace, wanted)
 }
 
-func appendTop[T any](all []*workload, objects []*T) []*workload {
-	for _, o := range objects {
-		if w := asWorkload(o); metav1.GetControllerOf(w.meta) == nil {
-			all = append(all, w)
+// appendTemplates looks at the Template of each object, and at the rest only of
+// those that are wanted.
+func appendTemplates[T any](all []*workload, q *inquiry, namespace string, wanted func(map[string]string) bool) []*workload {
+	k := kindOf[T]()
+	q.covered(k, namespace)
+	for _, o := range q.templatesIn(store.Query{Resource: k.resource, Namespace: namespace}) {
+		t := o.Template()
+		if t.Err != nil {
+			decode[T](q, k, o) // notes that it cannot be
+			continue
+		}
+		if t.Controlled || !wanted(t.Labels) {
+			continue
+		}
+		if v := get[T](q, namespace, o.Name); v != nil {
+			all = append(all, asWorkload(v))
 		}
 	}
 	return all
+}
+
+// templatesIn lists objects of which only the Template will be looked at. A View
+// that keeps account of what its reports rest on is told so.
+func (q *inquiry) templatesIn(query store.Query) []*Object {
+	if v, ok := q.view.(interface {
+		Templates(store.Query) []*Object
+	}); ok {
+		return v.Templates(query)
+	}
+	return q.view.List(query)
 }
 
 // revisionAnnotation is how Deployments number their ReplicaSets.
@@ -228,7 +249,7 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 
 // revision returns the Deployment revision a Pod belongs to, "" if it has none.
 func (q *inquiry) revision(p *corev1.Pod) string {
-	ref := metav1.GetControllerOf(p)
+	ref := metav1.GetControllerOfNoCopy(p)
 	if ref == nil || ref.Kind != "ReplicaSet" {
 		return ""
 	}

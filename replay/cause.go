@@ -85,9 +85,9 @@ func (x *inquest) moment(before *analyzer.Report, after *Segment) (*moment, erro
 		if err != nil {
 			return nil, err
 		}
-		w := newWitness(s)
-		report := analyzer.Diagnose(w, x.subject, analyzer.Options{})
-		if wait == 0 || same(after, &report, w.gap) {
+		w := &listener{State: s}
+		report := analyzer.Diagnose(w, x.subject, analyzer.Options{Brief: true})
+		if wait == 0 || same(after, &report.Verdict, &report.Headline, w.gap) {
 			m := &moment{
 				before: before, after: &report, at: after.From, seq: after.Seq, reach: reachOf(s, x.subject),
 				improved: worse(before.Verdict.State, report.Verdict.State),

@@ -86,6 +86,13 @@ func (s *State) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 		}
 		seqs, err := s.timeline.History(ref, s.seq)
 		s.note(err)
+		s.versions(seqs)(yield)
+	}
+}
+
+// versions yields what is at the positions, the last first.
+func (s *State) versions(seqs []store.Seq) iter.Seq[*analyzer.Object] {
+	return func(yield func(*analyzer.Object) bool) {
 		for _, seq := range slices.Backward(seqs) {
 			o, err := s.objects.get(s.timeline, seq)
 			if err != nil {

@@ -27,8 +27,8 @@ type Segment struct {
 const resolution = time.Microsecond
 
 // Verdicts returns the segments of a subject between two instants, in order and
-// as they are, however short (Settle merges those). It diagnoses only when
-// something was heard that the last report looked at, or a grace in it ended;
+// as they are, however short (Settle merges those). It judges only when
+// something was heard that the last verdict looked at, or a grace in it ended;
 // the outcome is that of diagnosing at every instant. It returns early, with
 // what it has, when ctx is done.
 func Verdicts(ctx context.Context, t Timeline, subject store.Ref, from, to time.Time) ([]Segment, error) {
@@ -36,52 +36,26 @@ func Verdicts(ctx context.Context, t Timeline, subject store.Ref, from, to time.
 	if err != nil {
 		return nil, err
 	}
-	return verdicts(ctx, t, h, &objects{}, subject, from, to)
-}
-
-func verdicts(ctx context.Context, t Timeline, h *heard, cache *objects, subject store.Ref, from, to time.Time) ([]Segment, error) {
-	cursor := &Cursor{timeline: t, objects: cache}
-	lists := map[interest][]store.Seq{}
-	var segments []Segment
-	for at := from; !at.After(to); {
-		if ctx.Err() != nil {
-			return segments, ctx.Err()
-		}
-		s, err := h.seek(cursor, at)
-		if err != nil {
-			return segments, err
-		}
-		w := newWitness(s)
-		r := analyzer.Diagnose(w, subject, analyzer.Options{})
-		if err := s.Err(); err != nil {
-			return segments, err
-		}
-		if gap, n := w.gap, len(segments); n == 0 || !same(&segments[n-1], &r, gap) {
-			if n > 0 {
-				segments[n-1].To = at
-			}
-			segments = append(segments, Segment{From: at, To: to, Seq: s.Seq(), Gap: gap, Report: r})
-		}
-		next, err := h.next(w, lists, s.Seq())
-		if err != nil {
-			return segments, err
-		}
-		if next.IsZero() {
-			break
-		}
-		at = next
+	c := newCourse(h, &objects{}, subject, from, to)
+	for !c.over && err == nil && ctx.Err() == nil {
+		err = c.step()
 	}
-	return segments, nil
+	if err == nil && !c.over {
+		err = ctx.Err()
+	}
+	c.stop()
+	return c.Segments, err
 }
 
-// same reports whether a report goes on with a segment.
-func same(s *Segment, r *analyzer.Report, gap string) bool {
+// same reports whether a verdict goes on with a segment.
+func same(s *Segment, v *analyzer.Verdict, h *analyzer.Headline, gap string) bool {
+	was := &s.Report
 	return s.Gap == gap &&
-		s.Report.Verdict.State == r.Verdict.State &&
-		s.Report.Verdict.Intent == r.Verdict.Intent &&
-		s.Report.Headline.ID == r.Headline.ID &&
-		s.Report.Headline.Subject.Kind == r.Headline.Subject.Kind &&
-		s.Report.Headline.Subject.Name == r.Headline.Subject.Name
+		was.Verdict.State == v.State &&
+		was.Verdict.Intent == v.Intent &&
+		was.Headline.ID == h.ID &&
+		was.Headline.Subject.Kind == h.Subject.Kind &&
+		was.Headline.Subject.Name == h.Subject.Name
 }
 
 // settled is how long a verdict must hold to be a segment of its own in a
@@ -95,7 +69,7 @@ const settled = 2 * time.Second
 func Settle(segments []Segment) []Segment {
 	var out []Segment
 	add := func(s Segment) {
-		if n := len(out); n > 0 && same(&out[n-1], &s.Report, s.Gap) {
+		if n := len(out); n > 0 && same(&out[n-1], &s.Report.Verdict, &s.Report.Headline, s.Gap) {
 			out[n-1].To = s.To
 			return
 		}

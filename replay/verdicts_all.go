@@ -1,96 +1,182 @@
 package replay
 
 import (
+	"container/heap"
 	"context"
 	"iter"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/svcspy/svcspy/store"
 )
 
-// Course is the verdicts on one subject.
-type Course struct {
-	Subject  store.Ref
-	Segments []Segment
-}
+// together is how many Services are judged side by side. All that is heard of
+// them is read once and in order, and what they look at is held in memory.
+const together = 500
 
 // AllVerdicts yields the raw segments of every Service there was between two
-// instants, ordered by namespace and name, as far as they are computed when ctx
-// is done; then its error. Several Services are looked at at the same time;
-// progress, if not nil, is called from the caller's goroutine after each.
-func AllVerdicts(ctx context.Context, t Timeline, from, to time.Time, progress func(done, total int)) iter.Seq2[Course, error] {
+// instants, ordered by namespace and name. Their reports hold the verdict, the
+// headline and the number of endpoints only. When ctx is done it yields what is
+// known by then, which may end earlier, then its error. Several groups of
+// Services are judged at the same time; progress, if not nil, is called from the
+// caller's goroutine now and then, with the share done so far, up to 1.
+func AllVerdicts(ctx context.Context, t Timeline, from, to time.Time, progress func(done float64)) iter.Seq2[Course, error] {
 	return func(yield func(Course, error) bool) {
 		h, err := newHeard(t)
 		if err != nil {
 			yield(Course{}, err)
 			return
 		}
+		h.whole = true
 		subjects, err := h.services()
 		if err != nil {
 			yield(Course{}, err)
 			return
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		var workers sync.WaitGroup
-		defer workers.Wait()
-		defer cancel()
-		results := h.work(ctx, &workers, subjects, from, to)
-		for i, result := range results {
+		all := h.work(ctx, subjects, from, to)
+		defer func() {
+			cancel()
+			close(all.quit)
+			<-all.ended
+		}()
+		beat := time.NewTicker(100 * time.Millisecond)
+		defer beat.Stop()
+		for i := 0; i < len(all.groups); {
 			select {
-			case r := <-result:
-				if !yield(r.course, r.err) || r.err != nil {
+			case r := <-all.groups[i]:
+				for _, c := range r.courses {
+					if !yield(*c, nil) {
+						return
+					}
+				}
+				if r.err != nil {
+					yield(Course{}, r.err)
 					return
 				}
-				if progress != nil {
-					progress(i+1, len(subjects))
-				}
-			case <-ctx.Done():
+				i++
+			case <-all.ended: // nobody will judge this group
 				yield(Course{}, ctx.Err())
 				return
+			case <-beat.C:
+			}
+			if progress != nil {
+				progress(all.done())
 			}
 		}
 	}
 }
 
-type computed struct {
-	course Course
-	err    error
+// sweeps are the groups of Services being judged.
+type sweeps struct {
+	groups  []chan swept
+	reached []atomic.Int64 // by group: time since from
+	length  time.Duration
+	quit    chan struct{} // closed when nobody takes results any more
+	ended   chan struct{} // closed when all workers have ended
 }
 
-// work starts the workers. Each subject has a channel of its own, so that the
-// results come in order; a worker begins with the next subject only when it has
+type swept struct {
+	courses []*Course
+	err     error
+}
+
+// done is the share of the work that is done.
+func (s *sweeps) done() float64 {
+	if s.length <= 0 || len(s.reached) == 0 {
+		return 1
+	}
+	sum := 0.0
+	for i := range s.reached {
+		sum += min(1, float64(s.reached[i].Load())/float64(s.length))
+	}
+	return sum / float64(len(s.reached))
+}
+
+// work starts the workers. Each group has a channel of its own, so that the
+// results come in order; a worker begins with the next group only when it has
 // handed the last one over, so few are kept.
-func (h *heard) work(ctx context.Context, workers *sync.WaitGroup, subjects []store.Ref, from, to time.Time) []chan computed {
-	results := make([]chan computed, len(subjects))
-	for i := range results {
-		results[i] = make(chan computed)
+func (h *heard) work(ctx context.Context, subjects []store.Ref, from, to time.Time) *sweeps {
+	groups := slices.Collect(slices.Chunk(subjects, together))
+	all := &sweeps{
+		groups: make([]chan swept, len(groups)), reached: make([]atomic.Int64, len(groups)), length: to.Sub(from),
+		quit: make(chan struct{}), ended: make(chan struct{}),
 	}
-	var mu sync.Mutex
-	next := 0
-	take := func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		next++
-		return next - 1
+	for i := range groups {
+		all.groups[i] = make(chan swept)
 	}
-	for range runtime.GOMAXPROCS(0) {
+	var workers sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(groups)) {
 		workers.Go(func() {
-			cache := &objects{} // of its own: Services share little but Nodes
-			for i := take(); i < len(subjects); i = take() {
-				segments, err := verdicts(ctx, h.timeline, h, cache, subjects[i], from, to)
+			for i := int(next.Add(1)) - 1; i < len(groups) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				var r swept
+				r.courses, r.err = h.sweep(ctx, groups[i], from, to, &all.reached[i])
 				select {
-				case results[i] <- computed{Course{subjects[i], segments}, err}:
-				case <-ctx.Done():
+				case all.groups[i] <- r:
+				case <-all.quit:
 					return
 				}
 			}
 		})
 	}
-	return results
+	go func() {
+		workers.Wait()
+		close(all.ended)
+	}()
+	return all
+}
+
+// sweep judges Services side by side, in the order of time.
+func (h *heard) sweep(ctx context.Context, subjects []store.Ref, from, to time.Time, reached *atomic.Int64) ([]*Course, error) {
+	cache := &objects{} // of its own: groups share little but Nodes
+	all := make([]*Course, len(subjects))
+	line := make(queue, 0, len(subjects))
+	for i, subject := range subjects {
+		all[i] = newCourse(h, cache, subject, from, to)
+		if !all[i].over {
+			line = append(line, all[i])
+		}
+	}
+	for len(line) > 0 {
+		if ctx.Err() != nil {
+			for _, c := range line {
+				c.stop()
+			}
+			return all, ctx.Err()
+		}
+		c := line[0]
+		if err := c.step(); err != nil {
+			return all, err
+		}
+		reached.Store(int64(c.at.Sub(from)))
+		if !c.over {
+			heap.Fix(&line, 0)
+			continue
+		}
+		heap.Pop(&line)
+		c.scene = nil
+	}
+	reached.Store(int64(to.Sub(from)))
+	return all, nil
+}
+
+// queue orders courses by when they are judged next: a heap.
+type queue []*Course
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)        { *q = append(*q, x.(*Course)) }
+func (q *queue) Pop() any {
+	old := *q
+	c := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return c
 }
 
 // services returns the Services that ever existed, by namespace and name.

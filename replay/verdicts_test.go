@@ -76,8 +76,9 @@ func oracle(t rapidT, h *heard, c *Cursor, subject store.Ref, at time.Time) stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWitness(s)
-	r := analyzer.Diagnose(w, subject, analyzer.Options{})
+	w := &listener{State: s}
+	analyzer.Judge(w, subject, analyzer.Options{})
+	r := analyzer.Diagnose(s, subject, analyzer.Options{})
 	return verdictKey(&r, w.gap)
 }
 

@@ -1,0 +1,78 @@
+package replay
+
+import (
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Course is the verdicts on one subject.
+type Course struct {
+	Subject  store.Ref
+	Segments []Segment // up to the end asked for, or where the computation was stopped
+
+	scene  *scene
+	cursor *Cursor
+	at, to time.Time // the next instant to judge at, and the last
+	over   bool      // there is none
+}
+
+func newCourse(h *heard, cache *objects, subject store.Ref, from, to time.Time) *Course {
+	return &Course{
+		Subject: subject, scene: newScene(h), cursor: &Cursor{timeline: h.timeline, objects: cache},
+		at: from, to: to, over: from.After(to),
+	}
+}
+
+// step judges at the next instant at which the verdict may be another.
+func (c *Course) step() error {
+	s, err := c.scene.heard.seek(c.cursor, c.at)
+	if err != nil {
+		return err
+	}
+	c.scene.enter(s)
+	verdict, headline := analyzer.Judge(c.scene, c.Subject, analyzer.Options{})
+	if gap, n := c.scene.gap, len(c.Segments); n == 0 || !same(&c.Segments[n-1], &verdict, &headline, gap) {
+		if n > 0 {
+			c.Segments[n-1].To = c.at
+		}
+		c.scene.aside = true
+		report := analyzer.Diagnose(c.scene, c.Subject, analyzer.Options{Brief: true})
+		if c.scene.heard.whole {
+			report = outline(&report)
+		}
+		c.Segments = append(c.Segments, Segment{From: c.at, To: c.to, Seq: s.Seq(), Gap: gap, Report: report})
+	}
+	if err := s.Err(); err != nil {
+		return err
+	}
+	next, err := c.scene.next()
+	c.at, c.over = next, next.IsZero() || next.After(c.to)
+	return err
+}
+
+// outline keeps of a report what the verdicts on thousands of Services have room
+// for.
+func outline(r *analyzer.Report) analyzer.Report {
+	e := r.Endpoints
+	e.Items = nil
+	return analyzer.Report{Subject: r.Subject, Verdict: r.Verdict, Headline: r.Headline, Endpoints: e}
+}
+
+// stop ends the last segment where the verdicts are known up to.
+func (c *Course) stop() {
+	if n := len(c.Segments); n > 0 && !c.over && c.at.Before(c.to) {
+		c.Segments[n-1].To = c.at
+	}
+}
+
+// seek moves to an instant, but not behind the last position at which the
+// recorder was listening: that it was stopped says nothing about the cluster.
+func (h *heard) seek(c *Cursor, at time.Time) (*State, error) {
+	s, err := c.SeekTime(at)
+	if err == nil {
+		s.seq = min(s.seq, h.last)
+	}
+	return s, err
+}

@@ -1,0 +1,141 @@
+package replay
+
+import (
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// heard answers where something was heard that a question is about. What many
+// subjects ask is kept; it may be used by several goroutines.
+type heard struct {
+	timeline Timeline
+	index    index
+	last     store.Seq // the last position at which the recorder was listening
+	ledger   []store.Coverage
+	whole    bool // all subjects are looked at: what is read for one is kept for all
+
+	mu     sync.Mutex
+	shared map[interest][]store.Seq
+	gists  map[interest]map[store.Ref][]store.Seq // of a whole resource, by object
+}
+
+func newHeard(t Timeline) (*heard, error) {
+	end, err := NewCursor(t).End()
+	if err != nil {
+		return nil, err
+	}
+	h := &heard{timeline: t, last: end.seq, shared: map[interest][]store.Seq{}, gists: map[interest]map[store.Ref][]store.Seq{}}
+	if h.index, err = indexOf(t); err != nil {
+		return nil, err
+	}
+	h.ledger, err = t.Ledger(0, h.last)
+	return h, err
+}
+
+// positions returns, in order, where something was heard that the question is
+// about.
+func (h *heard) positions(i interest) ([]store.Seq, error) {
+	switch {
+	case i.coverage:
+		var seqs []store.Seq
+		for _, c := range h.ledger {
+			if c.Resource == i.resource && (c.Namespace == "" || c.Namespace == i.namespace) {
+				seqs = append(seqs, c.Seq)
+			}
+		}
+		return seqs, nil
+	case i.templates, slices.Contains(heartbeats, i.resource.Resource):
+		return h.telling(i)
+	case i.namespace != "":
+		return h.index.Touched(i.query(), 1, h.last)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if list, ok := h.shared[i]; ok {
+		return list, nil
+	}
+	list, err := h.index.Touched(i.query(), 1, h.last)
+	if err == nil {
+		h.shared[i] = list
+	}
+	return list, err
+}
+
+// telling returns the positions of a question without those of versions that
+// say the same as the one before. It is for what is written again and again
+// while what is looked at stays as it is: many subjects look at some of it, so
+// everything of the resource is read at once, in order, and kept.
+func (h *heard) telling(i interest) ([]store.Seq, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if list, ok := h.shared[i]; ok {
+		return list, nil
+	}
+	all := interest{resource: i.resource, templates: i.templates}
+	if !h.whole {
+		all.namespace = i.namespace
+	}
+	objects, ok := h.gists[all]
+	if !ok {
+		seqs, err := h.index.Touched(all.query(), 1, h.last)
+		if err != nil {
+			return nil, err
+		}
+		if objects, err = h.changing(seqs, i.templates); err != nil {
+			return nil, err
+		}
+		h.gists[all] = objects
+	}
+	var list []store.Seq
+	for ref, seqs := range objects {
+		if ref.Name == "" && (ref.Namespace == "" || i.namespace == "" || ref.Namespace == i.namespace) || // a list
+			ref.Name != "" && (i.namespace == "" || ref.Namespace == i.namespace) && (i.name == "" || ref.Name == i.name) {
+			list = append(list, seqs...)
+		}
+	}
+	slices.Sort(list)
+	h.shared[i] = list
+	return list, nil
+}
+
+// changing returns, by object, the positions at which it says something else
+// than before, and under the empty name those of lists, at whose end an object
+// may be found gone. It reads forwards, each version once.
+func (h *heard) changing(seqs []store.Seq, templates bool) (map[store.Ref][]store.Seq, error) {
+	type version struct {
+		event store.Event
+		gist  uint64
+	}
+	last := map[store.Ref]version{}
+	found := map[store.Ref][]store.Seq{}
+	for _, seq := range seqs {
+		e, err := h.timeline.Event(seq)
+		if err != nil {
+			return nil, err
+		}
+		ref := e.Ref()
+		if !e.IsObject() {
+			found[ref] = append(found[ref], seq)
+			continue
+		}
+		now := version{gist: gist(e.Object)}
+		if templates {
+			now.gist = gistOfTemplate(analyzer.NewObject(e))
+		}
+		e.Object = nil
+		now.event = e
+		before := last[ref]
+		last[ref] = now
+		late := e.Resource.Resource == "leases" && e.Time.Sub(before.event.Time) > heartbeat
+		if e.Type == watch.Modified && before.event.UID == e.UID && before.event.Type != watch.Deleted && !late && before.gist == now.gist {
+			continue
+		}
+		found[ref] = append(found[ref], seq)
+	}
+	return found, nil
+}

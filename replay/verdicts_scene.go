@@ -1,0 +1,299 @@
+package replay
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// scene is what one subject's verdicts are made from, at one instant after the
+// other: a State that remembers what was looked at and keeps the answers. A
+// verdict can only change when one of those does, or when the instant it was
+// told of has passed.
+type scene struct {
+	*State
+	heard *heard
+	kept  map[interest]*kept
+	asked []*kept   // in this round
+	round int       // number of the evaluation
+	until time.Time // the first instant after which time alone may change the verdict; zero if none
+	gap   string
+	aside bool // what is asked now does not decide the verdict
+}
+
+// interest is one question asked of a State, comparable.
+type interest struct {
+	resource        schema.GroupVersionResource
+	namespace, name string
+	labels          string // key=value, sorted
+	owner, involved types.UID
+	coverage        bool // asked whether the recorder was listening
+	templates       bool // only the templates of the objects are looked at
+}
+
+// kept is the answer to a question, and where it may become another.
+type kept struct {
+	positions []store.Seq
+	next      int // place of the first position after the scene's
+	round     int // in which it was last asked
+	known     bool
+	objects   []*analyzer.Object
+	coverage  store.Coverage
+	history   []store.Seq // of a single object, once its past was asked for
+}
+
+func newScene(h *heard) *scene { return &scene{heard: h, kept: map[interest]*kept{}} }
+
+var _ analyzer.View = (*scene)(nil)
+
+// enter begins the evaluation at another instant, which must not be earlier.
+func (v *scene) enter(s *State) {
+	v.State = s
+	v.round++
+	v.asked, v.until, v.gap, v.aside = v.asked[:0], time.Time{}, "", false
+}
+
+// ask returns the answer kept for a question, brought up to the scene's position
+// if it is known; else it must be found.
+func (v *scene) ask(i interest) *kept {
+	k := v.kept[i]
+	if k == nil {
+		if v.aside {
+			return &kept{}
+		}
+		k = &kept{}
+		var err error
+		if k.positions, err = v.heard.positions(i); err != nil {
+			v.note(err)
+		}
+		v.kept[i] = k
+	}
+	if k.round == v.round {
+		return k
+	}
+	k.round = v.round
+	if !v.aside {
+		v.asked = append(v.asked, k)
+	}
+	for ; k.next < len(k.positions) && k.positions[k.next] <= v.seq; k.next++ {
+		k.known = k.known && !i.coverage && v.apply(k, &i, k.positions[k.next])
+	}
+	return k
+}
+
+// apply takes a version of an object into the answer; false if what is at the
+// position tells too little for that.
+func (v *scene) apply(k *kept, i *interest, at store.Seq) bool {
+	o, err := v.State.objects.get(v.timeline, at)
+	if err != nil || !o.IsObject() {
+		return false
+	}
+	is, ok := i.matches(o)
+	if !ok {
+		return false
+	}
+	n, found := slices.BinarySearchFunc(k.objects, o, byName)
+	switch {
+	case is && found:
+		k.objects[n] = o
+	case is:
+		k.objects = slices.Insert(k.objects, n, o)
+	case found:
+		k.objects = slices.Delete(k.objects, n, n+1)
+	}
+	return true
+}
+
+func byName(a, b *analyzer.Object) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
+
+// matches reports whether a version of an object is part of the answer to the
+// question; ok is false if that cannot be told from its type.
+func (i *interest) matches(o *analyzer.Object) (is, ok bool) {
+	switch {
+	case i.involved != "":
+		return false, false
+	case o.Type == watch.Deleted, i.namespace != "" && i.namespace != o.Namespace, i.name != "" && i.name != o.Name:
+		return false, true
+	case i.labels == "" && i.owner == "":
+		return true, true
+	}
+	var m *metav1.ObjectMeta
+	switch o.Resource {
+	case podResource:
+		m = &analyzer.As[corev1.Pod](o).ObjectMeta
+	case sliceResource:
+		m = &analyzer.As[discoveryv1.EndpointSlice](o).ObjectMeta
+	case workloads["ReplicaSet"]:
+		m = &analyzer.As[appsv1.ReplicaSet](o).ObjectMeta
+	}
+	if m == nil || o.Err() != nil {
+		return false, false
+	}
+	for pair := range strings.SplitSeq(i.labels, ",") {
+		k, want, _ := strings.Cut(pair, "=")
+		if value, has := m.Labels[k]; i.labels != "" && (!has || value != want) {
+			return false, true
+		}
+	}
+	return i.owner == "" || slices.ContainsFunc(m.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == i.owner }), true
+}
+
+func (v *scene) Get(ref store.Ref) *analyzer.Object {
+	k := v.ask(interest{resource: ref.Resource, namespace: ref.Namespace, name: ref.Name})
+	if !k.known {
+		k.known = ref.Resource.Resource != "leases" // their renewals are skipped, and tell the time
+		k.objects = k.objects[:0]
+		if o := v.State.Get(ref); o != nil {
+			k.objects = append(k.objects, o)
+		}
+	}
+	if len(k.objects) == 0 {
+		return nil
+	}
+	return k.objects[0]
+}
+
+func (v *scene) List(q store.Query) []*analyzer.Object { return v.list(interestIn(q), q) }
+
+// Templates lists objects of which the analyzer looks at the template only.
+func (v *scene) Templates(q store.Query) []*analyzer.Object {
+	i := interestIn(q)
+	i.templates = true
+	return v.list(i, q)
+}
+
+func (v *scene) list(i interest, q store.Query) []*analyzer.Object {
+	k := v.ask(i)
+	if !k.known {
+		k.known, k.objects = true, v.State.List(q)
+	}
+	return k.objects
+}
+
+func (v *scene) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
+	k := v.ask(interest{resource: ref.Resource, namespace: ref.Namespace, name: ref.Name})
+	switch {
+	case v.aside && len(k.history) == 0:
+		return v.State.Past(ref)
+	case k.history == nil:
+		var err error
+		if k.history, err = v.timeline.History(ref, v.heard.last); err != nil {
+			v.note(err)
+		}
+	}
+	n, _ := slices.BinarySearch(k.history, v.seq+1)
+	return v.versions(k.history[:n])
+}
+
+func (v *scene) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
+	k := v.ask(interest{resource: resource, namespace: namespace, coverage: true})
+	if !k.known {
+		k.known, k.coverage = true, v.State.Coverage(resource, namespace)
+	}
+	if !v.aside {
+		v.gap = gapOf(v.gap, &k.coverage)
+	}
+	return k.coverage
+}
+
+// gapOf takes note of a coverage that is none: of several the first by name
+// stands for all.
+func gapOf(known string, c *store.Coverage) string {
+	if c.Status != store.Gap && c.Status != store.Listing {
+		return known
+	}
+	if gap := string(c.Status) + " " + c.Resource.Resource; known == "" || gap < known {
+		return gap
+	}
+	return known
+}
+
+// listener is a State that notes what was not covered of what a report rests on.
+type listener struct {
+	*State
+	gap string
+}
+
+func (l *listener) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
+	c := l.State.Coverage(resource, namespace)
+	l.gap = gapOf(l.gap, &c)
+	return c
+}
+
+// Until notes that the verdict may change after an instant although nothing is
+// heard. The analyzer calls it for every grace that has not ended.
+func (v *scene) Until(t time.Time) {
+	if !v.aside && !t.Before(v.Instant()) && (v.until.IsZero() || t.Before(v.until)) {
+		v.until = t
+	}
+}
+
+// next returns the first instant after this one at which the verdict may be
+// another; zero if there is none in the recording.
+func (v *scene) next() (time.Time, error) {
+	first := store.Seq(0)
+	for _, k := range v.asked {
+		if k.next < len(k.positions) && (first == 0 || k.positions[k.next] < first) {
+			first = k.positions[k.next]
+		}
+	}
+	var next time.Time
+	if first > 0 {
+		var err error
+		if next, err = v.timeline.TimeOf(first); err != nil {
+			return next, err
+		}
+	}
+	if !v.until.IsZero() {
+		if end := v.until.Add(resolution); next.IsZero() || end.Before(next) {
+			next = end
+		}
+	}
+	return next, nil
+}
+
+func interestIn(q store.Query) interest {
+	i := interest{resource: q.Resource, namespace: q.Namespace, name: q.Name, owner: q.Owner, involved: q.Involved}
+	switch len(q.Labels) {
+	case 0:
+	case 1:
+		for k, v := range q.Labels {
+			i.labels = k + "=" + v
+		}
+	default:
+		var b strings.Builder
+		for _, k := range slices.Sorted(maps.Keys(q.Labels)) {
+			b.WriteString(k + "=" + q.Labels[k] + ",")
+		}
+		i.labels = strings.TrimSuffix(b.String(), ",")
+	}
+	return i
+}
+
+func (i *interest) query() store.Query {
+	q := store.Query{Resource: i.resource, Namespace: i.namespace, Name: i.name, Owner: i.owner, Involved: i.involved}
+	if i.labels != "" {
+		q.Labels = map[string]string{}
+		for pair := range strings.SplitSeq(i.labels, ",") {
+			k, v, _ := strings.Cut(pair, "=")
+			q.Labels[k] = v
+		}
+	}
+	return q
+}
