@@ -86,7 +86,7 @@ func (x *inquest) moment(before *analyzer.Report, after *Segment) (*moment, erro
 			return nil, err
 		}
 		w := &listener{State: s}
-		report := analyzer.Diagnose(w, x.subject, analyzer.Options{Brief: true})
+		report := analyzer.Diagnose(w, x.subject, analyzer.Options{})
 		if wait == 0 || same(after, &report.Verdict, &report.Headline, w.gap) {
 			m := &moment{
 				before: before, after: &report, at: after.From, seq: after.Seq, reach: reachOf(s, x.subject),

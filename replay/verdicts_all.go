@@ -23,8 +23,9 @@ const together = 500
 // headline and the number of endpoints only. When ctx is done it yields what is
 // known by then, which may end earlier, then its error. Several groups of
 // Services are judged at the same time; progress, if not nil, is called from the
-// caller's goroutine now and then, with the share done so far, up to 1.
-func AllVerdicts(ctx context.Context, t Timeline, from, to time.Time, progress func(done float64)) iter.Seq2[Course, error] {
+// caller's goroutine now and then: all Services go on together, so done says to
+// how many of them the work amounts.
+func AllVerdicts(ctx context.Context, t Timeline, from, to time.Time, progress func(done, total int)) iter.Seq2[Course, error] {
 	return func(yield func(Course, error) bool) {
 		h, err := newHeard(t)
 		if err != nil {
@@ -65,7 +66,7 @@ func AllVerdicts(ctx context.Context, t Timeline, from, to time.Time, progress f
 			case <-beat.C:
 			}
 			if progress != nil {
-				progress(all.done())
+				progress(int(all.done()*float64(len(subjects))), len(subjects))
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func (c *Course) step() error {
 			c.Segments[n-1].To = c.at
 		}
 		c.scene.aside = true
-		report := analyzer.Diagnose(c.scene, c.Subject, analyzer.Options{Brief: true})
+		report := analyzer.Diagnose(c.scene, c.Subject, analyzer.Options{Brief: c.scene.heard.whole})
 		if c.scene.heard.whole {
 			report = outline(&report)
 		}

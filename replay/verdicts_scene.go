@@ -181,7 +181,7 @@ func (v *scene) Templates(q store.Query) []*analyzer.Object {
 func (v *scene) list(i interest, q store.Query) []*analyzer.Object {
 	k := v.ask(i)
 	if !k.known {
-		k.known, k.objects = true, v.State.List(q)
+		k.known, k.objects = true, slices.Clone(v.State.List(q))
 	}
 	return k.objects
 }

@@ -2,10 +2,12 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,6 +139,78 @@ func TestVerdictsOfRandomRecordings(t *testing.T) {
 		comparePlain(t, m, web, 1)
 		comparePlain(t, m, store.Ref{Resource: workloads["Deployment"], Namespace: "shop", Name: "web"}, 1)
 	})
+}
+
+// What is found for all Services together is what is found for each alone, and
+// what is known when the computation is stopped is the beginning of that.
+func TestAllVerdictsAreThoseOfEach(t *testing.T) {
+	recordings(t, func(t *testing.T, _ string, r *store.Recording) {
+		info := r.Info()
+		whole := map[store.Ref][]string{}
+		line := func(g *Segment) string {
+			return fmt.Sprintf("%s %s", g.From.Sub(info.Start), verdictKey(&g.Report, g.Gap))
+		}
+		for c, err := range AllVerdicts(t.Context(), r, info.Start, info.End, nil) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			alone, err := Verdicts(t.Context(), r, c.Subject, info.Start, info.End)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want []string
+			for i := range c.Segments {
+				got = append(got, line(&c.Segments[i]))
+			}
+			for i := range alone {
+				want = append(want, line(&alone[i]))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s alone and together (-alone +together):\n%s", c.Subject.Name, diff)
+			}
+			whole[c.Subject] = got
+		}
+		h, err := newHeard(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subjects, err := h.services()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, steps := range []int{0, 1, 7, 50} {
+			ctx := &stops{Context: t.Context(), after: steps}
+			var reached atomic.Int64
+			part, err := h.sweep(ctx, subjects, info.Start, info.End, &reached)
+			if !errors.Is(err, context.Canceled) && err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range part {
+				for i := range c.Segments {
+					g := &c.Segments[i]
+					if got, want := line(g), whole[c.Subject][i]; got != want {
+						t.Errorf("stopped after %d steps: %s, want %s", steps, got, want)
+					}
+					if err != nil && g.To.Equal(info.End) && i+1 < len(whole[c.Subject]) {
+						t.Errorf("stopped after %d steps: the last verdict on %s is said to last to the end", steps, c.Subject.Name)
+					}
+				}
+			}
+		}
+	})
+}
+
+// stops is a context that is done after it was asked so often.
+type stops struct {
+	context.Context
+	after int
+}
+
+func (s *stops) Err() error {
+	if s.after--; s.after < 0 {
+		return context.Canceled
+	}
+	return nil
 }
 
 // randomRecording is a cluster of few objects, to which much happens: Pods come,

@@ -154,7 +154,7 @@ func gapIn(all []replay.Transition) error {
 // everything prints the verdicts on all Services. What happened to each is
 // explained by `svcspy timeline FILE svc/NAME`.
 func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, from, to time.Time) error {
-	bar := &meter{app: o.app, what: "the verdicts on all Services"}
+	bar := &counter{app: o.app, what: "Services"}
 	defer bar.end()
 	list := report.TimelineList{APIVersion: report.APIVersion, Kind: "TimelineList", Recording: report.RecordingOf(t.Info()), Complete: true, Items: []report.TimelineEnvelope{}}
 	var gap error
@@ -206,29 +206,28 @@ func slim(r analyzer.Report) analyzer.Report {
 	return analyzer.Report{Subject: r.Subject, Verdict: r.Verdict, Headline: r.Headline, Endpoints: r.Endpoints}
 }
 
-// meter shows how far a long computation is, on a terminal only.
-type meter struct {
+// counter shows how far a long computation is, on a terminal only.
+type counter struct {
 	*app
 	what string
 	last time.Time
 	open bool
 }
 
-// show draws the bar for a share done, up to 1.
-func (m *meter) show(done float64) {
-	now := m.now()
-	if m.quiet || !isTerminal(m.err) || now.Sub(m.last) < 100*time.Millisecond {
+func (c *counter) show(done, total int) {
+	now := c.now()
+	if c.quiet || !isTerminal(c.err) || now.Sub(c.last) < 100*time.Millisecond {
 		return
 	}
-	m.last, m.open = now, true
+	c.last, c.open = now, true
 	const width = 30
-	full := min(int(done*width), width)
-	fmt.Fprintf(m.err, "\r\x1b[K[%s%s] %3.0f %% of %s", strings.Repeat("#", full), strings.Repeat(" ", width-full), 100*done, m.what)
+	full := done * width / max(total, 1)
+	fmt.Fprintf(c.err, "\r\x1b[K[%s%s] %d of %d %s", strings.Repeat("#", full), strings.Repeat(" ", width-full), done, total, c.what)
 }
 
-func (m *meter) end() {
-	if m.open {
-		fmt.Fprint(m.err, "\r\x1b[K")
-		m.open = false
+func (c *counter) end() {
+	if c.open {
+		fmt.Fprint(c.err, "\r\x1b[K")
+		c.open = false
 	}
 }

@@ -38,10 +38,13 @@ func (s *story) survey(ctx context.Context, p *Postmortem) error {
 	if p.MoreHurt = max(0, len(p.Hurt)-maxHurt); p.MoreHurt > 0 {
 		p.Hurt = p.Hurt[:maxHurt]
 	}
-	if worst != nil {
-		s.subject, s.segments = worst.Subject, worst.Segments
+	if worst == nil {
+		return nil
 	}
-	return nil
+	s.subject = worst.Subject // what was found for all are outlines of reports
+	raw, err := replay.Verdicts(ctx, s.timeline, s.subject, s.info.Start, s.info.End)
+	s.segments = replay.Settle(raw)
+	return err
 }
 
 // hurtIn says how a Service was hurt in a window. What was absent or about to
