@@ -110,6 +110,18 @@ func (r *Recording) Info() Info {
 	return r.info
 }
 
+// Damage returns why the file could not be read as it is, so that what could be
+// was put together anew: something may be missing without a gap in the ledger.
+// It is nil for a file that was found in order; only Verify reads all of it.
+func (r *Recording) Damage() error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.broken == nil {
+		return nil
+	}
+	return &DamageError{What: "file", Err: r.broken}
+}
+
 // Kinds returns how much there is of each resource, sorted by resource.
 func (r *Recording) Kinds() []Kind {
 	r.mu.RLock()

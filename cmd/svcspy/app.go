@@ -32,6 +32,8 @@ type app struct {
 	quiet    bool
 
 	verbosity int
+	damaged   bool   // the recording that was asked is
+	unprinted error  // why a page of help could not be printed
 	output    string // -o of the command that runs; errors are printed in that format too
 }
 
@@ -47,13 +49,20 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 		a.name = plugin
 		words = append([]string{cobra.ShellCompRequestCmd}, words...)
 	}
-	root := a.root()
+	root := a.root(words...)
 	root.SetArgs(words)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
 	began := a.now()
 	err := root.ExecuteContext(context.Background())
+	switch {
+	case err != nil:
+	case a.unprinted != nil:
+		err = a.unprinted
+	case a.damaged:
+		err = errGap
+	}
 	a.printError(err)
 	a.detail("exit code %d after %s", exitCode(err), a.now().Sub(began).Round(time.Millisecond))
 	return exitCode(err)
@@ -65,7 +74,7 @@ const (
 	plugin  = "kubectl " + program
 )
 
-func (a *app) root() *cobra.Command {
+func (a *app) root(words ...string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   program + " COMMAND",
 		Short: "The flight recorder and time machine for Kubernetes outages",
@@ -95,7 +104,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 	help := a.helpCommand()
 	root.SetHelpCommand(help)
 	root.SetVersionTemplate(versionLine() + "\n")
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { root.SilenceErrors = a.help(a.out, cmd) == nil })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.unprinted = a.help(a.out, cmd) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.zoneName, "tz", "", "time zone for reading and showing times, such as Europe/Berlin (default: the local one)")
 	flags.StringVar(&a.color, "color", "auto", "colour the output: auto, always or never")
@@ -104,6 +113,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 	flags.BoolP("help", "h", false, "show this page")
 	root.Flags().Bool("version", false, "print the version")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		a.output = formatOf(words)
 		return usageError{err, cmd.CommandPath() + " --help shows the flags"}
 	})
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
@@ -220,6 +230,26 @@ func (a *app) logRequests() {
 	if err := flags.Set("v", strconv.Itoa(a.verbosity)); err != nil {
 		a.detail("%v", err)
 	}
+}
+
+// formatOf returns the data format that a command line asks for, "" for text:
+// for errors in the command line itself.
+func formatOf(words []string) string {
+	for i, w := range words {
+		value := ""
+		switch {
+		case (w == "-o" || w == "--output") && i+1 < len(words):
+			value = words[i+1]
+		case strings.HasPrefix(w, "--output="):
+			value = strings.TrimPrefix(w, "--output=")
+		case strings.HasPrefix(w, "-o"):
+			value = strings.TrimPrefix(strings.TrimPrefix(w, "-o"), "=")
+		}
+		if value == "json" || value == "yaml" || value == "jsonl" {
+			return value
+		}
+	}
+	return ""
 }
 
 // addOutput gives a command -o with the formats it has.

@@ -31,7 +31,7 @@ EXIT STATUS
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := writable(args[1]); err != nil {
+			if err := errors.Join(readable(args[0]), writable(args[1])); err != nil {
 				return err
 			}
 			before, err := os.Stat(args[0])

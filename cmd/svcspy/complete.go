@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -127,7 +126,7 @@ func inside(complete func(*content) (all []cobra.Completion, unfinished bool)) c
 		if path == "" {
 			return nil, nothing
 		}
-		r, err := store.Open(filepath.Clean(path))
+		r, err := openRecording(path)
 		if err != nil {
 			return nil, nothing
 		}

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -114,7 +113,8 @@ const (
 // schemas, and what does not fit them fails the script.
 func checkedMain() {
 	format := formatOf(os.Args)
-	if format == "" {
+	// What other programs print, and completions, are no documents.
+	if format == "" || os.Args[1] == "shell" || strings.HasPrefix(os.Args[1], "__") {
 		main()
 		return
 	}
@@ -131,28 +131,6 @@ func checkedMain() {
 		}
 	}
 	os.Exit(code)
-}
-
-// formatOf returns the format that a command line asks for, "" for text.
-func formatOf(args []string) string {
-	if len(args) > 1 && (args[1] == "shell" || strings.HasPrefix(args[1], "__")) {
-		return ""
-	}
-	for i, a := range args {
-		value := ""
-		switch {
-		case (a == "-o" || a == "--output") && i+1 < len(args):
-			value = args[i+1]
-		case strings.HasPrefix(a, "--output="):
-			value = strings.TrimPrefix(a, "--output=")
-		case strings.HasPrefix(a, "-o") && !strings.HasPrefix(a, "--"):
-			value = strings.TrimPrefix(strings.TrimPrefix(a, "-o"), "=")
-		}
-		if slices.Contains([]string{"json", "yaml", "jsonl"}, value) {
-			return value
-		}
-	}
-	return ""
 }
 
 // TestDocuments prints a document of every kind and compares it with its golden.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -106,7 +107,8 @@ func hintsFor(err error) []string {
 	var usage usageError
 	var subject *replay.SubjectError
 	var when *replay.WhenError
-	var network net.Error
+	var network *net.OpError
+	var request *url.Error
 	var syntax *json.SyntaxError
 	hint := ""
 	switch {
@@ -136,7 +138,7 @@ func hintsFor(err error) []string {
 		hint = "the API server does not accept these credentials; check with `kubectl auth whoami`"
 	case errors.Is(err, recorder.ErrForbidden), apierrors.IsForbidden(err):
 		hint = "`svcspy record --print-rbac` prints the rights it needs; -n NAMESPACE records one namespace"
-	case errors.As(err, &network), strings.Contains(err.Error(), "connection refused"):
+	case errors.As(err, &network), errors.As(err, &request), strings.Contains(err.Error(), "connection refused"):
 		hint = "the API server does not answer; check with `kubectl cluster-info` or choose another --context"
 	case errors.As(err, &syntax):
 		hint = "the server did not answer as a Kubernetes API server"
@@ -153,8 +155,8 @@ func (a *app) exitCodesTopic() *cobra.Command {
 
 // openRecording opens a file with an error that says which.
 func openRecording(path string) (*store.Recording, error) {
-	if st, err := os.Stat(path); err == nil && st.IsDir() {
-		return nil, usageError{fmt.Errorf("open %s: it is a folder, not a recording", path), ""}
+	if err := readable(path); err != nil {
+		return nil, err
 	}
 	r, err := store.Open(path)
 	var file *fs.PathError
@@ -162,4 +164,26 @@ func openRecording(path string) (*store.Recording, error) {
 		return nil, file // says it all
 	}
 	return r, err
+}
+
+// readable refuses what cannot be a recording: a folder, and a pipe, for which
+// one would wait.
+func readable(path string) error {
+	switch st, err := os.Stat(path); {
+	case err != nil: // whoever opens it says so
+	case st.IsDir():
+		return usageError{fmt.Errorf("open %s: it is a folder, not a recording", path), ""}
+	case !st.Mode().IsRegular():
+		return usageError{fmt.Errorf("open %s: it is no regular file", path), "a recording is read here and there, not from front to back: write it to a file first"}
+	}
+	return nil
+}
+
+// warnOfDamage says that a recording is not as it was written. Whatever is
+// answered from it then ends with the code for that.
+func (a *app) warnOfDamage(path string, r *store.Recording) {
+	if err := r.Damage(); err != nil {
+		a.damaged = true
+		a.note("svcspy: warning: %s is damaged, and what follows rests on what could be read; `%s verify` says what that is", report.Clean(path), a.name)
+	}
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/apiserver"
@@ -194,10 +193,10 @@ func (o *getOptions) print(body []byte) error {
 		if err := json.Indent(&b, body, "", "    "); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(o.out, strings.TrimRight(b.String(), "\n"))
+		_, err := fmt.Fprintf(o.out, "%s\n", bytes.TrimRight(report.Harmless(b.Bytes()), "\n"))
 		return err
 	case "yaml":
-		text, err := yaml.JSONToYAML(body)
+		text, err := report.YAML(body)
 		if err != nil {
 			return err
 		}
@@ -256,7 +255,7 @@ func (o *getOptions) table(t *metav1.Table) error {
 		if json.Unmarshal(t.Rows[i].Object.Raw, &m) == nil {
 			spaces[i] = m.Namespace
 		}
-		several = several || m.Namespace != "" && o.namespace == ""
+		several = several || m.Namespace != "" && o.namespace == "" && len(o.words) == 0
 	}
 	line := func(namespace string, cells []any, clean func(any) string) {
 		var row []string
@@ -278,7 +277,7 @@ func (o *getOptions) table(t *metav1.Table) error {
 		line("NAMESPACE", titles, func(v any) string { return fmt.Sprint(v) })
 	}
 	for i, r := range t.Rows {
-		line(spaces[i], r.Cells, func(v any) string { return report.Clean(fmt.Sprint(v)) })
+		line(report.Clean(spaces[i]), r.Cells, func(v any) string { return report.Clean(fmt.Sprint(v)) })
 	}
 	return w.Flush()
 }

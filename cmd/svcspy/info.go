@@ -43,6 +43,7 @@ func (a *app) info(path string) error {
 		return err
 	}
 	defer r.Close()
+	a.warnOfDamage(path, r)
 	st, err := os.Stat(path)
 	if err != nil {
 		return err

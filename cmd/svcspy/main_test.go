@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/svcspy/svcspy/fixtures"
+	"github.com/svcspy/svcspy/store"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts and the README expect")
@@ -56,11 +61,14 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "longrecording": longRecording},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "root":
 				return os.Geteuid() == 0, nil
+			case "full":
+				_, err := os.Stat("/dev/full")
+				return err == nil, nil
 			case "bash-completion":
 				_, err := os.Stat("/usr/share/bash-completion/bash_completion")
 				return err == nil, nil
@@ -70,15 +78,25 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits is `exits CODE PROGRAM ARG...`: it runs a program that must end with
-// that code; its output can be looked at as after exec.
+// exits is `exits CODE [interrupted] PROGRAM ARG...`: it runs a program that must
+// end with that code; its output can be looked at as after exec. One that is
+// interrupted gets ctrl-C while it is at work.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
+	interrupt := len(args) > 1 && args[1] == "interrupted"
+	if interrupt {
+		args = slices.Delete(args, 1, 2)
+	}
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
+		ts.Fatalf("usage: exits CODE [interrupted] PROGRAM ARG...")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	got := 0
+	if interrupt {
+		// The shell gives it a moment to begin. What it starts in the background
+		// ignores ctrl-C, unless that is undone.
+		args = append([]string{"", "sh", "-c", `env --default-signal=INT "$@" & pid=$!; sleep 1; kill -INT $pid; wait $pid`, "sh"}, args[1:]...)
+	}
 	err = ts.Exec(args[1], args[2:]...)
 	if status := (*exec.ExitError)(nil); errors.As(err, &status) {
 		got = status.ExitCode()
@@ -88,4 +106,44 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// longRecording is `longrecording FILE`: it makes a recording of so many
+// Services that evaluating all of them takes a while.
+func longRecording(ts *testscript.TestScript, _ bool, args []string) {
+	const copies = 600
+	data, err := fixtures.Demos[0].Recording()
+	ts.Check(err)
+	source := ts.MkAbs("source.db")
+	ts.Check(os.WriteFile(source, data, 0o600))
+	r, err := store.Open(source)
+	ts.Check(err)
+	defer r.Close()
+	info := r.Info()
+	w, err := store.Create(ts.MkAbs(args[0]), info.Header)
+	ts.Check(err)
+	ledger, err := r.Ledger(0, info.Last)
+	ts.Check(err)
+	for _, c := range ledger {
+		c.Time = info.Start
+		if c.Reason != store.Stopped {
+			_, err := w.Cover(c)
+			ts.Check(err)
+		}
+	}
+	for e, err := range r.Events(1, info.Last) {
+		ts.Check(err)
+		if !e.IsObject() || e.Namespace != "shop" {
+			continue
+		}
+		object := e.Object
+		for i := range copies {
+			e.Namespace = fmt.Sprintf("shop-%d", i)
+			e.Object = bytes.ReplaceAll(object, []byte(`"namespace":"shop"`), []byte(`"namespace":"`+e.Namespace+`"`))
+			_, err := w.Append(e)
+			ts.Check(err)
+		}
+	}
+	_, err = w.Seal(info.End)
+	ts.Check(err)
 }

@@ -62,6 +62,9 @@ func (a *app) verify(path, keyFile string) error {
 			return err
 		}
 	}
+	if err := readable(path); err != nil {
+		return err
+	}
 	v, err := store.Verify(path)
 	if err != nil {
 		return err

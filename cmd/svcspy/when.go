@@ -17,6 +17,7 @@ func (l *look) open(ctx context.Context, file string, words []string) (*store.Re
 	l.ctx, l.words = ctx, words
 	r, err := openRecording(file)
 	if err == nil {
+		l.warnOfDamage(file, r)
 		info := r.Info()
 		l.detail("opened %s: #%d to #%d, %s to %s", report.Clean(file), info.First, info.Last, replay.FormatInstant(info.Start), replay.FormatInstant(info.End))
 	}
