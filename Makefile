@@ -3,6 +3,7 @@ export CGO_ENABLED ?= 0
 GO ?= go
 BENCH ?= .
 CONTROLPLANE = fixtures/controlplane
+BROWSER = fixtures/browser
 TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
 SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
 
@@ -31,6 +32,7 @@ check: ## format, vet, staticcheck, layers, docs, and the tests under the race d
 	@$(GO) vet ./...
 	@$(TOOLS) staticcheck ./...
 	@cd $(CONTROLPLANE) && $(GO) vet ./... && $(TOOLS_FROM_BELOW) staticcheck ./...
+	@cd $(BROWSER) && $(GO) vet ./... && $(TOOLS_FROM_BELOW) staticcheck ./...
 	@$(GO) test -run 'TestLayers|TestNoClock|TestREADME' ./cmd/svcspy
 	@CGO_ENABLED=1 $(GO) test -race -short -shuffle=on ./...
 
@@ -41,6 +43,7 @@ fmt: ## format the sources
 
 e2e: bin/svcspy ## everything against a real control plane (builds and caches it)
 	@cd $(CONTROLPLANE) && SVCSPY_E2E=1 $(GO) test -count=1 -timeout 40m ./...
+	@cd $(BROWSER) && $(GO) test -count=1 -timeout 20m
 
 bench: ## the bars; BENCH=regexp selects
 	@SVCSPY_BENCH=1 $(GO) test -count=1 -timeout 60m -v -run 'Bars/$(BENCH)' ./... | grep -E '^ *bench |^(FAIL|---)' | sed 's/^ *//'

@@ -1,11 +1,13 @@
 package postmortem
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -28,7 +30,7 @@ type Options struct {
 // Bounds of a document, so that its length does not depend on the size of the
 // cluster or of the recording.
 const (
-	maxExplained = 100 // changes of verdict whose causes are looked for
+	maxExplained = 5 // outages whose causes are looked for, the worst first
 	maxRows      = 300
 	maxInstants  = 40
 	maxHurt      = 50
@@ -47,9 +49,9 @@ type story struct {
 	subject  store.Ref
 	about    analyzer.Subject
 	segments []replay.Segment    // settled; the first may begin before the window, the last ends in it
-	all      []replay.Transition // as many as were explained, from the first segment on
-	outage   *replay.Explanation // nil: there was none
-	changes  []replay.Change     // what was meant to be changed, of all that can matter
+	outage   *replay.Explanation // the worst; nil: there was none
+	others   []*replay.Explanation
+	changes  []replay.Change // what was meant to be changed, of all that can matter
 	related  []store.Ref
 	marks    []store.Mark // in the window, by time
 	covered  Completeness
@@ -143,12 +145,11 @@ func (s *story) investigate(ctx context.Context) error {
 		s.segments = replay.Settle(segments)
 	}
 	s.segments = within(s.segments, s.window)
-	explained := s.segments[:min(len(s.segments), maxExplained)]
 	var err error
-	if s.all, err = replay.Transitions(ctx, s.timeline, s.subject, explained); err != nil {
+	if s.outage, err = s.worstOutage(ctx); err != nil {
 		return err
 	}
-	if s.outage, err = s.worstOutage(ctx); err != nil {
+	if s.others, err = s.otherOutages(ctx); err != nil {
 		return err
 	}
 	s.about = s.segments[len(s.segments)-1].Report.Subject
@@ -198,13 +199,7 @@ func within(all []replay.Segment, w Window) []replay.Segment {
 // worstOutage explains the worst outage in the window. That a Service which
 // did not exist yet was absent is none, unless there is no other.
 func (s *story) worstOutage(ctx context.Context) (*replay.Explanation, error) {
-	well := slices.IndexFunc(s.segments, func(g replay.Segment) bool { return impact(g.Report.Verdict.State) == 0 })
-	born := s.segments
-	if well > 0 && s.segments[0].Report.Verdict.State == analyzer.Absent {
-		up := slices.IndexFunc(s.segments, func(g replay.Segment) bool { return g.Report.Verdict.State == analyzer.Serving })
-		born = s.segments[max(well, up):]
-	}
-	for _, segments := range [][]replay.Segment{born, s.segments} {
+	for _, segments := range [][]replay.Segment{s.segments[s.begun():], s.segments} {
 		if len(segments) == 0 {
 			continue
 		}
@@ -215,6 +210,56 @@ func (s *story) worstOutage(ctx context.Context) (*replay.Explanation, error) {
 		return e, err
 	}
 	return nil, nil
+}
+
+// otherOutages explains the next worst outages in the window, in order.
+func (s *story) otherOutages(ctx context.Context) ([]*replay.Explanation, error) {
+	if s.outage == nil {
+		return nil, nil
+	}
+	var worst []replay.Segment // of each other stretch that hurt
+	from, to := s.outage.Course[0].From, s.outage.Course[len(s.outage.Course)-1].To
+	was := false
+	for _, g := range s.segments[s.begun():] {
+		hurts := impact(g.Report.Verdict.State)
+		if hurts == 0 || !g.From.Before(from) && g.From.Before(to) {
+			was = false
+			continue
+		}
+		if n := len(worst); !was {
+			worst = append(worst, g)
+		} else if hurts > impact(worst[n-1].Report.Verdict.State) {
+			worst[n-1] = g
+		}
+		was = true
+	}
+	slices.SortStableFunc(worst, func(a, b replay.Segment) int {
+		return cmp.Or(impact(b.Report.Verdict.State)-impact(a.Report.Verdict.State), cmp.Compare(b.To.Sub(b.From), a.To.Sub(a.From)))
+	})
+	worst = worst[:min(len(worst), maxExplained-1)]
+	slices.SortFunc(worst, func(a, b replay.Segment) int { return a.From.Compare(b.From) })
+	found := make([]*replay.Explanation, len(worst))
+	errs := make([]error, len(worst))
+	var all sync.WaitGroup
+	for i := range worst {
+		all.Go(func() { found[i], errs[i] = replay.Explain(ctx, s.timeline, s.subject, s.segments, worst[i].From) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, replay.ErrNoOutage) {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(found, func(e *replay.Explanation) bool { return e == nil }), nil
+}
+
+// begun is the first segment in which the subject had come up: that it was
+// absent before is no outage.
+func (s *story) begun() int {
+	if s.segments[0].Report.Verdict.State != analyzer.Absent {
+		return 0
+	}
+	return max(0, slices.IndexFunc(s.segments, func(g replay.Segment) bool { return serving(g.Report.Verdict.State) }))
 }
 
 // impact says how much users are hurt in a state, 0 if not, or not knowably.
@@ -276,17 +321,37 @@ func (s *story) summary(p *Postmortem) (title string, lines []string) {
 	)
 	if len(x.Worst.Changes) > 0 {
 		c := &x.Worst.Changes[0]
-		lines = append(lines, fmt.Sprintf("Trigger candidate: %s at %s, %s%s (%s).", named(c.Subject), clock(c.ObservedAt), happened(c), by(c), c.Link))
+		lines = append(lines, fmt.Sprintf("Trigger candidate: at %s, %s (%s).", clock(c.ObservedAt), deed(c), c.Link))
 	} else {
 		lines = append(lines, "No recorded change explains it.")
 	}
 	if r := x.Recovery; r != nil && len(r.Changes) > 0 {
 		c := &r.Changes[0]
-		lines = append(lines, fmt.Sprintf("It became %s at %s, after %s: %s%s.", r.Report.Verdict.State, clock(r.From), named(c.Subject), happened(c), by(c)))
+		lines = append(lines, fmt.Sprintf("It became %s at %s, after %s.", r.Report.Verdict.State, clock(r.From), deed(c)))
 	} else if r != nil {
 		lines = append(lines, fmt.Sprintf("It became %s at %s; no recorded change explains that.", r.Report.Verdict.State, clock(r.From)))
 	}
+	if n, dark := s.outages(); n > 1 {
+		lines = append(lines, fmt.Sprintf("It is the worst of %s in this window; in all of them together nothing was served for %s.", count(n, "outage"), lasting(dark)))
+	}
 	return title, append(lines, s.limits()...)
+}
+
+// outages counts the stretches in which the subject was hurt, and how long
+// nothing was served.
+func (s *story) outages() (n int, dark time.Duration) {
+	was := false
+	for _, g := range s.segments[s.begun():] {
+		hurts := impact(g.Report.Verdict.State)
+		if hurts > 0 && !was {
+			n++
+		}
+		if hurts == 3 {
+			dark += g.To.Sub(g.From)
+		}
+		was = hurts > 0
+	}
+	return n, dark
 }
 
 // endpoints counts what was there of what was wanted.

@@ -23,7 +23,7 @@ func (s *story) chain() (chain, factors []Link) {
 	if len(w.Changes) == 0 {
 		l := Link{ID: "change", Certainty: NotObservable, Text: "What set it off was not recorded: no recorded change explains it. It may lie outside the cluster, in a load or in a dependency."}
 		if c := w.LastChange; c != nil {
-			l.Why = fmt.Sprintf("the last change before it to anything it depended on: %s, %s%s, at %s", named(c.Subject), happened(c), by(c), clock(c.ObservedAt))
+			l.Why = fmt.Sprintf("the last change before it to anything it depended on, at %s: %s", clock(c.ObservedAt), deed(c))
 			l.Seq, l.Time, l.Subject = c.Seq, c.ObservedAt.UTC(), c.Subject
 		}
 		chain = append(chain, l)
@@ -71,7 +71,7 @@ func mentions(list []analyzer.Finding, id string) bool {
 func changeLink(c *replay.Change) Link {
 	l := Link{
 		ID: "change", Certainty: certaintyOf(c), Subject: c.Subject, Time: c.ObservedAt.UTC(), Seq: c.Seq,
-		Text: fmt.Sprintf("%s: %s%s.", named(c.Subject), happened(c), by(c)),
+		Text: deed(c) + ".",
 	}
 	l.Why = string(c.Link)
 	if c.Note != "" {

@@ -1,6 +1,8 @@
 package postmortem
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
@@ -154,7 +157,7 @@ type drawnMark struct {
 
 const (
 	barHeight = 18
-	laneStep  = 42
+	laneStep  = 46
 	axis      = 30
 	roomy     = 16 // percent of the width in which a word fits, also on a phone
 )
@@ -180,8 +183,8 @@ func draw(p *Postmortem) drawing {
 	}
 	for i := range pic.Lanes {
 		l := &pic.Lanes[i]
-		top := axis + laneStep*i + 18
-		out := drawnLane{Label: label(l), Y: top - 5, Top: top}
+		top := axis + laneStep*i + 22
+		out := drawnLane{Label: label(l), Y: top - 7, Top: top}
 		most := 1
 		for _, s := range l.Spans {
 			most = max(most, s.Ready, s.Desired)
@@ -201,7 +204,7 @@ func draw(p *Postmortem) drawing {
 				b.H = barHeight * s.Ready / most
 				b.Y = top + barHeight - b.H
 				b.Tone, b.Label = "count", ""
-				want.H, want.Y = 2, top+barHeight-barHeight*s.Desired/most-1
+				want.H, want.Y = 2, top+barHeight-max(2, barHeight*s.Desired/most)
 				if want.W > roomy/2 {
 					want.Label = s.State
 				}
@@ -247,4 +250,33 @@ func span(s *Stay) string {
 		words += " (" + s.Note + ")"
 	}
 	return words
+}
+
+// Page builds the document and returns it as one HTML file, with a name for it
+// that is safe in any folder whatever the subject is called.
+func Page(ctx context.Context, t replay.Timeline, o Options) (name string, file []byte, err error) {
+	p, err := Build(ctx, t, o)
+	if err != nil {
+		return "", nil, err
+	}
+	var b bytes.Buffer
+	if err := HTML(&b, p); err != nil {
+		return "", nil, err
+	}
+	return p.FileName() + ".html", b.Bytes(), nil
+}
+
+// FileName is a name for the document, without an ending: letters, digits and
+// dashes of the subject's name, and when the window begins.
+func (p *Postmortem) FileName() string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, p.Subject.Name)
+	if name = strings.Trim(name[:min(len(name), 60)], "-"); name == "" {
+		name = "cluster"
+	}
+	return "svcspy-" + name + "-" + p.Window.From.UTC().Format("20060102T150405Z")
 }

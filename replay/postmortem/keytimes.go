@@ -59,7 +59,7 @@ func (s *story) trigger() KeyTime {
 	case len(s.outage.Worst.Changes) > 0:
 		c := &s.outage.Worst.Changes[0]
 		k.Time, k.Seq, k.Certainty = c.ObservedAt, c.Seq, certaintyOf(c)
-		k.Note = fmt.Sprintf("%s: %s%s", named(c.Subject), happened(c), by(c))
+		k.Note = deed(c)
 		if !c.Earliest.IsZero() {
 			k.Certainty = Inferred
 			k.Note += fmt.Sprintf("; at some time after %s, as nobody was listening", clock(c.Earliest))
@@ -127,7 +127,7 @@ func (s *story) mitigated() KeyTime {
 	}
 	c := &s.outage.Recovery.Changes[0]
 	k.Time, k.Seq, k.Certainty = c.ObservedAt, c.Seq, certaintyOf(c)
-	k.Note = fmt.Sprintf("%s: %s%s, which led to recovery", named(c.Subject), happened(c), by(c))
+	k.Note = deed(c) + "; this led to recovery"
 	return k
 }
 
@@ -154,8 +154,11 @@ func between(name string, from, to *KeyTime) Span {
 
 func lasted(name string, d time.Duration) Span {
 	text := lasting(d)
-	if d < 0 {
-		text = lasting(-d) + " the other way round"
+	switch {
+	case d < 0:
+		text = lasting(-d) + " before it"
+	case d == 0:
+		text = "none"
 	}
 	return Span{Name: name, Seconds: d.Seconds(), Text: text}
 }

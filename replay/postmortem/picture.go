@@ -135,8 +135,8 @@ func (l *Lane) add(s *story, stay Stay) {
 }
 
 // columns is how many moments the lane of endpoints is looked at: about one for
-// every four pixels of a wide page.
-const columns = 200
+// every eight pixels of a wide page.
+const columns = 120
 
 // endpointLane is how many endpoints were ready and how many were wanted,
 // whenever the slices of the Service changed; nil for other subjects.

@@ -420,6 +420,20 @@ func TestFenced(t *testing.T) {
 	}
 }
 
+func TestFileName(t *testing.T) {
+	p := &Postmortem{Window: Window{From: time.Date(2026, 11, 24, 0, 0, 7, 0, time.UTC)}}
+	for _, name := range append(hostile.Payloads, "", "web", "..", "con.db") {
+		p.Subject.Name = name
+		if got := p.FileName(); !regexp.MustCompile(`^svcspy-[A-Za-z0-9-]+-20261124T000007Z$`).MatchString(got) {
+			t.Errorf("%q gives the name %q", name, got)
+		}
+	}
+	name, page, err := Page(context.Background(), incident(t, "selector-edited"), Options{Subject: web})
+	if err != nil || name != "svcspy-web-20261123T235936Z.html" || !bytes.HasPrefix(page, []byte("<!doctype html>")) {
+		t.Errorf("page %q of %d bytes, %v", name, len(page), err)
+	}
+}
+
 func TestQuoted(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"svc/web", "svc/web"},

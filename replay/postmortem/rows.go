@@ -24,24 +24,24 @@ func (s *story) rows() ([]Row, int) {
 			rows = append(rows, changeRow(c))
 		}
 	}
-	story := slices.Clone(s.all)
+	outages := s.others
 	if s.outage != nil {
-		story = append(story, s.outage.Worst)
-		if s.outage.Recovery != nil {
-			story = append(story, *s.outage.Recovery)
-		}
+		outages = append([]*replay.Explanation{s.outage}, outages...)
 	}
-	for i := range story {
-		for j := range story[i].Changes {
-			explain(&story[i].Changes[j])
+	for _, x := range outages {
+		for i := range x.Worst.Changes {
+			explain(&x.Worst.Changes[i])
 		}
+		if x.Recovery != nil {
+			for i := range x.Recovery.Changes {
+				explain(&x.Recovery.Changes[i])
+			}
+		}
+		rows = append(rows, s.lossRows(x.Worst.Lost)...)
 	}
 	for i := range s.segments {
 		if i == 0 || !alike(&s.segments[i-1], &s.segments[i]) {
 			rows = append(rows, s.verdictRow(i))
-		}
-		if i < len(s.all) {
-			rows = append(rows, s.lossRows(s.all[i].Lost)...)
 		}
 	}
 	for i := range s.changes {
@@ -174,12 +174,12 @@ func happened(c *replay.Change) string {
 	return what
 }
 
-// by names the tool that made a change.
-func by(c *replay.Change) string {
+// deed says a change with its object and the tool that made it.
+func deed(c *replay.Change) string {
 	if c.Writer == nil {
-		return ""
+		return named(c.Subject) + ": " + happened(c)
 	}
-	return " by " + report.Clean(c.Writer.Manager)
+	return report.Clean(c.Writer.Manager) + " wrote " + named(c.Subject) + ": " + happened(c)
 }
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -1,0 +1,140 @@
+package postmortem
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+)
+
+// TestBars prints the figures `make bench` collects: how large the report of an
+// incident of 100,000 events is, and how long it takes, of one Service and of
+// all. It runs only when SVCSPY_BENCH is set.
+func TestBars(t *testing.T) {
+	if os.Getenv("SVCSPY_BENCH") == "" {
+		t.Skip("set SVCSPY_BENCH=1")
+	}
+	t.Run("report", func(t *testing.T) {
+		path := largeIncident(t)
+		for name, subject := range map[string]store.Ref{
+			"report_100k": {Resource: replay.Services, Namespace: "default-3", Name: "app15"}, "report_100k_all": {},
+		} {
+			r, err := store.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			p := build(t, r, Options{Subject: subject})
+			page := printed(t, "html", p)
+			took := time.Since(begun).Seconds()
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			size := max(len(page), len(printed(t, "json", p)), len(printed(t, "md", p)))
+			fmt.Printf("bench %s_s %.4g s\nbench %s_mb %.4g MB\n", name, took, name, float64(size)/1e6)
+			t.Logf("%s: %d events, %s; %d rows and %d more, %d instants and %d more, %d lanes and %d Pods more, %d of %d hurt", name, r.Info().Events, p.Title,
+				len(p.Rows), p.MoreRows, len(p.Instants), p.MoreInstants, len(p.Picture.Lanes), p.Picture.MorePods, len(p.Hurt), p.Services)
+			if size > 5_000_000 {
+				t.Errorf("%s has %d bytes, want at most 5 MB", name, size)
+			}
+		}
+	})
+}
+
+// largeIncident records the rollouts of the corpus in three namespaces, one
+// after the other, as if one incident had hit them all: 113,000 events of 123
+// Services with 4,800 Pods.
+func largeIncident(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "large.db")
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	w, err := store.Create(path, store.Header{ID: "large", Start: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources := map[string]schema.GroupVersionResource{
+		"Pod": pods, "Node": nodes, "EndpointSlice": slicesOf, "Service": replay.Services,
+		"Event": {Version: "v1", Resource: "events"}, "Endpoints": {Version: "v1", Resource: "endpoints"},
+		"ReplicaSet": {Group: "apps", Version: "v1", Resource: "replicasets"}, "Deployment": {Group: "apps", Version: "v1", Resource: "deployments"},
+	}
+	for _, name := range []string{"Pod", "Node", "EndpointSlice", "Service", "Event", "Endpoints", "ReplicaSet", "Deployment"} {
+		if _, err := w.Cover(store.Coverage{Time: at, Resource: resources[name], Status: store.Current}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pass := range 3 {
+		packed, err := os.Open(filepath.Join("..", "..", "fixtures", "rollout.jsonl.zst"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := zstd.NewReader(packed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(z)
+		lines.Buffer(nil, 16<<20)
+		for lines.Scan() {
+			line := lines.Bytes()
+			if pass > 0 {
+				line = bytes.ReplaceAll(line, []byte(`"namespace":"default"`), fmt.Appendf(nil, `"namespace":"default-%d"`, pass+1))
+				line = bytes.ReplaceAll(line, []byte(`"uid":"`), fmt.Appendf(nil, `"uid":"%d`, pass))
+			}
+			var said struct {
+				Type   watch.EventType
+				Object json.RawMessage
+			}
+			var object struct {
+				Kind     string
+				Metadata struct {
+					Namespace, Name, ResourceVersion string
+					UID                              types.UID
+				}
+			}
+			if err := json.Unmarshal(line, &said); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(said.Object, &object); err != nil {
+				t.Fatal(err)
+			}
+			m := &object.Metadata
+			if pass > 0 && m.Namespace == "" {
+				continue // there is one set of Nodes
+			}
+			at = at.Add(time.Duration(len(said.Object)*7919%40000) * time.Microsecond)
+			if _, err := w.Append(store.Event{
+				Time: at, Type: said.Type, Resource: resources[object.Kind], Namespace: m.Namespace, Name: m.Name, UID: m.UID,
+				ResourceVersion: m.ResourceVersion, Object: said.Object,
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if w.Pending() > 4<<20 {
+				if err := w.Commit(at); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := lines.Err(); err != nil {
+			t.Fatal(err)
+		}
+		z.Close()
+		if err := packed.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Seal(at); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
