@@ -51,6 +51,7 @@ type story struct {
 	segments []replay.Segment    // settled; the first may begin before the window, the last ends in it
 	outage   *replay.Explanation // the worst; nil: there was none
 	others   []*replay.Explanation
+	prelude  *replay.Prelude // what is known of it from before the recording; nil: it began later
 	changes  []replay.Change // what was meant to be changed, of all that can matter
 	related  []store.Ref
 	marks    []store.Mark // in the window, by time
@@ -116,7 +117,7 @@ func (s *story) document() *Postmortem {
 		Window: s.window, Completeness: s.covered,
 		Summary: []string{}, KeyTimes: []KeyTime{}, Durations: []Span{}, Rows: []Row{}, Chain: []Link{}, Factors: []Link{},
 		Instants: []Instant{}, Hurt: []Hurt{}, Commands: []Command{},
-		Picture: Picture{Lanes: []Lane{}, Marks: []Mark{}},
+		Picture: Picture{Window: s.window, Lanes: []Lane{}, Marks: []Mark{}},
 	}
 }
 
@@ -153,6 +154,11 @@ func (s *story) investigate(ctx context.Context) error {
 		return err
 	}
 	s.about = s.segments[len(s.segments)-1].Report.Subject
+	if s.outage != nil && s.outage.Before == nil && !s.window.From.After(s.info.Start) {
+		if s.prelude, err = replay.PreludeTo(s.timeline, s.subject, s.segments); err != nil {
+			return err
+		}
+	}
 	cursor := replay.NewCursor(s.timeline)
 	last, err := cursor.SeekTime(s.window.To)
 	if err != nil {
@@ -298,7 +304,7 @@ func (s *story) finish(p *Postmortem) {
 		}
 	}
 	p.Commands = s.commands(p)
-	p.Redacted = redacted(p)
+	p.Redacted = redacted(p, s.info.Redacted)
 }
 
 // summary says in a few sentences what happened.
@@ -319,7 +325,9 @@ func (s *story) summary(p *Postmortem) (title string, lines []string) {
 		fmt.Sprintf("%s was not well from %s %s (%s); at worst it was %s, with %s.", name, clock(from), until, lasting(to.Sub(from)), worst, endpoints(x.Worst.Later.Endpoints)),
 		fmt.Sprintf("The report at that time: %s", report.Clean(x.Worst.Later.Headline.Message)),
 	)
-	if len(x.Worst.Changes) > 0 {
+	if f := s.forerunner(); f != nil {
+		lines = append(lines, fmt.Sprintf("Trigger candidate, reconstructed from what objects still carried when the recording began: at %s, %s (%s).", clock(f.Time), report.Clean(f.String()), f.Link))
+	} else if len(x.Worst.Changes) > 0 {
 		c := &x.Worst.Changes[0]
 		lines = append(lines, fmt.Sprintf("Trigger candidate: at %s, %s (%s).", clock(c.ObservedAt), deed(c), c.Link))
 	} else {
@@ -363,6 +371,21 @@ func endpoints(e analyzer.Endpoints) string {
 		return count(e.Ready, "ready endpoint")
 	}
 	return fmt.Sprintf("%d of %s ready", e.Ready, count(e.Desired, "endpoint"))
+}
+
+// forerunner is the fact from before the recording that explains the outage
+// best; nil if the outage began later, or nothing does.
+func (s *story) forerunner() *replay.Fact {
+	if s.prelude == nil {
+		return nil
+	}
+	var best *replay.Fact
+	for i := range s.prelude.Facts {
+		if f := &s.prelude.Facts[i]; f.Link != "" && (best == nil || best.Link == replay.Correlated && f.Link != replay.Correlated) {
+			best = f
+		}
+	}
+	return best
 }
 
 // limits says what weakens every statement.

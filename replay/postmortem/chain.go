@@ -20,7 +20,25 @@ func (s *story) chain() (chain, factors []Link) {
 		return chain, factors
 	}
 	w := &s.outage.Worst
-	if len(w.Changes) == 0 {
+	before := s.forerunner()
+	if s.prelude != nil {
+		for i := range s.prelude.Facts {
+			f := &s.prelude.Facts[i]
+			if f.Link == "" {
+				continue
+			}
+			l := Link{
+				ID: "change", Certainty: Inferred, Text: report.Clean(f.String()) + ".", Subject: f.Subject, Time: f.Time.UTC(), Seq: f.Seq,
+				Why: "reconstructed from what the object still carried when the recording began; " + string(f.Link) + ": " + report.Clean(f.Note),
+			}
+			if f == before {
+				chain = append(chain, l)
+			} else {
+				factors = append(factors, l)
+			}
+		}
+	}
+	if len(w.Changes) == 0 && before == nil {
 		l := Link{ID: "change", Certainty: NotObservable, Text: "What set it off was not recorded: no recorded change explains it. It may lie outside the cluster, in a load or in a dependency."}
 		if c := w.LastChange; c != nil {
 			l.Why = fmt.Sprintf("the last change before it to anything it depended on, at %s: %s", clock(c.ObservedAt), deed(c))
@@ -29,7 +47,7 @@ func (s *story) chain() (chain, factors []Link) {
 		chain = append(chain, l)
 	}
 	for i := range w.Changes {
-		if l := changeLink(&w.Changes[i]); i == 0 {
+		if l := changeLink(&w.Changes[i]); i == 0 && before == nil {
 			chain = append(chain, l)
 		} else {
 			factors = append(factors, l)

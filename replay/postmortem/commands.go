@@ -99,8 +99,8 @@ var token = regexp.MustCompile(`‹r:[^›]*›`)
 
 // redacted says what the document does not show. What each policy takes out
 // before anything is written is part of the format of recordings.
-func redacted(p *Postmortem) Redacted {
-	r := Redacted{Policy: report.Clean(p.Recording.Redaction.Policy), Version: p.Recording.Redaction.Version, Notes: []string{}}
+func redacted(p *Postmortem, counts map[string]uint64) Redacted {
+	r := Redacted{Policy: report.Clean(p.Recording.Redaction.Policy), Version: p.Recording.Redaction.Version, Notes: []string{}, Counts: counts}
 	if all, err := json.Marshal(p); err == nil { // it holds nothing that cannot be encoded
 		r.Tokens = len(token.FindAll(all, -1))
 	}

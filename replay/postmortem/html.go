@@ -114,6 +114,7 @@ func tone(state string) string {
 // drawing is the picture with its geometry. Everything horizontal is a
 // percentage, so that it fits any page; everything vertical is in pixels.
 type drawing struct {
+	Window  Window
 	Height  int
 	Ticks   []tick
 	Lanes   []drawnLane
@@ -165,17 +166,17 @@ const (
 // draw lays the picture out.
 func draw(p *Postmortem) drawing {
 	pic := &p.Picture
-	d := drawing{Bottom: axis + laneStep*len(pic.Lanes), More: more(pic)}
+	d := drawing{Window: pic.Window, Bottom: axis + laneStep*len(pic.Lanes), More: more(pic)}
 	d.Height = d.Bottom + 8
-	whole := p.Window.To.Sub(p.Window.From)
+	whole := pic.Window.To.Sub(pic.Window.From)
 	x := func(t time.Time) float64 {
 		if whole <= 0 {
 			return 0
 		}
-		return float64(int64(max(0, min(1, float64(t.Sub(p.Window.From))/float64(whole)))*1e5)) / 1e3
+		return float64(int64(max(0, min(1, float64(t.Sub(pic.Window.From))/float64(whole)))*1e5)) / 1e3
 	}
 	for i := range 5 {
-		t := p.Window.From.Add(whole * time.Duration(i) / 4)
+		t := pic.Window.From.Add(whole * time.Duration(i) / 4)
 		d.Ticks = append(d.Ticks, tick{float64(i) * 25, []string{"start", "middle", "middle", "middle", "end"}[i], t.Format("15:04:05")})
 	}
 	if !pic.Reconstructed.IsZero() {
@@ -229,7 +230,7 @@ func draw(p *Postmortem) drawing {
 	if len(d.Marks) > 0 {
 		d.Height += 18 * len(d.Marks)
 	}
-	d.Summary = fmt.Sprintf("%s from %s to %s. The table below says the same in words.", count(len(d.Lanes), "lane"), p.Window.From.Format("15:04:05Z"), p.Window.To.Format("15:04:05Z"))
+	d.Summary = fmt.Sprintf("%s from %s to %s. The table below says the same in words.", count(len(d.Lanes), "lane"), pic.Window.From.Format("15:04:05Z"), pic.Window.To.Format("15:04:05Z"))
 	return d
 }
 

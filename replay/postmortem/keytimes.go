@@ -56,6 +56,10 @@ func (s *story) trigger() KeyTime {
 	switch {
 	case s.outage == nil:
 		k.Note = "there was no outage"
+	case s.forerunner() != nil:
+		f := s.forerunner()
+		k.Time, k.Seq, k.Certainty = f.Time, f.Seq, Inferred
+		k.Note = fmt.Sprintf("reconstructed, within %s: %s", lasting(f.Uncertainty()), report.Clean(f.String()))
 	case len(s.outage.Worst.Changes) > 0:
 		c := &s.outage.Worst.Changes[0]
 		k.Time, k.Seq, k.Certainty = c.ObservedAt, c.Seq, certaintyOf(c)
@@ -88,6 +92,9 @@ func (s *story) impactStart() KeyTime {
 		k.Time, k.Seq, k.Certainty = g.From, g.Seq, Observed
 		k.Note = fmt.Sprintf("the verdict became %s", g.Report.Verdict.State)
 		switch {
+		case i == 0 && s.prelude != nil && !s.prelude.Dark.IsZero():
+			k.Time, k.Certainty = s.prelude.Dark, Inferred
+			k.Note = "reconstructed: by then, at the latest, it had no usable endpoint; the recording begins later"
 		case i == 0 && s.outage.Before == nil:
 			k.Certainty = Inferred
 			k.Note += ", or was so before: what was looked at begins with it"

@@ -117,7 +117,7 @@ func (m *markdown) picture() {
 		longest = max(longest, len([]rune(names[i])))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-*s %s%*s\n", longest, "", m.p.Window.From.Format("15:04:05Z"), width-9, m.p.Window.To.Format("15:04:05Z"))
+	fmt.Fprintf(&b, "%-*s %s%*s\n", longest, "", m.p.Picture.Window.From.Format("15:04:05Z"), width-9, m.p.Picture.Window.To.Format("15:04:05Z"))
 	for i := range pic.Lanes {
 		fmt.Fprintf(&b, "%s%s %s\n", names[i], strings.Repeat(" ", longest-len([]rune(names[i]))), m.lane(&pic.Lanes[i]))
 	}
@@ -128,6 +128,10 @@ func (m *markdown) picture() {
 			row[c] = '^'
 		}
 		fmt.Fprintf(&b, "%*s %s\n", longest, "", strings.TrimRight(string(row), " "))
+	}
+	if !pic.Reconstructed.IsZero() {
+		first, _ := m.columns(Window{pic.Reconstructed, pic.Reconstructed})
+		fmt.Fprintf(&b, "%*s %s| observed from here on; before it, reconstructed\n", longest, "", strings.Repeat(" ", first))
 	}
 	if more := more(pic); more != "" {
 		b.WriteString(more + "\n")
@@ -197,13 +201,13 @@ func digit(n int) byte {
 // columns are the first and the last one of a stretch. One that ends where a
 // column begins is not seen in it.
 func (m *markdown) columns(w Window) (first, last int) {
-	whole := m.p.Window.To.Sub(m.p.Window.From)
+	whole := m.p.Picture.Window.To.Sub(m.p.Picture.Window.From)
 	if whole <= 0 {
 		return 0, width - 1
 	}
 	at := func(d int64) int { return max(0, min(width-1, int(d*width/int64(whole)))) }
-	first = at(int64(w.From.Sub(m.p.Window.From)))
-	return first, max(first, at(int64(w.To.Sub(m.p.Window.From))-1))
+	first = at(int64(w.From.Sub(m.p.Picture.Window.From)))
+	return first, max(first, at(int64(w.To.Sub(m.p.Picture.Window.From))-1))
 }
 
 // instants lists the reports in force, a few lines each.

@@ -12,6 +12,8 @@
   if (sheets.length === 0) return;
   var from = Number(document.body.dataset.from);
   var to = Number(document.body.dataset.to);
+  // The picture may begin before the recording does.
+  var drawn = { from: picture ? Number(picture.dataset.from) : from, to: picture ? Number(picture.dataset.to) : to };
   var first = function (s) { return Math.max(from, Number(s.dataset.from)); };
 
   // at returns the place of the sheet in force, -1 where none is in the file.
@@ -34,7 +36,7 @@
     now.textContent = says;
     slider.setAttribute("aria-valuetext", says);
     if (cursor) {
-      var x = (to > from ? 100 * (moment - from) / (to - from) : 0) + "%";
+      var x = 100 * (moment - drawn.from) / Math.max(1, drawn.to - drawn.from) + "%";
       cursor.setAttribute("x1", x);
       cursor.setAttribute("x2", x);
       cursor.setAttribute("visibility", "visible");
@@ -79,7 +81,7 @@
   if (picture) {
     picture.addEventListener("click", function (e) {
       var box = picture.getBoundingClientRect();
-      go(from + (to - from) * (e.clientX - box.left) / box.width);
+      go(drawn.from + (drawn.to - drawn.from) * (e.clientX - box.left) / box.width);
     });
   }
   bar.hidden = false;

@@ -20,6 +20,7 @@ import (
 
 // Picture is how things were over the window, one lane for each object.
 type Picture struct {
+	Window    Window `json:"window"` // that of the document, and what is known from before it
 	Lanes     []Lane `json:"lanes"`
 	MorePods  int    `json:"morePods,omitempty"`
 	MoreNodes int    `json:"moreNodes,omitempty"`
@@ -62,7 +63,10 @@ var (
 
 // picture draws the lanes: the verdict, the endpoints, the Pods and their Nodes.
 func (s *story) picture() (Picture, error) {
-	pic := Picture{Lanes: []Lane{s.verdictLane()}, Marks: []Mark{}}
+	pic := Picture{Window: s.window, Lanes: []Lane{s.verdictLane()}, Marks: []Mark{}}
+	if begun := s.past(&pic.Lanes[0]); begun.Before(s.window.From) {
+		pic.Window.From, pic.Reconstructed = begun, s.window.From
+	}
 	for _, m := range s.marks {
 		pic.Marks = append(pic.Marks, Mark{m.Time.UTC(), report.Clean(m.Text)})
 	}
@@ -103,6 +107,32 @@ func (s *story) verdictLane() Lane {
 		l.add(s, Stay{From: g.From, To: g.To, State: string(g.Report.Verdict.State), Seq: g.Seq, Note: report.Clean(g.Report.Headline.ID)})
 	}
 	return l
+}
+
+// past puts what the verdict may have been before the recording in front of its
+// lane, and returns where the picture begins. It goes back no longer than the
+// recording is, so that what was observed has at least half of the picture.
+func (s *story) past(l *Lane) time.Time {
+	begun := s.window.From
+	if s.prelude == nil {
+		return begun
+	}
+	earliest := s.window.From.Add(-s.window.To.Sub(s.window.From))
+	var stays []Stay
+	for _, g := range s.prelude.Segments(&s.segments[0]) {
+		from := g.From
+		if from.Before(earliest) {
+			from = earliest
+		}
+		if from.Before(g.To) {
+			stays = append(stays, Stay{From: from.UTC(), To: g.To.UTC(), State: string(g.Report.Verdict.State), Note: "reconstructed"})
+			if from.Before(begun) {
+				begun = from.UTC()
+			}
+		}
+	}
+	l.Spans = append(stays, l.Spans...)
+	return begun
 }
 
 // clipped cuts a stretch to the window.

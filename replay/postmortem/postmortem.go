@@ -96,7 +96,7 @@ type Row struct {
 	Time     time.Time        `json:"time"`
 	Earliest time.Time        `json:"earliest,omitzero"` // set where nobody was listening: it happened between this and Time
 	Seq      store.Seq        `json:"seq,omitempty"`     // 0 for marks
-	Kind     string           `json:"kind"`              // recording, verdict, change, loss, gap or mark
+	Kind     string           `json:"kind"`              // past (before the recording: reconstructed), recording, verdict, change, loss, gap or mark
 	State    analyzer.State   `json:"state,omitempty"`   // of verdicts
 	What     string           `json:"what"`
 	Object   analyzer.Subject `json:"object,omitzero"`
@@ -150,4 +150,7 @@ type Redacted struct {
 	None    bool     `json:"none,omitempty"` // nothing was: the recording may hold secrets
 	Notes   []string `json:"notes"`
 	Tokens  int      `json:"tokens"` // values in this document that stand for something taken out
+	// Counts is how many values were replaced in the recording, by the classes of
+	// the policy; none if the recording does not say.
+	Counts map[string]uint64 `json:"counts,omitempty"`
 }

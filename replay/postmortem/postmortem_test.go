@@ -16,6 +16,7 @@ import (
 	_ "time/tzdata" // the golden files have local times
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/fixtures/hostile"
@@ -228,6 +229,86 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// late is a recording as if its recorder had been started in the middle of an
+// outage: what existed then is listed, and what was heard before is not there.
+func late(t *testing.T, r *store.Recording, at time.Time) *store.Memory {
+	t.Helper()
+	info := r.Info()
+	from, err := r.SeqAt(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := info.Header
+	h.Start = at
+	m := store.NewMemory(h)
+	do := func(_ store.Seq, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, k := range r.Kinds() {
+		c := store.Coverage{Time: at, Resource: k.Resource, Status: store.Listing}
+		do(m.Cover(c))
+		live, err := r.Find(store.Query{Resource: k.Resource}, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(m.Append(store.Event{Time: at, Type: store.Relist, Resource: k.Resource}))
+		for _, seq := range live {
+			e, err := r.Event(seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Type, e.Time = watch.Added, at
+			do(m.Append(e))
+		}
+		do(m.Append(store.Event{Time: at, Type: watch.Bookmark, Resource: k.Resource, Object: []byte(`{"metadata":{"annotations":{"` + store.InitialEventsEnd + `":"true"}}}`)}))
+		c.Status = store.Current
+		do(m.Cover(c))
+	}
+	for e, err := range r.Events(from+1, info.Last) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(m.Append(e))
+	}
+	if _, err := m.Seal(info.End); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Who begins to record in the middle of the outage gets what can be known of
+// its beginning, and is told that it is reconstructed.
+func TestLate(t *testing.T) {
+	begun := time.Date(2026, 11, 24, 0, 0, 17, 0, time.UTC) // the selector was edited ten seconds before
+	m := late(t, incident(t, "selector-edited"), begun)
+	p := build(t, m, Options{Subject: web})
+	var past []Row
+	for _, r := range p.Rows {
+		if r.Kind == "past" {
+			past = append(past, r)
+		}
+	}
+	if len(past) == 0 || !past[0].Time.Before(begun) {
+		t.Fatalf("nothing is known from before the recording: %+v", p.Rows)
+	}
+	if k := p.KeyTimes[0]; k.Certainty != Inferred || !k.Time.Before(begun) || !strings.Contains(k.Note, "reconstructed") {
+		t.Errorf("trigger candidate: %+v", k)
+	}
+	if k := p.KeyTimes[1]; k.Certainty != Inferred || k.Time.After(begun) {
+		t.Errorf("impact start: %+v", k)
+	}
+	if !p.Picture.Reconstructed.Equal(begun) || !p.Picture.Window.From.Before(begun) {
+		t.Errorf("the picture does not show the past: %+v", p.Picture.Window)
+	}
+	for format, want := range map[string]string{"md": "before it, reconstructed", "html": `class="past"`, "json": `"kind": "past"`} {
+		if !strings.Contains(printed(t, format, p), want) {
+			t.Errorf("%s does not show the past", format)
+		}
+	}
+}
+
 // A window cuts what is told, not what is known of it.
 func TestWindow(t *testing.T) {
 	r := incident(t, "selector-edited")
@@ -285,7 +366,7 @@ func TestTemplates(t *testing.T) {
 func TestNotRedacted(t *testing.T) {
 	p := build(t, incident(t, "selector-edited"), Options{Subject: web})
 	p.Recording.Redaction.Policy = "none"
-	p.Redacted = redacted(p)
+	p.Redacted = redacted(p, nil)
 	for format := range printers {
 		head, _, _ := strings.Cut(printed(t, format, p), "Summary")
 		if format == "json" {

@@ -53,6 +53,7 @@ func (s *story) rows() ([]Row, int) {
 		slices.SortStableFunc(rows, func(a, b Row) int { return weight(&b) - weight(&a) })
 		rows = rows[:maxRows]
 	}
+	rows = append(rows, s.pastRows()...)
 	slices.SortStableFunc(rows, func(a, b Row) int {
 		if a.Kind == "verdict" && b.Kind == "recording" && b.Seq <= 1 || b.Kind == "verdict" && a.Kind == "recording" && a.Seq <= 1 {
 			return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(order(&a), order(&b))) // the first verdict may have no position yet
@@ -92,6 +93,24 @@ func (s *story) frame() []Row {
 func alike(a, b *replay.Segment) bool {
 	v, w := &a.Report, &b.Report
 	return v.Verdict.State == w.Verdict.State && v.Verdict.Intent == w.Verdict.Intent && v.Headline.ID == w.Headline.ID && named(v.Headline.Subject) == named(w.Headline.Subject)
+}
+
+// pastRows tell what happened before the recording, as far as objects still
+// carried it when that began.
+func (s *story) pastRows() []Row {
+	if s.prelude == nil {
+		return nil
+	}
+	var rows []Row
+	for i := range s.prelude.Facts {
+		f := &s.prelude.Facts[i]
+		r := Row{Time: f.Time.UTC(), Seq: f.Seq, Kind: "past", What: "Reconstructed, not observed: " + report.Clean(f.String()) + ".", Object: f.Subject, Link: string(f.Link)}
+		if f.Writer != nil {
+			r.Manager = report.Clean(f.Writer.Manager)
+		}
+		rows = append(rows, r)
+	}
+	return rows
 }
 
 func (s *story) verdictRow(i int) Row {
@@ -221,5 +240,5 @@ func weight(r *Row) int {
 
 // order is the order of rows at one position: causes first.
 func order(r *Row) int {
-	return slices.Index([]string{"recording", "gap", "change", "loss", "verdict", "mark"}, r.Kind)
+	return slices.Index([]string{"past", "recording", "gap", "change", "loss", "verdict", "mark"}, r.Kind)
 }

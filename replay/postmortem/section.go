@@ -2,6 +2,8 @@ package postmortem
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -321,6 +323,9 @@ func (p *Postmortem) redaction() []block {
 	list := []text{say("Policy %s, version %d.", p.Redacted.Policy, p.Redacted.Version)}
 	for _, n := range p.Redacted.Notes {
 		list = append(list, say("%s", n))
+	}
+	for _, class := range slices.Sorted(maps.Keys(p.Redacted.Counts)) {
+		list = append(list, say("In the recording, %s: %d replaced.", report.Clean(class), p.Redacted.Counts[class]))
 	}
 	if p.Redacted.Tokens > 0 {
 		list = append(list, say("This document shows %s.", count(p.Redacted.Tokens, "token")))
