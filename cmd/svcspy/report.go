@@ -52,7 +52,7 @@ EXIT STATUS
   svcspy report incident.db svc/web -n shop -o html > web.html
 
   # the timeline to paste into it, with local times
-  svcspy report incident.db svc/web --since 14:00 --until 14:30 -o md --tz Europe/Berlin
+  svcspy report incident.db svc/web --since 14:00Z --until 14:30Z -o md --tz Europe/Berlin
 
   # what was hurt at all, in the order of a PagerDuty postmortem
   svcspy report incident.db -o md --template pagerduty`,
