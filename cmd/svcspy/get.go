@@ -23,9 +23,8 @@ import (
 
 type getOptions struct {
 	look
-	selector  string
-	all       bool
-	noHeaders bool
+	selector string
+	all      bool
 }
 
 func (a *app) getCommand() *cobra.Command {

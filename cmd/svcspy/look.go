@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,7 @@ type look struct {
 	namespace string
 	at        string
 	exitCode  bool
+	noHeaders bool    // of the list of Services
 	speed     float64 // of the screen, to play at
 	options   analyzer.Options
 }
@@ -147,7 +149,9 @@ func (l *look) verdict(e report.Envelope) error {
 }
 
 func (l *look) overview(s *replay.State) error {
-	reports := replay.Overview(s)
+	reports := slices.DeleteFunc(replay.Overview(s), func(r analyzer.Report) bool {
+		return l.namespace != "" && r.Subject.Namespace != l.namespace
+	})
 	list, err := report.NewList(s, reports)
 	if err != nil {
 		return err
@@ -155,7 +159,9 @@ func (l *look) overview(s *replay.State) error {
 	if l.output != "text" {
 		return report.Document(l.out, l.output, list)
 	}
-	if err := report.ListText(l.out, list, l.text()); err != nil {
+	text := l.text()
+	text.NoHeaders = l.noHeaders
+	if err := report.ListText(l.out, list, text); err != nil {
 		return err
 	}
 	if len(reports) > 0 && reports[0].Verdict.State != analyzer.Serving {

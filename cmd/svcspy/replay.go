@@ -59,7 +59,8 @@ EXIT STATUS
 		},
 	}
 	l.addFlags(cmd)
-	cmd.Flags().StringVarP(&l.namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
+	cmd.Flags().StringVarP(&l.namespace, "namespace", "n", "", "namespace of the subject, or of the Services listed (default: all)")
+	cmd.Flags().BoolVar(&l.noHeaders, "no-headers", false, "list Services without the names of the columns")
 	cmd.Flags().Float64Var(&l.speed, "speed", 1, "how fast the screen plays, such as 4 or 0.5")
 	cmd.Flags().BoolVar(&once, "once", false, "print the report and exit (what happens off a terminal)")
 	a.addOutput(cmd, "json", "yaml", "jsonl")

@@ -18,10 +18,23 @@ func (l *look) open(ctx context.Context, file string, words []string) (*store.Re
 	r, err := openRecording(file)
 	if err == nil {
 		l.warnOfDamage(file, r)
+		l.tellZone(r)
 		info := r.Info()
 		l.detail("opened %s: #%d to #%d, %s to %s", report.Clean(file), info.First, info.Last, replay.FormatInstant(info.Start), replay.FormatInstant(info.End))
 	}
 	return r, err
+}
+
+// tellZone says in which zone clock times are printed. Where an instant is asked
+// for, its echo says so.
+func (l *look) tellZone(t replay.Timeline) {
+	zone, err := l.zone()
+	if err != nil || l.output != "text" || l.at != "" {
+		return
+	}
+	if _, offset := t.Info().End.In(zone).Zone(); offset != 0 {
+		l.note("times are in %s (%s)", zone, t.Info().End.In(zone).Format("-07:00"))
+	}
 }
 
 // when reads one instant: the one place where a time of a flag is read. From is

@@ -49,6 +49,9 @@ func ListText(w io.Writer, e ListEnvelope, o Options) error {
 			fmt.Sprintf("%d/%d", r.Endpoints.Ready, r.Endpoints.Desired), Clean(why),
 		})
 	}
+	if o.NoHeaders {
+		rows = rows[1:]
+	}
 	p.table(rows)
 	return p.w.Flush()
 }

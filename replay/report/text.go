@@ -18,7 +18,8 @@ type Options struct {
 	Zone  *time.Location
 	// Brief leaves out the evidence, and of the checklist the words of the steps
 	// that do not fail: for where they are a key away.
-	Brief bool
+	Brief     bool
+	NoHeaders bool // lists without the names of the columns
 }
 
 // Text prints the report for a person: the headline, why, the checklist, then
