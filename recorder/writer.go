@@ -118,6 +118,7 @@ type writer struct {
 
 	dirty     time.Time // when the first uncommitted thing came; zero: there is none
 	committed time.Time
+	last      time.Time // of what was written last
 }
 
 // run writes until the queue is closed and everything is durable, or until the
@@ -140,9 +141,31 @@ func (w *writer) run() error {
 			err = w.tick()
 		}
 		if err != nil {
+			// What was heard after the last thing the sink took is lost, which
+			// must not look as if nothing had happened. It is in the file if
+			// the caller can still seal it; what cannot be written now does not
+			// matter beside the first error.
+			_ = w.stop(w.last)
 			return err
 		}
 	}
+}
+
+// stop ends the ledger: from that time on nobody listens.
+func (w *writer) stop(at time.Time) error {
+	for _, s := range w.meter.sorted() {
+		if s.Status != store.Current && s.Status != store.Listing {
+			continue
+		}
+		_, err := w.sink.Cover(store.Coverage{
+			Time: at, Resource: s.Resource, Namespace: s.Namespace,
+			Status: store.Gap, Reason: store.Stopped,
+		})
+		if err != nil {
+			return fmt.Errorf("write coverage of %s: %w", s.Resource.Resource, err)
+		}
+	}
+	return nil
 }
 
 func (w *writer) write(h heard) error {
@@ -162,6 +185,7 @@ func (w *writer) write(h heard) error {
 	}
 	switch {
 	case h.coverage != nil:
+		w.last = h.coverage.Time
 		if _, err := w.sink.Cover(*h.coverage); err != nil {
 			return fmt.Errorf("write coverage of %s: %w", h.from, err)
 		}
@@ -175,6 +199,7 @@ func (w *writer) write(h heard) error {
 		}
 		return nil
 	}
+	w.last = h.event.Time
 	w.meter.event(h.from, &h.event)
 	if _, err := w.sink.Append(h.event); err != nil {
 		return fmt.Errorf("write event of %s: %w", h.from, err)
@@ -232,19 +257,10 @@ func (w *writer) commit() error {
 	return nil
 }
 
-// finish ends the ledger: from here on nobody listens.
+// finish ends the ledger and makes everything durable.
 func (w *writer) finish() error {
-	for _, s := range w.meter.sorted() {
-		if s.Status != store.Current && s.Status != store.Listing {
-			continue
-		}
-		_, err := w.sink.Cover(store.Coverage{
-			Time: w.queue.clock.now(), Resource: s.Resource, Namespace: s.Namespace,
-			Status: store.Gap, Reason: store.Stopped,
-		})
-		if err != nil {
-			return fmt.Errorf("write coverage of %s: %w", s.Resource.Resource, err)
-		}
+	if err := w.stop(w.queue.clock.now()); err != nil {
+		return err
 	}
 	return w.commit()
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -126,6 +127,8 @@ func hintsFor(err error) []string {
 		hint = "svcspy reads files written by `svcspy record`; try `svcspy demo`"
 	case errors.Is(err, store.ErrFull):
 		hint = "what was heard until then is in the file; --max-size sets the limit, --ring keeps only the last minutes"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = "the disk is full; a recording that was not sealed holds what was heard until then, and `svcspy compact FILE NEW` on another disk completes it"
 	case errors.Is(err, fs.ErrExist):
 		hint = "recordings are never overwritten; give another name with -f"
 	case errors.Is(err, fs.ErrNotExist):
