@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,8 +52,17 @@ const (
 	swapped           // the event comes after the next one
 	stalled           // nothing comes any more
 	late              // the event comes late
-	lastFault   = late
+	slow              // it comes in small pieces
+	halfClosed        // our half of the connection ends in the middle of it, the other stays
+	lastFault   = halfClosed
 )
+
+func (f fault) String() string {
+	return [...]string{
+		"fine", "429", "500", "410", "403", "no answer", "no watch-list", "ended", "truncated", "garbled",
+		"repeated", "swapped", "stalled", "late", "slow", "half-closed",
+	}[f]
+}
 
 func newModel(bad func() fault) *model {
 	m := &model{bad: bad, names: map[string]bool{}, faults: map[fault]int{}}
@@ -237,7 +247,7 @@ func (m *model) watch(w http.ResponseWriter, r *http.Request, rv int, lines []st
 			line = event(c.kind, c.object)
 		}
 		line += "\n"
-		switch m.goesWrong(ended, truncated, garbled, repeated, swapped, stalled, late) {
+		switch m.goesWrong(ended, truncated, garbled, repeated, swapped, stalled, late, slow, halfClosed) {
 		case ended:
 			return
 		case truncated:
@@ -256,6 +266,14 @@ func (m *model) watch(w http.ResponseWriter, r *http.Request, rv int, lines []st
 			return
 		case late:
 			time.Sleep(10 * time.Millisecond)
+		case slow:
+			for ; len(line) > 40; line = line[40:] {
+				send(line[:40])
+				time.Sleep(time.Millisecond)
+			}
+		case halfClosed:
+			send(line[:len(line)/2])
+			halfClose(w)
 		}
 		send(line + held)
 		held = ""
@@ -263,6 +281,16 @@ func (m *model) watch(w http.ResponseWriter, r *http.Request, rv int, lines []st
 			send(bookmark(strconv.Itoa(rv)) + "\n")
 		}
 	}
+}
+
+// halfClose ends our half of a connection and leaves the other open for a while.
+func halfClose(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		_ = conn.(*net.TCPConn).CloseWrite() // so that it looks like the end
+		time.AfterFunc(50*time.Millisecond, func() { conn.Close() })
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // onDone calls f when the client goes; the function returned ends that.
@@ -294,6 +322,8 @@ func (m *model) verify(heard []told) error {
 		switch {
 		case h.kind == "RELIST":
 			position, passed, listed = -1, false, map[string]string{}
+		case h.kind == "Gap" && h.name == "":
+			return fail("no cause")
 		case h.kind == "Gap":
 			if passed && !strings.Contains(h.name, "out of order") {
 				return fail("lost what happened before %d", position)
