@@ -38,7 +38,10 @@ const exitCodesHelp = `Every svcspy command ends with one of these codes:
   2    usage: wrong flags or words, or a time that is ambiguous or outside the recording
   3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged)
   4    answered, but at that time the recording has a gap or damage
-  130  interrupted before the work was done`
+  130  interrupted before the work was done
+
+diff ends as kubectl diff does: 0 nothing is different, 1 something is, 2 or more
+an error. shell ends with the status of the shell or the command it ran.`
 
 // errCondition is returned when --exit-code was given and the subject does not
 // serve; the report has been printed.

@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
 // groups are the commands as the first page shows them, in the order in which
@@ -94,14 +98,29 @@ EXIT STATUS
 	}
 }
 
-// pageWidth is where lines of flags are broken.
-const pageWidth = 100
+var codes = regexp.MustCompile(`\b(\d+) `)
+
+// Where lines of text and of flags are broken, but on a narrower terminal.
+const (
+	textWidth = 80
+	pageWidth = 100
+)
+
+func widthOf(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return max(min(width, pageWidth), 40)
+		}
+	}
+	return pageWidth
+}
 
 // help prints the page of a command.
 func (a *app) help(w io.Writer, cmd *cobra.Command) error {
+	width := widthOf(w)
 	out := bufio.NewWriter(w)
 	text, exit := cutExit(cmd.Long)
-	fmt.Fprintf(out, "%s\n", strings.TrimSpace(a.called(text)))
+	fmt.Fprintf(out, "%s\n", flow(strings.TrimSpace(a.called(text)), min(width, textWidth)))
 	if cmd.Runnable() {
 		fmt.Fprintf(out, "\nUsage:\n  %s\n", a.called(cmd.UseLine()))
 	}
@@ -114,17 +133,40 @@ func (a *app) help(w io.Writer, cmd *cobra.Command) error {
 	if cmd.Runnable() {
 		for _, section := range sections(cmd) {
 			if section.flags.HasAvailableFlags() {
-				fmt.Fprintf(out, "\n%s:\n%s", section.title, section.flags.FlagUsagesWrapped(pageWidth))
+				fmt.Fprintf(out, "\n%s:\n%s", section.title, section.flags.FlagUsagesWrapped(width))
 			}
 		}
 	}
 	if exit != "" {
-		fmt.Fprintf(out, "\nExit Status:\n%s\n", exit)
+		// A code stays with what it means.
+		words := codes.ReplaceAllString(strings.Join(strings.Fields(exit), " "), "$1\x00")
+		lines := strings.NewReplacer("\x00", " ", "\n", "\n  ").Replace(flow(words, min(width, textWidth)-2))
+		fmt.Fprintf(out, "\nExit Status:\n  %s\n", lines)
 	}
 	if !cmd.HasParent() {
 		fmt.Fprintf(out, "\n%s COMMAND --help shows the page of a command, %[1]s help exit-codes the exit codes.\n", a.name)
 	}
 	return out.Flush()
+}
+
+// flow breaks the lines of paragraphs anew; lists, which are indented, stay.
+func flow(text string, width int) string {
+	var lines []string
+	open := false // the last line is of a paragraph
+	for _, line := range strings.Split(text, "\n") {
+		if line == "" || line[0] == ' ' {
+			lines, open = append(lines, line), false
+			continue
+		}
+		for _, word := range strings.Fields(line) {
+			if n := len(lines) - 1; open && utf8.RuneCountInString(lines[n])+1+utf8.RuneCountInString(word) <= width {
+				lines[n] += " " + word
+			} else {
+				lines, open = append(lines, word), true
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // cutExit cuts the exit status off the text of a command, to end its page.
