@@ -95,12 +95,21 @@ func bench(name string, value float64, unit string) {
 	fmt.Printf("bench %s %.4g %s\n", name, value, unit)
 }
 
-// largeRecording is a cluster of 5,000 Services in 100 namespaces on 500 nodes,
+func largeRecording(t *testing.T, events int) *store.Recording {
+	t.Helper()
+	r, err := store.Open(largeFile(t, events))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// largeFile is a cluster of 5,000 Services in 100 namespaces on 500 nodes,
 // each with a Deployment, a ReplicaSet, a slice and 17 Pods: 100,000 objects
 // and a little more. Of what happens to it, a tenth are heartbeats of nodes;
 // the rest are Pods that stop and start to be ready, with the writes to slices
 // and ReplicaSets that follow.
-func largeRecording(t *testing.T, events int) *store.Recording {
+func largeFile(t *testing.T, events int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "large.db")
 	w, err := store.Create(path, store.Header{ID: "large", Start: start})
@@ -192,9 +201,5 @@ func largeRecording(t *testing.T, events int) *store.Recording {
 	if _, err := w.Seal(at); err != nil {
 		t.Fatal(err)
 	}
-	r, err := store.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return path
 }

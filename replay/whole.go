@@ -1,10 +1,13 @@
 package replay
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/store"
@@ -63,9 +66,11 @@ func (s *State) whole(x index, resource schema.GroupVersionResource) []*analyzer
 	n, _ := slices.BinarySearch(k.touched, s.seq+1) // how many lie at or before
 	objects, known := k.answers[n]
 	if !known {
-		before := s.Err()
-		if objects = s.find(q); s.Err() != before {
-			return objects // not all could be read: whoever asks again is to hear of it too
+		if objects, known = s.onwards(k, n); !known {
+			before := s.Err()
+			if objects = s.find(q); s.Err() != before {
+				return objects // not all could be read: whoever asks again is to hear of it too
+			}
 		}
 		if len(k.answers) >= keptAnswers {
 			clear(k.answers)
@@ -73,4 +78,41 @@ func (s *State) whole(x index, resource schema.GroupVersionResource) []*analyzer
 		k.answers[n] = objects
 	}
 	return slices.Clone(objects)
+}
+
+// ledOn is over how many changes an answer is led on to a later one.
+const ledOn = 64
+
+// onwards makes the answer after so many changes from one that is kept of a
+// little before, if there is one, and if each change is that of one object.
+func (s *State) onwards(k *whole, n int) ([]*analyzer.Object, bool) {
+	from := -1
+	for kept := range k.answers {
+		if kept < n && n-kept <= ledOn {
+			from = max(from, kept)
+		}
+	}
+	if from < 0 {
+		return nil, false
+	}
+	objects := slices.Clone(k.answers[from])
+	for _, seq := range k.touched[from:n] {
+		o, err := s.objects.get(s.timeline, seq)
+		if err != nil || !o.IsObject() {
+			return nil, false // a list that says what is gone is no object
+		}
+		i, there := slices.BinarySearchFunc(objects, o, func(a, b *analyzer.Object) int {
+			return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+		})
+		switch {
+		case o.Type == watch.Deleted && there:
+			objects = slices.Delete(objects, i, i+1)
+		case o.Type == watch.Deleted:
+		case there:
+			objects[i] = o
+		default:
+			objects = slices.Insert(objects, i, o)
+		}
+	}
+	return objects, true
 }

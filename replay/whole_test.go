@@ -10,14 +10,16 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// TestWhole walks over a recording at random, with one cursor that remembers and
+// TestWhole walks over each recording, sometimes from a random place, with one cursor that remembers and
 // one for each place: both see the same objects.
 func TestWhole(t *testing.T) {
-	r, err := store.Open("../fixtures/incidents/node-loss.db")
-	if err != nil {
-		t.Fatal(err)
+	recordings(t, testWhole)
+}
+
+func testWhole(t *testing.T, _ string, r *store.Recording) {
+	if testing.Short() && r.Info().Last > 600 {
+		t.Skip("long")
 	}
-	defer r.Close()
 	last := int(r.Info().Last)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -30,8 +32,11 @@ func TestWhole(t *testing.T) {
 		}
 		return all
 	}
-	for range 300 {
-		at := store.Seq(random.IntN(last + 1))
+	at := store.Seq(0)
+	for range 1000 {
+		if at++; int(at) > last || random.IntN(20) == 0 {
+			at = store.Seq(random.IntN(last + 1))
+		}
 		one, err := walker.Seek(at)
 		if err != nil {
 			t.Fatal(err)

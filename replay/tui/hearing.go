@@ -52,7 +52,8 @@ func (h *moments) listening(from, to store.Seq, i *interests) (map[store.Seq][]s
 const mostNamed = 3
 
 // coverageMoment says that the recorder began or ceased to listen.
-func coverageMoment(group []store.Coverage) *moment {
+func coverageMoment(all *[]store.Coverage) *moment {
+	group := *all
 	last := group[len(group)-1]
 	var names []string
 	for _, c := range group[:min(len(group), mostNamed)] {

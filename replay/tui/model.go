@@ -263,17 +263,17 @@ func (m *Model) concerns(g report.Gap) bool {
 }
 
 // shownPast and shownNext are how many moments before and after the cursor are
-// looked for, and within how many positions: drawing must not wait for a search
-// through the whole recording. Keys that ask for more search on.
-const shownPast, shownNext, within = 40, 12, 1024
+// looked for, and unread is at how many places of which it is not known what
+// happened: drawing must not wait for a search through the whole recording. Keys
+// that ask for more search on.
+const shownPast, shownNext, unread = 40, 12, 64
 
 // around finds what happened around the cursor.
 func (m *Model) around() {
 	seq, i := m.state.Seq(), m.interest[m.subject]
-	m.horizon = min(seq+within, m.timeline.Info().Last)
 	var err error
-	if m.past, err = m.moments.before(seq, max(seq, within)-within, shownPast, i); err == nil {
-		m.next, err = m.moments.after(seq, m.horizon, shownNext, i)
+	if m.past, err = m.moments.before(seq, shownPast, unread, i); err == nil {
+		m.next, m.horizon, err = m.moments.after(seq, shownNext, unread, i)
 	}
 	if err != nil {
 		m.fail("read what changed", err)

@@ -2,7 +2,9 @@ package tui
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -30,122 +32,115 @@ type moment struct {
 // position never changes.
 type moments struct {
 	timeline replay.Timeline
-	known    map[store.Seq]*moment // nil: nothing that says anything
+	known    map[place]*moment // nil: nothing that says anything
 }
 
 // maxKnown bounds what is remembered.
 const maxKnown = 50_000
 
-// stretch is how many positions are read at first; the next ones are twice as
-// long.
-const stretch = 128
+// anyNumber of places may be looked at.
+const anyNumber = math.MaxInt
 
-// after returns up to n moments behind a position and up to another, in order.
-func (h *moments) after(seq, to store.Seq, n int, i *interests) ([]*moment, error) {
-	var found []*moment
-	for size := store.Seq(stretch); seq < to && len(found) < n; size *= 2 {
-		end := min(seq+size, to)
-		more, err := h.between(seq+1, end, i, n-len(found), false)
-		if found = append(found, more...); err != nil {
-			return found, err
-		}
-		seq = end
+// after returns up to n moments behind a position, in order, and the position up
+// to which it looked. It looks at no more than so many places that it does not
+// know yet.
+func (h *moments) after(seq store.Seq, n, unknown int, i *interests) ([]*moment, store.Seq, error) {
+	if err := h.locate(i); err != nil {
+		return nil, seq, err
 	}
-	return found, nil
-}
-
-// before returns up to n moments at or before a position and behind another,
-// in order.
-func (h *moments) before(seq, floor store.Seq, n int, i *interests) ([]*moment, error) {
+	first, _ := slices.BinarySearchFunc(i.places, seq+1, place.compare)
 	var found []*moment
-	for size := store.Seq(stretch); seq > floor && len(found) < n; size *= 2 {
-		from := floor + 1
-		if seq > floor+size {
-			from = seq - size + 1
+	for _, p := range i.places[first:] {
+		if len(found) == n || unknown == 0 && !h.knows(p) {
+			return found, p.seq - 1, nil
 		}
-		more, err := h.between(from, seq, i, n-len(found), true)
-		if found = append(more, found...); err != nil {
-			return found, err
+		if !h.knows(p) {
+			unknown--
 		}
-		seq = from - 1
-	}
-	return found, nil
-}
-
-// between returns up to n moments in a stretch: the first ones, or the last.
-func (h *moments) between(from, to store.Seq, i *interests, n int, latest bool) ([]*moment, error) {
-	var seqs []store.Seq
-	events := map[store.Seq]store.Event{}
-	for e, err := range h.timeline.Events(from, to) {
+		o, err := h.at(p, i)
 		if err != nil {
-			return nil, err
-		}
-		if i.hold(&e) {
-			events[e.Seq] = e
-			seqs = append(seqs, e.Seq)
-		}
-	}
-	entries, err := h.listening(from, to, i)
-	if err != nil {
-		return nil, err
-	}
-	for seq := range entries {
-		seqs = append(seqs, seq)
-	}
-	slices.Sort(seqs)
-	if latest {
-		slices.Reverse(seqs)
-	}
-	var found []*moment
-	for _, seq := range seqs {
-		if len(found) == n {
-			break
-		}
-		var o *moment
-		if e, is := events[seq]; is {
-			if o, err = h.event(&e); err != nil {
-				return nil, err
-			}
-		} else {
-			o = coverageMoment(entries[seq])
+			return found, p.seq, err
 		}
 		if o != nil {
 			found = append(found, o)
 		}
 	}
-	if latest {
-		slices.Reverse(found)
+	return found, i.upto, nil
+}
+
+// before returns up to n moments at or before a position, in order. It looks at
+// no more than so many places that it does not know yet.
+func (h *moments) before(seq store.Seq, n, unknown int, i *interests) ([]*moment, error) {
+	if err := h.locate(i); err != nil {
+		return nil, err
 	}
+	last, _ := slices.BinarySearchFunc(i.places, seq+1, place.compare)
+	var found []*moment
+	for _, p := range slices.Backward(i.places[:last]) {
+		if len(found) == n || unknown == 0 && !h.knows(p) {
+			break
+		}
+		if !h.knows(p) {
+			unknown--
+		}
+		o, err := h.at(p, i)
+		if err != nil {
+			return found, err
+		}
+		if o != nil {
+			found = append(found, o)
+		}
+	}
+	slices.Reverse(found)
 	return found, nil
 }
 
-// event says what an event changed, nil if that was only heartbeats and time
-// stamps.
-func (h *moments) event(e *store.Event) (*moment, error) {
-	if o, known := h.known[e.Seq]; known {
+func (h *moments) knows(p place) bool {
+	_, known := h.known[p]
+	return known || p.group != nil
+}
+
+// at returns what happened at a place, nil if that says nothing.
+func (h *moments) at(p place, i *interests) (*moment, error) {
+	if p.group != nil {
+		return coverageMoment(p.group), nil
+	}
+	if o, known := h.known[p]; known {
 		return o, nil
 	}
-	o, err := h.read(e)
+	o, err := h.read(p, i)
 	if err != nil {
 		return nil, err
 	}
 	if len(h.known) >= maxKnown || h.known == nil {
-		h.known = map[store.Seq]*moment{}
+		h.known = map[place]*moment{}
 	}
-	h.known[e.Seq] = o
+	h.known[p] = o
 	return o, nil
 }
 
-func (h *moments) read(e *store.Event) (*moment, error) {
-	if e.Resource.Resource == "events" {
-		return eventMoment(e), nil
+// read says what an event changed, nil if that was only heartbeats and time
+// stamps.
+func (h *moments) read(p place, i *interests) (*moment, error) {
+	ref := p.ref
+	if ref.Name == "" || ref.Resource.Resource == "events" {
+		e, err := h.timeline.Event(p.seq)
+		if errors.Is(err, store.ErrNotEvent) || err == nil && (!e.IsObject() || !i.hold(&e)) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if ref = e.Ref(); ref.Resource.Resource == "events" {
+			return eventMoment(&e), nil
+		}
 	}
-	changes, err := replay.Changes(h.timeline, e.Ref(), e.Seq-1, e.Seq)
+	changes, err := replay.Changes(h.timeline, ref, p.seq-1, p.seq)
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
 	c := changes[len(changes)-1]
-	o := &moment{seq: e.Seq, at: c.ObservedAt, kind: report.Clean(c.Subject.Kind), text: sentence(&c), ref: e.Ref(), rebuilt: !c.Earliest.IsZero()}
+	o := &moment{seq: p.seq, at: c.ObservedAt, kind: report.Clean(c.Subject.Kind), text: sentence(&c), ref: ref, rebuilt: !c.Earliest.IsZero()}
 	if c.Writer != nil {
 		o.by = report.Clean(c.Writer.Manager)
 	}
@@ -222,5 +217,11 @@ func listed() *witness {
 // look diagnoses the subject and remembers what was looked at.
 func look(s *replay.State, subject store.Ref) (analyzer.Report, *witness) {
 	w := &witness{State: s}
-	return analyzer.Diagnose(w, subject, analyzer.Options{}), w
+	r := analyzer.Diagnose(w, subject, analyzer.Options{})
+	for _, e := range r.Endpoints.Items {
+		if e.Node != "" {
+			w.seen = append(w.seen, store.Ref{Resource: nodeResource, Name: e.Node})
+		}
+	}
+	return r, w
 }

@@ -73,7 +73,7 @@ func (m *Model) toMoment(direction int) {
 	if direction > 0 {
 		found, err := m.next, error(nil)
 		if len(found) == 0 {
-			found, err = m.moments.after(m.horizon, m.timeline.Info().Last, 1, i)
+			found, _, err = m.moments.after(m.horizon, 1, anyNumber, i)
 		}
 		switch {
 		case err != nil:
@@ -89,7 +89,7 @@ func (m *Model) toMoment(direction int) {
 	if t, err := m.timeline.TimeOf(max(seq, 1)); err == nil && seq > 0 && !t.Before(m.at()) {
 		seq--
 	}
-	found, err := m.moments.before(seq, 0, 1, i)
+	found, err := m.moments.before(seq, 1, anyNumber, i)
 	switch {
 	case err != nil:
 		m.fail("look for the previous event", err)

@@ -14,6 +14,7 @@ import (
 )
 
 var (
+	nodeResource  = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
 	podResource   = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 	sliceResource = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
 )

@@ -17,6 +17,7 @@ import (
 type witness struct {
 	*replay.State
 	named   []store.Ref // objects asked for by name, in that order
+	seen    []store.Ref // objects that were found otherwise
 	queries []store.Query
 	covered []stream
 }
@@ -35,8 +36,17 @@ func (w *witness) Get(ref store.Ref) *analyzer.Object {
 }
 
 func (w *witness) List(q store.Query) []*analyzer.Object {
+	found := w.State.List(q)
+	if q.Namespace == "" && q.Name == "" && len(q.Labels) == 0 && q.Owner == "" && q.Involved == "" {
+		return found // all there are in the cluster: that any of them matters says nothing
+	}
 	w.queries = append(w.queries, q)
-	return w.State.List(q)
+	if q.Resource.Resource != "events" {
+		for _, o := range found {
+			w.seen = append(w.seen, o.Ref())
+		}
+	}
+	return found
 }
 
 func (w *witness) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
@@ -64,6 +74,10 @@ type interests struct {
 	named   map[store.Ref]bool
 	queries map[schema.GroupVersionResource][]store.Query
 	covered []stream
+
+	located bool      // the places of all these are known
+	upto    store.Seq // as far as the recording went then
+	places  []place   // in order
 }
 
 func newInterests() *interests {
@@ -72,17 +86,19 @@ func newInterests() *interests {
 
 // add takes up what a witness looked at.
 func (i *interests) add(w *witness) {
-	for _, ref := range w.named {
-		i.named[ref] = true
+	for _, ref := range slices.Concat(w.named, w.seen) {
+		if !i.named[ref] {
+			i.named[ref], i.located = true, false
+		}
 	}
 	for _, q := range w.queries {
 		if !slices.ContainsFunc(i.queries[q.Resource], func(other store.Query) bool { return sameQuery(&q, &other) }) {
-			i.queries[q.Resource] = append(i.queries[q.Resource], q)
+			i.queries[q.Resource], i.located = append(i.queries[q.Resource], q), false
 		}
 	}
 	for _, s := range w.covered {
 		if !slices.Contains(i.covered, s) {
-			i.covered = append(i.covered, s)
+			i.covered, i.located = append(i.covered, s), false
 		}
 	}
 }

@@ -1,0 +1,4 @@
+package replay
+
+// LargeFile is for the bars of what shows timelines.
+var LargeFile = largeFile
