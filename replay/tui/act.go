@@ -9,6 +9,8 @@ import (
 // rows moves the arrows' row, in the page or in the pane that has them.
 func (m *Model) rows(n int) {
 	switch {
+	case m.inPast():
+		m.stepPast(n)
 	case m.page != nil:
 		m.page.at = max(0, m.page.at+n)
 	case m.pane == paneReport && m.subject.Name != "":
@@ -29,6 +31,8 @@ func (m *Model) rows(n int) {
 // enter goes into what is chosen.
 func (m *Model) enter() tea.Cmd {
 	switch {
+	case m.inPast():
+		m.seek(m.fact().Seq)
 	case m.page != nil:
 		if seq := m.page.chosen(m); seq > 0 {
 			m.page = nil
@@ -77,6 +81,8 @@ func (m *Model) aboutOne() bool {
 // leave goes back by one: out of the page, the filter, the subject.
 func (m *Model) leave() tea.Cmd {
 	switch n := len(m.trail); {
+	case m.inPast():
+		m.ago = 0
 	case m.page != nil:
 		m.page = nil
 	case m.filter != "":

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 
 	tea "charm.land/bubbletea/v2"
@@ -22,11 +23,25 @@ func newCrew(ctx context.Context) *crew {
 }
 
 // do begins a piece of work at once. The command it returns delivers the
-// outcome; whether anybody runs that makes no difference to the work.
+// outcome; whether anybody runs that makes no difference to the work. A panic is
+// an outcome too: it ends the program where the terminal can be restored.
 func (c *crew) do(work func(ctx context.Context) tea.Msg) tea.Cmd {
 	done := make(chan tea.Msg, 1)
-	c.work.Go(func() { done <- work(c.ctx) })
+	c.work.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- panicMsg{p, debug.Stack()}
+			}
+		}()
+		done <- work(c.ctx)
+	})
 	return func() tea.Msg { return <-done }
+}
+
+// panicMsg brings a panic of the crew to the screen.
+type panicMsg struct {
+	value any
+	stack []byte
 }
 
 func (c *crew) dismiss() {

@@ -164,14 +164,31 @@ func opened(t replay.Timeline) (Options, error) {
 	}, err
 }
 
+// show runs the screen on the terminal of the process: of the film, or of the
+// file that is named; with functions that panic, if that is asked for.
 func show() error {
-	m, err := readFilm()
+	var t replay.Timeline
+	var err error
+	if file := os.Getenv("SVCSPY_TUI_FILE"); file != "" {
+		r, err := store.Open(file)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		t = r
+	} else if t, err = readFilm(); err != nil {
+		return err
+	}
+	o, err := opened(t)
 	if err != nil {
 		return err
 	}
-	o, err := opened(m)
-	if err != nil {
-		return err
+	if file := os.Getenv("SVCSPY_TUI_FILE"); file != "" {
+		o.AddMark = func(k store.Mark) error { return store.AddMark(file, k) }
+	}
+	if os.Getenv("SVCSPY_TUI_SHOW") == "panic" {
+		o.Command = func(store.Ref, time.Time) string { panic("this command is broken") }
+		o.Save = func(string, []byte) (string, error) { panic("this disk is broken") }
 	}
 	return Run(context.Background(), o)
 }

@@ -19,8 +19,8 @@ type action struct {
 func allActions() []action {
 	return []action{
 		{"play", []string{"space"}, "play, or pause; idle stretches are skipped", func(m *Model, _ string) tea.Cmd { return m.togglePlay() }},
-		{"next", []string{".", "t"}, "next event that matters to the subject", move(func(m *Model) { m.toMoment(1) })},
-		{"previous", []string{",", "T"}, "previous event that matters", move(func(m *Model) { m.toMoment(-1) })},
+		{"next", []string{".", "t"}, "next event that matters to the subject", func(m *Model, _ string) tea.Cmd { return m.toMoment(1) }},
+		{"previous", []string{",", "T"}, "previous one; at the start, what was before it", func(m *Model, _ string) tea.Cmd { return m.toMoment(-1) }},
 		{"next-verdict", []string{"n"}, "next change of the verdict, in the list of any", move(func(m *Model) { m.toVerdict(1) })},
 		{"previous-verdict", []string{"N"}, "previous change of the verdict", move(func(m *Model) { m.toVerdict(-1) })},
 		{"forward", []string{"right"}, "5 s on", step(5 * time.Second)},
@@ -29,6 +29,7 @@ func allActions() []action {
 		{"back-minute", []string{"shift+left"}, "1 min back", step(-time.Minute)},
 		{"forward-far", []string{"alt+right"}, "10 min on", step(10 * time.Minute)},
 		{"back-far", []string{"alt+left"}, "10 min back", step(-10 * time.Minute)},
+		{"past", nil, "what is known of before the recording", func(m *Model, _ string) tea.Cmd { return m.enterPast() }},
 		{"start", []string{"home"}, "start of the recording", move((*Model).start)},
 		{"end", []string{"end"}, "end; of a growing recording: follow it", move((*Model).end)},
 		{"goto", []string{"g", "b"}, "go to 14:02, end-30s, +5s, #812, @mark, 50%", ask("go to ", (*Model).goTo)},
@@ -124,6 +125,7 @@ func ask(sign string, f func(*Model, string) tea.Cmd) func(*Model, string) tea.C
 // open shows a page, or closes it if it is shown.
 func open(make func(*Model) *page) func(*Model, string) tea.Cmd {
 	return func(m *Model, _ string) tea.Cmd {
+		m.ago = 0 // pages are about the recording
 		p := make(m)
 		if p == nil || m.page != nil && m.page.name == p.name {
 			m.page = nil

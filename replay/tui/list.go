@@ -139,7 +139,7 @@ func (m *Model) listLines(width, height int) []string {
 		course, why := strings.Join(strip, ""), report.Clean(r.Headline.ID)
 		switch {
 		case r.Verdict.State == analyzer.Absent:
-			why = "not there at this instant"
+			why = "not there now"
 		case why == "":
 			why = "-"
 		}

@@ -18,6 +18,10 @@ func (m *Model) sortMarks() {
 
 // mark marks the cursor's instant, in the recording if that is possible.
 func (m *Model) mark(text string) tea.Cmd {
+	if m.inPast() {
+		m.fail("mark", errors.New("only what was observed can be marked; . leads back to the recording"))
+		return nil
+	}
 	if text == "" {
 		text = fmt.Sprintf("mark-%d", len(m.Marks)+1)
 	}

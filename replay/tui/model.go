@@ -61,6 +61,9 @@ type Model struct {
 	filter    string
 	reference *replay.State // set with R
 
+	pasts map[store.Ref]*past
+	ago   int // which of the facts is shown, 1 the last; 0 while the recording is
+
 	player player
 	follow bool // stay at the end of a recording that grows
 	live   bool // it may still grow
@@ -101,7 +104,7 @@ func New(ctx context.Context, o Options) (*Model, error) {
 	m := &Model{
 		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), crew: newCrew(ctx), moments: moments{timeline: t},
 		width: 80, height: 24, zones: []*time.Location{o.Zone}, subject: o.Subject,
-		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*story{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
+		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*story{}, pasts: map[store.Ref]*past{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
 	}
 	m.Marks = slices.Clone(o.Marks)
 	m.sortMarks()
@@ -157,6 +160,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.learnAll(msg)
 	case listMsg:
 		return m, m.listed(msg)
+	case panicMsg:
+		panic(fmt.Sprintf("%v\n%s", msg.value, msg.stack))
+	case pastMsg:
+		return m, m.remembered(msg)
 	case savedMsg:
 		m.saved(msg)
 	case storyMsg:
@@ -212,7 +219,7 @@ func (m *Model) at() time.Time { return m.state.Instant() }
 // show moves the screen to a state.
 func (m *Model) show(s *replay.State) {
 	m.state = s
-	m.event = 0
+	m.event, m.ago = 0, 0
 	m.examine()
 }
 

@@ -58,7 +58,7 @@ func (m *Model) by(d time.Duration) {
 	switch {
 	case t.Before(info.Start):
 		t = info.Start
-		m.say("the recording starts here")
+		m.say("the recording starts here; , leads to what is known of before")
 	case t.After(info.End):
 		m.end()
 		m.say("the recording ends here")
@@ -67,8 +67,13 @@ func (m *Model) by(d time.Duration) {
 	m.seekTime(t)
 }
 
-// toMoment moves to the next or previous event that matters, however far.
-func (m *Model) toMoment(direction int) {
+// toMoment moves to the next or previous event that matters, however far; before
+// the first there is what was reconstructed.
+func (m *Model) toMoment(direction int) tea.Cmd {
+	if m.inPast() {
+		m.stepPast(direction)
+		return nil
+	}
 	seq, i := m.state.Seq(), m.interest[m.subject]
 	if direction > 0 {
 		found, err := m.next, error(nil)
@@ -83,7 +88,7 @@ func (m *Model) toMoment(direction int) {
 		default:
 			m.seek(found[0].seq)
 		}
-		return
+		return nil
 	}
 	// An event that lies before the instant is where one is sent first.
 	if t, err := m.timeline.TimeOf(max(seq, 1)); err == nil && seq > 0 && !t.Before(m.at()) {
@@ -94,10 +99,11 @@ func (m *Model) toMoment(direction int) {
 	case err != nil:
 		m.fail("look for the previous event", err)
 	case len(found) == 0:
-		m.say("nothing that matters happened before this")
+		return m.enterPast()
 	default:
 		m.seek(found[0].seq)
 	}
+	return nil
 }
 
 // toPercent moves to a share of the recording, by its first digit or in full.

@@ -143,7 +143,7 @@ func (m *Model) enterSubject(ref store.Ref) {
 // turnTo shows another subject at the same instant.
 func (m *Model) turnTo(ref store.Ref) {
 	m.subject, m.filter, m.page = ref, "", nil
-	m.chosen, m.scroll, m.event = 0, 0, 0
+	m.chosen, m.scroll, m.event, m.ago = 0, 0, 0, 0
 	m.pane = paneReport
 	if ref.Name == "" {
 		m.pane = paneObjects

@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -284,9 +285,12 @@ func TestOutside(t *testing.T) {
 	}
 }
 
-// TestHostile shows an object whose every text tries to move the cursor.
-func TestHostile(t *testing.T) {
-	evil := "\x1b[2J\x1b]0;owned\x07\r\u202e"
+// evil tries to clear the screen, name the window, ring and turn the line round.
+const evil = "\x1b[2J\x1b]0;owned\x07\r\u202e"
+
+// hostile is a recording that ends with a Service whose every text is evil.
+func hostile(t *testing.T) *store.Memory {
+	t.Helper()
 	film := filmed(t)
 	m := store.NewMemory(film.Info().Header)
 	for e, err := range film.Events(1, film.Info().Last) {
@@ -308,6 +312,12 @@ func TestHostile(t *testing.T) {
 	if _, err := m.Seal(film.Info().End); err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+// TestHostile shows an object whose every text tries to move the cursor.
+func TestHostile(t *testing.T) {
+	m := hostile(t)
 	s := newStage(t, m, nil)
 	s.press("end")
 	for _, k := range []string{"", "e", "d", "y", "D", "tab", "m", evil, "enter"} {
@@ -385,6 +395,123 @@ func TestASCII(t *testing.T) {
 			if r > 126 {
 				t.Fatalf("after %s the screen has %q:\n%s", k, r, s.screen())
 			}
+		}
+	}
+}
+
+// TestMarks sets marks, which stay with the recording where it takes them, and
+// later where it is still being written.
+func TestMarks(t *testing.T) {
+	var kept []store.Mark
+	s := newStage(t, filmed(t), func(o *Options) {
+		o.Author = "alice"
+		o.AddMark = func(k store.Mark) error { kept = append(kept, k); return nil }
+	})
+	s.press("n", "n", "n", "m", "rolled back", "enter")
+	want := []store.Mark{{Time: s.m.at(), Written: s.m.Now().UTC(), Author: "alice", Text: "rolled back"}}
+	if diff := cmp.Diff(want, kept); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	s.sees("◆ rolled back (alice)") // among what happened
+	s.sees("g @rolled back comes back here")
+	s.press("home", "g", "@rolled back", "enter")
+	if !s.m.at().Equal(want[0].Time) {
+		t.Errorf("@rolled back is %s, not %s", s.m.at(), want[0].Time)
+	}
+	s.press("home", "]")
+	s.sees("mark: rolled back, by alice")
+
+	inUse := true
+	s.m.AddMark = func(k store.Mark) error {
+		if inUse {
+			return fmt.Errorf("add mark: %w", store.ErrInUse)
+		}
+		kept = append(kept, k)
+		return nil
+	}
+	s.press("m", "while it is written", "enter")
+	s.sees("the recording is being written")
+	inUse = false
+	_, cmd := s.m.Update(grownMsg{io.EOF})
+	s.run(cmd)
+	s.sees("marks written into it: 1")
+	if len(kept) != 2 || kept[1].Text != "while it is written" {
+		t.Errorf("kept %v", kept)
+	}
+}
+
+// TestCourses walks over the verdicts of all Services in their list.
+func TestCourses(t *testing.T) {
+	s := newStage(t, filmed(t), func(o *Options) { o.Subject = store.Ref{} })
+	s.sees("not there now") // web comes later
+	var seen []string
+	for range 20 {
+		before := s.m.at()
+		if s.press("n"); s.m.at().Equal(before) {
+			break
+		}
+		r := s.m.list.chosen("", s.m.chosen)
+		seen = append(seen, r.Subject.Name+" "+string(r.Verdict.State))
+	}
+	s.sees("no verdict changes after this")
+	want := []string{"web Converging", "web Serving", "web NotServing", "web Serving"}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("n in the list (-want +got):\n%s", diff)
+	}
+	s.press("N", "e")
+	s.sees("WHY")
+	if s.m.subject != web {
+		t.Errorf("e in the list is about %v", s.m.subject)
+	}
+	s.press("esc", "esc")
+	if s.m.subject.Name != "" {
+		t.Error("esc does not lead back to the list")
+	}
+}
+
+// TestGuide offers what was not tried yet.
+func TestGuide(t *testing.T) {
+	s := newStage(t, filmed(t), func(o *Options) { o.Guided = true })
+	s.press("g", "incident", "enter")
+	s.golden("guided-80x24")
+	bar := func() string {
+		rows := strings.Split(s.screen(), "\n")
+		return rows[len(rows)-3]
+	}
+	for _, step := range []struct{ key, without, with string }{
+		{"e", "e why", "esc closes this"},
+		{"esc", "esc closes", ", one event back"},
+		{",", ", one event back", "D what is different"},
+		{"D", "D what", "esc closes this"},
+		{"esc", "esc", "n next verdict"},
+	} {
+		s.press(step.key)
+		if strings.Contains(bar(), step.without+" ·") || !strings.Contains(bar(), step.with) || !strings.Contains(bar(), "q leave") {
+			t.Errorf("after %s the bar is %q", step.key, bar())
+		}
+	}
+	for _, a := range s.m.actions {
+		s.m.tried[a.name] = true
+	}
+	s.press("esc")
+	s.sees("you have seen it all")
+}
+
+// TestSave writes the postmortem in each format, and the report as it stands.
+func TestSave(t *testing.T) {
+	written := map[string]string{}
+	s := newStage(t, filmed(t), func(o *Options) {
+		o.Save = func(name string, text []byte) (string, error) { written[name] = string(text); return name, nil }
+	})
+	s.press("g", "incident", "enter", "S", ":save md", "enter", ":save json", "enter", ":save txt", "enter", ":save doc", "enter")
+	s.sees("none of html, md, json, txt")
+	for ending, begins := range map[string]string{".html": "<!doctype html>", ".md": "#", ".json": "{", ".txt": "Service shop/web  NotServing"} {
+		found := false
+		for name, text := range written {
+			found = found || strings.HasSuffix(name, ending) && strings.HasPrefix(strings.ToLower(text), strings.ToLower(begins))
+		}
+		if !found {
+			t.Errorf("no file %s that begins with %s", ending, begins)
 		}
 	}
 }

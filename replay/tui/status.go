@@ -38,6 +38,11 @@ func (m *Model) remark(width, most int) []string {
 // status is the last line: when this is, and how far it can be trusted.
 func (m *Model) status(width int) string {
 	e := &m.envelope
+	if m.inPast() {
+		f := m.fact()
+		left := bold(m.stamp(f.Time)) + " " + m.within(f) + " " + paint("7", " RECONSTRUCTED ") + fmt.Sprintf("  %d of %d before the recording", len(m.pasts[m.subject].facts)-m.ago+1, len(m.pasts[m.subject].facts))
+		return fit(left, width)
+	}
 	at := m.at().In(m.zones[m.zone])
 	zone, offset := "UTC", ""
 	if !isUTC(at) {
@@ -75,6 +80,15 @@ func (m *Model) status(width int) string {
 		return fit(left, width)
 	}
 	return fit(left, width-ansi.StringWidth(right)) + right
+}
+
+// stamp is a time with its zone.
+func (m *Model) stamp(t time.Time) string {
+	t = t.In(m.zones[m.zone])
+	if isUTC(t) {
+		return t.Format("2006-01-02 15:04:05 UTC")
+	}
+	return t.Format("2006-01-02 15:04:05 -07:00 MST")
 }
 
 func more(n int) string {

@@ -37,11 +37,13 @@ func (m *Model) lines() []string {
 	below = append(below, m.status(width))
 	middle := height - len(out) - len(below)
 	var happened []string
-	if m.page == nil || height >= 40 {
+	if !m.inPast() && (m.page == nil || height >= 40) {
 		happened = m.happened(width, max(4, min(middle/3, 14)))
 	}
 	middle -= len(happened)
 	switch {
+	case m.inPast():
+		out = append(out, m.pastLines(width, middle)...)
 	case m.page != nil:
 		out = append(out, m.page.lines(m, width, middle)...)
 	case m.subject.Name == "":
@@ -75,6 +77,9 @@ func (m *Model) title(width int) string {
 	left := bold("All Services")
 	if m.subject.Name != "" && len(m.text) > 0 {
 		left = m.text[0]
+	}
+	if m.inPast() {
+		left = bold("Before the recording") + "  no verdict: nobody was listening"
 	}
 	right := pick([2]string{"❚❚", "||"}, m.ASCII)
 	if m.player.on {

@@ -1,0 +1,153 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// past is what is known of a subject from before the recording. Nobody heard it:
+// objects told of it later. It is another place than the recording, and the
+// screen is in one of them only.
+type past struct {
+	facts []replay.Fact
+	busy  bool
+	known bool
+	enter bool // once the facts are known
+}
+
+// pastMsg brings the facts about a subject.
+type pastMsg struct {
+	subject store.Ref
+	facts   []replay.Fact
+	err     error
+}
+
+// inPast reports whether a reconstructed fact is shown, and not the recording.
+func (m *Model) inPast() bool { return m.ago > 0 }
+
+// fact is the one that is shown.
+func (m *Model) fact() *replay.Fact {
+	facts := m.pasts[m.subject].facts
+	return &facts[len(facts)-m.ago]
+}
+
+// remember finds out what is known of before the recording.
+func (m *Model) remember() tea.Cmd {
+	p := m.pasts[m.subject]
+	if p == nil {
+		p = &past{}
+		m.pasts[m.subject] = p
+	}
+	if p.busy || p.known {
+		return nil
+	}
+	p.busy = true
+	t, subject := m.timeline, m.subject
+	return m.crew.do(func(context.Context) tea.Msg {
+		msg := pastMsg{subject: subject}
+		if subject.Name == "" {
+			msg.facts, msg.err = replay.Past(t)
+		} else {
+			msg.facts, msg.err = replay.PastOf(t, subject)
+		}
+		return msg
+	})
+}
+
+func (m *Model) remembered(msg pastMsg) tea.Cmd {
+	p := m.pasts[msg.subject]
+	p.busy, p.known, p.facts = false, msg.err == nil, msg.facts
+	enter := p.enter && msg.subject == m.subject
+	p.enter = false
+	switch {
+	case msg.err != nil:
+		m.fail("what was before the recording", msg.err)
+	case enter:
+		return m.enterPast()
+	}
+	return nil
+}
+
+// enterPast shows the last thing that is known to have happened before the
+// recording.
+func (m *Model) enterPast() tea.Cmd {
+	cmd := m.remember()
+	p := m.pasts[m.subject]
+	switch {
+	case !p.known:
+		p.enter = true
+		m.say("what was before the recording is being found out ...")
+	case len(p.facts) == 0:
+		m.say("nothing that matters is known to have happened before this")
+	default:
+		m.start()
+		m.ago, m.page, m.player.on = 1, nil, false
+		m.say("before the recording: nobody heard this, objects told of it later; . leads back")
+	}
+	return cmd
+}
+
+// stepPast moves between facts: 1 is the next, which after the last is the
+// recording; -1 the one before.
+func (m *Model) stepPast(n int) {
+	most := len(m.pasts[m.subject].facts)
+	switch m.ago -= n; {
+	case m.ago > most:
+		m.ago = most
+		m.say("nothing older is known")
+	case m.ago <= 0:
+		m.ago = 0
+		m.say("the recording starts here")
+	}
+}
+
+// pastLines are the facts, the one shown in the middle.
+func (m *Model) pastLines(width, height int) []string {
+	facts := m.pasts[m.subject].facts
+	at := len(facts) - m.ago
+	out := []string{bold("BEFORE THE RECORDING") + faint("  reconstructed: objects told of it later")}
+	var rows []string
+	first, last := 0, 0 // rows of the fact that is shown
+	for i := range facts {
+		lines := wrap([]string{"  " + m.factLine(&facts[i])}, width)
+		if i == at {
+			first, last = len(rows), len(rows)+len(lines)+1
+			for n := range lines {
+				lines[n] = reverse(fit(lines[n], width))
+			}
+			lines[0] = chosen(lines[0], width)
+			lines = append(lines, faint(fit("    "+m.source(&facts[i]), width)))
+		}
+		rows = append(rows, lines...)
+	}
+	room := height - 1
+	top := max(0, min((first+last)/2-room/2, len(rows)-room))
+	return append(out, fill(rows[top:], width, room)...)
+}
+
+func (m *Model) factLine(f *replay.Fact) string {
+	return report.Clean(m.clock(f.Time) + " " + m.within(f) + " " + f.String())
+}
+
+// within says how exactly the time of a fact is known.
+func (m *Model) within(f *replay.Fact) string {
+	if d := f.Uncertainty(); d > 0 {
+		return fmt.Sprintf("(+%s)", d)
+	}
+	return "(exact)"
+}
+
+// source says how a fact is known.
+func (m *Model) source(f *replay.Fact) string {
+	text := fmt.Sprintf("told by #%d, heard at %s; the clock was that of the %s", f.Seq, m.clockMillis(f.ObservedAt), f.Clock)
+	if f.Path != "" {
+		text += "; " + f.Path
+	}
+	return report.Clean(text) + "  enter goes there"
+}
