@@ -293,14 +293,15 @@ func hostile(t *testing.T) *store.Memory {
 	t.Helper()
 	film := filmed(t)
 	m := store.NewMemory(film.Info().Header)
-	for e, err := range film.Events(1, film.Info().Last) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := m.Append(e); err != nil {
-			t.Fatal(err)
+	last := film.Info().Last
+	if ledger, err := film.Ledger(0, last); err != nil {
+		t.Fatal(err)
+	} else {
+		for last > 0 && len(ledger) > 0 && ledger[len(ledger)-1].Seq == last && ledger[len(ledger)-1].Reason == store.Stopped {
+			last, ledger = last-1, ledger[:len(ledger)-1] // the recorder goes on
 		}
 	}
+	copyTo(t, m, film, 1, last)
 	object := fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Service","metadata":{"namespace":"shop","name":"web","uid":"u9","creationTimestamp":"2026-11-24T00:00:50Z","labels":{"a":%q},"managedFields":[{"manager":%q,"operation":"Update","time":"2026-11-24T00:00:50Z","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{"f:selector":{"f:app":{}}}}}]},"spec":{"selector":{"app":%q},"ports":[{"port":80}],"clusterIP":"10.0.0.1"}}`, "X", "X", "X")
 	object = []byte(strings.ReplaceAll(string(object), `"X"`, `"\u001b[2J\u001b]0;owned\u0007\r\u202e"`))
 	if _, err := m.Append(store.Event{Time: film.Info().End, Type: watch.Added, Resource: replay.Services, Namespace: "shop", Name: "web", UID: "u9", ResourceVersion: "9999", Object: object}); err != nil {
@@ -330,28 +331,31 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// copyTo says again what was heard in a stretch.
+func copyTo(t *testing.T, m, film *store.Memory, from, to store.Seq) {
+	t.Helper()
+	for seq := from; seq <= to; seq++ {
+		e, err := film.Event(seq)
+		if err == nil {
+			_, err = m.Append(e)
+		} else if errors.Is(err, store.ErrNotEvent) {
+			var ledger []store.Coverage
+			if ledger, err = film.Ledger(seq, seq); err == nil {
+				_, err = m.Cover(ledger[0])
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestFollow shows a recording that grows.
 func TestFollow(t *testing.T) {
 	film := filmed(t)
 	info := film.Info()
 	m := store.NewMemory(info.Header)
-	copyTo := func(from, to store.Seq) {
-		for seq := from; seq <= to; seq++ {
-			e, err := film.Event(seq)
-			if err == nil {
-				_, err = m.Append(e)
-			} else if errors.Is(err, store.ErrNotEvent) {
-				var ledger []store.Coverage
-				if ledger, err = film.Ledger(seq, seq); err == nil {
-					_, err = m.Cover(ledger[0])
-				}
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	copyTo(1, 278)
+	copyTo(t, m, film, 1, 278)
 	at, err := Opening(m)
 	if err != nil {
 		t.Fatal(err)
@@ -365,7 +369,7 @@ func TestFollow(t *testing.T) {
 	defer s.m.Close()
 	s.m.tick = func(time.Duration, func(time.Time) tea.Msg) tea.Cmd { return nil }
 	s.sees("Serving")
-	copyTo(279, 300)
+	copyTo(t, m, film, 279, 300)
 	_, _ = s.m.Update(grownMsg{m.Wait(t.Context(), 278)})
 	s.sees("LIVE, following")
 	s.sees("NotServing")
@@ -377,7 +381,7 @@ func TestFollow(t *testing.T) {
 	if !s.m.follow {
 		t.Error("end does not follow")
 	}
-	copyTo(301, info.Last)
+	copyTo(t, m, film, 301, info.Last)
 	if _, err := m.Seal(info.End); err != nil {
 		t.Fatal(err)
 	}

@@ -406,8 +406,8 @@ func TestHostileTerminal(t *testing.T) {
 	o.Zone = time.UTC
 	done := p.shown(o)
 	p.await("does not exist")
-	p.send("\x1b[F") // End
-	p.await(`\x1b[2J`)
+	p.send("\x1b[F")          // End
+	p.await(`\x1b[2J\x1b]0;`) // as text
 	for _, keys := range []string{"e", "d", "y", "D", "\t", "\t", "/owned\r", "C", "S", "?"} {
 		p.send(keys)
 		time.Sleep(50 * time.Millisecond)
