@@ -39,6 +39,11 @@ func TestExamples(t *testing.T) {
 	for _, cmd := range everyCommand() {
 		examples = append(examples, commandsIn(t, cmd.CommandPath()+" --help", cmd.Example)...)
 	}
+	schemas, err := filepath.Abs(schemaDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker := newChecker(schemas)
 	m := newMatrix(t)
 	m.outage("incident.db")
 	m.outage("killed.db")
@@ -59,6 +64,11 @@ func TestExamples(t *testing.T) {
 		code := run(append([]string{program}, e.args...), strings.NewReader(""), &out, &errs)
 		if code > exitGap || strings.Contains(errs.String(), "error:") || out.Len() == 0 && !slices.Contains(e.args, "-f") {
 			t.Errorf("%s: svcspy %s: exit code %d\n%s", e.where, strings.Join(e.args, " "), code, errs.String())
+		}
+		if format := formatOf(e.args); format != "" {
+			if _, err := checker.check(out.Bytes(), format); err != nil {
+				t.Errorf("%s: svcspy %s: %v", e.where, strings.Join(e.args, " "), err)
+			}
 		}
 	}
 	if ran < 25 || len(examples)-ran < 5 {

@@ -272,6 +272,11 @@ func takes(line, flag string) bool {
 // TestHostile shows a recording of an attacker with every command: nothing of
 // theirs reaches the terminal as a control character.
 func TestHostile(t *testing.T) {
+	schemas, err := filepath.Abs(schemaDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker := newChecker(schemas)
 	m := newMatrix(t)
 	m.demo("demo.db")
 	r, err := store.Open("demo.db")
@@ -307,6 +312,9 @@ func TestHostile(t *testing.T) {
 					continue
 				}
 				code, out, errs := m.run(words, file, "svc/"+subject.Name, "--color", "never")
+				if _, err := checker.check([]byte(out), format); err != nil && (format == "json" || format == "yaml" || format == "jsonl") {
+					t.Errorf("seed %d: svcspy %s: %v", seed, words, err)
+				}
 				if code > exitGap {
 					t.Errorf("seed %d: svcspy %s: exit code %d, stderr %q", seed, words, code, errs)
 				}
