@@ -98,6 +98,9 @@ func (o *getOptions) path(t replay.Timeline, words []string, at store.Seq) (stri
 			return "", err
 		}
 	} else {
+		if strings.Contains(words[0], ",") {
+			return "", usageError{fmt.Errorf("get prints one type at a time, not %q", words[0]), ""}
+		}
 		r, err := replay.FindResource(words[0], resources)
 		if err != nil {
 			return "", err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/svcspy/svcspy/replay"
@@ -16,6 +18,13 @@ import (
 func (l *look) open(ctx context.Context, file string, words []string) (*store.Recording, error) {
 	l.ctx, l.words = ctx, words
 	r, err := openRecording(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		for _, word := range words {
+			if st, werr := os.Stat(word); werr == nil && st.Mode().IsRegular() {
+				return nil, usageError{err, "the recording comes before its subject: " + quoted(word) + " " + quoted(file)}
+			}
+		}
+	}
 	if err == nil {
 		l.warnOfDamage(file, r)
 		l.tellZone(r)
