@@ -65,19 +65,20 @@ func reachOf(s *State, subject store.Ref) *reach {
 		state: s, seen: map[store.Ref]bool{},
 		pods: map[types.UID]*corev1.Pod{}, names: map[types.UID]store.Ref{}, tops: map[store.Ref]store.Ref{},
 	}
-	r.add(subject)
-	switch subject.Resource.Resource {
+	switch subject.Resource.Resource { // the subject comes first, and is followed as any other of its kind
 	case "services":
 		r.service(subject)
 	case "pods":
 		r.pod(subject)
 	case "nodes":
+		r.add(subject)
 		for _, o := range s.List(store.Query{Resource: podResource}) {
 			if p := analyzer.As[corev1.Pod](o); p.Spec.NodeName == subject.Name {
 				r.pod(o.Ref())
 			}
 		}
 	case "ingresses":
+		r.add(subject)
 		for _, o := range s.List(store.Query{Resource: Services, Namespace: subject.Namespace}) {
 			r.service(o.Ref())
 		}

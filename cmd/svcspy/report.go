@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcspy/svcspy/replay/postmortem"
-	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -63,8 +62,8 @@ EXIT STATUS
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if formats := []string{"html", "md", "json"}; !slices.Contains(formats, o.format) {
-				return usageError{fmt.Errorf("-o %q is none of %s", o.format, strings.Join(formats, ", ")), "use -o html for a file to open, -o md for text to paste"}
+			if !slices.Contains(postmortem.Formats, o.format) {
+				return usageError{fmt.Errorf("-o %q is none of %s", o.format, strings.Join(postmortem.Formats, ", ")), "use -o html for a file to open, -o md for text to paste"}
 			}
 			a.output = o.format
 			if !slices.Contains(postmortem.Templates, o.template) {
@@ -129,18 +128,9 @@ func (o *reportOptions) run(ctx context.Context, file string, words []string) er
 // write prints the document at once, so that nothing is left half written.
 func (o *reportOptions) write(p *postmortem.Postmortem) error {
 	var b bytes.Buffer
-	var err error
-	switch o.format {
-	case "html":
-		err = postmortem.HTML(&b, p)
-	case "md":
-		err = postmortem.Markdown(&b, p)
-	default:
-		err = report.Document(&b, o.format, p)
-	}
-	if err != nil {
+	if err := postmortem.Write(&b, o.format, p); err != nil {
 		return err
 	}
-	_, err = o.out.Write(b.Bytes())
+	_, err := o.out.Write(b.Bytes())
 	return err
 }

@@ -30,14 +30,15 @@ type Options struct {
 // Bounds of a document, so that its length does not depend on the size of the
 // cluster or of the recording.
 const (
-	maxExplained = 5 // outages whose causes are looked for, the worst first
-	maxRows      = 300
-	maxInstants  = 40
-	maxHurt      = 50
-	maxPodLanes  = 16
-	maxNodeLanes = 8
-	maxListed    = 20 // endpoints of a report
-	maxEvidence  = 8  // of a finding
+	maxExplained    = 5 // outages whose causes are looked for, the worst first
+	maxRows         = 300
+	maxInstants     = 40
+	maxHurt         = 50
+	maxServiceLanes = 12
+	maxPodLanes     = 16
+	maxNodeLanes    = 8
+	maxListed       = 20 // endpoints of a report
+	maxEvidence     = 8  // of a finding
 )
 
 // story is what a document is made of.
@@ -54,6 +55,7 @@ type story struct {
 	prelude  *replay.Prelude // what is known of it from before the recording; nil: it began later
 	changes  []replay.Change // what was meant to be changed, of all that can matter
 	related  []store.Ref
+	beside   []Lane       // of other Services that were hurt
 	marks    []store.Mark // in the window, by time
 	covered  Completeness
 }
@@ -138,15 +140,11 @@ func marksIn(t replay.Timeline, w Window) ([]store.Mark, error) {
 
 // investigate finds out what happened to the subject.
 func (s *story) investigate(ctx context.Context) error {
-	if s.segments == nil {
-		segments, err := replay.Verdicts(ctx, s.timeline, s.subject, s.info.Start, s.info.End)
-		if err != nil {
-			return err
-		}
-		s.segments = replay.Settle(segments)
+	segments, err := replay.Verdicts(ctx, s.timeline, s.subject, s.info.Start, s.info.End)
+	if err != nil {
+		return err
 	}
-	s.segments = within(s.segments, s.window)
-	var err error
+	s.segments = within(replay.Settle(segments), s.window)
 	if s.outage, err = s.worstOutage(ctx); err != nil {
 		return err
 	}
@@ -166,6 +164,21 @@ func (s *story) investigate(ctx context.Context) error {
 	}
 	if s.related, err = replay.Related(last, s.subject); err != nil {
 		return err
+	}
+	if s.outage != nil { // what mattered then may not matter any more
+		worst, err := cursor.SeekTime(s.outage.Worst.From)
+		if err != nil {
+			return err
+		}
+		then, err := replay.Related(worst, s.subject)
+		if err != nil {
+			return err
+		}
+		for _, ref := range then {
+			if !slices.Contains(s.related, ref) {
+				s.related = append(s.related, ref)
+			}
+		}
 	}
 	first, err := s.timeline.SeqAt(s.window.From)
 	if err != nil {
@@ -322,7 +335,7 @@ func (s *story) summary(p *Postmortem) (title string, lines []string) {
 	}
 	title = fmt.Sprintf("%s was %s", name, worst)
 	lines = append(lines,
-		fmt.Sprintf("%s was not well from %s %s (%s); at worst it was %s, with %s.", name, clock(from), until, lasting(to.Sub(from)), worst, endpoints(x.Worst.Later.Endpoints)),
+		fmt.Sprintf("%s was not well from %s %s (%s); at worst it was %s, with %s.", name, clock(from), until, lasting(to.Sub(from)), worst, endpoints(&x.Worst.Later)),
 		fmt.Sprintf("The report at that time: %s", report.Clean(x.Worst.Later.Headline.Message)),
 	)
 	if f := s.forerunner(); f != nil {
@@ -363,14 +376,22 @@ func (s *story) outages() (n int, dark time.Duration) {
 }
 
 // endpoints counts what was there of what was wanted.
-func endpoints(e analyzer.Endpoints) string {
+func endpoints(r *analyzer.Report) string {
+	noun := "Pod"
+	switch r.Subject.Kind {
+	case "Service":
+		noun = "endpoint"
+	case "Ingress":
+		noun = "backend"
+	}
+	e := &r.Endpoints
 	switch {
 	case e.Desired == 0 && e.Ready == 0:
-		return "no endpoint"
+		return "no " + noun
 	case e.Desired == 0:
-		return count(e.Ready, "ready endpoint")
+		return count(e.Ready, "ready "+noun)
 	}
-	return fmt.Sprintf("%d of %s ready", e.Ready, count(e.Desired, "endpoint"))
+	return fmt.Sprintf("%d of %s ready", e.Ready, count(e.Desired, noun))
 }
 
 // forerunner is the fact from before the recording that explains the outage

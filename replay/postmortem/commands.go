@@ -80,7 +80,7 @@ func (s *story) commands(p *Postmortem) []Command {
 		add("The cluster at that time, for kubectl", "svcspy shell %s --at %s", file, at)
 	}
 	how := ""
-	if s.Zone != time.UTC {
+	if p.zone() != time.UTC {
 		how += " --tz " + quoted(s.Zone.String())
 	}
 	if p.Template != plain {

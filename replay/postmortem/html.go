@@ -1,8 +1,6 @@
 package postmortem
 
 import (
-	"bytes"
-	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
@@ -49,8 +46,12 @@ func HTML(w io.Writer, p *Postmortem) error {
 	if err != nil {
 		return err
 	}
+	zone := ""
+	if p.zone() != time.UTC {
+		zone = p.Zone
+	}
 	return page.Execute(w, map[string]any{
-		"P": p, "Policy": policy, "CSS": template.CSS(pageCSS), "JS": template.JS(pageJS),
+		"P": p, "Zone": zone, "Policy": policy, "CSS": template.CSS(pageCSS), "JS": template.JS(pageJS),
 		"Facts": p.facts(), "Sections": parts, "Drawing": draw(p), "Instants": p.pages(),
 	})
 }
@@ -251,33 +252,4 @@ func span(s *Stay) string {
 		words += " (" + s.Note + ")"
 	}
 	return words
-}
-
-// Page builds the document and returns it as one HTML file, with a name for it
-// that is safe in any folder whatever the subject is called.
-func Page(ctx context.Context, t replay.Timeline, o Options) (name string, file []byte, err error) {
-	p, err := Build(ctx, t, o)
-	if err != nil {
-		return "", nil, err
-	}
-	var b bytes.Buffer
-	if err := HTML(&b, p); err != nil {
-		return "", nil, err
-	}
-	return p.FileName() + ".html", b.Bytes(), nil
-}
-
-// FileName is a name for the document, without an ending: letters, digits and
-// dashes of the subject's name, and when the window begins.
-func (p *Postmortem) FileName() string {
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, p.Subject.Name)
-	if name = strings.Trim(name[:min(len(name), 60)], "-"); name == "" {
-		name = "cluster"
-	}
-	return "svcspy-" + name + "-" + p.Window.From.UTC().Format("20060102T150405Z")
 }

@@ -13,8 +13,11 @@ import (
 // makes the first of them what the document is about. Without any, there is no
 // subject.
 func (s *story) survey(ctx context.Context, p *Postmortem) error {
-	var worst *replay.Course
-	var worstHurt Hurt
+	type hurtCourse struct {
+		Hurt
+		course replay.Course
+	}
+	var all []hurtCourse
 	for c, err := range replay.AllVerdicts(ctx, s.timeline, s.info.Start, s.info.End, s.Progress) {
 		if err != nil {
 			return err
@@ -25,26 +28,22 @@ func (s *story) survey(ctx context.Context, p *Postmortem) error {
 		c.Segments = replay.Settle(c.Segments)
 		h, hurt := hurtIn(c.Segments, s.window)
 		p.Services++
-		if !hurt {
-			continue
-		}
-		p.Hurt = append(p.Hurt, h)
-		if worst == nil || compareHurt(h, worstHurt) < 0 {
-			kept := c
-			worst, worstHurt = &kept, h
+		if hurt {
+			all = append(all, hurtCourse{h, c})
 		}
 	}
-	slices.SortFunc(p.Hurt, compareHurt)
-	if p.MoreHurt = max(0, len(p.Hurt)-maxHurt); p.MoreHurt > 0 {
-		p.Hurt = p.Hurt[:maxHurt]
+	slices.SortFunc(all, func(a, b hurtCourse) int { return compareHurt(a.Hurt, b.Hurt) })
+	p.MoreHurt = max(0, len(all)-maxHurt)
+	for i, h := range all[:len(all)-p.MoreHurt] {
+		p.Hurt = append(p.Hurt, h.Hurt)
+		if i > 0 && i <= maxServiceLanes {
+			s.beside = append(s.beside, s.courseLane("service", named(h.Subject), h.course.Segments))
+		}
 	}
-	if worst == nil {
-		return nil
+	if len(all) > 0 {
+		s.subject = all[0].course.Subject // its segments are outlines only: they are looked at anew
 	}
-	s.subject = worst.Subject // what was found for all are outlines of reports
-	raw, err := replay.Verdicts(ctx, s.timeline, s.subject, s.info.Start, s.info.End)
-	s.segments = replay.Settle(raw)
-	return err
+	return nil
 }
 
 // hurtIn says how a Service was hurt in a window. What was absent or about to

@@ -32,7 +32,7 @@ type Picture struct {
 
 // Lane is one object over time.
 type Lane struct {
-	Kind   string   `json:"kind"` // verdict, endpoints, pod or node
+	Kind   string   `json:"kind"` // verdict, endpoints, pod or node; service: the verdict on another one
 	Object string   `json:"object"`
 	Spans  []Stay   `json:"spans"`
 	Gaps   []Window `json:"gaps"` // when nobody was listening to it
@@ -63,7 +63,7 @@ var (
 
 // picture draws the lanes: the verdict, the endpoints, the Pods and their Nodes.
 func (s *story) picture() (Picture, error) {
-	pic := Picture{Window: s.window, Lanes: []Lane{s.verdictLane()}, Marks: []Mark{}}
+	pic := Picture{Window: s.window, Lanes: []Lane{s.courseLane("verdict", named(s.about), s.segments)}, Marks: []Mark{}}
 	if begun := s.past(&pic.Lanes[0]); begun.Before(s.window.From) {
 		pic.Window.From, pic.Reconstructed = begun, s.window.From
 	}
@@ -78,6 +78,7 @@ func (s *story) picture() (Picture, error) {
 		pic.Lanes = append(pic.Lanes, *endpoints)
 	}
 	hosts := map[string]bool{}
+	pic.Lanes = append(pic.Lanes, s.beside...)
 	podLanes, more, err := s.lanes("pod", pods, maxPodLanes, func(o *analyzer.Object) (string, string, bool) {
 		p := analyzer.As[corev1.Pod](o)
 		hosts[p.Spec.NodeName] = true
@@ -97,12 +98,13 @@ func (s *story) picture() (Picture, error) {
 	return pic, err
 }
 
-func (s *story) verdictLane() Lane {
-	l := Lane{Kind: "verdict", Object: named(s.about), Spans: []Stay{}, Gaps: []Window{}}
-	for i := range s.segments {
-		g := &s.segments[i]
-		if g.Gap != "" {
-			l.Gaps = append(l.Gaps, s.clipped(g.From, g.To))
+// courseLane is the verdicts on a subject.
+func (s *story) courseLane(kind, object string, segments []replay.Segment) Lane {
+	l := Lane{Kind: kind, Object: object, Spans: []Stay{}, Gaps: []Window{}}
+	for i := range segments {
+		g := &segments[i]
+		if w := s.clipped(g.From, g.To); g.Gap != "" && w.To.After(w.From) {
+			l.Gaps = append(l.Gaps, w)
 		}
 		l.add(s, Stay{From: g.From, To: g.To, State: string(g.Report.Verdict.State), Seq: g.Seq, Note: report.Clean(g.Report.Headline.ID)})
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,12 +15,12 @@ import (
 	_ "time/tzdata" // the golden files have local times
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/fixtures/hostile"
 	"github.com/svcspy/svcspy/replay"
-	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -55,16 +54,10 @@ func build(t testing.TB, timeline replay.Timeline, o Options) *Postmortem {
 	return p
 }
 
-// printers are the three forms of the one value.
-var printers = map[string]func(io.Writer, *Postmortem) error{
-	"html": HTML, "md": Markdown,
-	"json": func(w io.Writer, p *Postmortem) error { return report.Document(w, "json", p) },
-}
-
 func printed(t testing.TB, format string, p *Postmortem) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := printers[format](&b, p); err != nil {
+	if err := Write(&b, format, p); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -124,7 +117,7 @@ func TestEveryIncident(t *testing.T) {
 			if p.Subject.Name != "" {
 				check(t, r, p)
 			}
-			for format := range printers {
+			for _, format := range Formats {
 				one := printed(t, format, p)
 				if two := printed(t, format, build(t, r, Options{})); one != two {
 					t.Errorf("%s is not the same the second time:\n%s", format, cmp.Diff(one, two))
@@ -215,7 +208,7 @@ func TestMarks(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("key times (-want +got):\n%s", diff)
 	}
-	for format := range printers {
+	for _, format := range Formats {
 		text := printed(t, format, p)
 		if !strings.Contains(text, "deploy window") {
 			t.Errorf("%s does not show the marks", format)
@@ -309,6 +302,27 @@ func TestLate(t *testing.T) {
 	}
 }
 
+// Other subjects than Services have lanes of what belongs to them, too.
+func TestSubjects(t *testing.T) {
+	for subject, want := range map[store.Ref]map[string]int{
+		web: {"verdict": 1, "endpoints": 1, "pod": 4, "node": 3},
+		{Resource: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, Namespace: "shop", Name: "web"}: {"verdict": 1, "pod": 4, "node": 3},
+		{Resource: nodes, Name: "n2"}: {"verdict": 1, "pod": 3, "node": 3},
+	} {
+		p := build(t, incident(t, "node-loss"), Options{Subject: subject})
+		got := map[string]int{}
+		for _, l := range p.Picture.Lanes {
+			got[l.Kind]++
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("lanes of %s (-want +got):\n%s", subject.Resource.Resource, diff)
+		}
+		if p.KeyTimes[0].Certainty != Observed {
+			t.Errorf("%s: trigger candidate %+v", subject.Resource.Resource, p.KeyTimes[0])
+		}
+	}
+}
+
 // A window cuts what is told, not what is known of it.
 func TestWindow(t *testing.T) {
 	r := incident(t, "selector-edited")
@@ -367,7 +381,7 @@ func TestNotRedacted(t *testing.T) {
 	p := build(t, incident(t, "selector-edited"), Options{Subject: web})
 	p.Recording.Redaction.Policy = "none"
 	p.Redacted = redacted(p, nil)
-	for format := range printers {
+	for _, format := range Formats {
 		head, _, _ := strings.Cut(printed(t, format, p), "Summary")
 		if format == "json" {
 			head = printed(t, format, p)
@@ -430,7 +444,7 @@ func TestHostile(t *testing.T) {
 				t.Errorf("seed %d: the page has an attribute %q", seed, m)
 			}
 		}
-		for format := range printers {
+		for _, format := range Formats {
 			for i, c := range printed(t, format, p) {
 				if c < ' ' && c != '\n' && c != '\t' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == '\u202e' || c == '\u2066' || c == '\u200b' {
 					t.Errorf("seed %d: %s has control character %q at %d", seed, format, c, i)
@@ -498,20 +512,6 @@ func TestFenced(t *testing.T) {
 		if diff := cmp.Diff(tt.want, fenced(tt.in)); diff != "" {
 			t.Errorf("fenced(%q) (-want +got):\n%s", tt.in, diff)
 		}
-	}
-}
-
-func TestFileName(t *testing.T) {
-	p := &Postmortem{Window: Window{From: time.Date(2026, 11, 24, 0, 0, 7, 0, time.UTC)}}
-	for _, name := range append(hostile.Payloads, "", "web", "..", "con.db") {
-		p.Subject.Name = name
-		if got := p.FileName(); !regexp.MustCompile(`^svcspy-[A-Za-z0-9-]+-20261124T000007Z$`).MatchString(got) {
-			t.Errorf("%q gives the name %q", name, got)
-		}
-	}
-	name, page, err := Page(context.Background(), incident(t, "selector-edited"), Options{Subject: web})
-	if err != nil || name != "svcspy-web-20261123T235936Z.html" || !bytes.HasPrefix(page, []byte("<!doctype html>")) {
-		t.Errorf("page %q of %d bytes, %v", name, len(page), err)
 	}
 }
 

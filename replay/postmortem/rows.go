@@ -128,7 +128,7 @@ func (s *story) verdictRow(i int) Row {
 	if r.Headline.ID != "" {
 		what += ": " + report.Clean(r.Headline.ID)
 	}
-	what += "; it had " + endpoints(r.Endpoints)
+	what += "; it had " + endpoints(r)
 	if g.Gap != "" {
 		what += "; the recorder was not listening to all of it"
 	}

@@ -192,10 +192,16 @@ func (p *Postmortem) moments(t time.Time) string {
 
 // zone is where the document's readers are.
 func (p *Postmortem) zone() *time.Location {
-	if zone, err := time.LoadLocation(p.Zone); err == nil && p.Zone != "UTC" && p.Zone != "" {
-		return zone
+	zone, err := time.LoadLocation(p.Zone)
+	if err != nil {
+		return time.UTC
 	}
-	return time.UTC
+	for _, t := range []time.Time{p.Window.From, p.Window.To} {
+		if _, offset := t.In(zone).Zone(); offset != 0 {
+			return zone
+		}
+	}
+	return time.UTC // also if it has another name
 }
 
 func (p *Postmortem) times() []block {

@@ -1,8 +1,30 @@
 package postmortem
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/svcspy/svcspy/replay/report"
+)
 
 const plain = "plain"
+
+// Formats are what Write can print.
+var Formats = []string{"html", "md", "json"}
+
+// Write prints the document in one of the formats.
+func Write(w io.Writer, format string, p *Postmortem) error {
+	switch format {
+	case "html":
+		return HTML(w, p)
+	case "md":
+		return Markdown(w, p)
+	case "json":
+		return report.Document(w, "json", p)
+	}
+	return fmt.Errorf("%q is none of %s", format, strings.Join(Formats, ", "))
+}
 
 // Templates are the orders and headings a document can have, by name. Each but
 // plain follows how an organisation arranges its postmortems in public; the
