@@ -69,4 +69,3 @@ func TestReportCommands(t *testing.T) {
 		}
 	}
 }
-

@@ -273,14 +273,17 @@ func fenced(s string) string {
 const joiner = "\u2060"
 
 var (
-	special = regexp.MustCompile("[\\\\`*_{}\\[\\]|~$]|^[-+=>]|^[0-9]+[.)]")
+	special = regexp.MustCompile("[\\\\`*_{}\\[\\]|~$]|^[-+=>]|^[0-9]+[.)]( |$)")
 	linking = regexp.MustCompile(`(?i)(://|\bwww\.|@|#|\b(?:mailto|xmpp|javascript|data|tel):|\bGH-)`)
 	markup  = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 )
 
 // escaped writes text so that it is rendered as it is.
 func escaped(s string) string {
-	s = special.ReplaceAllStringFunc(s, func(m string) string { return m[:len(m)-1] + `\` + m[len(m)-1:] })
+	s = special.ReplaceAllStringFunc(s, func(m string) string {
+		i := len(strings.TrimRight(m, " ")) - 1 // of a number of a list it is the dot
+		return m[:i] + `\` + m[i:]
+	})
 	s = linking.ReplaceAllStringFunc(s, func(m string) string {
 		if m == "://" {
 			return ":" + joiner + "//"

@@ -493,6 +493,8 @@ func TestEscaped(t *testing.T) {
 		{"www.x.io", "www.\u2060x.io"},
 		{"- item", `\- item`},
 		{"1. item", `1\. item`},
+		{"1.0 s", "1.0 s"},
+		{"12)", `12\)`},
 		{"{{x}}", `\{\{x\}\}`},
 	} {
 		if diff := cmp.Diff(tt.want, escaped(tt.in)); diff != "" {
