@@ -76,8 +76,13 @@ func (a *app) completeWords(use []string) cobra.CompletionFunc {
 			}
 			args = args[1:]
 		}
-		if !has("TYPE") || len(args) > 1 || len(args) == 1 && strings.Contains(args[0], "/") {
+		switch more := cmd.Name() == "get"; { // which takes any number of names
+		case !has("TYPE"), !more && (len(args) > 1 || len(args) == 1 && strings.Contains(args[0], "/")):
 			return nil, cobra.ShellCompDirectiveNoFileComp
+		case more && len(args) > 0 && strings.Contains(args[0], "/"):
+			args = nil
+		case more && len(args) > 1:
+			args = args[:1]
 		}
 		return inside(func(in *content) ([]cobra.Completion, bool) { return in.subject(args, typed, cmd.Name()) })(cmd, args, typed)
 	}

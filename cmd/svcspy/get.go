@@ -6,14 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/apiserver"
@@ -30,21 +30,30 @@ type getOptions struct {
 func (a *app) getCommand() *cobra.Command {
 	o := &getOptions{look: look{app: a}}
 	cmd := &cobra.Command{
-		Use:   "get FILE TYPE [NAME]",
+		Use:   "get FILE TYPE[,TYPE] [NAME]",
 		Short: "Any recorded object or list at an instant, as kubectl shows it",
 		Long: `Get prints objects as they were at an instant, in the tables kubectl shows: AGE is
-measured at that instant. What was not recorded is an error, never an empty list.
+measured at that instant. Types, names, TYPE/NAME and all are given as to kubectl.
+What was not recorded is an error, never an empty list.
 
 EXIT STATUS
   0 printed, 1 error or not recorded, 2 wrong words or time.`,
 		Example: `  # the Pods as they were at 14:02
   svcspy get incident.db pods -n shop --at 14:02 -o wide
 
+  # several types at once, as they were half a minute before the end
+  svcspy get incident.db deploy,pods -n shop --at end-30s
+
   # one object as YAML, at an event
   svcspy get incident.db deploy/web -n shop --at '#812' -o yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 2 || len(args) > 3 {
-				return usageError{errors.New("get takes a recording, a type, and perhaps a name"), a.name + " get --help shows examples"}
+			if len(args) < 2 {
+				return usageError{errors.New("get takes a recording, a type, and perhaps names"), a.name + " get --help shows examples"}
+			}
+			for _, word := range args[2:] {
+				if strings.Contains(args[1], "/") != strings.Contains(word, "/") && (strings.Contains(args[1], "/") || strings.Count(word, "/") > 1) {
+					return usageError{fmt.Errorf("%q does not go with %q", word, args[1]), "name all as TYPE/NAME, or one type and then names"}
+				}
 			}
 			return nil
 		},
@@ -60,12 +69,17 @@ EXIT STATUS
 	return cmd
 }
 
+// wanted is one thing that is asked for.
+type wanted struct {
+	word string // names the type before a slash: deployment.apps
+	path string // in the words of the Kubernetes API
+	one  bool   // an object, not a list
+	body []byte // the answer
+}
+
 func (o *getOptions) run(ctx context.Context, file string, words []string) error {
-	if kind, name, ok := strings.Cut(words[0], "/"); ok && len(words) == 1 {
-		words = []string{kind, name}
-	}
 	var subject []string
-	if len(words) == 2 {
+	if len(words) == 1 && strings.Contains(words[0], "/") || len(words) == 2 && !strings.ContainsAny(words[0], "/,") {
 		subject = words
 	}
 	r, err := o.open(ctx, file, subject)
@@ -77,38 +91,84 @@ func (o *getOptions) run(ctx context.Context, file string, words []string) error
 	if err != nil {
 		return err
 	}
-	path, err := o.path(r, words, s.Seq())
+	all, err := o.wanted(r, words, s.Seq())
 	if err != nil {
 		return err
 	}
-	body, err := o.ask(r, s, path)
-	if err != nil {
-		return err
+	for i := range all {
+		if all[i].body, err = o.ask(r, s, all[i].path); err != nil {
+			return err
+		}
 	}
-	return o.print(body)
+	return o.print(all)
 }
 
-// path is what is asked for, in the words of the Kubernetes API.
-func (o *getOptions) path(t replay.Timeline, words []string, at store.Seq) (string, error) {
-	resources := t.Info().Resources
-	var ref store.Ref
-	if len(words) == 2 {
-		var err error
-		if ref, err = o.subject(t, words, at); err != nil {
-			return "", err
+// everyday is what kubectl means by all.
+var everyday = []string{"pods", "services", "daemonsets.apps", "deployments.apps", "replicasets.apps", "statefulsets.apps", "horizontalpodautoscalers.autoscaling", "cronjobs.batch", "jobs.batch"}
+
+// wanted reads TYPE[,TYPE...] [NAME...] or TYPE/NAME..., as kubectl does.
+func (o *getOptions) wanted(t replay.Timeline, words []string, at store.Seq) ([]wanted, error) {
+	var all []wanted
+	object := func(words ...string) error {
+		ref, err := o.subject(t, words, at)
+		if err == nil {
+			all = append(all, wantedOf(t, ref))
 		}
-	} else {
-		if strings.Contains(words[0], ",") {
-			return "", usageError{fmt.Errorf("get prints one type at a time, not %q", words[0]), ""}
+		return err
+	}
+	if strings.Contains(words[0], "/") {
+		for _, word := range words {
+			if err := object(word); err != nil {
+				return nil, err
+			}
 		}
-		r, err := replay.FindResource(words[0], resources)
+		return all, nil
+	}
+	types, names := strings.Split(words[0], ","), words[1:]
+	if words[0] == "all" {
+		types = slices.DeleteFunc(slices.Clone(everyday), func(name string) bool { return !recorded(t, name, at) })
+	}
+	for _, name := range types {
+		for _, n := range names {
+			if err := object(name, n); err != nil {
+				return nil, err
+			}
+		}
+		if len(names) > 0 {
+			continue
+		}
+		r, err := replay.FindResource(name, t.Info().Resources)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		ref.Resource.Group, ref.Resource.Version, ref.Resource.Resource = r.Group, r.Version, r.Name
+		ref := store.Ref{Resource: schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Name}}
 		if r.Namespaced && !o.all {
 			ref.Namespace = o.namespace
 		}
+		all = append(all, wantedOf(t, ref))
+	}
+	return all, nil
+}
+
+// recorded reports whether a resource was being listened to at all.
+func recorded(t replay.Timeline, name string, at store.Seq) bool {
+	r, err := replay.FindResource(name, t.Info().Resources)
+	if err != nil {
+		return false
+	}
+	c, err := t.Coverage(schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Name}, "", at)
+	return err == nil && c.Status != store.NotRecorded
+}
+
+func wantedOf(t replay.Timeline, ref store.Ref) wanted {
+	word := ref.Resource.Resource
+	for _, r := range t.Info().Resources {
+		if r.Name == ref.Resource.Resource && r.Group == ref.Resource.Group && r.SingularName != "" {
+			word = r.SingularName
+		}
+	}
+	if ref.Resource.Group != "" {
+		word += "." + ref.Resource.Group
 	}
 	path := "/api/" + ref.Resource.Version
 	if ref.Resource.Group != "" {
@@ -121,7 +181,7 @@ func (o *getOptions) path(t replay.Timeline, words []string, at store.Seq) (stri
 	if ref.Name != "" {
 		path += "/" + url.PathEscape(ref.Name)
 	}
-	return path, nil
+	return wanted{word: word, path: path, one: ref.Name != ""}
 }
 
 // ask puts the question to the API server of the past, without a network.
@@ -186,100 +246,4 @@ func (r *reply) WriteHeader(code int) {
 func (r *reply) Write(p []byte) (int, error) {
 	r.WriteHeader(http.StatusOK)
 	return r.body.Write(p)
-}
-
-func (o *getOptions) print(body []byte) error {
-	switch o.output {
-	case "json":
-		var b bytes.Buffer
-		if err := json.Indent(&b, body, "", "    "); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(o.out, "%s\n", bytes.TrimRight(report.Harmless(b.Bytes()), "\n"))
-		return err
-	case "yaml":
-		text, err := report.YAML(body)
-		if err != nil {
-			return err
-		}
-		_, err = o.out.Write(text)
-		return err
-	case "name":
-		return names(o.out, body)
-	}
-	var table metav1.Table
-	if err := json.Unmarshal(body, &table); err != nil {
-		return err
-	}
-	return o.table(&table)
-}
-
-// names prints TYPE/NAME of an object or of each in a list.
-func names(w io.Writer, body []byte) error {
-	type named struct {
-		Kind     string            `json:"kind"`
-		Metadata metav1.ObjectMeta `json:"metadata"`
-	}
-	var list struct {
-		named
-		Items *[]named `json:"items"`
-	}
-	if err := json.Unmarshal(body, &list); err != nil {
-		return err
-	}
-	items := []named{list.named}
-	if list.Items != nil {
-		items = *list.Items
-	}
-	for _, it := range items {
-		kind := it.Kind
-		if kind == "" {
-			kind = strings.TrimSuffix(list.Kind, "List")
-		}
-		if _, err := fmt.Fprintln(w, report.Clean(strings.ToLower(kind)+"/"+it.Metadata.Name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// table prints rows as kubectl does.
-func (o *getOptions) table(t *metav1.Table) error {
-	if len(t.Rows) == 0 {
-		o.note("No resources found.")
-		return nil
-	}
-	w := tabwriter.NewWriter(o.out, 6, 4, 3, ' ', 0)
-	spaces := make([]string, len(t.Rows))
-	several := false
-	for i := range t.Rows {
-		var m metav1.PartialObjectMetadata
-		if json.Unmarshal(t.Rows[i].Object.Raw, &m) == nil {
-			spaces[i] = m.Namespace
-		}
-		several = several || m.Namespace != "" && o.namespace == "" && len(o.words) == 0
-	}
-	line := func(namespace string, cells []any, clean func(any) string) {
-		var row []string
-		if several {
-			row = append(row, namespace)
-		}
-		for i, c := range cells {
-			if t.ColumnDefinitions[i].Priority == 0 || o.output == "wide" {
-				row = append(row, clean(c))
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
-	}
-	if !o.noHeaders {
-		var titles []any
-		for _, c := range t.ColumnDefinitions {
-			titles = append(titles, strings.ToUpper(c.Name))
-		}
-		line("NAMESPACE", titles, func(v any) string { return fmt.Sprint(v) })
-	}
-	for i, r := range t.Rows {
-		line(report.Clean(spaces[i]), r.Cells, func(v any) string { return report.Clean(fmt.Sprint(v)) })
-	}
-	return w.Flush()
 }
