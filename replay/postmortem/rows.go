@@ -2,7 +2,6 @@ package postmortem
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -181,11 +180,11 @@ func happened(c *replay.Change) string {
 	what := report.Clean(c.Path)
 	switch {
 	case c.Old == nil:
-		what += " was added: " + short(c.New)
+		what += " was added: " + report.Value(c.New)
 	case c.New == nil:
-		what += " was removed: " + short(c.Old)
+		what += " was removed: " + report.Value(c.Old)
 	default:
-		what += " was changed from " + short(c.Old) + " to " + short(c.New)
+		what += " was changed from " + report.Value(c.Old) + " to " + report.Value(c.New)
 	}
 	if n := len(c.Fields) - 1; n > 0 {
 		what += ", and " + count(n, "more field")
@@ -202,28 +201,6 @@ func deed(c *replay.Change) string {
 }
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
-
-// maxValue is how many characters of a value a sentence shows.
-const maxValue = 80
-
-// short says a value on one line.
-func short(v any) string {
-	text, is := v.(string)
-	if !is {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return "?"
-		}
-		text = string(data)
-	}
-	if text == "" {
-		return `""`
-	}
-	if r := []rune(text); len(r) > maxValue {
-		text = string(r[:maxValue]) + "…"
-	}
-	return report.Clean(text)
-}
 
 // weight says which rows are kept where there are too many.
 func weight(r *Row) int {

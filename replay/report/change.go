@@ -53,15 +53,15 @@ func (p *printer) field(f *replay.Field) string {
 	at := Clean(f.Path)
 	switch {
 	case f.Old == nil:
-		return at + " added: " + value(f.New)
+		return at + " added: " + Value(f.New)
 	case f.New == nil:
-		return at + " removed: " + value(f.Old)
+		return at + " removed: " + Value(f.Old)
 	}
-	return fmt.Sprintf("%s %s %s %s", at, value(f.Old), p.arrow(), value(f.New))
+	return fmt.Sprintf("%s %s %s %s", at, Value(f.Old), p.arrow(), Value(f.New))
 }
 
-// value prints a value on one line and not too long.
-func value(v any) string {
+// Value prints a value on one line and not too long.
+func Value(v any) string {
 	text, is := v.(string)
 	if !is {
 		data, err := json.Marshal(v)
