@@ -157,28 +157,12 @@ func (s *story) investigate(ctx context.Context) error {
 			return err
 		}
 	}
-	cursor := replay.NewCursor(s.timeline)
-	last, err := cursor.SeekTime(s.window.To)
+	last, err := s.timeline.SeqAt(s.window.To)
 	if err != nil {
 		return err
 	}
-	if s.related, err = replay.Related(last, s.subject); err != nil {
+	if err := s.relate(); err != nil {
 		return err
-	}
-	if s.outage != nil { // what mattered then may not matter any more
-		worst, err := cursor.SeekTime(s.outage.Worst.From)
-		if err != nil {
-			return err
-		}
-		then, err := replay.Related(worst, s.subject)
-		if err != nil {
-			return err
-		}
-		for _, ref := range then {
-			if !slices.Contains(s.related, ref) {
-				s.related = append(s.related, ref)
-			}
-		}
 	}
 	first, err := s.timeline.SeqAt(s.window.From)
 	if err != nil {
@@ -191,7 +175,7 @@ func (s *story) investigate(ctx context.Context) error {
 		if ref.Resource.Resource == "events" {
 			continue
 		}
-		changes, err := replay.Changes(s.timeline, ref, first, last.Seq())
+		changes, err := replay.Changes(s.timeline, ref, first, last)
 		if err != nil {
 			return err
 		}

@@ -77,21 +77,16 @@ func (s *story) picture() (Picture, error) {
 	if endpoints != nil {
 		pic.Lanes = append(pic.Lanes, *endpoints)
 	}
-	hosts := map[string]bool{}
 	pic.Lanes = append(pic.Lanes, s.beside...)
-	podLanes, more, err := s.lanes("pod", pods, maxPodLanes, func(o *analyzer.Object) (string, string, bool) {
-		p := analyzer.As[corev1.Pod](o)
-		hosts[p.Spec.NodeName] = true
-		state, note := podState(p)
-		return state, note, true
+	podLanes, more, err := s.lanes("pod", pods, maxPodLanes, func(o *analyzer.Object) (string, string) {
+		return podState(analyzer.As[corev1.Pod](o))
 	})
 	if err != nil {
 		return pic, err
 	}
 	pic.MorePods = more
-	nodeLanes, more, err := s.lanes("node", nodes, maxNodeLanes, func(o *analyzer.Object) (string, string, bool) {
-		state, note := nodeState(analyzer.As[corev1.Node](o))
-		return state, note, hosts[o.Name]
+	nodeLanes, more, err := s.lanes("node", nodes, maxNodeLanes, func(o *analyzer.Object) (string, string) {
+		return nodeState(analyzer.As[corev1.Node](o))
 	})
 	pic.MoreNodes = more
 	pic.Lanes = append(append(pic.Lanes, podLanes...), nodeLanes...)
@@ -259,9 +254,8 @@ func (s *story) deaf(resource schema.GroupVersionResource) []Window {
 }
 
 // lanes draws the related objects of a resource over time, those to which most
-// happened if there are too many, by name. look says how a version was, and
-// whether its object is drawn.
-func (s *story) lanes(kind string, resource schema.GroupVersionResource, most int, look func(*analyzer.Object) (state, note string, drawn bool)) ([]Lane, int, error) {
+// happened if there are too many, by name. look says how a version was.
+func (s *story) lanes(kind string, resource schema.GroupVersionResource, most int, look func(*analyzer.Object) (state, note string)) ([]Lane, int, error) {
 	var all []Lane
 	gaps := s.deaf(resource)
 	last, err := s.timeline.SeqAt(s.window.To)
@@ -300,7 +294,7 @@ func interest(l *Lane) int {
 	return min(n, 110)
 }
 
-func (s *story) lane(kind string, ref store.Ref, last store.Seq, look func(*analyzer.Object) (string, string, bool)) (Lane, error) {
+func (s *story) lane(kind string, ref store.Ref, last store.Seq, look func(*analyzer.Object) (string, string)) (Lane, error) {
 	l := Lane{Kind: kind, Object: report.Clean(ref.Name), Spans: []Stay{}}
 	seqs, err := s.timeline.History(ref, last)
 	if err != nil {
@@ -329,10 +323,7 @@ func (s *story) lane(kind string, ref store.Ref, last store.Seq, look func(*anal
 		} else if len(gone) == 0 {
 			to = e.Time // found to be missing later: nobody knows since when
 		}
-		state, note, drawn := look(analyzer.NewObject(e))
-		if !drawn {
-			continue
-		}
+		state, note := look(analyzer.NewObject(e))
 		l.add(s, Stay{From: e.Time, To: to, State: state, Seq: seq, Note: report.Clean(note)})
 	}
 	return l, nil
