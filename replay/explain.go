@@ -23,6 +23,7 @@ type Transition struct {
 	LastChange *Change
 	Lost       []Loss       // endpoints that were ready before and are not any more
 	Missing    *NotReplaced // why nothing took their place; nil if nothing is missing
+	Facts      []Fact       // of a reconstructed stretch: what is known of it
 }
 
 // NotReplaced is why lost endpoints are missing still: often another cause, and
@@ -37,6 +38,9 @@ type NotReplaced struct {
 
 // Explanation is the story of one outage.
 type Explanation struct {
+	// Prelude is what is known of it from before the recording, if that begins
+	// in the outage.
+	Prelude  *Prelude
 	Before   *Segment   // the last verdict before the outage; nil if the recording begins in it
 	Course   []Segment  // the outage: from the first verdict that is not healthy to the last
 	Worst    Transition // how it came to the worst of them
@@ -78,6 +82,11 @@ func Explain(ctx context.Context, t Timeline, subject store.Ref, segments []Segm
 	}
 	if e.Worst, err = x.transition(segments, chosen.first, chosen.worst); err != nil {
 		return nil, err
+	}
+	if !slices.ContainsFunc(segments[:chosen.first], func(s Segment) bool { return s.Gap == "" }) {
+		if e.Prelude, err = x.prelude(&segments[chosen.first]); err != nil {
+			return nil, err
+		}
 	}
 	if chosen.last+1 < len(segments) && ctx.Err() == nil {
 		recovery, err := x.recovery(segments, chosen)

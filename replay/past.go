@@ -129,6 +129,23 @@ func Past(t Timeline) ([]Fact, error) {
 	return p.sorted(), nil
 }
 
+// PastObjects is how many objects Past reads.
+func PastObjects(t Timeline) (int, error) {
+	p, err := newPast(t)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, b := range p.beginnings {
+		seqs, err := t.Find(store.Query{Resource: b.resource, Namespace: b.namespace}, b.seq)
+		if err != nil {
+			return 0, err
+		}
+		n += len(seqs)
+	}
+	return n, nil
+}
+
 // PastOf returns what can be told of the time before the recording about the
 // subject and all that can matter to it, oldest first.
 func PastOf(t Timeline, subject store.Ref) ([]Fact, error) {
@@ -233,7 +250,7 @@ type past struct {
 	kinds      map[schema.GroupKind]schema.GroupVersionResource
 	facts      []Fact
 	revisions  map[revised][]revision
-	revisable  map[revised]*analyzer.Object // the workloads that revisions belong to
+	revisable  map[revised]*teller // the workloads that revisions belong to
 }
 
 // beginning is where the first list of a stream was complete.
@@ -253,7 +270,7 @@ var (
 func newPast(t Timeline) (*past, error) {
 	p := &past{
 		timeline: t, objects: &objects{}, kinds: map[schema.GroupKind]schema.GroupVersionResource{},
-		revisions: map[revised][]revision{}, revisable: map[revised]*analyzer.Object{},
+		revisions: map[revised][]revision{}, revisable: map[revised]*teller{},
 	}
 	info := t.Info()
 	for _, r := range info.Resources {

@@ -61,7 +61,7 @@ func (s skew) shift() time.Duration {
 	if s.low <= 0 && s.high >= 0 {
 		return 0
 	}
-	return (s.low + s.high) / 2
+	return ((s.low + s.high) / 2).Round(100 * time.Millisecond)
 }
 
 // misdated is by how much a time in an object may lie after it was heard and

@@ -23,7 +23,7 @@ func (p *past) event(o *analyzer.Object) {
 	if err != nil {
 		return
 	}
-	f := p.fact(o, KubernetesEvent, ControllerClock)
+	f := (&teller{Object: o}).fact(KubernetesEvent, ControllerClock)
 	f.Subject = analyzer.Subject{
 		Group: gv.Group, Version: gv.Version, Kind: about.Kind, Namespace: about.Namespace, Name: about.Name, UID: string(about.UID),
 	}

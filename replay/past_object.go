@@ -24,37 +24,75 @@ func (p *past) read(o *analyzer.Object) {
 	case "leases":
 		p.lease(o)
 		return
-	case "controllerrevisions", "replicasets":
-		p.revision(o)
-	case "deployments", "statefulsets", "daemonsets":
-		p.revisable[revised{subjectOf(o).Kind, o.Namespace, o.UID}] = o
 	}
-	m, err := meta(o.Object)
-	if err != nil {
+	t := &teller{Object: o, root: decode(o)}
+	t.subject = analyzer.Subject{
+		Group: o.Resource.Group, Version: o.Resource.Version, Kind: o.Resource.Resource, Namespace: o.Namespace, Name: o.Name, UID: string(o.UID),
+	}
+	if kind, ok := valueAt(t.root, below("kind")).(string); ok && kind != "" {
+		t.subject.Kind = kind
+	}
+	var err error
+	if t.meta, err = meta(o.Object); err != nil {
 		return
 	}
-	root := decode(o)
-	p.metadata(o, m, root)
-	p.conditions(o, m, root)
+	switch o.Resource.Resource {
+	case "controllerrevisions", "replicasets":
+		p.revision(t)
+	case "deployments", "statefulsets", "daemonsets":
+		p.revisable[revised{t.subject.Kind, o.Namespace, o.UID}] = t
+	}
+	p.metadata(t)
+	p.conditions(t)
 	switch o.Resource {
 	case podResource:
-		p.containers(o)
+		p.containers(t)
 	case nodeResource:
-		p.taints(o)
+		p.taints(t)
 	}
 	if o.Resource.Resource == "horizontalpodautoscalers" {
-		if at, ok := timeAt(root, "status", "lastScaleTime"); ok {
-			f := p.fact(o, Scaled, ControllerClock)
-			f.Path, f.New = "/status/desiredReplicas", valueAt(root, below("status", "desiredReplicas"))
+		if at, ok := timeAt(t.root, "status", "lastScaleTime"); ok {
+			f := t.fact(Scaled, ControllerClock)
+			f.Path, f.New = "/status/desiredReplicas", valueAt(t.root, below("status", "desiredReplicas"))
 			p.add(f, at, time.Second)
 		}
 	}
 }
 
-// fact begins a fact about an object.
-func (p *past) fact(o *analyzer.Object, what What, clock Timepiece) Fact {
+// teller is an object that facts are read from, decoded once.
+type teller struct {
+	*analyzer.Object
+	meta    *metav1.ObjectMeta
+	root    any
+	subject analyzer.Subject
+	entries []ownership // of managedFields, once they are needed
+}
+
+// ownership is what an entry of managedFields owns.
+type ownership struct {
+	*metav1.ManagedFieldsEntry
+	set *fieldpath.Set
+}
+
+// owners decodes managedFields.
+func (t *teller) owners() []ownership {
+	if t.entries == nil {
+		t.entries = []ownership{}
+		for i := range t.meta.ManagedFields {
+			e := &t.meta.ManagedFields[i]
+			set := fieldpath.NewSet()
+			if e.Time != nil && e.FieldsV1 != nil && set.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes())) == nil {
+				t.entries = append(t.entries, ownership{e, set})
+			}
+		}
+	}
+	return t.entries
+}
+
+// fact begins a fact about the object.
+func (t *teller) fact(what What, clock Timepiece) Fact {
 	return Fact{
-		Reconstructed: true, What: what, Clock: clock, Subject: subjectOf(o), Seq: o.Seq, ObservedAt: o.Time.UTC(), ref: o.Ref(),
+		Reconstructed: true, What: what, Clock: clock, Subject: t.subject, Seq: t.Seq, ObservedAt: t.Time.UTC(), ref: t.Ref(),
 	}
 }
 
@@ -66,14 +104,14 @@ func (p *past) add(f Fact, stated time.Time, resolution time.Duration) {
 }
 
 // metadata: creation, the request for deletion, and who wrote last.
-func (p *past) metadata(o *analyzer.Object, m *metav1.ObjectMeta, root any) {
-	created := m.CreationTimestamp.Time
-	f := p.fact(o, Creation, ServerClock)
+func (p *past) metadata(t *teller) {
+	m, created := t.meta, t.meta.CreationTimestamp.Time
+	f := t.fact(Creation, ServerClock)
 	f.Writer = creator(m)
 	p.add(f, created, time.Second)
 
 	if m.DeletionTimestamp != nil {
-		f := p.fact(o, DeletionAsked, ServerClock)
+		f := t.fact(DeletionAsked, ServerClock)
 		f.Path, f.New = "/metadata/deletionTimestamp", FormatInstant(m.DeletionTimestamp.Time)
 		grace := int64(0)
 		if m.DeletionGracePeriodSeconds != nil {
@@ -81,17 +119,15 @@ func (p *past) metadata(o *analyzer.Object, m *metav1.ObjectMeta, root any) {
 		}
 		p.add(f, m.DeletionTimestamp.Add(-time.Duration(grace)*time.Second), time.Second)
 	}
-	for i := range m.ManagedFields {
-		e := &m.ManagedFields[i]
-		if e.Time == nil || e.FieldsV1 == nil || e.Subresource == "status" || !e.Time.After(created.Add(time.Second)) {
+	for _, e := range t.owners() {
+		if e.Subresource == "status" || !e.Time.After(created.Add(time.Second)) {
 			continue // what was written with the creation is part of it
 		}
-		owned := telling(o, fieldsOf(e, root))
-		owned = slices.DeleteFunc(owned, func(f Field) bool { return f.top() == "status" })
+		owned := slices.DeleteFunc(telling(t.Object, fieldsOf(e.set, t.root)), func(f Field) bool { return f.top() == "status" })
 		if len(owned) == 0 {
 			continue
 		}
-		f := p.fact(o, Writing, ServerClock)
+		f := t.fact(Writing, ServerClock)
 		f.Writer = &Writer{Manager: e.Manager, Operation: string(e.Operation), Subresource: e.Subresource, Time: e.Time.UTC()}
 		if f.Path, f.New = owned[0].Path, owned[0].New; len(owned) > 1 {
 			f.Path, f.New, f.Fields = common(owned), nil, owned
@@ -133,11 +169,7 @@ func creator(m *metav1.ObjectMeta) *Writer {
 
 // fieldsOf are the fields that an entry of managedFields owns, with what is in
 // them, in the order of their paths.
-func fieldsOf(e *metav1.ManagedFieldsEntry, root any) []Field {
-	set := fieldpath.NewSet()
-	if set.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes())) != nil {
-		return nil
-	}
+func fieldsOf(set *fieldpath.Set, root any) []Field {
 	var owned []Field
 	set.Leaves().Iterate(func(path fieldpath.Path) {
 		steps := stepsFrom(path)
@@ -198,8 +230,8 @@ func timeAt(root any, path ...string) (time.Time, bool) {
 
 // conditions: since when each has its status. The rule holds for every kind
 // that follows the API conventions.
-func (p *past) conditions(o *analyzer.Object, m *metav1.ObjectMeta, root any) {
-	list, _ := valueAt(root, below("status", "conditions")).([]any)
+func (p *past) conditions(t *teller) {
+	list, _ := valueAt(t.root, below("status", "conditions")).([]any)
 	for _, c := range list {
 		kind, _ := valueAt(c, below("type")).(string)
 		status, _ := valueAt(c, below("status")).(string)
@@ -208,12 +240,12 @@ func (p *past) conditions(o *analyzer.Object, m *metav1.ObjectMeta, root any) {
 			continue
 		}
 		steps := append(below("status", "conditions"), step{list: true, keys: []string{"type"}, value: []any{kind}}, step{field: "status"})
-		f := p.fact(o, Condition, ControllerClock)
+		f := t.fact(Condition, ControllerClock)
 		f.Path, f.New = pathString(steps), status
 		f.all = []Field{{Path: f.Path, New: status, steps: steps}}
 		f.Reason, _ = valueAt(c, below("reason")).(string)
 		f.Message, _ = valueAt(c, below("message")).(string)
-		if f.Writer = holder(m, f.all); f.Writer != nil {
+		if f.Writer = t.holder(f.all); f.Writer != nil {
 			f.Writer.Time = time.Time{} // when it wrote last is not when it wrote this
 			if kubelets[f.Writer.Manager] {
 				f.Clock = KubeletClock
@@ -227,8 +259,8 @@ func (p *past) conditions(o *analyzer.Object, m *metav1.ObjectMeta, root any) {
 var kubelets = map[string]bool{"kubelet": true, "kwok": true}
 
 // containers: when each was started and ended, as far back as the Pod says.
-func (p *past) containers(o *analyzer.Object) {
-	status := &analyzer.As[corev1.Pod](o).Status
+func (p *past) containers(t *teller) {
+	status := &analyzer.As[corev1.Pod](t.Object).Status
 	for _, in := range []struct {
 		list     string
 		statuses []corev1.ContainerStatus
@@ -241,28 +273,28 @@ func (p *past) containers(o *analyzer.Object) {
 			s := &in.statuses[i]
 			at := fmt.Sprintf("/status/%s[name=%s]", in.list, s.Name)
 			if running := s.State.Running; running != nil {
-				p.started(o, at+"/state/running", running.StartedAt, int(s.RestartCount))
+				p.started(t, at+"/state/running", running.StartedAt, int(s.RestartCount))
 			}
-			p.terminated(o, at+"/state/terminated", s.State.Terminated, int(s.RestartCount))
-			p.terminated(o, at+"/lastState/terminated", s.LastTerminationState.Terminated, max(int(s.RestartCount)-1, 0))
+			p.terminated(t, at+"/state/terminated", s.State.Terminated, int(s.RestartCount))
+			p.terminated(t, at+"/lastState/terminated", s.LastTerminationState.Terminated, max(int(s.RestartCount)-1, 0))
 		}
 	}
 }
 
-func (p *past) started(o *analyzer.Object, path string, at metav1.Time, restarts int) {
-	f := p.fact(o, Started, KubeletClock)
+func (p *past) started(t *teller, path string, at metav1.Time, restarts int) {
+	f := t.fact(Started, KubeletClock)
 	f.Path, f.New = path, restarts
 	p.add(f, at.Time, time.Second)
 }
 
-func (p *past) terminated(o *analyzer.Object, path string, t *corev1.ContainerStateTerminated, restarts int) {
-	if t == nil {
+func (p *past) terminated(t *teller, path string, end *corev1.ContainerStateTerminated, restarts int) {
+	if end == nil {
 		return
 	}
-	p.started(o, path, t.StartedAt, restarts)
-	f := p.fact(o, Terminated, KubeletClock)
-	f.Path, f.New, f.Reason, f.Message = path, int(t.ExitCode), t.Reason, t.Message
-	p.add(f, t.FinishedAt.Time, time.Second)
+	p.started(t, path, end.StartedAt, restarts)
+	f := t.fact(Terminated, KubeletClock)
+	f.Path, f.New, f.Reason, f.Message = path, int(end.ExitCode), end.Reason, end.Message
+	p.add(f, end.FinishedAt.Time, time.Second)
 }
 
 // lease: when it was renewed last, if it should have been renewed again since.
@@ -272,7 +304,7 @@ func (p *past) lease(o *analyzer.Object) {
 	if spec.RenewTime == nil || spec.LeaseDurationSeconds == nil || spec.HolderIdentity == nil {
 		return
 	}
-	f := p.fact(o, Renewal, ControllerClock)
+	f := (&teller{Object: o, subject: subjectOf(o)}).fact(Renewal, ControllerClock)
 	f.Path, f.New = "/spec/renewTime", *spec.HolderIdentity
 	valid := time.Duration(*spec.LeaseDurationSeconds) * time.Second
 	if p.date(&f, spec.RenewTime.Time, time.Microsecond) && f.Latest.Add(valid).Before(f.ObservedAt) {
@@ -281,13 +313,13 @@ func (p *past) lease(o *analyzer.Object) {
 }
 
 // taints: when the ones that evict were put on a Node.
-func (p *past) taints(o *analyzer.Object) {
-	for _, t := range analyzer.As[corev1.Node](o).Spec.Taints {
-		if t.TimeAdded == nil {
+func (p *past) taints(t *teller) {
+	for _, taint := range analyzer.As[corev1.Node](t.Object).Spec.Taints {
+		if taint.TimeAdded == nil {
 			continue
 		}
-		f := p.fact(o, Tainted, ControllerClock)
-		f.Path, f.New = fmt.Sprintf("/spec/taints[key=%s,effect=%s]", t.Key, t.Effect), t.ToString()
-		p.add(f, t.TimeAdded.Time, time.Second)
+		f := t.fact(Tainted, ControllerClock)
+		f.Path, f.New = fmt.Sprintf("/spec/taints[key=%s,effect=%s]", taint.Key, taint.Effect), taint.ToString()
+		p.add(f, taint.TimeAdded.Time, time.Second)
 	}
 }

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strconv"
@@ -25,8 +24,7 @@ type revised struct {
 // revision is one template of a workload: a ReplicaSet of a Deployment, or a
 // ControllerRevision.
 type revision struct {
-	object   *analyzer.Object
-	meta     *metav1.ObjectMeta
+	object   *teller
 	owner    metav1.OwnerReference
 	number   int64
 	template any
@@ -35,25 +33,22 @@ type revision struct {
 // again reports whether the revision is an older one that was rolled back to:
 // it was made before the one that precedes it now.
 func (r *revision) again(before *revision) bool {
-	return r.meta.Annotations["deployment.kubernetes.io/revision-history"] != "" || r.meta.CreationTimestamp.Before(&before.meta.CreationTimestamp)
+	return r.object.meta.Annotations["deployment.kubernetes.io/revision-history"] != "" || r.object.meta.CreationTimestamp.Before(&before.object.meta.CreationTimestamp)
 }
 
 // revision keeps a ReplicaSet or ControllerRevision for rollouts.
-func (p *past) revision(o *analyzer.Object) {
-	m, err := meta(o.Object)
-	if err != nil {
-		return
-	}
-	owner := metav1.GetControllerOf(m)
+func (p *past) revision(o *teller) {
+	owner := metav1.GetControllerOf(o.meta)
 	if owner == nil {
 		return
 	}
-	r := revision{object: o, meta: m, owner: *owner}
-	root := decode(o)
+	r := revision{object: o, owner: *owner}
+	root := o.root
+	var err error
 	switch o.Resource.Resource {
 	case "replicasets":
 		r.template = valueAt(root, below("spec", "template"))
-		r.number, err = strconv.ParseInt(m.Annotations["deployment.kubernetes.io/revision"], 10, 64)
+		r.number, err = strconv.ParseInt(o.meta.Annotations["deployment.kubernetes.io/revision"], 10, 64)
 	case "controllerrevisions":
 		r.template = valueAt(root, below("data", "spec", "template"))
 		n, ok := valueAt(root, below("revision")).(float64)
@@ -85,7 +80,7 @@ func (p *past) rollouts() {
 
 // rollout is the step from one revision to the next. The workload, which may
 // not be recorded, says who wrote the last one.
-func (p *past) rollout(workload *analyzer.Object, before, after *revision, last bool) {
+func (p *past) rollout(workload *teller, before, after *revision, last bool) {
 	under := func(template any) any {
 		return map[string]any{"spec": map[string]any{"template": template}}
 	}
@@ -95,7 +90,7 @@ func (p *past) rollout(workload *analyzer.Object, before, after *revision, last 
 	if len(changed) == 0 {
 		return
 	}
-	f := p.fact(after.object, Rollout, ServerClock)
+	f := after.object.fact(Rollout, ServerClock)
 	f.Subject = analyzer.Subject{
 		Group: "apps", Version: "v1", Kind: after.owner.Kind, Namespace: after.object.Namespace, Name: after.owner.Name, UID: string(after.owner.UID),
 	}
@@ -105,19 +100,17 @@ func (p *past) rollout(workload *analyzer.Object, before, after *revision, last 
 	if f.Path, f.Old, f.New = lead.Path, lead.Old, lead.New; len(changed) > 1 {
 		f.Fields = changed
 	}
-	made := after.meta.CreationTimestamp.Time
-	since := before.meta.CreationTimestamp.Time
+	made := after.object.meta.CreationTimestamp.Time
+	since := before.object.meta.CreationTimestamp.Time
 	again := after.again(before)
 	if again {
 		// The revision is older than the rollout to it. Its controller has
 		// changed its number and its size since.
-		made = written(after.meta, after.object.Time)
+		made = written(after.object.meta, after.object.Time)
 	}
 	stated := made
 	if last && workload != nil {
-		if m, err := meta(workload.Object); err == nil {
-			f.Writer = holder(m, changed)
-		}
+		f.Writer = workload.holder(changed)
 	}
 	if w := f.Writer; w != nil {
 		switch {
@@ -158,26 +151,18 @@ func written(m *metav1.ObjectMeta, heard time.Time) time.Time {
 
 // holder is who owns the fields, as managedFields have it: of several, the one
 // who owns most of them, then the latest. nil if nobody does.
-func holder(m *metav1.ObjectMeta, owned []Field) *Writer {
+func (t *teller) holder(owned []Field) *Writer {
 	var best *metav1.ManagedFieldsEntry
 	most := 0
-	for i := range m.ManagedFields {
-		e := &m.ManagedFields[i]
-		if e.FieldsV1 == nil || e.Time == nil {
-			continue
-		}
-		set := fieldpath.NewSet()
-		if set.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes())) != nil {
-			continue
-		}
+	for _, e := range t.owners() {
 		n := 0
 		for i := range owned {
-			if owned[i].New != nil && owns(set, owned[i].fieldPath()) {
+			if owned[i].New != nil && owns(e.set, owned[i].fieldPath()) {
 				n++
 			}
 		}
-		if n > most || n == most && best != nil && n > 0 && best.Time.Before(e.Time) {
-			best, most = e, n
+		if n > most || n == most && n > 0 && best.Time.Before(e.Time) {
+			best, most = e.ManagedFieldsEntry, n
 		}
 	}
 	if best == nil {

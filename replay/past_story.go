@@ -41,6 +41,25 @@ func PreludeTo(t Timeline, subject store.Ref, segments []Segment) (*Prelude, err
 	return x.prelude(&segments[n])
 }
 
+// PreludeAt returns the facts that explain the report of an instant inside the
+// recording, or show what it says, if that was so before the recording began;
+// nil otherwise.
+func PreludeAt(s *State, subject store.Ref, r *analyzer.Report) ([]Fact, error) {
+	v := &r.Verdict
+	if s.Instant().Before(s.Start()) || !unhealthy(v.State) || v.Since.IsZero() || !v.Since.Before(s.Start()) && v.SinceNote == "" {
+		return nil, nil
+	}
+	x, err := newInquest(s.timeline, subject)
+	if err != nil {
+		return nil, err
+	}
+	p, err := x.prelude(&Segment{From: s.Instant(), To: s.Instant(), Seq: s.Seq(), Report: *r})
+	if err != nil || p == nil {
+		return nil, err
+	}
+	return p.Facts, nil
+}
+
 // prelude collects the facts about a subject that are tied to its first verdict
 // by the rules for changes.
 func (x *inquest) prelude(first *Segment) (*Prelude, error) {
@@ -220,26 +239,38 @@ func strongest(facts []Fact) []Fact {
 	return facts
 }
 
-// Segments are the stretches before the first segment of a timeline: from the
-// first fact that explains anything the verdict is Unknown, and where the
-// subject was dark it is NotServing, which is no more than possible.
-func (p *Prelude) Segments(first *Segment) []Segment {
-	segment := func(from, to time.Time, state analyzer.State, message string) Segment {
-		return Segment{From: from, To: to, Reconstructed: true, Report: analyzer.Report{
-			Subject:  first.Report.Subject,
-			Verdict:  analyzer.Verdict{State: state, Since: from, SinceNote: "reconstructed", Certainty: analyzer.Possible},
-			Headline: analyzer.Headline{Subject: first.Report.Subject, Message: message},
-		}}
+// Stretches are the time before the first segment of a timeline, with the facts
+// of each: from the first fact the verdict is Unknown, and where the subject was
+// dark it is NotServing, which is no more than possible. A nil Prelude has none.
+func (p *Prelude) Stretches(first *Segment) []Transition {
+	var all []Transition
+	if p == nil {
+		return nil
 	}
-	var all []Segment
+	add := func(from, to time.Time, state analyzer.State, message string) {
+		about := first.Report.Subject
+		s := Segment{From: from, To: to, Reconstructed: true, Report: analyzer.Report{
+			Subject:  about,
+			Verdict:  analyzer.Verdict{State: state, Since: from, SinceNote: "reconstructed", Certainty: analyzer.Possible},
+			Headline: analyzer.Headline{Subject: about, Message: "reconstructed: " + message},
+		}}
+		t := Transition{Segment: s}
+		for _, f := range p.Facts {
+			if !f.Time.Before(from) && f.Time.Before(to) {
+				t.Facts = append(t.Facts, f)
+			}
+		}
+		all = append(all, t)
+	}
 	end := first.From
 	if !p.Dark.IsZero() {
-		all = append(all, segment(p.Dark, end, analyzer.NotServing, "reconstructed: "+noEndpoint(first.Report.Subject, p.Dark)))
 		end = p.Dark
 	}
 	if len(p.Facts) > 0 && p.Facts[0].Time.Before(end) {
-		all = append(all, segment(p.Facts[0].Time, end, analyzer.Unknown, "reconstructed: what the verdict was is not known"))
+		add(p.Facts[0].Time, end, analyzer.Unknown, "what the verdict was is not known")
 	}
-	slices.Reverse(all)
+	if !p.Dark.IsZero() {
+		add(p.Dark, first.From, analyzer.NotServing, noEndpoint(first.Report.Subject, p.Dark))
+	}
 	return all
 }

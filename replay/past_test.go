@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -9,93 +8,21 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/watch"
-
 	"github.com/svcspy/svcspy/analyzer"
+	recorded "github.com/svcspy/svcspy/fixtures/late"
 	"github.com/svcspy/svcspy/store"
 )
 
-// late records a recording anew as if the recorder had been started at a
-// position of it: what existed then is listed, and then it goes on. What was
-// heard before is what nobody heard.
+// late is the recording as it would have been if the recorder had been started
+// at a position of it.
 func late(t testing.TB, full Timeline, from store.Seq) *store.Memory {
 	t.Helper()
-	info := full.Info()
-	began, err := full.TimeOf(from)
+	h, err := recorded.Header(full, from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := info.Header
-	h.Start = began
 	m := store.NewMemory(h)
-	say := func(e store.Event) {
-		if _, err := m.Append(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cover := func(c store.Coverage) {
-		if _, err := m.Cover(c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ledger, err := full.Ledger(0, info.Last)
-	if err != nil {
-		t.Fatal(err)
-	}
-	type stream struct{ resource, namespace string }
-	now := map[stream]store.Coverage{}
-	var order []stream
-	for _, c := range ledger {
-		s := stream{c.Resource.String(), c.Namespace}
-		if c.Seq <= from {
-			if _, known := now[s]; !known {
-				order = append(order, s)
-			}
-			now[s] = c
-		}
-	}
-	for _, s := range order {
-		c := now[s]
-		c.Time = began
-		if c.Status != store.Current {
-			cover(c)
-			continue
-		}
-		c.Status = store.Listing
-		cover(c)
-		say(store.Event{Time: began, Type: store.Relist, Resource: c.Resource, Namespace: c.Namespace})
-		seqs, err := full.Find(store.Query{Resource: c.Resource, Namespace: c.Namespace}, from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, seq := range seqs {
-			e, err := full.Event(seq)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.Time, e.Type = began, watch.Added
-			say(e)
-		}
-		say(store.Event{Time: began, Type: watch.Bookmark, Resource: c.Resource, Namespace: c.Namespace, Object: fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, store.InitialEventsEnd)})
-		c.Status = store.Current
-		cover(c)
-	}
-	rest := slices.IndexFunc(ledger, func(c store.Coverage) bool { return c.Seq > from })
-	for e, err := range full.Events(from+1, info.Last) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rest >= 0 && rest < len(ledger) && ledger[rest].Seq < e.Seq {
-			cover(ledger[rest])
-			rest++
-		}
-		say(e)
-	}
-	for rest >= 0 && rest < len(ledger) {
-		cover(ledger[rest])
-		rest++
-	}
-	if _, err := m.Seal(info.End); err != nil {
+	if err := recorded.Write(m, full, from); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -239,7 +166,7 @@ func TestPreludeIsTrue(t *testing.T) {
 						t.Errorf("from #%d: dark since %s, but at %s it was %s", from, clock(p.Dark), clock(s.From), s.Report.Verdict.State)
 					}
 				}
-				for _, s := range p.Segments(&segments[0]) {
+				for _, s := range p.Stretches(&segments[0]) {
 					if !s.Reconstructed || !s.From.Before(s.To) || s.To.After(began) || s.Report.Verdict.Certainty != analyzer.Possible {
 						t.Errorf("from #%d: %+v", from, s)
 					}

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,11 +17,47 @@ func (f *Fact) Uncertainty() time.Duration { return f.Latest.Sub(f.Earliest) }
 //	Pod shop/web-abc became Ready=False (ContainersNotReady)
 func (f *Fact) String() string {
 	name := f.Subject.Kind + " " + strings.TrimPrefix(f.Subject.Namespace+"/"+f.Subject.Name, "/")
-	text := name + " " + f.says()
+	return name + " " + f.Says()
+}
+
+// Says is String without the object.
+func (f *Fact) Says() string {
+	text := f.says()
 	if f.What == Writing || f.What == Condition {
 		return text
 	}
 	return text + f.by()
+}
+
+// Alike reports whether the same happened to another object of the same kind.
+func (f *Fact) Alike(g *Fact) bool {
+	return f.What == g.What && f.Subject.Kind == g.Subject.Kind && f.Subject.Namespace == g.Subject.Namespace && f.Link == g.Link && f.Note == g.Note && f.Says() == g.Says()
+}
+
+// Routine reports whether the fact is of a kind that happens all the time where
+// everything goes well.
+func (f *Fact) Routine() bool {
+	switch f.What {
+	case Condition:
+		switch kind := selected(f.Path); kind {
+		case "Ready":
+			return f.Subject.Kind == "Node" && f.New == "True"
+		case "Available", "Progressing", "ReplicaFailure", "DisruptionTarget":
+			return false
+		case "PodScheduled":
+			return f.New == "True"
+		default:
+			return f.Subject.Kind == "Pod" || f.Subject.Kind == "Node" && f.New == "False" || f.New == "True"
+		}
+	case KubernetesEvent:
+		return !f.Warning && !f.scaledDown() && f.Reason != "Killing" && f.Reason != "RemovingNode"
+	case Writing:
+		return f.Writer != nil && slices.Contains(controllers, f.Writer.Manager)
+	case Creation:
+		return slices.Contains(derivedResources, f.ref.Resource.Resource) || f.ref.Resource.Resource == "serviceaccounts" ||
+			f.ref.Resource != podResource && f.Writer != nil && slices.Contains(controllers, f.Writer.Manager)
+	}
+	return false
 }
 
 func (f *Fact) says() string {

@@ -150,7 +150,7 @@ func (l *look) demo(ctx context.Context, d fixtures.Demo, onScreen bool) error {
 	if err != nil {
 		return err
 	}
-	if err := l.print(s, analyzer.Diagnose(s, ref, l.options)); err != nil {
+	if err := l.print(s, ref, analyzer.Diagnose(s, ref, l.options)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(l.out, `

@@ -159,6 +159,8 @@ func TestDocuments(t *testing.T) {
 		"diff":        "diff demo.db svc/web --since incident-1s --until incident",
 		"events":      "events demo.db --since incident-1s --until incident --objects",
 		"lines":       "events demo.db --since #1 --until #20 -o jsonl",
+		"facts":       "events demo.db svc/web --reconstructed",
+		"factlines":   "events demo.db deploy/web --reconstructed -o jsonl",
 		"changes":     "changes svc/web -f demo.db",
 		"changelines": "changes svc/web -f demo.db -o jsonl",
 		"info":        "info demo.db",

@@ -4,16 +4,20 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
 type eventsOptions struct {
 	stretch
-	objects bool
+	objects       bool
+	reconstructed bool
 }
 
 func (a *app) eventsCommand() *cobra.Command {
@@ -27,16 +31,29 @@ where the recorder began or ceased to listen. (Kubernetes' own Events are a
 resource like any other: svcspy get FILE events.) Every number can be used as an
 instant: --at '#812'.
 
+With --reconstructed it prints what happened before the recording, as far as
+objects still told when it began: when they were created, written and asked to
+be deleted, since when conditions are as they are, when containers started and
+ended, what each rollout changed, and Kubernetes Events. Each line says how much
+later it may have been, and the event it was read from. With TYPE/NAME it is
+what can matter to that object.
+
 EXIT STATUS
   0 printed, 1 error, 2 wrong words or time.`,
 		Example: `  # everything in ten seconds
   svcspy events incident.db --since 14:02:00 --until 14:02:10
 
   # all versions of one object
-  svcspy events incident.db deploy/web --objects -o jsonl`,
+  svcspy events incident.db deploy/web --objects -o jsonl
+
+  # what is known of the time before the recording, about one Service
+  svcspy events incident.db svc/web --reconstructed`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 3 {
 				return usageError{errors.New("events takes a recording and at most one object"), a.name + " events --help shows examples"}
+			}
+			if o.objects && o.reconstructed {
+				return usageError{errors.New("--objects and --reconstructed exclude each other"), "each fact names the event with its object: svcspy events FILE --objects"}
 			}
 			return nil
 		},
@@ -44,6 +61,7 @@ EXIT STATUS
 	}
 	o.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.objects, "objects", false, "with the objects themselves (-o json, yaml or jsonl)")
+	cmd.Flags().BoolVar(&o.reconstructed, "reconstructed", false, "what happened before the recording, reconstructed")
 	a.addOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
@@ -54,6 +72,9 @@ func (o *eventsOptions) run(ctx context.Context, file string, words []string) er
 		return err
 	}
 	defer r.Close()
+	if o.reconstructed {
+		return o.facts(r)
+	}
 	first, last, err := o.positions(r)
 	if err != nil {
 		return err
@@ -82,6 +103,49 @@ func (o *eventsOptions) run(ctx context.Context, file string, words []string) er
 		err = report.Document(out, o.output, list)
 	}
 	return errors.Join(err, out.Flush())
+}
+
+// facts shows what is known of the time before the recording.
+func (o *eventsOptions) facts(r *store.Recording) error {
+	o.past = true
+	if err := notEmpty(r); err != nil {
+		return err
+	}
+	facts, err := o.before(r)
+	if err != nil {
+		return err
+	}
+	from, to := replay.When{}, replay.When{Time: r.Info().End}
+	if len(facts) > 0 {
+		from.Time = facts[0].Time
+	}
+	if o.since != "" {
+		if from, err = o.when(r, o.since, time.Time{}); err != nil {
+			return err
+		}
+	}
+	if o.until != "" {
+		if to, err = o.when(r, o.until, from.Time); err != nil {
+			return err
+		}
+	}
+	facts = slices.DeleteFunc(slices.Clone(facts), func(f replay.Fact) bool {
+		return f.Time.Before(from.Time) || f.Time.After(to.Time) || o.namespace != "" && len(o.words) == 0 && f.Subject.Namespace != o.namespace
+	})
+	list := report.NewFactList(r.Info(), facts)
+	switch o.output {
+	case "text":
+		return report.FactListText(o.out, list, o.text())
+	case "jsonl":
+		out := bufio.NewWriter(o.out)
+		for _, f := range facts {
+			if err := report.Document(out, o.output, report.NewFactLine(f)); err != nil {
+				return err
+			}
+		}
+		return out.Flush()
+	}
+	return report.Document(o.out, o.output, list)
 }
 
 // object shows all versions of one object.

@@ -37,7 +37,7 @@ const exitCodesHelp = `Every svcspy command ends with one of these codes:
   1    error: nothing was answered, stderr says why
   2    usage: wrong flags or words, or a time that is ambiguous or outside the recording
   3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged)
-  4    answered, but at that time the recording has a gap or damage
+  4    answered, but at that time the recording has a gap or damage, or had not begun
   130  interrupted before the work was done
 
 diff ends as kubectl diff does: 0 nothing is different, 1 something is, 2 or more

@@ -25,6 +25,9 @@ what that led to, which endpoints were lost and how, why nothing took their
 place, how it ended, and what cannot be known. Every line names the event it
 rests on; ` + "`svcspy replay FILE --at '#EVENT'`" + ` shows the state there.
 
+If the recording begins in the outage, what is known of it from before is told
+too, marked reconstructed, with how uncertain its times are.
+
 Without --at it is the worst outage of the recording, otherwise the one that
 lasted at that instant, or the last one before.
 

@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
 )
 
 func (a *app) infoCommand() *cobra.Command {
@@ -16,7 +18,9 @@ func (a *app) infoCommand() *cobra.Command {
 		Long: `Info prints the range of a recording, its cluster, its resources with counts and
 sizes, when each was being listened to, what was redacted, how far the clocks of
 the API server and the recorder were apart and when the latter was set, and the
-digest. It reads no events, so it is quick however large the file is.
+digest. It reads no events but, if they are few, those of the first lists: they
+tell how far back the time before the recording can be reconstructed. So it is
+quick however large the file is.
 
 EXIT STATUS
   0 printed, 1 error, 2 wrong words.`,
@@ -56,8 +60,28 @@ func (a *app) info(path string) error {
 	if err != nil {
 		return err
 	}
+	if info.Past, err = knownPast(r); err != nil {
+		return err
+	}
 	if a.output == "text" {
 		return report.InfoText(a.out, path, info, a.text())
 	}
 	return report.Document(a.out, a.output, info)
+}
+
+// quick is how many objects info reads to say how far back the past is known.
+const quick = 5000
+
+// knownPast says how far the time before the recording can be reconstructed, as
+// far as that is quickly known.
+func knownPast(r *store.Recording) (*report.KnownPast, error) {
+	n, err := replay.PastObjects(r)
+	if err != nil || n > quick {
+		return &report.KnownPast{Objects: n}, err
+	}
+	facts, err := replay.Past(r)
+	if err != nil {
+		return nil, err
+	}
+	return report.KnownPastOf(n, facts, r.Info().Start), nil
 }

@@ -27,6 +27,8 @@ type look struct {
 	noHeaders bool    // of the list of Services
 	speed     float64 // of the screen, to play at
 	options   analyzer.Options
+	past      bool          // the instant may lie before the recording
+	facts     []replay.Fact // of that time, once they are asked for
 }
 
 func (l *look) addFlags(cmd *cobra.Command) {
@@ -105,6 +107,9 @@ func namespaced(ref store.Ref, resources []metav1.APIResource) bool {
 // answer prints the report of the subject, or of all Services where none was
 // named, and returns the errors that carry an exit code.
 func (l *look) answer(s *replay.State, words []string) error {
+	if s.Instant().Before(s.Start()) {
+		return l.reconstruct(s, words)
+	}
 	if len(words) == 0 {
 		return l.overview(s)
 	}
@@ -112,12 +117,15 @@ func (l *look) answer(s *replay.State, words []string) error {
 	if err != nil {
 		return err
 	}
-	return l.print(s, analyzer.Diagnose(s, ref, l.options))
+	return l.print(s, ref, analyzer.Diagnose(s, ref, l.options))
 }
 
-func (l *look) print(s *replay.State, r analyzer.Report) error {
+func (l *look) print(s *replay.State, ref store.Ref, r analyzer.Report) error {
 	e, err := report.New(s, r)
 	if err != nil {
+		return err
+	}
+	if e.Facts, err = replay.PreludeAt(s, ref, &r); err != nil {
 		return err
 	}
 	if l.output == "text" {
@@ -166,7 +174,7 @@ func (l *look) overview(s *replay.State) error {
 	}
 	if len(reports) > 0 && reports[0].Verdict.State != analyzer.Serving {
 		fmt.Fprintln(l.out)
-		return l.print(s, reports[0])
+		return l.print(s, store.Ref{Resource: replay.Services, Namespace: reports[0].Subject.Namespace, Name: reports[0].Subject.Name}, reports[0])
 	}
 	return s.Err()
 }

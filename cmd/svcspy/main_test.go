@@ -11,10 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/svcspy/svcspy/fixtures"
+	"github.com/svcspy/svcspy/fixtures/late"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -61,7 +63,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "longrecording": longRecording},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "longrecording": longRecording, "late": startedLate},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "root":
@@ -76,6 +78,26 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 	})
+}
+
+// startedLate is `late INCIDENT AFTER FILE`: it writes the recording of the
+// incident as it would be if the recorder had been started so much later.
+func startedLate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: late INCIDENT AFTER FILE")
+	}
+	whole, err := store.Open(filepath.Join(ts.Getenv("INCIDENTS"), args[0]+".db"))
+	ts.Check(err)
+	defer whole.Close()
+	after, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	from, err := whole.SeqAt(whole.Info().Start.Add(after))
+	ts.Check(err)
+	h, err := late.Header(whole, from)
+	ts.Check(err)
+	w, err := store.Create(ts.MkAbs(args[2]), h)
+	ts.Check(err)
+	ts.Check(late.Write(w, whole, from))
 }
 
 // exits is `exits CODE [interrupted] PROGRAM ARG...`: it runs a program that must

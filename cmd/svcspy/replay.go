@@ -25,17 +25,25 @@ Elsewhere, and with --once or -o, it prints the report at the instant given with
 --at: once, from top to bottom, as screen readers need it. Without a subject it
 lists all Services, worst first, and explains the worst one.
 
+An instant before the recording, such as start-5m, steps into its reconstructed
+past: what objects still told when it began. The answer says RECONSTRUCTED, rests
+on dated facts alone, and each of those says how uncertain its time is. So does
+the report of an outage that the recording begins in.
+
 No cluster and no kubeconfig is used. The instant that was understood is
 repeated on stderr. A bare clock time means that time inside the recording.
 
 EXIT STATUS
   0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),
-  4 answered, but the recording has a gap or damage at that time.`,
+  4 answered, but the recording has a gap or damage at that time, or begins later.`,
 		Example: `  # what was wrong at 14:02?
   svcspy replay incident.db --at 14:02
 
   # on the screen, played four times as fast
   svcspy replay incident.db svc/web -n shop --speed 4
+
+  # it was recorded late: what was so just before?
+  svcspy replay incident.db svc/web -n shop --at start-1s
 
   # one Service, half a minute before the recording ends, as JSON
   svcspy replay incident.db svc/web -n shop --at end-30s -o json`,
@@ -69,6 +77,7 @@ EXIT STATUS
 
 // replay answers from a file.
 func (l *look) replay(ctx context.Context, file string, words []string) error {
+	l.past = true
 	if err := l.check(); err != nil {
 		return err
 	}

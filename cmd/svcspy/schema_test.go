@@ -30,6 +30,8 @@ var documents = map[string]any{
 	"Error":         errorDocument{},
 	"Event":         report.EventLine{},
 	"EventList":     report.EventList{},
+	"Fact":          report.FactLine{},
+	"FactList":      report.FactList{},
 	"Explanation":   report.ExplanationEnvelope{},
 	"Postmortem":    postmortem.Postmortem{},
 	"RecordingInfo": report.RecordingInfo{},

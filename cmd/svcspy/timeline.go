@@ -64,6 +64,10 @@ explains the change and how firmly:
   structural      what fails has the change, and what works does not
   correlated      it came before, and could explain it
 
+If the recording begins in an outage, what is known of the time before stands
+first, marked reconstructed: since when, at the latest, nothing was served, and
+the dated facts that explain it.
+
 Stretches under two seconds are merged; --raw keeps them. Without a subject, or
 with --all, every Service is evaluated. Ctrl-C prints what is known so far.
 
@@ -126,6 +130,13 @@ func (o *timelineOptions) run(ctx context.Context, file string, words []string) 
 		all = append(all, replay.Transition{Segment: segments[len(all)]})
 	}
 	all = within(all, from, to)
+	if from.Equal(r.Info().Start) && len(all) > 0 && ctx.Err() == nil {
+		before, err := replay.PreludeTo(r, ref, segments)
+		if err != nil {
+			return err
+		}
+		all = append(before.Stretches(&segments[0]), all...)
+	}
 	if err := o.show(report.NewTimeline(r.Info(), all, ctx.Err() == nil)); err != nil {
 		return err
 	}

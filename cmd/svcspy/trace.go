@@ -156,7 +156,7 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 		}
 		r := analyzer.Diagnose(s, ref, o.options)
 		if !o.watch {
-			return errors.Join(o.print(s, r), o.unseen(t, ref, r))
+			return errors.Join(o.print(s, ref, r), o.unseen(t, ref, r))
 		}
 		if now := fingerprint(r); now != last {
 			last = now
@@ -178,12 +178,12 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 // begins with its instant, so that a pasted piece still says when it was.
 func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyzer.Report) error {
 	if o.output != "text" {
-		return o.print(s, r)
+		return o.print(s, subject, r)
 	}
 	at := "=== " + replay.FormatInstant(s.Instant().Truncate(time.Millisecond))
 	if before == nil {
 		fmt.Fprintln(o.out, at)
-		return o.print(s, r)
+		return o.print(s, subject, r)
 	}
 	between, err := replay.Diff(before, s, subject)
 	if err != nil {

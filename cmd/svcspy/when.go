@@ -69,6 +69,9 @@ func (l *look) when(t replay.Timeline, text string, from time.Time) (replay.When
 		r.Incident = func() (time.Time, error) { return l.firstIncident(t) }
 	}
 	r.Zone, r.Now, r.From = zone, l.now(), from
+	if l.past {
+		r.Past = func() (time.Time, error) { return l.reach(t) }
+	}
 	return replay.ParseWhen(text, r)
 }
 
@@ -156,6 +159,10 @@ func (l *look) echo(word string, s *replay.State) error {
 	zone, err := l.zone()
 	if err != nil {
 		return err
+	}
+	if start := s.Timeline().Info().Start; s.Instant().Before(start) {
+		l.note("%s %s, RECONSTRUCTED: the recording starts only %s later, at %s", word, replay.Echo(replay.When{Time: s.Instant()}, zone), start.Sub(s.Instant()).Round(time.Millisecond), replay.FormatInstant(start))
+		return nil
 	}
 	coverage, err := report.CoverageOf(s)
 	if err != nil {

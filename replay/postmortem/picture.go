@@ -116,7 +116,7 @@ func (s *story) past(l *Lane) time.Time {
 	}
 	earliest := s.window.From.Add(-s.window.To.Sub(s.window.From))
 	var stays []Stay
-	for _, g := range s.prelude.Segments(&s.segments[0]) {
+	for _, g := range s.prelude.Stretches(&s.segments[0]) {
 		from := g.From
 		if from.Before(earliest) {
 			from = earliest

@@ -22,6 +22,12 @@ type Envelope struct {
 	Recording  Recording `json:"recording"`
 	At         At        `json:"at"`
 	Coverage   Coverage  `json:"coverage"`
+	// Reconstructed says that the instant lies before the recording: the answer
+	// rests on Facts alone.
+	Reconstructed bool `json:"reconstructed,omitempty"`
+	// Facts are from before the recording: what had happened by then, or what
+	// explains a verdict that the recording begins with.
+	Facts []replay.Fact `json:"facts,omitempty"`
 	analyzer.Report
 }
 
@@ -75,6 +81,7 @@ func New(s *replay.State, r analyzer.Report) (Envelope, error) {
 		Coverage:   coverage,
 		Report:     r,
 	}
+	e.Reconstructed = s.Instant().Before(info.Start)
 	if s.Seq() > 0 {
 		heard, err := s.Timeline().TimeOf(s.Seq())
 		if err != nil {

@@ -30,6 +30,9 @@ type ExplanationEnvelope struct {
 	Recovery    *TimelineItem       `json:"recovery,omitempty"`
 	Course      []TimelineItem      `json:"course"`
 	Undecided   []string            `json:"undecided"`
+	// Reconstructed is the time before the recording, if that begins in the
+	// outage: what is known of it, with the facts.
+	Reconstructed []TimelineItem `json:"reconstructed,omitempty"`
 }
 
 // NewExplanation puts the story into its envelope.
@@ -51,6 +54,9 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 	for i := range x.Course {
 		e.Course = append(e.Course, itemOf(&replay.Transition{Segment: x.Course[i]}))
 	}
+	for _, t := range x.Prelude.Stretches(&x.Course[0]) {
+		e.Reconstructed = append(e.Reconstructed, itemOf(&t))
+	}
 	if x.Recovery != nil {
 		r := itemOf(x.Recovery)
 		e.Recovery = &r
@@ -69,13 +75,18 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	p.line("%s was %s from %s %s (%s).", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)),
 		p.paint(stateColor(e.Worst.State), string(e.Worst.State)), p.clock(e.From), until, span(e.From, e.To))
 	p.line("%s", Clean(e.Worst.Headline.Message))
+	p.before(e)
 
 	p.title("what changed")
 	for i := range e.Changes {
 		p.line("  %s", p.change(&e.Changes[i]))
 	}
 	if len(e.Changes) == 0 {
-		p.line("  No recorded change explains this: its cause is outside of what was recorded, or a load, or a dependency.")
+		if len(e.Reconstructed) > 0 {
+			p.line("  No recorded change explains this; what is reconstructed may.")
+		} else {
+			p.line("  No recorded change explains this: its cause is outside of what was recorded, or a load, or a dependency.")
+		}
 		if e.LastChange != nil {
 			p.line("  The last change before it to anything it depends on: %s", p.change(e.LastChange))
 		}
@@ -89,12 +100,32 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 		p.line("  %s", Clean(m.Message))
 	}
 	p.title("course")
+	for i := range e.Reconstructed {
+		it := e.Reconstructed[i]
+		it.Facts = nil // they have been told
+		p.item(&it)
+	}
 	for i := range e.Course {
 		p.item(&e.Course[i])
 	}
 	p.recovered(e.Recovery)
 	p.lines("not known", e.Undecided)
 	return p.w.Flush()
+}
+
+// before prints what is known from before the recording of an outage that it
+// begins in.
+func (p *printer) before(e ExplanationEnvelope) {
+	if len(e.Reconstructed) == 0 {
+		return
+	}
+	var facts []replay.Fact
+	for _, it := range e.Reconstructed {
+		facts = append(facts, it.Facts...)
+	}
+	last := e.Reconstructed[len(e.Reconstructed)-1]
+	p.line("The recording begins in this outage. %s", Clean(strings.ToUpper(last.Headline.Message[:1])+last.Headline.Message[1:])+".")
+	p.facts("before the recording (reconstructed)", facts)
 }
 
 // story prints the chain of findings, each with the event that shows it.

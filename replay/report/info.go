@@ -31,6 +31,40 @@ type RecordingInfo struct {
 	Clock     *Clock            `json:"clock,omitempty"` // nil where no clocks were recorded
 	Resources []Recorded        `json:"resources"`
 	Listening []Listening       `json:"coverage"`
+	Past      *KnownPast        `json:"reconstructed,omitempty"` // absent if nothing is known of the time before
+}
+
+// KnownPast says how far back the time before the recording can be
+// reconstructed.
+type KnownPast struct {
+	Objects int       `json:"objects"`       // in the first lists, which tell of it
+	Facts   int       `json:"facts"`         // what they tell; 0 with objects if they are too many to be asked here
+	Hour    int       `json:"hour"`          // of these, from the hour before the recording
+	From    time.Time `json:"from,omitzero"` // of the oldest
+}
+
+// KnownPastOf counts facts, which are in order, of so many objects.
+func KnownPastOf(objects int, facts []replay.Fact, start time.Time) *KnownPast {
+	known := &KnownPast{Objects: objects, Facts: len(facts)}
+	for i := range facts {
+		if !facts[i].Time.Before(start.Add(-time.Hour)) {
+			known.Hour++
+		}
+	}
+	if len(facts) > 0 {
+		known.From = facts[0].Time
+	}
+	return known
+}
+
+func (k *KnownPast) words(start time.Time) string {
+	switch {
+	case k == nil || k.Objects == 0:
+		return "nothing is known"
+	case k.Facts == 0:
+		return fmt.Sprintf("reconstructed from %d objects: svcspy events FILE --reconstructed", k.Objects)
+	}
+	return fmt.Sprintf("reconstructed back to %s (%s): %d facts, %d of the last hour", replay.FormatInstant(k.From), Duration(start.Sub(k.From)), k.Facts, k.Hour)
 }
 
 // Recorded is how much there is of one resource.
@@ -117,6 +151,7 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 	p.line("%s  %s", p.paint(bold, Clean(path)), state)
 	rows := [][]string{
 		{"cluster", Clean(strings.Join(strings.Fields(i.Recording.Cluster.Version+" "+i.Recording.Cluster.Context+" "+i.Recording.Cluster.UID), "  "))},
+		{"before", i.Past.words(i.Recording.Start)},
 		{"from", replay.FormatInstant(i.Recording.Start)},
 		{"to", replay.FormatInstant(i.Recording.End) + "  (" + Duration(i.Recording.End.Sub(i.Recording.Start)) + ")"},
 		{"scope", Clean(scope + ", profile " + i.Scope.Profile)},

@@ -11,12 +11,15 @@ import (
 
 // ListEnvelope is the reports of all Services at one instant, worst first.
 type ListEnvelope struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"` // ReportList
-	Recording  Recording         `json:"recording"`
-	At         At                `json:"at"`
-	Coverage   Coverage          `json:"coverage"`
-	Items      []analyzer.Report `json:"items"`
+	APIVersion string    `json:"apiVersion"`
+	Kind       string    `json:"kind"` // ReportList
+	Recording  Recording `json:"recording"`
+	At         At        `json:"at"`
+	Coverage   Coverage  `json:"coverage"`
+	// Reconstructed and Facts are as in a Report.
+	Reconstructed bool              `json:"reconstructed,omitempty"`
+	Facts         []replay.Fact     `json:"facts,omitempty"`
+	Items         []analyzer.Report `json:"items"`
 }
 
 // NewList puts reports of one state into their envelope.
@@ -28,7 +31,7 @@ func NewList(s *replay.State, reports []analyzer.Report) (ListEnvelope, error) {
 	if reports == nil {
 		reports = []analyzer.Report{}
 	}
-	return ListEnvelope{APIVersion: APIVersion, Kind: "ReportList", Recording: e.Recording, At: e.At, Coverage: e.Coverage, Items: reports}, nil
+	return ListEnvelope{APIVersion: APIVersion, Kind: "ReportList", Recording: e.Recording, At: e.At, Coverage: e.Coverage, Reconstructed: e.Reconstructed, Items: reports}, nil
 }
 
 // ListText prints one line for each Service, worst first.
@@ -38,20 +41,27 @@ func ListText(w io.Writer, e ListEnvelope, o Options) error {
 		p.line("no Services at %s", e.At.Time.Format("2006-01-02T15:04:05.999Z07:00"))
 		return p.w.Flush()
 	}
+	if e.Reconstructed {
+		p.line("RECONSTRUCTED: the recording starts only at %s", e.Recording.Start.Format("2006-01-02T15:04:05.999Z07:00"))
+	}
 	rows := [][]string{{"NAMESPACE", "SERVICE", "VERDICT", "ENDPOINTS", "WHY"}}
 	for _, r := range e.Items {
 		why := r.Headline.ID
 		if why == "" {
 			why = "-"
 		}
-		rows = append(rows, []string{
-			Clean(r.Subject.Namespace), Clean(r.Subject.Name), string(r.Verdict.State),
-			fmt.Sprintf("%d/%d", r.Endpoints.Ready, r.Endpoints.Desired), Clean(why),
-		})
+		endpoints := fmt.Sprintf("%d/%d", r.Endpoints.Ready, r.Endpoints.Desired)
+		if e.Reconstructed {
+			endpoints = "-"
+		}
+		rows = append(rows, []string{Clean(r.Subject.Namespace), Clean(r.Subject.Name), string(r.Verdict.State), endpoints, Clean(why)})
 	}
 	if o.NoHeaders {
 		rows = rows[1:]
 	}
 	p.table(rows)
+	if e.Reconstructed {
+		p.known(e.Facts)
+	}
 	return p.w.Flush()
 }

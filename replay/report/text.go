@@ -26,11 +26,16 @@ type Options struct {
 // the rest. Sections with nothing in them are left out.
 func Text(w io.Writer, e Envelope, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), o: o, at: e.At.Time}
+	if e.Reconstructed {
+		p.past(e)
+		return p.w.Flush()
+	}
 	p.head(e)
 	if o.Brief {
 		p.marks(e.Checklist)
 	}
 	p.findings("because", e.Because, true)
+	p.facts("before the recording (reconstructed)", e.Facts)
 	if !o.Brief {
 		p.checklist(e.Checklist)
 	}

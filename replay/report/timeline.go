@@ -36,6 +36,10 @@ type TimelineItem struct {
 	NotReplaced *replay.NotReplaced `json:"notReplaced,omitempty"`
 	Changes     []replay.Change     `json:"changes"`
 	LastChange  *replay.Change      `json:"lastChange,omitempty"` // if nothing explains it
+	// Reconstructed says that the stretch lies before the recording, and Facts
+	// what is known of it.
+	Reconstructed bool          `json:"reconstructed,omitempty"`
+	Facts         []replay.Fact `json:"facts,omitempty"`
 }
 
 // NewTimeline puts the transitions of a subject into their envelope.
@@ -55,6 +59,7 @@ func itemOf(t *replay.Transition) TimelineItem {
 		Ready: r.Endpoints.Ready, Desired: r.Endpoints.Desired,
 		Lost: t.Lost, NotReplaced: t.Missing, Changes: t.Changes, LastChange: t.LastChange,
 	}
+	item.Reconstructed, item.Facts = t.Reconstructed, t.Facts
 	if item.Changes == nil {
 		item.Changes = []replay.Change{}
 	}
@@ -70,7 +75,13 @@ func TimelineText(w io.Writer, e TimelineEnvelope, o Options) error {
 	}
 	if n, dark := darkness(e.Items); n > 0 {
 		p.line("")
-		p.line("%d %s, %s in all", n, plural(n, "outage"), Duration(dark))
+		text := fmt.Sprintf("%d %s, %s in all", n, plural(n, "outage"), Duration(dark))
+		for _, it := range e.Items {
+			if it.Reconstructed && it.State == analyzer.NotServing {
+				text += fmt.Sprintf(", not counting %s before the recording that are reconstructed", span(it.From, it.To))
+			}
+		}
+		p.line("%s", text)
 	}
 	if !e.Complete {
 		p.line("")
@@ -88,6 +99,13 @@ func (p *printer) item(it *TimelineItem) {
 	if why != "" {
 		why += "  " + it.Headline.Subject.Kind + " " + path(it.Headline.Subject)
 	}
+	if it.Reconstructed {
+		p.line("%s %6s  %s  -/-  reconstructed, possible", p.clock(it.From), span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)))
+		for _, same := range together(it.Facts) {
+			p.line("      %s", p.acts(same))
+		}
+		return
+	}
 	p.line("%s %6s  %s  %d/%d  %s", p.clock(it.From), span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)), it.Ready, it.Desired, why)
 	if it.Gap != "" {
 		p.line("      %s", p.paint(yellow, "not listening: "+Clean(it.Gap)))
@@ -101,10 +119,13 @@ func (p *printer) item(it *TimelineItem) {
 }
 
 // darkness counts the stretches in which nothing was served, and how long they
-// were together.
+// were together, as far as that was recorded.
 func darkness(items []TimelineItem) (n int, dark time.Duration) {
 	was := false
 	for i := range items {
+		if items[i].Reconstructed {
+			continue
+		}
 		is := items[i].State == analyzer.NotServing || items[i].State == analyzer.Absent
 		if is && !was {
 			n++

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// reconstruct answers for an instant before the recording, from what objects
+// still told when it began. That nobody was listening is a gap.
+func (l *look) reconstruct(s *replay.State, words []string) error {
+	t := s.Timeline()
+	if len(words) == 0 {
+		return l.reconstructAll(s)
+	}
+	ref, err := l.subject(t, words, t.Info().Last)
+	if err != nil {
+		return err
+	}
+	known, err := replay.Reconstruct(t, ref, s.Instant())
+	if err != nil {
+		return err
+	}
+	e, err := report.New(s, known.Report)
+	if err != nil {
+		return err
+	}
+	e.Facts = known.Facts
+	if l.output == "text" {
+		err = report.Text(l.out, e, l.text())
+	} else {
+		err = report.Document(l.out, l.output, e)
+	}
+	if err != nil {
+		return err
+	}
+	if l.exitCode && e.Verdict.State == analyzer.NotServing {
+		return errCondition
+	}
+	return errGap
+}
+
+func (l *look) reconstructAll(s *replay.State) error {
+	reports, facts, err := replay.ReconstructAll(s.Timeline(), s.Instant())
+	if err != nil {
+		return err
+	}
+	list, err := report.NewList(s, reports)
+	if err != nil {
+		return err
+	}
+	list.Facts = facts
+	if l.output == "text" {
+		err = report.ListText(l.out, list, l.text())
+	} else {
+		err = report.Document(l.out, l.output, list)
+	}
+	if err != nil {
+		return err
+	}
+	return errGap
+}
+
+// reach is how far back the past of what is asked about is known.
+func (l *look) reach(t replay.Timeline) (time.Time, error) {
+	facts, err := l.before(t)
+	if err != nil || len(facts) == 0 {
+		return time.Time{}, err
+	}
+	return facts[0].Time, nil
+}
+
+// before returns what is known of the time before the recording: of the subject
+// and what matters to it, or of everything.
+func (l *look) before(t replay.Timeline) ([]replay.Fact, error) {
+	if l.facts != nil {
+		return l.facts, nil
+	}
+	var err error
+	if len(l.words) == 0 {
+		l.facts, err = replay.Past(t)
+		return l.facts, err
+	}
+	var ref store.Ref
+	if ref, err = l.subject(t, l.words, t.Info().Last); err != nil {
+		return nil, err
+	}
+	l.facts, err = replay.PastOf(t, ref)
+	return l.facts, err
+}
