@@ -182,6 +182,6 @@ func (p *printer) standing(facts []replay.Fact) {
 		if n := len(g) - 3; n > 0 {
 			names = append(names, fmt.Sprintf("%d more", n))
 		}
-		p.line("  %s reconstructed: Ready=%s since %s %s, per status: %s", Clean(fmt.Sprintf("%d %s", len(g), plural(len(g), f.Subject.Kind))), value(f.New), p.clock(f.Time), uncertainty(f, g[len(g)-1]), strings.Join(names, ", "))
+		p.line("  %s reconstructed: Ready=%s since %s %s, per status: %s", Clean(fmt.Sprintf("%d %s", len(g), plural(len(g), f.Subject.Kind))), Value(f.New), p.clock(f.Time), uncertainty(f, g[len(g)-1]), strings.Join(names, ", "))
 	}
 }
