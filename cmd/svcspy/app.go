@@ -57,6 +57,8 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 	began := a.now()
 	err := root.ExecuteContext(context.Background())
 	switch {
+	case unread(err):
+		err = nil // what was to be kept is
 	case err != nil:
 	case a.unprinted != nil:
 		err = a.unprinted
@@ -116,7 +118,10 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		a.output = formatOf(words)
 		return usageError{err, cmd.CommandPath() + " --help shows the flags"}
 	})
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Name() == "record" {
+			outliveReaders()
+		}
 		if a.color != "auto" && a.color != "always" && a.color != "never" {
 			return usageError{fmt.Errorf("--color %q is none of auto, always, never", a.color), ""}
 		}

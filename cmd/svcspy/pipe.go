@@ -1,0 +1,20 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os/signal"
+	"syscall"
+)
+
+// outliveReaders makes that the program goes on when whoever reads what it
+// prints is gone: ctrl-C also ends the tee of `svcspy record | tee log`, and
+// then there is still a recording to be sealed. Every other command ends with
+// its reader, as programs do.
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
+
+// unread reports whether an error is only that nobody reads any more.
+func unread(err error) bool {
+	var file *fs.PathError
+	return errors.As(err, &file) && file.Op == "write" && errors.Is(file.Err, syscall.EPIPE)
+}
