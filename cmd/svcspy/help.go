@@ -73,11 +73,12 @@ func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND | TOPIC]",
 		Short: "Show the page of a command or a topic",
-		Long: `Help shows the page of a command, as --help does, or of a topic: exit-codes.
+		Long: `Help shows the page of a command, as --help does, or of a topic: times,
+exit-codes.
 
 EXIT STATUS
   0 shown, 2 there is no such page.`,
-		Example: "  svcspy help replay\n  svcspy help exit-codes",
+		Example: "  svcspy help replay\n  svcspy help times",
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			var all []cobra.Completion
 			for _, c := range cmd.Root().Commands() {
@@ -144,7 +145,7 @@ func (a *app) help(w io.Writer, cmd *cobra.Command) error {
 		fmt.Fprintf(out, "\nExit Status:\n  %s\n", lines)
 	}
 	if !cmd.HasParent() {
-		fmt.Fprintf(out, "\n%s COMMAND --help shows the page of a command, %[1]s help exit-codes the exit codes.\n", a.name)
+		fmt.Fprintf(out, "\n%s COMMAND --help shows the page of a command.\n%[1]s help times and %[1]s help exit-codes tell what is the same in all of them.\n", a.name)
 	}
 	return out.Flush()
 }

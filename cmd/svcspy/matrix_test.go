@@ -43,7 +43,7 @@ var offline = []string{
 }
 
 // notOffline need no recording, or end only when they are interrupted.
-var notOffline = []string{"svcspy", "record", "demo", "completion", "version", "help", "exit-codes", "serve"}
+var notOffline = []string{"svcspy", "record", "demo", "completion", "version", "help", "exit-codes", "times", "serve"}
 
 // TestOfflineIsComplete checks that no command is forgotten here.
 func TestOfflineIsComplete(t *testing.T) {

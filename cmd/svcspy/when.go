@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
@@ -253,3 +255,34 @@ func interrupted(ctx context.Context, err error) error {
 }
 
 var errInterrupted = errors.New("interrupted")
+
+const timesHelp = `Every flag that takes an instant reads it in the same way:
+
+  2026-11-23T14:02:00Z        RFC 3339, as svcspy prints what is to be copied
+  2026-11-23 14:02 +0200      a day and a time, with or without a zone
+  14:02  14:02:10.5Z  2:02pm  that time inside the recording
+  14:02 Europe/Berlin         in a zone; else in that of --tz, else in yours
+  today 14:02, yesterday 14:02
+  3m ago, -5m                 before the end; before now while it is recorded
+  +90s                        after the start, or for --until after --since
+  now                         the end, while it is recorded
+  @1795442520                 seconds since 1970
+  start+5m, end-30s, 50%      by where the recording begins and ends
+  #8812, rv:91823             the event of that number, or that was first heard
+                              in that resourceVersion
+  @deploy                     a mark
+  verdict:3                   where the third verdict of svcspy timeline begins
+  incident                    where the subject, or without one any Service,
+                              first went from well to unhealthy
+
+To what names a place in the recording an offset can be added: incident-10s,
+#8812+2s, @deploy+1m.
+
+What was understood is repeated on stderr. A time that fits several instants,
+lies outside the recording, or that no clock ever showed is an error that says
+what there is; nothing is ever guessed. An instant between two events is the
+state at the one before.`
+
+func (a *app) timesTopic() *cobra.Command {
+	return &cobra.Command{Use: "times", Short: "How times are written", Long: timesHelp}
+}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -56,5 +57,34 @@ func TestTimesWhileRecording(t *testing.T) {
 	}
 	if code, echo := ask("now"); code != exitUsage || !strings.Contains(echo, "it has ended") {
 		t.Errorf("--since now after the end: exit code %d, %s", code, echo)
+	}
+}
+
+// TestTimesTopic reads every form that svcspy help times shows.
+func TestTimesTopic(t *testing.T) {
+	r := replay.Range{Start: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Now: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)}
+	r.TimeOfSeq = func(store.Seq) (time.Time, error) { return r.Start, nil }
+	r.SeqOfRV = func(string) (store.Seq, error) { return 1, nil }
+	r.Mark = func(string) (time.Time, error) { return r.Start, nil }
+	r.Verdict = func(int) (time.Time, error) { return r.Start, nil }
+	r.Incident = func() (time.Time, error) { return r.End, nil }
+	forms := []string{"incident-10s", "#8812+2s", "@deploy+1m"}
+	for _, line := range strings.Split(timesHelp, "\n") {
+		if !strings.HasPrefix(line, "  ") || strings.HasPrefix(line, "   ") {
+			continue
+		}
+		left := strings.TrimSpace(line[:min(len(line), 30)])
+		for _, part := range strings.Split(strings.ReplaceAll(left, "  ", ","), ",") {
+			forms = append(forms, strings.TrimSpace(part))
+		}
+	}
+	if len(forms) < 20 {
+		t.Errorf("only %d forms were found: %q", len(forms), forms)
+	}
+	for _, form := range forms {
+		r.Live = form == "now"
+		if _, err := replay.ParseWhen(form, r); err != nil && strings.Contains(err.Error(), "cannot be") {
+			t.Errorf("%s: %v", form, err)
+		}
 	}
 }
