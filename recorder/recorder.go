@@ -53,7 +53,7 @@ type Options struct {
 	// every resource has been listed, refused, or has failed for some seconds,
 	// and all of that has been committed.
 	Ready func()
-	// Memory bounds the bytes between the streams and the writer; 0 is 64 MiB.
+	// Memory bounds the bytes between the streams and the writer; 0 is 16 MiB.
 	Memory int64
 
 	limits  *limits              // nil: defaultLimits
@@ -75,7 +75,7 @@ func (o *Options) redaction() store.Redaction {
 }
 
 const (
-	defaultMemory = 64 << 20
+	defaultMemory = 16 << 20
 	// listers bounds how many streams list at the same time.
 	listers = 8
 )
@@ -107,6 +107,7 @@ type recording struct {
 	pulse   *pulse
 	listing chan struct{} // slots for streams that are listing
 	changed chan struct{} // a CustomResourceDefinition came, went or changed
+	missing chan struct{} // a resource was not served
 }
 
 func newRecording(o Options, api *client) *recording {
@@ -134,6 +135,7 @@ func newRecording(o Options, api *client) *recording {
 		pulse:   newPulse(api, q, l),
 		listing: make(chan struct{}, listers),
 		changed: make(chan struct{}, 1),
+		missing: make(chan struct{}, 1),
 	}
 }
 
@@ -198,9 +200,14 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 		}
 	}()
 	r.queue.describe(found.resources)
+	// An API server that has just started does not know its custom resources
+	// yet: what vanished is looked for soon, and then less and less often.
+	soon := backoff{shortest: r.limits.settle, longest: r.limits.rediscover, last: r.limits.rediscover}
 	for {
-		r.update(ctx, streams, found)
-		timer := time.NewTimer(r.limits.rediscover)
+		if r.update(ctx, streams, found) {
+			soon.reset()
+		}
+		timer := time.NewTimer(min(soon.next(0), r.limits.rediscover))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -209,6 +216,14 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 			timer.Stop()
 			// A definition is served a moment after it was written.
 			if !sleep(ctx, r.limits.settle) {
+				return
+			}
+		case <-r.missing:
+			timer.Stop()
+			if soon.last >= soon.longest { // not again and again
+				soon.reset()
+			}
+			if !sleep(ctx, soon.next(0)) {
 				return
 			}
 		case <-timer.C:
@@ -225,11 +240,11 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 }
 
 // update starts what is wanted and does not run, and stops what the cluster no
-// longer has.
-func (r *recording) update(ctx context.Context, streams map[scope]running, found discovered) {
+// longer has, and reports whether there was any of that.
+func (r *recording) update(ctx context.Context, streams map[scope]running, found discovered) (vanished bool) {
 	wanted, err := r.wanted(found.resources)
 	if err != nil {
-		return // the profile was checked before
+		return false // the profile was checked before
 	}
 	for _, sc := range wanted {
 		if s, known := streams[sc]; known {
@@ -248,13 +263,21 @@ func (r *recording) update(ctx context.Context, streams map[scope]running, found
 		s.cancel()
 		<-s.done
 		delete(streams, sc)
+		vanished = true
 		r.queue.cover(sc, store.Coverage{Status: store.NotRecorded, Reason: errVanished.Error()})
 	}
+	return vanished
 }
 
 func (r *recording) start(ctx context.Context, sc scope) running {
 	s := &stream{
 		scope: sc, api: r.api, queue: r.queue, pulse: r.pulse, limits: r.limits, listing: r.listing,
+		vanished: func() {
+			select {
+			case r.missing <- struct{}{}:
+			default: // it is going to look anyway
+			}
+		},
 		redact: func(dst, object []byte) ([]byte, error) { return append(dst, object...), rawjson.Check(object) },
 	}
 	if p := r.o.Redactor; p != nil {

@@ -195,6 +195,25 @@ var streams = []struct {
 		},
 	},
 	{
+		// What happened between the two lists is lost, however the watch after
+		// the second went on.
+		name: "a watch that fails after a list does not make up for what the list passed over",
+		script: []step{
+			refuse(422, "sendInitialEvents is forbidden"),
+			says(page("20", "", pod("a", "3"))),
+			says(event("ERROR", string(statusObject(410, "too old")))),
+			says(page("30", "", pod("a", "29"))),
+			refuse(500, "etcdserver: request timed out"),
+			says(event("DELETED", pod("a", "31"))),
+			holds(event("ADDED", pod("a", "32"))),
+		},
+		want: []string{
+			"Listing", "RELIST", "ADDED a 3", "BOOKMARK 20 end", "ERROR", "Gap: 410 Gone: too old",
+			"Listing", "RELIST", "ADDED a 29", "BOOKMARK 30 end", "Gap 30: etcdserver: request timed out",
+			"Current 30", "DELETED a 31", "Gap 31: watch closed", "Current 31 resumed", "ADDED a 32",
+		},
+	},
+	{
 		name: "410 on continue begins the list again, the third time in one piece",
 		script: []step{
 			refuse(400, "unknown option sendInitialEvents"),
@@ -322,7 +341,7 @@ var streams = []struct {
 		},
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "MODIFIED a 11",
-			"Gap: watch out of order: resourceVersion 10 after 11",
+			"Gap 10: watch out of order: resourceVersion 10 after 11",
 			"Listing", "RELIST", "ADDED a 11", "BOOKMARK 11 end", "Current 11",
 		},
 	},

@@ -576,3 +576,49 @@ func TestBackoff(t *testing.T) {
 		t.Errorf("waited %v after a reset", d)
 	}
 }
+
+// TestVanishedComesBack restarts an API server that does not know its custom
+// resources at once: they are looked for long before the next regular
+// discovery.
+func TestVanishedComesBack(t *testing.T) {
+	widget := kind("example.com", "widgets", "Widget", true)
+	path := scopes(widget, nil)[0].path()
+	var s *server
+	served := func(yes bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.groups = map[string][]metav1.APIResource{}
+		if yes {
+			s.groups["example.com/v1"] = []metav1.APIResource{widget}
+		}
+	}
+	s = newServer(t, map[string][]step{
+		podsPath: {holds(endOfList("7"))},
+		path: {
+			says(endOfList("7")),
+			func(w http.ResponseWriter, r *http.Request) {
+				served(false)
+				time.AfterFunc(100*time.Millisecond, func() { served(true) })
+				refuse(404, "the server could not find the requested resource")(w, r)
+			},
+			holds(endOfList("9")),
+		},
+	})
+	served(true)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sink := newSink()
+	back := false
+	sink.append = func(e store.Event) error {
+		if back = e.ResourceVersion == "9"; back {
+			cancel()
+		}
+		return nil
+	}
+	if err := Run(ctx, Options{Config: s.config(), Profile: Full, Sink: sink, limits: &quick}); err != nil {
+		t.Fatal(err)
+	}
+	if !back {
+		t.Error("it was never listed again")
+	}
+}

@@ -69,17 +69,26 @@ var (
 	errVanished = errors.New("the resource is no longer served")
 )
 
+// disorder is a watch event that is older than one before it: from its
+// resourceVersion on, what was heard may lack something.
+type disorder struct{ resourceVersion, after string }
+
+func (d *disorder) Error() string {
+	return fmt.Sprintf("watch out of order: resourceVersion %s after %s", d.resourceVersion, d.after)
+}
+
 // stream lists and watches one scope, for as long as it lives, and tells the
 // writer everything it hears and everything it may have missed.
 type stream struct {
-	scope   scope
-	api     *client
-	queue   *queue
-	pulse   *pulse
-	limits  limits
-	listing chan struct{}                            // slots for streams that are listing
-	redact  func(dst, object []byte) ([]byte, error) // appends the redacted object
-	noticed func()                                   // called for each change, unless nil
+	scope    scope
+	api      *client
+	queue    *queue
+	pulse    *pulse
+	limits   limits
+	listing  chan struct{}                            // slots for streams that are listing
+	redact   func(dst, object []byte) ([]byte, error) // appends the redacted object
+	noticed  func()                                   // called for each change, unless nil
+	vanished func()                                   // called when the resource is not served
 
 	resourceVersion string // where to go on; "" before a list was completed
 	paginated       bool   // the server does not do watch-lists
@@ -89,6 +98,7 @@ type stream struct {
 	// mu orders what the stream says itself with what its settle timer says.
 	mu       sync.Mutex
 	said     store.Coverage // last ledger entry
+	relisted bool           // since it was current
 	answered bool           // the watch was answered, but may still be refused
 }
 
@@ -177,12 +187,17 @@ func (s *stream) interrupted(err error) (again bool, wait time.Duration) {
 		return true, s.refuse.next(refused.retryAfter)
 	case refused.code == http.StatusNotFound || refused.code == http.StatusMethodNotAllowed:
 		s.cover(store.Coverage{Status: store.NotRecorded, Reason: err.Error()})
+		s.vanished()
 		return false, 0
 	case listing && !s.paginated && (refused.code == http.StatusBadRequest || refused.code == http.StatusUnprocessableEntity):
 		s.paginated = true
 		return true, 0
 	}
-	s.cover(store.Coverage{Status: store.Gap, ResourceVersion: s.resourceVersion, Reason: err.Error()})
+	stood := s.resourceVersion
+	if d := (*disorder)(nil); errors.As(err, &d) {
+		stood = d.resourceVersion
+	}
+	s.cover(store.Coverage{Status: store.Gap, ResourceVersion: stood, Reason: err.Error()})
 	var asked time.Duration
 	if refused != nil {
 		asked = refused.retryAfter
@@ -280,7 +295,7 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	if kind != watch.Bookmark && s.resourceVersion != "" && older(meta.resourceVersion, s.resourceVersion) {
 		// Somebody on the way repeats or shuffles what the API server said.
 		// How much was passed over cannot be known, but what is can be.
-		err := fmt.Errorf("watch out of order: resourceVersion %s after %s", meta.resourceVersion, s.resourceVersion)
+		err := &disorder{meta.resourceVersion, s.resourceVersion}
 		s.resourceVersion = ""
 		return false, err
 	}
@@ -311,6 +326,7 @@ func older(a, b string) bool {
 func (s *stream) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.relisted = true
 	s.cover(store.Coverage{Status: store.Listing})
 	s.queue.event(s.scope, store.Event{Type: store.Relist, Resource: s.scope.resource.gvr, Namespace: s.scope.namespace})
 }
@@ -328,8 +344,9 @@ func (s *stream) nowCurrent() {
 	s.refuse.reset()
 	s.cover(store.Coverage{
 		Status: store.Current, ResourceVersion: s.resourceVersion,
-		Resumed: s.said.Status != store.Listing,
+		Resumed: !s.relisted,
 	})
+	s.relisted = false
 }
 
 // open says that a watch was answered. It becomes current with its first event

@@ -33,7 +33,7 @@ type Coverage struct {
 	Resource        schema.GroupVersionResource
 	Namespace       string // scope of the stream; "" is the whole cluster
 	Status          Status
-	ResourceVersion string // where the stream stood, if known
+	ResourceVersion string // where the stream stood, if known; of a Gap: what came after it may be lost
 	Reason          string // why it changed: "watch closed", "410 Gone", the server's words for 403, ...
 	// Resumed is set on Current when the watch went on from ResourceVersion
 	// after a Gap: the interval before it lost nothing, it was only late.
