@@ -188,6 +188,10 @@ func (m *Model) grown(err error) tea.Cmd {
 		return nil
 	}
 	m.grew = true
+	if m.timeline.Info().Closed { // what was new is the end
+		m.ended()
+		return tea.Batch(m.survey(), m.beginPage())
+	}
 	if m.follow {
 		m.end()
 	}

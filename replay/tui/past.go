@@ -3,9 +3,11 @@ package tui
 import (
 	"context"
 	"fmt"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
@@ -16,6 +18,7 @@ import (
 // screen is in one of them only.
 type past struct {
 	facts []replay.Fact
+	then  map[time.Time]string // what can be said of the subject at an instant
 	busy  bool
 	known bool
 	enter bool // once the facts are known
@@ -35,6 +38,31 @@ func (m *Model) inPast() bool { return m.ago > 0 }
 func (m *Model) fact() *replay.Fact {
 	facts := m.pasts[m.subject].facts
 	return &facts[len(facts)-m.ago]
+}
+
+// verdictThen says what the facts show of the subject when the one shown had
+// happened; hardly ever that is more than that nothing is known.
+func (m *Model) verdictThen() string {
+	const unknown = "no verdict: nobody was listening"
+	p, at := m.pasts[m.subject], m.fact().Time
+	if m.subject.Name == "" {
+		return unknown
+	}
+	if text, known := p.then[at]; known {
+		return text
+	}
+	text := unknown
+	switch r, err := replay.Reconstruct(m.timeline, m.subject, at); {
+	case err != nil:
+		m.fail("what was before the recording", err)
+	case r.Report.Verdict.State != analyzer.Unknown:
+		text = fmt.Sprintf("reconstructed: %s, %s", r.Report.Verdict.State, r.Report.Verdict.Certainty)
+	}
+	if p.then == nil {
+		p.then = map[time.Time]string{}
+	}
+	p.then[at] = text
+	return text
 }
 
 // remember finds out what is known of before the recording.

@@ -301,7 +301,7 @@ func hostile(t *testing.T) *store.Memory {
 			last, ledger = last-1, ledger[:len(ledger)-1] // the recorder goes on
 		}
 	}
-	copyTo(t, m, film, 1, last)
+	copyInto(t, m, film, 1, last)
 	object := fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Service","metadata":{"namespace":"shop","name":"web","uid":"u9","creationTimestamp":"2026-11-24T00:00:50Z","labels":{"a":%q},"managedFields":[{"manager":%q,"operation":"Update","time":"2026-11-24T00:00:50Z","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{"f:selector":{"f:app":{}}}}}]},"spec":{"selector":{"app":%q},"ports":[{"port":80}],"clusterIP":"10.0.0.1"}}`, "X", "X", "X")
 	object = []byte(strings.ReplaceAll(string(object), `"X"`, `"\u001b[2J\u001b]0;owned\u0007\r\u202e"`))
 	if _, err := m.Append(store.Event{Time: film.Info().End, Type: watch.Added, Resource: replay.Services, Namespace: "shop", Name: "web", UID: "u9", ResourceVersion: "9999", Object: object}); err != nil {
@@ -331,8 +331,14 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// copyTo says again what was heard in a stretch.
-func copyTo(t *testing.T, m, film *store.Memory, from, to store.Seq) {
+// sink takes what a recorder hears.
+type sink interface {
+	Append(store.Event) (store.Seq, error)
+	Cover(store.Coverage) (store.Seq, error)
+}
+
+// copyInto says again what was heard in a stretch.
+func copyInto(t *testing.T, m sink, film *store.Memory, from, to store.Seq) {
 	t.Helper()
 	for seq := from; seq <= to; seq++ {
 		e, err := film.Event(seq)
@@ -355,7 +361,7 @@ func TestFollow(t *testing.T) {
 	film := filmed(t)
 	info := film.Info()
 	m := store.NewMemory(info.Header)
-	copyTo(t, m, film, 1, 278)
+	copyInto(t, m, film, 1, 278)
 	at, err := Opening(m)
 	if err != nil {
 		t.Fatal(err)
@@ -369,7 +375,7 @@ func TestFollow(t *testing.T) {
 	defer s.m.Close()
 	s.m.tick = func(time.Duration, func(time.Time) tea.Msg) tea.Cmd { return nil }
 	s.sees("Serving")
-	copyTo(t, m, film, 279, 300)
+	copyInto(t, m, film, 279, 300)
 	_, _ = s.m.Update(grownMsg{m.Wait(t.Context(), 278)})
 	s.sees("LIVE, following")
 	s.sees("NotServing")
@@ -381,14 +387,16 @@ func TestFollow(t *testing.T) {
 	if !s.m.follow {
 		t.Error("end does not follow")
 	}
-	copyTo(t, m, film, 301, info.Last)
+	copyInto(t, m, film, 301, info.Last)
 	if _, err := m.Seal(info.End); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = s.m.Update(grownMsg{m.Wait(t.Context(), 300)})
-	_, cmd := s.m.Update(grownMsg{m.Wait(t.Context(), info.Last)})
+	_, cmd := s.m.Update(grownMsg{m.Wait(t.Context(), 300)})
 	s.run(cmd)
-	s.sees("the recording has ended")
+	s.sees("the recording has ended and is sealed")
+	if strings.Contains(s.screen(), "LIVE") {
+		t.Errorf("a sealed recording is not live:\n%s", s.screen())
+	}
 }
 
 func TestASCII(t *testing.T) {

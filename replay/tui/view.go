@@ -79,7 +79,7 @@ func (m *Model) title(width int) string {
 		left = m.text[0]
 	}
 	if m.inPast() {
-		left = bold("Before the recording") + "  no verdict: nobody was listening"
+		left = bold("Before the recording") + "  " + m.verdictThen()
 	}
 	right := pick([2]string{"❚❚", "||"}, m.ASCII)
 	if m.player.on {
