@@ -125,7 +125,7 @@ func (m *Model) Close() { m.crew.dismiss() }
 
 // Init begins what is done in the background.
 func (m *Model) Init() tea.Cmd {
-	return tea.Batch(m.compute(), m.survey(), m.await())
+	return tea.Batch(m.compute(), m.survey(), m.await(), m.remember())
 }
 
 // await waits for the recording to grow.
@@ -330,7 +330,12 @@ func (m *Model) say(text string) { m.message, m.failed = report.Clean(text), fal
 
 // fail shows what did not work.
 func (m *Model) fail(what string, err error) {
-	m.message, m.failed = report.Clean(what+": "+err.Error()), true
+	text := what + ": " + err.Error()
+	if when := (*replay.WhenError)(nil); errors.As(err, &when) && when.Hint != "" {
+		hint, _, _ := strings.Cut(when.Hint, "\n")
+		text += "; " + hint
+	}
+	m.message, m.failed = report.Clean(text), true
 }
 
 // press carries out a key.

@@ -120,7 +120,7 @@ func (m *Model) goTo(text string) tea.Cmd {
 		return nil
 	}
 	r := replay.RangeOf(m.timeline, func() ([]store.Mark, error) { return m.Marks, nil }, m.course)
-	r.Zone, r.Cursor = m.zones[m.zone], m.at()
+	r.Zone, r.Cursor, r.Past = m.zones[m.zone], m.at(), m.reach
 	if m.Now != nil {
 		r.Now = m.Now()
 	}
@@ -129,9 +129,13 @@ func (m *Model) goTo(text string) tea.Cmd {
 		m.fail("go to", err)
 		return nil
 	}
-	if when.Seq > 0 {
+	switch {
+	case when.Time.Before(r.Start):
+		m.enterPastAt(when.Time)
+		return nil
+	case when.Seq > 0:
 		m.seek(when.Seq)
-	} else {
+	default:
 		m.seekTime(when.Time)
 	}
 	if !m.failed {

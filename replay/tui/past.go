@@ -121,6 +121,23 @@ func (m *Model) enterPast() tea.Cmd {
 	return cmd
 }
 
+// reach is how far back what is known of before the recording goes, zero if
+// nothing is, or not yet.
+func (m *Model) reach() (time.Time, error) {
+	if p := m.pasts[m.subject]; p != nil && len(p.facts) > 0 {
+		return p.facts[0].Time, nil
+	}
+	return time.Time{}, nil
+}
+
+// enterPastAt shows the last fact of an instant before the recording.
+func (m *Model) enterPastAt(t time.Time) {
+	m.enterPast()
+	for m.inPast() && !m.fact().Known(t) && m.ago < len(m.pasts[m.subject].facts) {
+		m.ago++
+	}
+}
+
 // stepPast moves between facts: 1 is the next, which after the last is the
 // recording; -1 the one before.
 func (m *Model) stepPast(n int) {

@@ -126,6 +126,12 @@ func TestPast(t *testing.T) {
 		}
 		s.press("esc", "esc")
 	}
+	s.press("g", "2026-11-24 00:00:20", "enter")
+	if !s.m.inPast() || s.m.fact().Time.Format("15:04:05") != "00:00:07" {
+		t.Errorf("a time before the start leads to\n%s", s.screen())
+	}
+	s.press("esc", "g", "2026-11-22 00:00:00", "enter")
+	s.sees("the reconstructed past reaches back to")
 	s.press(":past", "enter", "enter")
 	if s.m.inPast() || s.m.state.Seq() == 0 {
 		t.Error("enter does not go to the event that told the fact")
