@@ -10,12 +10,23 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // compactInPlace replaces a sealed file by one without the pages that were
 // freed while it grew. Where there is no room for that, or nothing else may be
-// written, it stays as it is, which is as good but larger.
-func compactInPlace(path string) error {
+// written, it stays as it is, which is as good but larger; also where somebody
+// adds a mark to it at this moment.
+func compactInPlace(path string) (err error) {
+	// Until the new file is in place nobody may write to the old one.
+	lock, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Nanosecond})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil
+	}
+	if err != nil {
+		return unlessRefused(err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return unlessRefused(err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -40,24 +41,11 @@ func AddMark(path string, m Mark) error {
 	if r.live {
 		return fmt.Errorf("add mark to %s: %w", path, ErrInUse)
 	}
-	err = guarded(func() error {
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockPatience, NoFreelistSync: true, PageSize: pageSize, NoGrowSync: true, NoStatistics: true})
-		if err != nil {
-			return err
+	for range attempts {
+		if err = guarded(func() error { return addMark(path, value) }); !errors.Is(err, errReplaced) {
+			break
 		}
-		err = db.Update(func(tx *bbolt.Tx) error {
-			b, err := tx.CreateBucketIfNotExists([]byte(bucketMarks))
-			if err != nil {
-				return err
-			}
-			number, err := b.NextSequence()
-			if err != nil {
-				return err
-			}
-			return put(tx, bucketMarks, seqKey(Seq(number)), value)
-		})
-		return errors.Join(err, db.Close())
-	})
+	}
 	if errors.Is(err, bbolterrors.ErrTimeout) {
 		err = ErrInUse
 	}
@@ -65,6 +53,44 @@ func AddMark(path string, m Mark) error {
 		return fmt.Errorf("add mark to %s: %w", path, err)
 	}
 	return nil
+}
+
+// errReplaced is returned where the file that was opened is not the one of that
+// name any more: it was sealed meanwhile, and a denser one took its place.
+var errReplaced = errors.New("the file was replaced")
+
+func addMark(path string, value []byte) (err error) {
+	var opened *os.File
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: lockPatience, NoFreelistSync: true, PageSize: pageSize, NoGrowSync: true, NoStatistics: true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			opened, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
+			return opened, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	// Whoever replaces a file holds its lock: from here on it stays.
+	mine, err := opened.Stat()
+	if err != nil {
+		return err
+	}
+	if named, err := os.Stat(path); err != nil || !os.SameFile(mine, named) {
+		return errors.Join(errReplaced, err)
+	}
+	return db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte(bucketMarks))
+		if err != nil {
+			return err
+		}
+		number, err := b.NextSequence()
+		if err != nil {
+			return err
+		}
+		return put(tx, bucketMarks, seqKey(Seq(number)), value)
+	})
 }
 
 // guarded calls what uses bbolt on a file that may be damaged: bbolt panics on
