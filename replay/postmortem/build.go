@@ -30,7 +30,7 @@ type Options struct {
 // Bounds of a document, so that its length does not depend on the size of the
 // cluster or of the recording.
 const (
-	maxExplained    = 5 // outages whose causes are looked for, the worst first
+	maxExplained    = 4 // outages whose causes are looked for, the worst first
 	maxRows         = 300
 	maxInstants     = 40
 	maxHurt         = 50
