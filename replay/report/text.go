@@ -159,7 +159,7 @@ func (p *printer) marks(steps []analyzer.Step) {
 	}
 	var all []string
 	for _, s := range steps {
-		all = append(all, s.Step+p.colon()+p.mark(s.Result))
+		all = append(all, s.Step+p.colon()+strings.ReplaceAll(p.mark(s.Result), " ", ""))
 	}
 	p.line("  %s", strings.Join(all, " "))
 	for _, s := range steps {

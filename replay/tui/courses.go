@@ -8,7 +8,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/store"
 )
@@ -41,8 +40,7 @@ type coursesMsg struct {
 const behind = 5 * time.Second
 
 // computeAll begins to compute the verdicts on all Services up to the end, or
-// what is missing of them. Only what is drawn is kept of the reports: a large
-// recording has millions.
+// what is missing of them.
 func (m *Model) computeAll() tea.Cmd {
 	c, info := &m.all, m.timeline.Info()
 	if c.busy != nil || c.err != nil || !c.until.Before(info.End) {
@@ -67,21 +65,10 @@ func (m *Model) computeAll() tea.Cmd {
 				msg.err = err
 				break
 			}
-			for i := range course.Segments {
-				course.Segments[i].Report = outline(&course.Segments[i].Report)
-			}
 			msg.raw[course.Subject] = course.Segments
 		}
 		return msg
 	}))
-}
-
-// outline is what tells one segment from the next.
-func outline(r *analyzer.Report) analyzer.Report {
-	var o analyzer.Report
-	o.Verdict.State, o.Verdict.Intent = r.Verdict.State, r.Verdict.Intent
-	o.Headline.ID, o.Headline.Subject = r.Headline.ID, r.Headline.Subject
-	return o
 }
 
 // learnAll takes verdicts on all Services up.
