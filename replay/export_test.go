@@ -1,4 +1,7 @@
 package replay
 
 // LargeFile is for the bars of what shows timelines.
-var LargeFile = largeFile
+var (
+	LargeFile = largeFile
+	CPU       = cpu
+)
