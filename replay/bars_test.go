@@ -104,9 +104,10 @@ func largeRecording(t *testing.T, events int) *store.Recording {
 	return r
 }
 
-// largeFile is a cluster of 5,000 Services in 100 namespaces on 500 nodes,
-// each with a Deployment, a ReplicaSet, a slice and 17 Pods: 100,000 objects
-// and a little more. Of what happens to it, a tenth are heartbeats of nodes;
+// largeFile is, for 1,000,000 events, a cluster of 5,000 Services in 100
+// namespaces on 500 nodes, each with a Deployment, a ReplicaSet, a slice and 17
+// Pods: 100,000 objects and a little more; for fewer events, a part of it. Of
+// what happens to it, a tenth are heartbeats of nodes;
 // the rest are Pods that stop and start to be ready, with the writes to slices
 // and ReplicaSets that follow.
 func largeFile(t *testing.T, events int) string {
@@ -142,7 +143,8 @@ func largeFile(t *testing.T, events int) string {
 			t.Fatal(err)
 		}
 	}
-	const services, perNamespace, pods, nodes = 5000, 50, 17, 500
+	const perNamespace, pods = 50, 17
+	services, nodes := max(events/200, 10*perNamespace), max(events/2000, 50)
 	node := func(n int, typ watch.EventType) {
 		say(typ, nodeResource, "", fmt.Sprintf("node-%d", n), `{"kind":"Node","apiVersion":"v1","metadata":{%s},"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"`+at.Format(time.RFC3339)+`"}]}}`)
 	}
