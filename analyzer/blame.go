@@ -194,6 +194,11 @@ func (s *service) name(u *unit) {
 		root.id = "endpoints-partial"
 	case together > 0 && s.lost():
 		root.id, root.since = "all-endpoints-lost-at-once", at
+		root.subject, root.key, root.onset = s.q.subject(s.svc), s.String(), nil
+		root.says = func(who string) string {
+			return fmt.Sprintf("all its %s were lost within %s, and %s did not become ready yet", quantity(together, "endpoint"), lossWindow, who)
+		}
+		return
 	case headless(s.svc):
 		root.id = "headless-no-addresses"
 	default:

@@ -17,6 +17,8 @@ func (s *service) explain(a *answer) []*cause {
 	var found []*cause
 	if c := s.imageChange(g); c != nil {
 		found = append(found, c)
+	} else if c := s.digestMoved(g); c != nil {
+		found = append(found, c)
 	}
 	return append(found, s.configChange(g)...)
 }

@@ -348,6 +348,12 @@ func (c *Change) String() string {
 	if c.Verb != Updated {
 		return name + " " + string(c.Verb)
 	}
+	switch {
+	case c.Old == nil:
+		return fmt.Sprintf("%s %s added: %s", name, c.Path, scalar(c.New))
+	case c.New == nil:
+		return fmt.Sprintf("%s %s removed: %s", name, c.Path, scalar(c.Old))
+	}
 	return fmt.Sprintf("%s %s %s -> %s", name, c.Path, scalar(c.Old), scalar(c.New))
 }
 

@@ -45,6 +45,8 @@ type Explanation struct {
 	Course   []Segment  // the outage: from the first verdict that is not healthy to the last
 	Worst    Transition // how it came to the worst of them
 	Recovery *Transition
+	Outages  int           // how many there were in the timeline, with this one
+	Lasted   time.Duration // how long they were together
 }
 
 // ErrNoOutage is returned where there is nothing to explain.
@@ -55,20 +57,7 @@ var ErrNoOutage = errors.New("no outage")
 // timeline. segments are settled ones of the subject, in order.
 func Explain(ctx context.Context, t Timeline, subject store.Ref, segments []Segment, at time.Time) (*Explanation, error) {
 	outages := outagesIn(segments)
-	if len(outages) == 0 {
-		return nil, ErrNoOutage
-	}
-	chosen, ok := outages[0], false
-	for _, o := range outages {
-		switch {
-		case at.IsZero():
-			if !ok || worse(segments[o.worst].Report.Verdict.State, segments[chosen.worst].Report.Verdict.State) {
-				chosen, ok = o, true
-			}
-		case !segments[o.first].From.After(at):
-			chosen, ok = o, true
-		}
-	}
+	chosen, ok := chooseOutage(segments, outages, at)
 	if !ok {
 		return nil, ErrNoOutage
 	}
@@ -77,6 +66,12 @@ func Explain(ctx context.Context, t Timeline, subject store.Ref, segments []Segm
 		return nil, err
 	}
 	e := &Explanation{Course: segments[chosen.first : chosen.last+1]}
+	for _, o := range outages {
+		if o.later == chosen.later {
+			e.Outages++
+			e.Lasted += segments[o.last].To.Sub(segments[o.first].From)
+		}
+	}
 	if chosen.first > 0 {
 		e.Before = &segments[chosen.first-1]
 	}
@@ -121,22 +116,48 @@ func Transitions(ctx context.Context, t Timeline, subject store.Ref, segments []
 	return all, nil
 }
 
-// outage is a run of segments that are not healthy, by their places.
-type outage struct{ first, last, worst int } // of several equally bad ones, worst is the longest
+// outage is a run of segments that are not healthy, by their places. Of several
+// equally bad ones, worst is the longest.
+type outage struct {
+	first, last, worst int
+	later              bool // the subject had been healthy before: this is not how it came up
+}
+
+// chooseOutage returns the outage that lasts at an instant, or the last one
+// before it. With a zero instant it is the worst: that the subject was not there
+// yet is no outage if there is another, and of equally bad ones the longest is.
+func chooseOutage(segments []Segment, outages []outage, at time.Time) (chosen outage, ok bool) {
+	state := func(o outage) analyzer.State { return segments[o.worst].Report.Verdict.State }
+	length := func(o outage) time.Duration { return segments[o.last].To.Sub(segments[o.first].From) }
+	for _, o := range outages {
+		switch {
+		case !at.IsZero():
+			if !segments[o.first].From.After(at) {
+				chosen, ok = o, true
+			}
+		case !ok, o.later && !chosen.later:
+			chosen, ok = o, true
+		case o.later == chosen.later && (worse(state(o), state(chosen)) || state(o) == state(chosen) && length(o) > length(chosen)):
+			chosen = o
+		}
+	}
+	return chosen, ok
+}
 
 // outagesIn finds the outages. What the subject was like while the recorder was
 // still listing is none.
 func outagesIn(segments []Segment) []outage {
 	var all []outage
-	open := false
+	open, served := false, false
 	for i := range segments {
 		state := segments[i].Report.Verdict.State
+		served = served || healthy(state)
 		if healthy(state) || segments[i].Gap != "" && !open || state == analyzer.Unknown {
 			open = false
 			continue
 		}
 		if !open {
-			all = append(all, outage{i, i, i})
+			all = append(all, outage{first: i, last: i, worst: i, later: served})
 			open = true
 		}
 		o := &all[len(all)-1]
@@ -167,9 +188,17 @@ func (x *inquest) recovery(segments []Segment, o outage) (Transition, error) {
 // the one before the first that belongs to it.
 func (x *inquest) transition(segments []Segment, first, at int) (Transition, error) {
 	tr := Transition{Segment: segments[at]}
+	// Shortly before it began: what was too short to be a segment belongs to it.
+	since := segments[first].From.Add(-oneAct)
+	if first > 0 && since.Before(segments[first-1].From) {
+		since = segments[first-1].From
+	}
 	before := &analyzer.Report{Verdict: analyzer.Verdict{State: analyzer.Serving}} // as it should be
 	if first > 0 {
-		before = &segments[first-1].Report
+		var err error
+		if before, err = x.reportAt(since); err != nil {
+			return tr, err
+		}
 	}
 	m, err := x.moment(before, &segments[at])
 	if err != nil {
@@ -179,13 +208,15 @@ func (x *inquest) transition(segments []Segment, first, at int) (Transition, err
 	m.root, m.floor = tr.Later.Headline.ID, 0
 	if from := origins(segments[:at], m.improved); from != nil {
 		m.floor = from.Seq
+		if m.improved { // what did not end the outage within a while was not its cure
+			while := min(aftermath, from.To.Sub(from.From)/2)
+			if m.floor, err = x.timeline.SeqAt(from.From.Add(while)); err != nil {
+				return tr, err
+			}
+		}
 		if !healthy(from.Report.Verdict.State) {
 			m.root = from.Report.Headline.ID
 		}
-	}
-	since := segments[first].From.Add(-oneAct)
-	if first > 0 && since.Before(segments[first-1].From) {
-		since = segments[first-1].From
 	}
 	if m.onset, err = x.timeline.SeqAt(since); err != nil {
 		return tr, err
@@ -208,6 +239,16 @@ func (x *inquest) transition(segments []Segment, first, at int) (Transition, err
 		return tr, fmt.Errorf("explain what happened at %s: %w", FormatInstant(tr.From), err)
 	}
 	return tr, nil
+}
+
+// reportAt returns the report of one instant.
+func (x *inquest) reportAt(at time.Time) (*analyzer.Report, error) {
+	s, err := x.heard.seek(&Cursor{timeline: x.timeline, objects: x.objects}, at)
+	if err != nil {
+		return nil, err
+	}
+	r := analyzer.Diagnose(s, x.subject, analyzer.Options{Brief: true})
+	return &r, s.Err()
 }
 
 // origins returns the segment up to whose beginning changes have had their

@@ -42,6 +42,7 @@ func (m *moment) losses() []Loss {
 		if e.State != "ready" || e.Pod == "" || still[e.Pod] {
 			continue
 		}
+		still[e.Pod] = true // it may stand in several slices
 		name := e.Pod[strings.LastIndexByte(e.Pod, '/')+1:]
 		if ref := (store.Ref{Resource: podResource, Namespace: m.reach.refs[0].Namespace, Name: name}); m.reach.seen[ref] {
 			lost = append(lost, m.reach.loss(ref, m.onset))
@@ -61,16 +62,18 @@ func (r *reach) loss(ref store.Ref, after store.Seq) Loss {
 	}
 	var now *analyzer.Object // the first version in which it does not serve as it did
 	for o := range r.state.Past(ref) {
-		if o.Seq <= was.Seq || o.UID != was.UID {
+		if o.Seq <= was.Seq {
 			break
 		}
-		if !serving(o, was) {
+		if o.UID == was.UID && !serving(o, was) { // a name comes back, with another UID
 			now = o
 		}
 	}
 	if now == nil {
 		if gone := r.state.Get(ref); gone == nil || gone.UID != was.UID {
 			l.Class, l.Note = "manual", "it is gone; nobody was listening when it went"
+		} else if node := r.nodeGone(was); node != nil {
+			l.Class, l.Seq, l.At, l.Note = "node", node.Seq, node.Time.UTC(), "Node "+node.Name+" was deleted"
 		} else if svc := r.serviceChange(after); svc != nil {
 			l.Class, l.Seq, l.At, l.Note = "svc", svc.Seq, svc.ObservedAt, svc.String()
 		}
@@ -154,6 +157,17 @@ func (r *reach) nodeDown(name string) bool {
 	return false
 }
 
+// nodeGone returns the last version of a Pod's Node, if that was deleted.
+func (r *reach) nodeGone(pod *analyzer.Object) *analyzer.Object {
+	for o := range r.state.Past(store.Ref{Resource: nodeResource, Name: analyzer.As[corev1.Pod](pod).Spec.NodeName}) {
+		if o.Type == watch.Deleted {
+			return o
+		}
+		break
+	}
+	return nil
+}
+
 // serviceChange returns the first change to a Service of the reach after a
 // position that can take endpoints away.
 func (r *reach) serviceChange(after store.Seq) *Change {
@@ -210,11 +224,21 @@ func (r *reach) deletion(ref store.Ref, o *analyzer.Object) (class, note string)
 		return "rollout", owner.Kind + " " + owner.Name + " replaces its Pods"
 	case r.shrunk(at, then, o.Time):
 		if top := r.top(at); top != at && r.grew(top, at, o.Time) {
-			return "rollout", top.Name + " replaces its Pods"
+			return "rollout", r.kind(top) + " " + top.Name + " replaces its Pods"
 		}
 		return "scale", owner.Kind + " " + owner.Name + " was scaled down"
 	}
 	return "manual", "nothing tells who deleted it"
+}
+
+// kind names what a resource is called where it has a name.
+func (r *reach) kind(ref store.Ref) string {
+	for kind, resource := range workloads {
+		if resource == ref.Resource {
+			return kind
+		}
+	}
+	return ref.Resource.Resource
 }
 
 // namespaceEnds reports whether the deletion of a namespace had been asked for

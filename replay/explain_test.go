@@ -156,7 +156,7 @@ func TestExplainIncidents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		story, err := Explain(context.Background(), r, subject, Settle(ofIncident(segments, steps)), time.Time{})
+		story, err := Explain(context.Background(), r, subject, Settle(segments), time.Time{})
 		if want.Outage == "none" {
 			if !errors.Is(err, ErrNoOutage) {
 				verify("outage", fmt.Sprintf("want none, error %v", err))
@@ -202,16 +202,4 @@ func TestExplainIncidents(t *testing.T) {
 		}
 	})
 	t.Logf("what-changed: %d of %d", right, asked)
-}
-
-// ofIncident leaves out how the cluster was set up: what was before the last
-// healthy verdict that began before the first operation.
-func ofIncident(segments []Segment, steps [][2]time.Time) []Segment {
-	first := 0
-	for i, s := range segments {
-		if s.From.Before(steps[0][0]) && healthy(s.Report.Verdict.State) {
-			first = i
-		}
-	}
-	return segments[first:]
 }

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"errors"
 	"iter"
 	"slices"
@@ -153,6 +154,7 @@ func (s *State) load(seqs []store.Seq) []*analyzer.Object {
 type objects struct {
 	mu         sync.Mutex
 	young, old map[store.Seq]*analyzer.Object
+	limit      int // of a generation; 0 is the usual one
 
 	wholes wholes
 }
@@ -186,7 +188,7 @@ func (c *objects) get(t Timeline, seq store.Seq) (*analyzer.Object, error) {
 
 // put must be called with the lock held.
 func (c *objects) put(seq store.Seq, o *analyzer.Object) {
-	if len(c.young) >= generation || c.young == nil {
+	if len(c.young) >= cmp.Or(c.limit, generation) || c.young == nil {
 		c.old, c.young = c.young, make(map[store.Seq]*analyzer.Object)
 	}
 	c.young[seq] = o

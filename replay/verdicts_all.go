@@ -16,7 +16,7 @@ import (
 
 // together is how many Services are judged side by side. All that is heard of
 // them is read once and in order, and what they look at is held in memory.
-const together = 500
+const together = 250
 
 // AllVerdicts yields the raw segments of every Service there was between two
 // instants, ordered by namespace and name. Their reports hold the verdict, the
@@ -134,7 +134,9 @@ func (h *heard) work(ctx context.Context, subjects []store.Ref, from, to time.Ti
 
 // sweep judges Services side by side, in the order of time.
 func (h *heard) sweep(ctx context.Context, subjects []store.Ref, from, to time.Time, reached *atomic.Int64) ([]*Course, error) {
-	cache := &objects{} // of its own: groups share little but Nodes
+	// Of its own: groups share little but Nodes. What is current is held by the
+	// courses themselves, so only the latest past is looked for here.
+	cache := &objects{limit: 4 * together}
 	all := make([]*Course, len(subjects))
 	line := make(queue, 0, len(subjects))
 	for i, subject := range subjects {

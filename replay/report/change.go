@@ -18,7 +18,7 @@ const maxValue = 80
 func (p *printer) change(c *replay.Change) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s", p.clock(c.ObservedAt), p.paint(faint, fmt.Sprintf("#%d", c.Seq)), what(p, c))
-	if n := len(c.Fields); n > 1 {
+	if n := len(c.Fields); n > 1 && c.Verb == replay.Updated {
 		fmt.Fprintf(&b, " and %d more %s", n-1, plural(n-1, "field"))
 	}
 	if n := len(c.With); n > 0 {
@@ -43,7 +43,7 @@ func what(p *printer, c *replay.Change) string {
 	case replay.Created, replay.Deleted:
 		return subject + " " + string(c.Verb)
 	case replay.Deleting:
-		return subject + " asked to be deleted"
+		return subject + ": its deletion was asked for"
 	}
 	return subject + " " + p.field(&replay.Field{Path: c.Path, Old: c.Old, New: c.New})
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type ExplanationEnvelope struct {
 	Changes     []replay.Change     `json:"changes"`              // the trigger first
 	LastChange  *replay.Change      `json:"lastChange,omitempty"` // if nothing recorded explains it
 	Because     []analyzer.Finding  `json:"because"`
+	Also        []analyzer.Finding  `json:"also"` // further causes beside the first of Because
 	Lost        []replay.Loss       `json:"lost"`
 	NotReplaced *replay.NotReplaced `json:"notReplaced,omitempty"`
 	Recovery    *TimelineItem       `json:"recovery,omitempty"`
@@ -33,6 +35,10 @@ type ExplanationEnvelope struct {
 	// Reconstructed is the time before the recording, if that begins in the
 	// outage: what is known of it, with the facts.
 	Reconstructed []TimelineItem `json:"reconstructed,omitempty"`
+	// Outages is how many there were in the recording, with this one, and
+	// OutagesSeconds how long they were together.
+	Outages        int     `json:"outages"`
+	OutagesSeconds float64 `json:"outagesSeconds"`
 }
 
 // NewExplanation puts the story into its envelope.
@@ -42,11 +48,15 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 		Subject: x.Worst.Report.Subject,
 		From:    x.Course[0].From.UTC(), To: x.Course[len(x.Course)-1].To.UTC(), Over: x.Recovery != nil,
 		Worst: itemOf(&x.Worst), Changes: x.Worst.Changes, LastChange: x.Worst.LastChange,
-		Because: x.Worst.Later.Because, Lost: x.Worst.Lost, NotReplaced: x.Worst.Missing, Undecided: x.Worst.Later.Undecided,
+		Because: x.Worst.Later.Because, Also: x.Worst.Later.Also, Lost: x.Worst.Lost, NotReplaced: x.Worst.Missing, Undecided: x.Worst.Later.Undecided,
+		Outages: x.Outages, OutagesSeconds: x.Lasted.Seconds(),
 	}
 	e.Worst.Headline = x.Worst.Later.Headline
 	if e.Changes == nil {
 		e.Changes = []replay.Change{}
+	}
+	if e.Also == nil {
+		e.Also = []analyzer.Finding{}
 	}
 	if e.Lost == nil {
 		e.Lost = []replay.Loss{}
@@ -67,37 +77,46 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 // ExplanationText prints the story in a page: what happened, why, what was
 // lost, why it was not replaced, and how it ended. Every line has its event.
 func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
-	p := &printer{w: bufio.NewWriter(w), o: o, at: e.Recording.End}
-	until := "until the end of the recording"
+	p := &printer{w: bufio.NewWriter(w), o: o, at: e.To}
+	from := e.From.In(p.zone())
+	until := "until the recording ends"
 	if e.Over {
 		until = "until " + p.clock(e.To)
 	}
-	p.line("%s was %s from %s %s (%s).", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)),
-		p.paint(stateColor(e.Worst.State), string(e.Worst.State)), p.clock(e.From), until, span(e.From, e.To))
-	p.line("%s", Clean(e.Worst.Headline.Message))
+	state := p.paint(stateColor(e.Worst.State), string(e.Worst.State))
+	if slices.ContainsFunc(e.Course, func(it TimelineItem) bool { return it.State != e.Worst.State }) {
+		state += " at worst,"
+	}
+	p.line("%s was %s on %s from %s %s %s (%s).", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)),
+		state, from.Format(time.DateOnly), from.Format(time.TimeOnly), from.Format("MST"), until, span(e.From, e.To))
+	p.line("%s", p.say(undated(e.Worst.Headline.Message)))
+	if e.Outages > 1 {
+		p.line("It is one of %d outages in this recording, %s in all.", e.Outages, Duration(time.Duration(e.OutagesSeconds*float64(time.Second))))
+	}
 	p.before(e)
 
 	p.title("what changed")
 	for i := range e.Changes {
 		p.line("  %s", p.change(&e.Changes[i]))
 	}
-	if len(e.Changes) == 0 {
-		if len(e.Reconstructed) > 0 {
-			p.line("  No recorded change explains this; what is reconstructed may.")
-		} else {
-			p.line("  No recorded change explains this: its cause is outside of what was recorded, or a load, or a dependency.")
-		}
+	switch {
+	case len(e.Changes) > 0:
+	case len(e.Reconstructed) > 0:
+		p.line("  No recorded change explains this; what is reconstructed may.")
+	case !e.From.After(e.Recording.Start):
+		p.line("  It was so when the recording began: what led to it came before.")
+	default:
+		p.line("  No recorded change explains this: its cause is outside of what was recorded, or a load, or a dependency.")
 		if e.LastChange != nil {
 			p.line("  The last change before it to anything it depends on: %s", p.change(e.LastChange))
 		}
 	}
-	p.story("what that led to", e.Because)
+	p.story(e.Because, e.Also)
 	if lost := p.losses(e.Lost); len(lost) > 0 {
 		p.lines("lost", lost)
 	}
-	if m := e.NotReplaced; m != nil {
-		p.title("why it was not replaced")
-		p.line("  %s", Clean(m.Message))
+	if e.NotReplaced != nil {
+		p.missing(e.NotReplaced, e.Because)
 	}
 	p.title("course")
 	for i := range e.Reconstructed {
@@ -108,7 +127,7 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	for i := range e.Course {
 		p.item(&e.Course[i])
 	}
-	p.recovered(e.Recovery)
+	p.recovered(e.Recovery, &e.Worst.Headline)
 	p.lines("not known", e.Undecided)
 	return p.w.Flush()
 }
@@ -128,33 +147,75 @@ func (p *printer) before(e ExplanationEnvelope) {
 	p.facts("before the recording (reconstructed)", facts)
 }
 
-// story prints the chain of findings, each with the event that shows it.
-func (p *printer) story(title string, chain []analyzer.Finding) {
+// story prints the chain of findings, each with the event that shows it. What
+// only came before, and is no effect of what stands above it, comes last, behind
+// the other causes.
+func (p *printer) story(chain, also []analyzer.Finding) {
 	if len(chain) == 0 {
 		return
 	}
-	p.title(title)
-	for i, f := range chain {
+	p.title("what that led to")
+	line := func(indent string, f *analyzer.Finding) {
 		at := ""
 		if len(f.Evidence) > 0 {
 			ev := &f.Evidence[0]
-			at = fmt.Sprintf("%s %s ", p.clock(ev.ObservedAt), p.paint(faint, fmt.Sprintf("#%d", ev.Seq)))
+			at = fmt.Sprintf("%s %s ", p.clock(ev.ObservedAt), p.event(ev.Seq))
 		}
-		p.line("  %s%s%s: %s", strings.Repeat("  ", i), at, p.paint(bold, Clean(f.ID)), Clean(f.Message))
+		p.line("  %s%s%s: %s", indent, at, p.paint(bold, Clean(f.ID)), p.say(f.Message))
+	}
+	indent := ""
+	for i := range chain {
+		if i == 0 || chain[i].EffectOf != "" {
+			line(indent, &chain[i])
+			indent += "  "
+		}
+	}
+	for i := range also {
+		if i == maxEvidence {
+			p.line("  and %d more causes (-o json)", len(also)-i)
+			break
+		}
+		line("", &also[i])
+	}
+	for i := range chain {
+		if i > 0 && chain[i].EffectOf == "" {
+			line("", &chain[i])
+		}
 	}
 }
 
-func (p *printer) recovered(r *TimelineItem) {
+// missing says why nothing took the place of what was lost, without saying again
+// what was said.
+func (p *printer) missing(m *replay.NotReplaced, chain []analyzer.Finding) {
+	p.title("why it was not replaced")
+	since, at, message := "", "", undated(m.Message)
+	if !m.Since.IsZero() {
+		since = p.clock(m.Since) + " "
+	}
+	if len(chain) > 0 && chain[0].ID == m.ID {
+		message = undated(chain[0].Message)
+		if len(chain[0].Evidence) > 0 {
+			at = p.event(chain[0].Evidence[0].Seq) + " "
+		}
+	}
+	p.line("  %s%s%s: %s", since, at, p.paint(bold, Clean(m.ID)), p.say(message))
+}
+
+func (p *printer) recovered(r *TimelineItem, from *analyzer.Headline) {
 	p.title("recovery")
 	if r == nil {
 		p.line("  None was recorded.")
 		return
 	}
-	p.line("  %s %s %s, %d of %d ready", p.clock(r.From), p.paint(faint, fmt.Sprintf("#%d", r.Seq)), p.paint(stateColor(r.State), string(r.State)), r.Ready, r.Desired)
 	for i := range r.Changes {
 		p.line("  %s", p.change(&r.Changes[i]))
 	}
 	if len(r.Changes) == 0 {
-		p.line("  Nothing that somebody changed explains it: what was lost came back by itself.")
+		what := "what was lost came back by itself"
+		if from.ID != "" && from.Subject.Kind != "Service" {
+			what = fmt.Sprintf("%s of %s %s ended by itself", Clean(from.ID), from.Subject.Kind, path(from.Subject))
+		}
+		p.line("  Nothing that somebody changed explains it: %s.", what)
 	}
+	p.line("  %s %s %s, %d of %d ready", p.clock(r.From), p.event(r.Seq), p.paint(stateColor(r.State), string(r.State)), r.Ready, r.Desired)
 }

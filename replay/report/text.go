@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
 )
 
 // Options say how text is shown. The zero value prints UTF-8 without colour in
@@ -70,7 +71,7 @@ func (p *printer) head(e Envelope) {
 		state += " (" + e.Verdict.Intent + ")"
 	}
 	p.line("%s  %s%s", p.paint(bold, subject), p.paint(stateColor(e.Verdict.State), state), since)
-	p.line("  %s", p.paint(bold, Clean(e.Headline.Message)))
+	p.line("  %s", p.paint(bold, p.say(e.Headline.Message)))
 	var facts []string
 	if e.Headline.ID != "" {
 		facts = append(facts, Clean(e.Headline.ID))
@@ -98,7 +99,7 @@ func (p *printer) findings(title string, list []analyzer.Finding, evidence bool)
 		if f.Variant != "" {
 			id += "[" + f.Variant + "]"
 		}
-		p.line("  %s  %s", p.paint(bold, Clean(id)), Clean(f.Message))
+		p.line("  %s  %s", p.paint(bold, Clean(id)), p.say(f.Message))
 		if !evidence || p.o.Brief {
 			continue
 		}
@@ -225,7 +226,7 @@ func (p *printer) lines(title string, list []string) {
 	}
 	p.title(title)
 	for _, l := range list {
-		p.line("  %s", Clean(l))
+		p.line("  %s", p.say(l))
 	}
 }
 
@@ -239,11 +240,19 @@ func (p *printer) line(format string, args ...any) {
 	fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
-func (p *printer) clock(t time.Time) string {
-	zone := p.o.Zone
-	if zone == nil {
-		zone = time.UTC
+// zone is the viewer's.
+func (p *printer) zone() *time.Location {
+	if p.o.Zone == nil {
+		return time.UTC
 	}
+	return p.o.Zone
+}
+
+// event names a position.
+func (p *printer) event(seq store.Seq) string { return p.paint(faint, eventID(seq)) }
+
+func (p *printer) clock(t time.Time) string {
+	zone := p.zone()
 	if t, at := t.In(zone), p.at.In(zone); t.YearDay() != at.YearDay() || t.Year() != at.Year() {
 		return t.Format("2006-01-02 15:04:05")
 	}

@@ -100,13 +100,13 @@ func (p *printer) item(it *TimelineItem) {
 		why += "  " + it.Headline.Subject.Kind + " " + path(it.Headline.Subject)
 	}
 	if it.Reconstructed {
-		p.line("%s %6s  %s  -/-  reconstructed, possible", p.clock(it.From), span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)))
+		p.line("%s %-6s %6s  %s  -/-  reconstructed, possible", p.clock(it.From), "", span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)))
 		for _, same := range together(it.Facts) {
 			p.line("      %s", p.acts(same))
 		}
 		return
 	}
-	p.line("%s %6s  %s  %d/%d  %s", p.clock(it.From), span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)), it.Ready, it.Desired, why)
+	p.line("%s %s %6s  %s  %d/%d  %s", p.clock(it.From), p.paint(faint, fmt.Sprintf("%-6s", eventID(it.Seq))), span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)), it.Ready, it.Desired, why)
 	if it.Gap != "" {
 		p.line("      %s", p.paint(yellow, "not listening: "+Clean(it.Gap)))
 	}
@@ -116,6 +116,14 @@ func (p *printer) item(it *TimelineItem) {
 	for _, l := range p.losses(it.Lost) {
 		p.line("      lost %s", l)
 	}
+}
+
+// eventID names a position, "" for none.
+func eventID(seq store.Seq) string {
+	if seq == 0 {
+		return ""
+	}
+	return fmt.Sprintf("#%d", seq)
 }
 
 // darkness counts the stretches in which nothing was served, and how long they
