@@ -51,7 +51,7 @@ func (o *bisectOptions) run(ctx context.Context, file string, words []string) er
 		return err
 	}
 	defer r.Close()
-	o.since, o.until = o.good, o.bad
+	o.since, o.until, o.flags = o.good, o.bad, [2]string{"--good", "--bad"}
 	good, bad, err := o.resolve(r)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,6 +190,7 @@ func (l *look) echo(word string, s *replay.State) error {
 type stretch struct {
 	*look
 	since, until string
+	flags        [2]string // that name them, if they are not --since and --until
 }
 
 // bounds reads the two instants; +90s as the second counts from the first. What
@@ -210,7 +212,7 @@ func (s *stretch) bounds(t replay.Timeline) (from, to replay.When, err error) {
 		}
 	}
 	if to.Time.Before(from.Time) || to.Seq > 0 && to.Seq < from.Seq {
-		return from, to, usageError{fmt.Errorf("--until (%s) is before --since (%s)", replay.FormatInstant(to.Time), replay.FormatInstant(from.Time)), ""}
+		return from, to, usageError{fmt.Errorf("%s (%s) is before %s (%s)", cmp.Or(s.flags[1], "--until"), replay.FormatInstant(to.Time), cmp.Or(s.flags[0], "--since"), replay.FormatInstant(from.Time)), ""}
 	}
 	return from, to, s.echoBounds(from, to)
 }

@@ -73,9 +73,9 @@ func TimelineText(w io.Writer, e TimelineEnvelope, o Options) error {
 	for i := range e.Items {
 		p.item(&e.Items[i])
 	}
-	if n, dark := darkness(e.Items); n > 0 {
+	if dark := darkness(e.Items); len(dark) > 0 {
 		p.line("")
-		text := fmt.Sprintf("%d %s, %s in all", n, plural(n, "outage"), Duration(dark))
+		text := outages(dark)
 		for _, it := range e.Items {
 			if it.Reconstructed && it.State == analyzer.NotServing {
 				text += fmt.Sprintf(", not counting %s before the recording that are reconstructed", span(it.From, it.To))
@@ -126,25 +126,50 @@ func eventID(seq store.Seq) string {
 	return fmt.Sprintf("#%d", seq)
 }
 
-// darkness counts the stretches in which nothing was served, and how long they
-// were together, as far as that was recorded.
-func darkness(items []TimelineItem) (n int, dark time.Duration) {
+// dark is a recorded stretch in which nothing was served.
+type dark struct{ from, to time.Time }
+
+func darkness(items []TimelineItem) []dark {
+	var all []dark
 	was := false
 	for i := range items {
-		if items[i].Reconstructed {
+		it := &items[i]
+		if it.Reconstructed {
 			continue
 		}
-		is := items[i].State == analyzer.NotServing || items[i].State == analyzer.Absent
-		if is && !was {
-			n++
-		}
-		if is {
-			dark += items[i].To.Sub(items[i].From)
+		is := it.State == analyzer.NotServing || it.State == analyzer.Absent
+		switch {
+		case is && !was:
+			all = append(all, dark{it.From, it.To})
+		case is:
+			all[len(all)-1].to = it.To
 		}
 		was = is
 	}
-	return n, dark
+	return all
 }
+
+// outages says how many there were and how long: of many that are alike, how
+// long each was and in what time.
+func outages(all []dark) string {
+	sum, least, most := time.Duration(0), all[0].to.Sub(all[0].from), time.Duration(0)
+	for _, d := range all {
+		length := d.to.Sub(d.from)
+		sum, least, most = sum+length, min(least, length), max(most, length)
+	}
+	n := len(all)
+	if n < 3 {
+		return fmt.Sprintf("%d %s, %s in all", n, plural(n, "outage"), Duration(sum))
+	}
+	each := "of " + seconds(most)
+	if seconds(least) != seconds(most) {
+		each = "of " + seconds(least) + " to " + seconds(most)
+	}
+	return fmt.Sprintf("%d outages %s in %s, %s in all", n, each, seconds(all[n-1].to.Sub(all[0].from)), seconds(sum))
+}
+
+// seconds prints a duration to the second.
+func seconds(d time.Duration) string { return Duration(d.Round(time.Second)) }
 
 // TimelineList is the verdicts on all Services.
 type TimelineList struct {
