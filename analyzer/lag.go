@@ -27,7 +27,7 @@ func (s *service) lag() []*cause {
 		for _, l := range s.listed[p.UID] {
 			pod, known := s.changedTo(p, ready(p))
 			slice, written := s.wroteReady(l.slice, p, epServing(l.endpoint))
-			if !known || !written || epServing(l.endpoint) != ready(p) || slice.Sub(pod) <= lagLimit {
+			if !known || !written || epServing(l.endpoint) != ready(p) || slice.Sub(pod) <= lagLimit || slice.Sub(s.selectedSince(p)) <= lagLimit {
 				continue
 			}
 			found := s.cause("endpoint-lag", clause("the endpoint of Pod %s became %s %s after the Pod", p.Name, readyWord(ready(p)), slice.Sub(pod).Round(time.Second)),
@@ -37,6 +37,17 @@ func (s *service) lag() []*cause {
 		}
 	}
 	return nil
+}
+
+// selectedSince is since when the Service has selected the Pod: before that its
+// endpoint had nothing to follow.
+func (s *service) selectedSince(p *corev1.Pod) time.Time {
+	selector := pairs(s.svc.Spec.Selector)
+	at, _ := held(s.q, s.svc, func(old *corev1.Service) bool { return pairs(old.Spec.Selector) == selector })
+	if t, _ := held(s.q, p, func(old *corev1.Pod) bool { return matches(s.svc.Spec.Selector, old.Labels) }); t.After(at) {
+		return t
+	}
+	return at
 }
 
 func readyWord(is bool) string {

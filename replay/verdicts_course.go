@@ -10,7 +10,8 @@ import (
 // Course is the verdicts on one subject.
 type Course struct {
 	Subject  store.Ref
-	Segments []Segment // up to the end asked for, or where the computation was stopped
+	Segments []Segment // up to the end asked for, or where the computation was cut
+	Cut      bool      // it was stopped before the end
 
 	scene  *scene
 	cursor *Cursor
@@ -62,8 +63,8 @@ func outline(r *analyzer.Report) analyzer.Report {
 
 // stop ends the last segment where the verdicts are known up to.
 func (c *Course) stop() {
-	if n := len(c.Segments); n > 0 && !c.over && c.at.Before(c.to) {
-		c.Segments[n-1].To = c.at
+	if c.Cut = !c.over; c.Cut && len(c.Segments) > 0 && c.at.Before(c.to) {
+		c.Segments[len(c.Segments)-1].To = c.at
 	}
 }
 

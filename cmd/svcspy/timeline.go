@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
@@ -187,12 +186,11 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 		all := make([]replay.Transition, len(segments))
 		for i := range segments {
 			all[i].Segment = segments[i]
-			all[i].Report = slim(segments[i].Report)
 		}
 		if gap == nil {
 			gap = gapIn(all)
 		}
-		list.Items = append(list.Items, report.NewTimeline(t.Info(), all, true))
+		list.Items = append(list.Items, report.NewTimeline(t.Info(), all, !c.Cut))
 	}
 	bar.end()
 	var err error
@@ -208,13 +206,6 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 		return errInterrupted
 	}
 	return gap
-}
-
-// slim keeps of a report what a timeline shows, so that those of thousands of
-// Services fit into memory.
-func slim(r analyzer.Report) analyzer.Report {
-	r.Endpoints.Items = nil
-	return analyzer.Report{Subject: r.Subject, Verdict: r.Verdict, Headline: r.Headline, Endpoints: r.Endpoints}
 }
 
 // counter shows how far a long computation is, on a terminal only.

@@ -199,7 +199,7 @@ func TimelineListText(w io.Writer, l TimelineList, o Options) error {
 	}
 	p.line("%d of %d Services were serving all the time", quiet, len(l.Items))
 	if !l.Complete {
-		p.line("interrupted: the Services after these were not looked at")
+		p.line("interrupted: each is told as far as it was looked at, further Services are not")
 	}
 	return p.w.Flush()
 }
