@@ -122,9 +122,14 @@ func (s *service) cause(id string, says func(string) string, evidence ...Evidenc
 	}
 }
 
-// selectorSince dates a cause that lies in the selector as it is now.
+// selectorSince dates a cause that lies in the selector as it is now. Where the
+// recording began later, it is as old as the last writing of whoever owns it,
+// and not as the Service.
 func (s *service) selectorSince(c *cause) *cause {
 	selector := s.svc.Spec.Selector
+	if w := writerOf(&s.svc.ObjectMeta, "f:spec", "f:selector"); w != nil && w.time.After(c.since) {
+		c.since = w.time
+	}
 	c.onset = func() (time.Time, string) {
 		return held(s.q, s.svc, func(old *corev1.Service) bool { return pairs(old.Spec.Selector) == pairs(selector) })
 	}

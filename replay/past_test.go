@@ -188,3 +188,24 @@ func openIncident(t testing.TB, name string) *store.Recording {
 	t.Cleanup(func() { r.Close() })
 	return r
 }
+
+// TestSinceOfALateRecording: what the selector brought about is not as old as
+// its Service.
+func TestSinceOfALateRecording(t *testing.T) {
+	const incident = "selector-edited"
+	r, subject := openIncident(t, incident), subjectOfIncident(t, incident)
+	edit := stepsOf(t, incident)[0]
+	from, err := r.SeqAt(edit[1].Add(15 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := late(t, r, from)
+	s, err := NewCursor(m).SeekTime(m.Info().Start.Add(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := analyzer.Diagnose(s, subject, analyzer.Options{}).Verdict
+	if v.State != analyzer.NotServing || v.SinceNote != "per status" || v.Since.Before(edit[0].Truncate(time.Second)) || v.Since.After(edit[1]) {
+		t.Errorf("%s since %s, %s; want since the edit, from %s to %s, per status", v.State, v.Since, v.SinceNote, edit[0], edit[1])
+	}
+}

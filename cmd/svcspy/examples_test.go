@@ -44,7 +44,14 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	checker := newChecker(schemas)
+	incident, err := filepath.Abs(filepath.Join("..", "..", "fixtures", "incidents", "unready-after-full-rollout.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	m := newMatrix(t)
+	if err := recordLate(incident, time.Minute, "late.db"); err != nil {
+		t.Fatal(err)
+	}
 	m.outage("incident.db")
 	m.outage("killed.db")
 	m.key("recorder.pub")

@@ -86,18 +86,30 @@ func startedLate(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: late INCIDENT AFTER FILE")
 	}
-	whole, err := store.Open(filepath.Join(ts.Getenv("INCIDENTS"), args[0]+".db"))
-	ts.Check(err)
-	defer whole.Close()
 	after, err := time.ParseDuration(args[1])
 	ts.Check(err)
+	ts.Check(recordLate(filepath.Join(ts.Getenv("INCIDENTS"), args[0]+".db"), after, ts.MkAbs(args[2])))
+}
+
+func recordLate(incident string, after time.Duration, path string) error {
+	whole, err := store.Open(incident)
+	if err != nil {
+		return err
+	}
+	defer whole.Close()
 	from, err := whole.SeqAt(whole.Info().Start.Add(after))
-	ts.Check(err)
+	if err != nil {
+		return err
+	}
 	h, err := late.Header(whole, from)
-	ts.Check(err)
-	w, err := store.Create(ts.MkAbs(args[2]), h)
-	ts.Check(err)
-	ts.Check(late.Write(w, whole, from))
+	if err != nil {
+		return err
+	}
+	w, err := store.Create(path, h)
+	if err != nil {
+		return err
+	}
+	return late.Write(w, whole, from)
 }
 
 // exits is `exits CODE [interrupted] PROGRAM ARG...`: it runs a program that must

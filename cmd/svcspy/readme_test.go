@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -26,6 +27,10 @@ func TestREADME(t *testing.T) {
 	program := inProcess(t)
 	dir := t.TempDir()
 	program(dir, []string{"demo", "selector-edited", "-f", "demo.db"})
+	incident := filepath.Join(filepath.Dir(path), "fixtures", "incidents", "unready-after-full-rollout.db")
+	if err := recordLate(incident, time.Minute, filepath.Join(dir, "late.db")); err != nil {
+		t.Fatal(err)
+	}
 	var out strings.Builder
 	sessions := 0
 	rest := string(text)
