@@ -126,6 +126,8 @@ func (q *inquiry) hole(k kind, namespace string) string {
 		return "were still being listed"
 	case store.Gap:
 		return fmt.Sprintf("are as last heard, as the watch was interrupted at %s%s", clock(c.Time, q.now), why)
+	case store.Partial:
+		return "were recorded only in part" + why
 	case store.Current:
 		return "could not all be decoded"
 	}

@@ -91,5 +91,12 @@ func indexKinds() bool {
 	return true
 }
 
+// ResourceOf returns the resource whose objects are of a kind the analyzer
+// reads, such as those of Diagnosis.Kinds.
+func ResourceOf(kind string) (schema.GroupVersionResource, bool) {
+	k, ok := kindsByName[kind]
+	return k.resource, ok
+}
+
 // kindOf returns the kind whose objects are Ts.
 func kindOf[T any]() kind { return kindsByType[reflect.TypeFor[T]()] }

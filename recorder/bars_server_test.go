@@ -100,7 +100,7 @@ func (g *gate) pass(r *http.Request) bool {
 func (w *watches) gated(g *gate) map[string][]step {
 	script := map[string][]step{}
 	for kind, doc := range corpusDocs {
-		path := scopes(doc, nil)[0].path()
+		path := scope{resource: resourceOf(doc)}.path()
 		script[path] = []step{func(rw http.ResponseWriter, r *http.Request) {
 			q := r.URL.Query()
 			if q.Get("watch") == "" {

@@ -33,7 +33,7 @@ func Prepare(ctx context.Context, o Options) (store.Header, error) {
 	header := store.Header{
 		ID:        string(uuid.NewUUID()),
 		Start:     o.now(),
-		Scope:     store.Scope{Profile: o.Profile, Namespaces: o.Namespaces},
+		Scope:     o.Scope(),
 		Redaction: o.redaction(),
 	}
 	if header.Cluster.Version, err = api.version(ctx); err != nil {

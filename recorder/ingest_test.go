@@ -75,7 +75,7 @@ func readCorpus(n int) (*watches, error) {
 func (w *watches) script() map[string][]step {
 	script := map[string][]step{}
 	for kind, doc := range corpusDocs {
-		s := scopes(doc, nil)[0]
+		s := scope{resource: resourceOf(doc)}
 		script[s.path()] = []step{func(rw http.ResponseWriter, r *http.Request) {
 			fmt.Fprintln(rw, endOfList("1"))
 			for text := w.byKind[kind]; len(text) > 0; {
@@ -200,7 +200,7 @@ func TestCorpusPassesThrough(t *testing.T) {
 	p := redact.Standard(false)
 	for kind, text := range w.byKind {
 		texts := newSplitter(bytes.NewReader(text))
-		res := scopes(corpusDocs[kind], nil)[0].resource
+		res := resourceOf(corpusDocs[kind])
 		for line := range bytes.Lines(text) {
 			got, err := texts.next()
 			if err != nil {

@@ -55,13 +55,6 @@ var refused = map[schema.GroupResource]string{
 	{Group: "events.k8s.io", Resource: "events"}: "recorded as core/v1 Events",
 }
 
-// leaseNamespace is the only one whose Leases are recorded: there the
-// controllers elect their leaders. kube-node-lease would be one write per Node
-// in ten seconds and says nothing that Node conditions do not.
-const leaseNamespace = "kube-system"
-
-var leases = schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
-
 // resource is one kind of object that can be recorded.
 type resource struct {
 	gvr        schema.GroupVersionResource
@@ -124,53 +117,4 @@ func sortResources(rs []metav1.APIResource) {
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-}
-
-// scope is what one stream listens to: a resource, in one namespace or ("")
-// everywhere.
-type scope struct {
-	resource  resource
-	namespace string
-}
-
-// String names the scope as kubectl would: "pods", "deployments.apps in shop".
-func (s scope) String() string {
-	name := s.resource.gvr.GroupResource().String()
-	if s.namespace != "" {
-		name += " in " + s.namespace
-	}
-	return name
-}
-
-// scopes returns the streams that record a resource.
-func scopes(r metav1.APIResource, namespaces []string) []scope {
-	res := resource{
-		gvr:        schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Name},
-		kind:       r.Kind,
-		namespaced: r.Namespaced,
-	}
-	switch {
-	case res.gvr.GroupResource() == leases:
-		return []scope{{res, leaseNamespace}}
-	case !r.Namespaced || len(namespaces) == 0:
-		return []scope{{res, ""}}
-	}
-	var ss []scope
-	for _, ns := range namespaces {
-		ss = append(ss, scope{res, ns})
-	}
-	return ss
-}
-
-// path returns the URL path of the scope's collection.
-func (s scope) path() string {
-	gvr := s.resource.gvr
-	path := "/api/" + gvr.Version
-	if gvr.Group != "" {
-		path = "/apis/" + gvr.Group + "/" + gvr.Version
-	}
-	if s.namespace != "" {
-		path += "/namespaces/" + s.namespace
-	}
-	return path + "/" + gvr.Resource
 }

@@ -7,7 +7,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
+
+	"github.com/svcspy/svcspy/store"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens in testdata")
@@ -59,7 +62,7 @@ func TestScopes(t *testing.T) {
 		{kind("coordination.k8s.io", "leases", "Lease", true), []string{"a"}, []string{"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"}},
 	} {
 		var got []string
-		for _, s := range scopes(tt.resource, tt.namespaces) {
+		for _, s := range (&Options{Namespaces: tt.namespaces}).scopes(tt.resource) {
 			got = append(got, s.path())
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -70,14 +73,16 @@ func TestScopes(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	for _, tt := range []struct {
-		golden, profile string
-		namespaces      []string
+		golden  string
+		options Options
 	}{
-		{"testdata/rules-minimal.yaml", Minimal, nil},
-		{"testdata/rules-standard-shop.yaml", Standard, []string{"shop"}},
-		{"testdata/rules-full.yaml", Full, nil},
+		{"testdata/rules-minimal.yaml", Options{Profile: Minimal}},
+		{"testdata/rules-standard-shop.yaml", Options{Profile: Standard, Namespaces: []string{"shop"}}},
+		{"testdata/rules-full.yaml", Options{Profile: Full}},
+		{"testdata/rules-full-shop.yaml", Options{Profile: Full, Namespaces: []string{"shop"}}},
+		{"testdata/rules-subject.yaml", Options{Profile: Minimal, Subjects: []store.Ref{{Resource: schema.GroupVersionResource{Version: "v1", Resource: "services"}, Namespace: "shop", Name: "web"}}}},
 	} {
-		objects, err := Rules(tt.profile, tt.namespaces)
+		objects, err := Rules(tt.options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +107,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s (-want +got; go test ./recorder -update rewrites it):\n%s", tt.golden, diff)
 		}
 	}
-	if _, err := Rules("huge", nil); err == nil {
+	if _, err := Rules(Options{Profile: "huge"}); err == nil {
 		t.Error("Rules of an unknown profile: no error")
 	}
 }

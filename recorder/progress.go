@@ -84,7 +84,7 @@ func (m *meter) cover(s scope, c *store.Coverage) {
 func (m *meter) settled(now time.Time) bool {
 	for _, s := range m.streams {
 		switch {
-		case s.Status == store.Current, s.Status == store.Forbidden:
+		case s.Status == store.Current, s.Status == store.Partial, s.Status == store.Forbidden:
 		case s.Status == store.NotRecorded && s.Reason != "":
 		case s.Status == store.Gap && now.Sub(m.started) > patience:
 		default:

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
@@ -40,7 +41,20 @@ type Options struct {
 	// Resources restricts the profile further, to resources named as kubectl
 	// names them ("pods", "deployments.apps"). Empty: all of the profile.
 	Resources []string
-	Sink      Sink
+	// Subjects, unless empty, restricts the recording to what decides about
+	// these objects: their namespaces, and what these refer to outside.
+	Subjects []store.Ref
+	// Confined leaves out what Subjects would want of the whole cluster although
+	// it lies in namespaces: for somebody who may not read it.
+	Confined bool
+	// Selector, unless nil, restricts the kinds that a label selector is about
+	// to objects that match, or matched once.
+	Selector labels.Selector
+	// Follow, unless nil, names more to listen to while recording, such as
+	// another namespace that a reference leads to. What the profile does not
+	// have, and what is listened to anyway, is ignored.
+	Follow <-chan Target
+	Sink   Sink
 	// Redactor is applied to everything before it reaches the Sink. nil keeps
 	// every secret.
 	Redactor *redact.Policy
@@ -108,6 +122,8 @@ type recording struct {
 	listing chan struct{} // slots for streams that are listing
 	changed chan struct{} // a CustomResourceDefinition came, went or changed
 	missing chan struct{} // a resource was not served
+	// followed is what Options.Follow named so far; it belongs to follow.
+	followed []Target
 }
 
 func newRecording(o Options, api *client) *recording {
@@ -170,17 +186,25 @@ func (r *recording) run(ctx context.Context, found discovered) error {
 	return err
 }
 
-// wanted returns the scopes to record, in the order of discovery.
+// wanted returns the scopes to record: those asked for, and those that turned
+// out to be needed.
 func (r *recording) wanted(resources []metav1.APIResource) ([]scope, error) {
+	wanted, err := r.o.wanted(resources)
+	if err != nil || len(r.followed) == 0 {
+		return wanted, err
+	}
 	kinds, err := Kinds(r.o.Profile, resources, r.o.Resources)
-	if err != nil {
-		return nil, err
+	for _, t := range r.followed {
+		for _, k := range kinds {
+			sc := scope{resourceOf(k), t.Namespace}
+			if sc.resource.gvr.GroupResource() != t.Resource.GroupResource() || k.Namespaced != (t.Namespace != "") ||
+				slices.Contains(wanted, sc) || slices.Contains(wanted, scope{sc.resource, ""}) {
+				continue
+			}
+			wanted = append(wanted, sc)
+		}
 	}
-	var wanted []scope
-	for _, k := range kinds {
-		wanted = append(wanted, scopes(k, r.o.Namespaces)...)
-	}
-	return wanted, nil
+	return wanted, err
 }
 
 // running is a stream that was started.
@@ -203,6 +227,7 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 	// An API server that has just started does not know its custom resources
 	// yet: what vanished is looked for soon, and then less and less often.
 	soon := backoff{shortest: r.limits.settle, longest: r.limits.rediscover, last: r.limits.rediscover}
+	more := r.o.Follow
 	for {
 		if r.update(ctx, streams, found) {
 			soon.reset()
@@ -212,6 +237,14 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
+		case t, open := <-more:
+			timer.Stop()
+			if !open {
+				more = nil
+				continue
+			}
+			r.followed = append(r.followed, t)
+			continue
 		case <-r.changed:
 			timer.Stop()
 			// A definition is served a moment after it was written.
@@ -282,6 +315,9 @@ func (r *recording) start(ctx context.Context, sc scope) running {
 	}
 	if p := r.o.Redactor; p != nil {
 		s.redact = func(dst, object []byte) ([]byte, error) { return p.Object(dst, sc.resource.gvr, object) }
+	}
+	if r.o.selects(sc.resource) {
+		s.only = newSelection(r.o.Selector)
 	}
 	if sc.resource.gvr.GroupResource() == definitions {
 		s.noticed = func() {

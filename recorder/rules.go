@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"maps"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -8,31 +9,55 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Rules returns the RBAC objects that let their subject record a profile: one
-// ClusterRole for the whole cluster, or, with namespaces, a Role in each of
-// them and a ClusterRole for what lies in no namespace. They grant get, list
-// and watch, and nothing else.
-func Rules(profile string, namespaces []string) ([]runtime.Object, error) {
-	if _, err := profileFilter(profile); err != nil {
+// Rules returns the RBAC objects that let their subject record what the
+// options say: a ClusterRole for the whole cluster and what lies in no
+// namespace, and a Role in each namespace. They grant get, list and watch, and
+// nothing else. No cluster is asked: a profile's own resources are known.
+func Rules(o Options) ([]runtime.Object, error) {
+	if _, err := profileFilter(o.Profile); err != nil {
 		return nil, err
 	}
-	if len(namespaces) == 0 {
-		return []runtime.Object{clusterRole(rules(profile, nil))}, nil
+	everything := []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: verbs}}
+	if o.Profile == Full && len(o.namespaces()) == 0 && len(o.Subjects) == 0 {
+		return []runtime.Object{clusterRole(everything)}, nil
 	}
-	across := profile
-	if across == Full {
-		across = Standard // what else lies in no namespace is not known here
+	known := o
+	if o.Profile == Full {
+		known.Profile = Standard // what else there is outside of the namespaces is not known here
 	}
-	objects := []runtime.Object{clusterRole(rules(across, func(group, name string) bool { return clusterScoped[group+"/"+name] }))}
-	for _, ns := range namespaces {
+	targets, err := known.Targets(knownResources())
+	if err != nil {
+		return nil, err
+	}
+	byNamespace := map[string]map[string][]string{}
+	for _, t := range targets {
+		byGroup := byNamespace[t.Namespace]
+		if byGroup == nil {
+			byGroup = map[string][]string{}
+			byNamespace[t.Namespace] = byGroup
+		}
+		byGroup[t.Resource.Group] = append(byGroup[t.Resource.Group], t.Resource.Resource)
+	}
+	var objects []runtime.Object
+	for _, ns := range slices.Sorted(maps.Keys(byNamespace)) { // "" comes first
+		granted := rules(byNamespace[ns])
+		switch {
+		case ns == "":
+			objects = append(objects, clusterRole(granted))
+			continue
+		case o.Profile == Full && slices.Contains(o.namespaces(), ns):
+			granted = everything
+		}
 		objects = append(objects, &rbacv1.Role{
 			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
 			ObjectMeta: metav1.ObjectMeta{Name: "svcspy-recorder", Namespace: ns},
-			Rules:      rules(profile, func(group, name string) bool { return !clusterScoped[group+"/"+name] }),
+			Rules:      granted,
 		})
 	}
 	return objects, nil
 }
+
+var verbs = []string{"get", "list", "watch"}
 
 func clusterRole(rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {
 	return &rbacv1.ClusterRole{
@@ -56,31 +81,26 @@ var clusterScoped = map[string]bool{
 	"storage.k8s.io/volumeattachments":                               true,
 }
 
-// rules returns the rules for the resources of a profile that keep accepts
-// (nil: all), sorted.
-func rules(profile string, keep func(group, name string) bool) []rbacv1.PolicyRule {
-	verbs := []string{"get", "list", "watch"}
-	if profile == Full {
-		return []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: verbs}}
-	}
-	byGroup := map[string][]string{}
-	for _, name := range []string{Minimal, Standard} {
-		for group, resources := range profiles[name] {
-			for _, r := range resources {
-				if keep == nil || keep(group, r) {
-					byGroup[group] = append(byGroup[group], r)
-				}
+// knownResources are the resources of the profiles, as a cluster would
+// describe them. "*" stands for all of a group.
+func knownResources() []metav1.APIResource {
+	var list []metav1.APIResource
+	for _, profile := range []string{Minimal, Standard} {
+		for group, names := range profiles[profile] {
+			for _, name := range names {
+				list = append(list, metav1.APIResource{Group: group, Name: name, Namespaced: !clusterScoped[group+"/"+name], Verbs: verbs})
 			}
 		}
-		if name == profile {
-			break
-		}
 	}
+	return list
+}
+
+// rules returns the rules for resources by group, sorted.
+func rules(byGroup map[string][]string) []rbacv1.PolicyRule {
 	var granted []rbacv1.PolicyRule
-	for group, resources := range byGroup {
-		slices.Sort(resources)
-		granted = append(granted, rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: verbs})
+	for _, group := range slices.Sorted(maps.Keys(byGroup)) {
+		slices.Sort(byGroup[group])
+		granted = append(granted, rbacv1.PolicyRule{APIGroups: []string{group}, Resources: byGroup[group], Verbs: verbs})
 	}
-	slices.SortFunc(granted, func(a, b rbacv1.PolicyRule) int { return slices.Compare(a.APIGroups, b.APIGroups) })
 	return granted
 }

@@ -89,6 +89,7 @@ type stream struct {
 	redact   func(dst, object []byte) ([]byte, error) // appends the redacted object
 	noticed  func()                                   // called for each change, unless nil
 	vanished func()                                   // called when the resource is not served
+	only     *selection                               // which objects are recorded; nil is all
 
 	resourceVersion string // where to go on; "" before a list was completed
 	paginated       bool   // the server does not do watch-lists
@@ -267,7 +268,16 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	if err != nil {
 		return false, err
 	}
-	copied, err := s.redact(s.queue.buffer(), object)
+	keep := true
+	if s.only != nil && kind != watch.Bookmark && kind != watch.Error {
+		if keep, err = s.only.keeps(kind, meta.uid, object); err != nil {
+			return false, err
+		}
+	}
+	var copied []byte
+	if keep {
+		copied, err = s.redact(s.queue.buffer(), object)
+	}
 	switch {
 	case err != nil:
 		return false, err // the bytes are not safe to keep
@@ -303,7 +313,9 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 		event.Namespace, event.Name, event.UID = s.scope.namespace, "", ""
 	}
 	s.proven()
-	s.queue.event(s.scope, event)
+	if keep {
+		s.queue.event(s.scope, event)
+	}
 	if s.noticed != nil && s.resourceVersion != "" && kind != watch.Bookmark {
 		s.noticed()
 	}
@@ -342,10 +354,14 @@ func (s *stream) current() {
 func (s *stream) nowCurrent() {
 	s.retry.reset()
 	s.refuse.reset()
-	s.cover(store.Coverage{
+	c := store.Coverage{
 		Status: store.Current, ResourceVersion: s.resourceVersion,
 		Resumed: !s.relisted,
-	})
+	}
+	if s.only != nil {
+		c.Status, c.Reason = store.Partial, s.only.reason()
+	}
+	s.cover(c)
 	s.relisted = false
 }
 

@@ -154,7 +154,9 @@ func (w *writer) run() error {
 // stop ends the ledger: from that time on nobody listens.
 func (w *writer) stop(at time.Time) error {
 	for _, s := range w.meter.sorted() {
-		if s.Status != store.Current && s.Status != store.Listing {
+		switch s.Status {
+		case store.Current, store.Partial, store.Listing:
+		default:
 			continue
 		}
 		_, err := w.sink.Cover(store.Coverage{

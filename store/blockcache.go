@@ -37,6 +37,14 @@ func (c *blockCache) keep(b *block) {
 	}
 }
 
+// clear forgets all blocks.
+func (c *blockCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recent.Init()
+	c.size = 0
+}
+
 // bytes is about what the block takes when all of it is unpacked.
 func (b *block) bytes() int {
 	n := 48 * len(b.entries)

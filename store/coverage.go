@@ -19,6 +19,9 @@ const (
 	// Current: the list is complete and the watch is open. Only now does
 	// absence prove something.
 	Current Status = "Current"
+	// Partial: as Current, but only some of the objects are recorded; Reason says
+	// which. What is known is up to date, and absence proves nothing.
+	Partial Status = "Partial"
 	// Gap: the stream is interrupted; the last known objects may be outdated.
 	Gap Status = "Gap"
 )

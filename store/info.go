@@ -4,6 +4,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Header is what is known when a recording begins.
@@ -31,6 +32,29 @@ type Cluster struct {
 type Scope struct {
 	Profile    string   `json:"profile"`              // minimal, standard, full
 	Namespaces []string `json:"namespaces,omitempty"` // empty: the whole cluster
+	// Selector is the label selector that objects had to match once to be
+	// recorded; "" is every object. The ledger says which resources it holds for.
+	Selector string `json:"selector,omitempty"`
+	// Subjects are the objects for whose sake was recorded what decides about
+	// them; empty: everything in the namespaces.
+	Subjects []Subject `json:"subjects,omitempty"`
+}
+
+// Subject names an object that was asked about.
+type Subject struct {
+	Group     string `json:"group,omitempty"`
+	Resource  string `json:"resource"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+// String is the subject as a user writes it: "services/shop/web".
+func (s Subject) String() string {
+	name := schema.GroupResource{Group: s.Group, Resource: s.Resource}.String()
+	if s.Namespace != "" {
+		name += "/" + s.Namespace
+	}
+	return name + "/" + s.Name
 }
 
 // Redaction says which policy was applied before anything reached the disk.

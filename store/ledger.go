@@ -65,6 +65,8 @@ func (l *ledger) at(resource schema.GroupVersionResource, namespace string, at S
 func (s Status) weight() int {
 	switch s {
 	case Current:
+		return 4
+	case Partial:
 		return 3
 	case Listing, Gap:
 		return 2

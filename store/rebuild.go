@@ -8,9 +8,19 @@ import (
 // mended calls read, and once more if it failed for a damage there is a way
 // around.
 func (r *Recording) mended(read func() error) error {
+	damaged := func(err error) bool { return errors.Is(err, errPage) || errors.Is(err, errIndex) }
 	err := read()
-	if err == nil || !errors.Is(err, errPage) && !errors.Is(err, errIndex) {
+	if !damaged(err) {
 		return err
+	}
+	r.mu.RLock()
+	live := r.live
+	r.mu.RUnlock()
+	if live && r.refresh() == nil {
+		// The writer put the index together anew, or dropped what left its window.
+		if err = read(); !damaged(err) {
+			return err
+		}
 	}
 	r.mending.Lock()
 	r.mu.RLock()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,9 @@ func (r *Recording) refresh() error {
 	var runs []*run
 	var trails []*trail
 	var again bool // the runs must be read again
+	r.mu.RLock()
+	known := r.runs
+	r.mu.RUnlock()
 	err := r.source().view(func(t *tree) (err error) {
 		txid, runs, trails, again = t.txid, nil, nil, false
 		if txid == r.txid {
@@ -28,7 +32,11 @@ func (r *Recording) refresh() error {
 		if trails, err = readTrails(t, r.info.Last+1); err != nil {
 			return err
 		}
-		if next := r.info.Last + 1; info.Last >= next && (r.txid == 0 || len(trails) == 0 || trails[0].first != next) {
+		same, err := sameRuns(t, known)
+		if err != nil {
+			return err
+		}
+		if next := r.info.Last + 1; !same || info.Last >= next && (r.txid == 0 || len(trails) == 0 || trails[0].first != next) {
 			again = true
 			if runs, err = r.source().runs(t); err != nil {
 				return err
@@ -48,6 +56,9 @@ func (r *Recording) refresh() error {
 	defer r.mu.Unlock()
 	if r.rebuilt {
 		return nil // what is known comes from the events, and there will be no more
+	}
+	if info.First != r.info.First {
+		r.blocks.clear() // they hold what was dropped
 	}
 	r.txid, r.info, r.kinds = txid, info, kinds
 	if again {
@@ -74,6 +85,21 @@ func (r *Recording) refresh() error {
 	}
 	r.parts = append(r.parts, r.tail)
 	return nil
+}
+
+// sameRuns reports whether the runs in the file are the given ones: a writer
+// puts several together, and a ring cuts them.
+func sameRuns(t *tree, runs []*run) (bool, error) {
+	var ids []uint32
+	err := t.values(bucketRuns, nil, func(k, _ []byte) error {
+		w := wire{data: k}
+		ids = append(ids, w.runID())
+		return nil
+	})
+	if err != nil {
+		return false, &DamageError{What: "index", Err: fmt.Errorf("%w: %w", errIndex, err)}
+	}
+	return slices.EqualFunc(ids, runs, func(id uint32, r *run) bool { return id == r.id }), nil
 }
 
 // readTrails reads the trails of the positions from one on.

@@ -14,6 +14,7 @@ import (
 // ring is what a Writer needs to keep a bounded window.
 type ring struct {
 	window time.Duration  // 0: everything is kept
+	held   bool           // nothing is dropped for now
 	blocks []blockSummary // complete blocks in the file, in order
 }
 
@@ -31,8 +32,12 @@ type blockSummary struct {
 // everything is there.
 func Window(d time.Duration) Option { return func(w *Writer) { w.ring.window = d } }
 
-// Keep ends the dropping: what is in the window and all that follows is kept.
-func (w *Writer) Keep() { w.ring.window = 0 }
+// Hold ends the dropping until Release: what is in the window and all that
+// follows stays.
+func (w *Writer) Hold() { w.ring.held = true }
+
+// Release ends a Hold: the next Commit drops what is older than the window.
+func (w *Writer) Release() { w.ring.held = false }
 
 // stale reports whether the block in the making has run long enough, so that a
 // ring can drop it when its time has come even if little happens.
@@ -59,7 +64,7 @@ func (w *Writer) summarize() {
 // quarter. There must be nothing uncommitted.
 func (w *Writer) trim(now time.Time) error {
 	window := w.ring.window
-	if window == 0 || len(w.ring.blocks) == 0 || now.Sub(w.ring.blocks[0].end) < window+window/4 {
+	if window == 0 || w.ring.held || len(w.ring.blocks) == 0 || now.Sub(w.ring.blocks[0].end) < window+window/4 {
 		return nil
 	}
 	old := 0

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,6 +145,82 @@ func TestRingModel(t *testing.T) {
 	}
 }
 
+// TestSave saves a ring while it is written and while somebody reads it: what is
+// saved is the window, sealed; the ring goes on; and the reader, which stays
+// open, is never led astray by what is dropped and put together.
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	saved := false
+	rapid.Check(t, func(rt *rapid.T) {
+		path, copied := filepath.Join(dir, "ring"), filepath.Join(dir, "saved")
+		defer os.Remove(path)
+		w, err := Create(path, Header{ID: "ring", Start: start}, Window(12*time.Millisecond), noSync, smallRuns(rt))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer w.Abort()
+		reader, err := Open(path)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer reader.Close()
+		m := &model{start: start}
+		for range rapid.IntRange(0, 15).Draw(rt, "commits") {
+			for range rapid.IntRange(0, 6).Draw(rt, "steps") {
+				drawStep(rt, m, w)
+			}
+			if err := w.Commit(w.time); err != nil {
+				rt.Fatal(err)
+			}
+			if last := Seq(len(m.events)); last > reader.Info().Last {
+				if err := reader.Wait(t.Context(), last-1); err != nil {
+					rt.Fatal(err)
+				}
+				m.checkWindow(rt, reader, []Seq{last})
+			}
+			switch rapid.IntRange(0, 15).Draw(rt, "what") {
+			case 0:
+				w.Hold()
+			case 1:
+				w.Release()
+			case 2:
+				info, err := w.Save(copied, "saved")
+				if err != nil {
+					rt.Fatal(err)
+				}
+				r, err := Open(copied)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				if !info.Closed || info.ID != "saved" || info.Last != Seq(len(m.events)) || r.Info().SHA256 != info.SHA256 {
+					rt.Fatalf("saved as %+v, read as %+v", info, r.Info())
+				}
+				if info.Last > 0 {
+					m.checkWindow(rt, r, m.some(rt))
+				}
+				saved = saved || r.Info().First > 1
+				if v, err := Verify(copied); err != nil || len(v.Damage) > 0 {
+					rt.Fatalf("verify: %v, %v", v.Damage, err)
+				}
+				if _, err := w.Save(copied, "again"); !errors.Is(err, fs.ErrExist) {
+					rt.Fatalf("saved over a file: %v", err)
+				}
+				r.Close()
+				os.Remove(copied)
+			}
+		}
+		if _, err := w.Seal(w.time); err != nil {
+			rt.Fatal(err)
+		}
+		if v, err := Verify(path); err != nil || len(v.Damage) > 0 {
+			rt.Fatalf("verify: %v, %v", v.Damage, err)
+		}
+	})
+	if !saved {
+		t.Error("no window was ever saved")
+	}
+}
+
 // TestRingIsBounded writes many windows' worth: the file stops growing.
 func TestRingIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring")
@@ -169,7 +247,7 @@ func TestRingIsBounded(t *testing.T) {
 	if late := sizeOf(t, path); late > 2*early {
 		t.Errorf("%d bytes after 5 windows, %d after 30", early, late)
 	}
-	w.Keep()
+	w.Hold()
 	info, err := w.Seal(numbered(30_000).Time)
 	if err != nil {
 		t.Fatal(err)

@@ -8,10 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // cloud and exec credentials, as kubectl has them
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -88,26 +84,4 @@ func (c *cluster) namespace() (string, error) {
 		return "", fmt.Errorf("read kubeconfig: %w", err)
 	}
 	return ns, nil
-}
-
-// allowed returns the namespaces to record where none was asked for: none, the
-// whole cluster, or the context's where that is forbidden.
-func (c *cluster) allowed(ctx context.Context, config *rest.Config) ([]string, error) {
-	transport, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, err
-	}
-	config = rest.CopyConfig(config)
-	config.APIPath, config.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
-	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
-	client, err := rest.RESTClientForConfigAndClient(config, transport)
-	if err != nil {
-		return nil, err
-	}
-	err = client.Get().AbsPath("/api/v1/pods").Param("limit", "1").Do(ctx).Error()
-	if !apierrors.IsForbidden(err) {
-		return nil, nil // other troubles are told by whoever meets them next
-	}
-	namespace, err := c.namespace()
-	return []string{namespace}, err
 }

@@ -3,8 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/replay/report"
@@ -12,74 +17,162 @@ import (
 )
 
 // progress shows how the recording goes: one line that is rewritten on a
-// terminal, a line each ten seconds elsewhere.
+// terminal, a line of key=value pairs each ten seconds elsewhere. It may be used
+// by several goroutines.
 type progress struct {
 	*app
 	w        io.Writer
 	terminal bool
+	width    func() int // of the terminal
 	start    time.Time
-	last     time.Time
-	open     bool // a line on the terminal waits to be ended
+	// sightings returns the verdicts to show; nil if none are followed.
+	sightings func() []sighting
+
+	mu   sync.Mutex
+	last time.Time
+	open bool // a line on the terminal waits to be ended
 }
 
 func newProgress(a *app, start time.Time) *progress {
-	return &progress{app: a, w: a.err, terminal: isTerminal(a.err), start: start, last: start}
+	return &progress{app: a, w: a.err, terminal: isTerminal(a.err), width: func() int { return terminalWidth(a.err) }, start: start, last: start}
 }
+
+// lineEvery is how often a line is printed off a terminal.
+const lineEvery = 10 * time.Second
 
 func (p *progress) show(now recorder.Progress) {
 	if p.quiet {
 		return
 	}
 	t := p.now()
-	if !p.terminal && t.Sub(p.last) < 10*time.Second {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.terminal {
+		if t.Sub(p.last) >= lineEvery {
+			p.last = t
+			fmt.Fprintln(p.w, p.pairs(now, t.Sub(p.start)))
+		}
 		return
 	}
-	p.last = t
-	line := fmt.Sprintf("%s  %d events  %.0f/s  %s  %s", report.Duration(t.Sub(p.start)), now.Events, now.Rate, report.Bytes(int64(now.Bytes)), streamWords(now.Streams))
-	if p.terminal {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", report.Clean(line))
-		p.open = true
-		return
+	fmt.Fprintf(p.w, "\r\x1b[K%s", cutTo(p.words(now, t.Sub(p.start)), p.width()-1))
+	p.open = true
+}
+
+// words is the progress for people, what matters most first: the end may not
+// fit.
+func (p *progress) words(now recorder.Progress, elapsed time.Duration) string {
+	parts := []string{report.Duration(elapsed)}
+	for _, s := range p.followed() {
+		parts = append(parts, fmt.Sprintf("%s %s", shortSubject(s.subject), s.state))
 	}
-	fmt.Fprintln(p.w, report.Clean(line))
+	parts = append(parts, streamWords(now.Streams), fmt.Sprintf("%d events", now.Events),
+		fmt.Sprintf("%.0f/s", now.Rate), report.Bytes(int64(now.Bytes)))
+	return report.Clean(strings.Join(parts, "  "))
+}
+
+// pairs is the progress for programs: key=value, always the same keys in the
+// same order, then one for each subject that is followed.
+func (p *progress) pairs(now recorder.Progress, elapsed time.Duration) string {
+	count := map[store.Status]int{}
+	for _, s := range now.Streams {
+		count[s.Status]++
+	}
+	line := fmt.Sprintf("progress elapsed=%ds events=%d rate=%.1f bytes=%d live=%d listing=%d lagging=%d forbidden=%d",
+		int(elapsed.Seconds()), now.Events, now.Rate, now.Bytes,
+		count[store.Current]+count[store.Partial], count[store.Listing], count[store.Gap], count[store.Forbidden])
+	for _, s := range p.followed() {
+		line += fmt.Sprintf(" %s=%s", subjectName(s.subject), s.state)
+	}
+	if named := lagging(now.Streams); len(named) > 0 {
+		line += " why=" + strconv.Quote(strings.Join(named, "; "))
+	}
+	return report.Clean(line)
+}
+
+// followed returns the verdicts there are.
+func (p *progress) followed() []sighting {
+	var known []sighting
+	if p.sightings != nil {
+		for _, s := range p.sightings() {
+			if s.state != "" {
+				known = append(known, s)
+			}
+		}
+	}
+	return known
+}
+
+// say prints a remark on a line of its own.
+func (p *progress) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close()
+	p.note(format, args...)
 }
 
 func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close()
+}
+
+func (p *progress) close() {
 	if p.open {
 		fmt.Fprintln(p.w)
 		p.open = false
 	}
 }
 
-// listening says that every list is complete: from now on nothing is missed.
-func (p *progress) listening() {
-	p.end()
-	p.note("listening")
-}
-
-// streamWords counts streams by how they are, and names those that are not
-// live, the first few.
+// streamWords counts streams by how they are, and names those that lag, the
+// first few.
 func streamWords(streams []recorder.Stream) string {
 	count := map[store.Status]int{}
-	var named []string
 	for _, s := range streams {
 		count[s.Status]++
-		if s.Status == store.Gap {
-			named = append(named, resourceName(s.Resource.Resource, s.Resource.Group)+": "+s.Reason)
-		}
 	}
 	var words []string
 	for _, k := range []struct {
 		status store.Status
 		word   string
-	}{{store.Current, "live"}, {store.Listing, "listing"}, {store.Gap, "interrupted"}, {store.Forbidden, "forbidden"}} {
+	}{{store.Current, "live"}, {store.Partial, "live in part"}, {store.Listing, "listing"}, {store.Gap, "lagging"}, {store.Forbidden, "forbidden"}} {
 		if n := count[k.status]; n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", n, k.word))
 		}
 	}
 	line := strings.Join(words, ", ")
-	if len(named) > 0 {
-		line += " (" + strings.Join(named[:min(len(named), 2)], "; ") + ")"
+	if named := lagging(streams); len(named) > 0 {
+		line += " (" + strings.Join(named, "; ") + ")"
 	}
 	return line
+}
+
+// lagging names streams that are interrupted, with the reason, at most two.
+func lagging(streams []recorder.Stream) []string {
+	var named []string
+	for _, s := range streams {
+		if s.Status == store.Gap && len(named) < 2 {
+			named = append(named, recorder.Target{Resource: s.Resource, Namespace: s.Namespace}.String()+": "+s.Reason)
+		}
+	}
+	return named
+}
+
+// terminalWidth is how many columns a line has; 80 if that is not known.
+func terminalWidth(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
+// cutTo shortens a line so that it does not wrap: a wrapped line cannot be
+// rewritten.
+func cutTo(line string, width int) string {
+	runes := []rune(line)
+	if len(runes) <= width || width < 1 {
+		return line
+	}
+	return string(runes[:width-1]) + "…"
 }

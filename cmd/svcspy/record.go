@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/redact"
@@ -26,89 +25,132 @@ import (
 type recordOptions struct {
 	*app
 	cluster
+	asked
 	file            string
-	profile         string
-	all             bool
 	length          time.Duration
+	until           []string
 	noRedact        bool
 	configMapValues bool
 	signKey         string
 	maxSize         string
 	ring            time.Duration
+	keepOn          []string
+	keepFor         time.Duration
 	printRBAC       bool
 	dryRun          bool
+
+	chosen                          labels.Selector
+	untilConditions, keepConditions []condition
 }
 
 func (a *app) recordCommand() *cobra.Command {
 	o := &recordOptions{app: a}
 	cmd := &cobra.Command{
-		Use:   "record [-f FILE]",
+		Use:   "record [TYPE/NAME ...] [-f FILE]",
 		Short: "Record the cluster into one file until interrupted",
 		Long: `Record lists and watches the cluster and writes what the API server says, in
 order, into one file: what replay, trace -f and every other command read. It
 changes nothing in the cluster. Secret values never reach the file: keyed
 hashes show that a value changed, not what it was.
 
+What is recorded: the whole cluster, or where that is forbidden the context's
+namespace; with -n some namespaces. With TYPE/NAME (svc/web, deploy/api,
+svc/shop/web) it is what decides about these subjects: their namespaces, Nodes,
+the names and addresses of all Services, cluster DNS and kube-proxy, and
+whatever else their references lead to. With -l it is what runs and is
+configured (Pods, workloads, ConfigMaps, Secrets, claims) only where the labels
+match, or matched once; the API server is asked for all of them, so that an
+object that loses its labels is not taken for a deleted one. What was left out
+is known to be unknown: no answer takes it for absent.
+
+A flight recorder (--ring) runs for days in a file that stays small. When a
+condition of --keep-on becomes true, on SIGUSR1, or when ` + "`svcspy keep FILE`" + ` asks
+for it, what the ring holds and what follows for --keep-for is saved beside it
+as a recording of its own, sealed; and the flight recorder goes on.
+
+A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and
+| between several: 'svc/web NotServing', 'svc/shop/web != Serving|Converging'.
+States: ` + stateWords(", ") + `.
+It is looked at after each commit, about once a second.
+
 The first INT, TERM or HUP seals the file and exits 0; a second one leaves it
 valid but unsealed and exits 130. After a kill -9 or a power cut everything
-older than a second is in the file.
-
-The file is new each time; nothing is ever overwritten. Without -f it is named
-after the context and the time. Without -A or -n the whole cluster is recorded,
-or, where that is forbidden, the context's namespace.
+older than a second is in the file. The file is new each time; nothing is ever
+overwritten. Without -f it is named after the context and the time.
 
 EXIT STATUS
-  0 sealed, 1 error, 2 wrong flags, 130 interrupted twice.`,
+  0 sealed, 1 error, 2 wrong flags, words or conditions, 130 interrupted twice.`,
 		Example: `  # record everything until ctrl-C
   svcspy record -f incident.db
 
-  # ten minutes of one namespace
-  svcspy record -n shop --for 10m
+  # what decides about one Service, until it serves again
+  svcspy record svc/web -n shop --until 'svc/web Serving'
 
-  # which rights does it need?
-  svcspy record --print-rbac | kubectl apply -f -`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.record(cmd.Context()) },
+  # a flight recorder that keeps each outage
+  svcspy record --ring 30m --keep-on 'svc/shop/web NotServing' --keep-for 10m
+
+  # which rights does it need, and what can be told with mine?
+  svcspy record svc/web -n shop --print-rbac | kubectl apply -f -
+  svcspy record svc/web -n shop --dry-run`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(args); err != nil {
+				return err
+			}
+			return o.record(cmd.Context())
+		},
 	}
 	o.cluster.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "file", "f", "", "the recording to write (default: svcspy-CONTEXT-TIME.db)")
 	flags.StringVar(&o.profile, "profile", "standard", "which kinds to record: minimal, standard or full")
 	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "record all namespaces, also where only some of it is allowed")
+	flags.StringVarP(&o.selector, "selector", "l", "", "record what runs and is configured only where the labels match, such as app=web")
 	flags.DurationVar(&o.length, "for", 0, "stop and seal after this long, such as 30m (default: when interrupted)")
+	flags.StringArrayVar(&o.until, "until", nil, "stop and seal when this `CONDITION` is true, such as 'svc/web Serving'; may be repeated")
 	flags.BoolVar(&o.noRedact, "no-redact", false, "write Secret values and everything else as they are; the recording says so")
 	flags.BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
 	flags.StringVar(&o.signKey, "sign", "", "sign the sealed recording with this ed25519 private key (PEM); verify --key checks it")
 	flags.StringVar(&o.maxSize, "max-size", "", "stop and seal before the file grows larger than this, such as 2GiB")
 	flags.DurationVar(&o.ring, "ring", 0, "keep only the last stretch of this length, such as 30m; the file stays bounded")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded and exit")
+	flags.StringArrayVar(&o.keepOn, "keep-on", nil, "save the ring when this `CONDITION` becomes true, such as 'svc/shop/web NotServing'; may be repeated")
+	flags.DurationVar(&o.keepFor, "keep-for", 5*time.Minute, "how much of what follows is saved with the ring")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded, and what could not be told from it, and exit")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
+	a.addOutput(cmd, "json", "yaml")
 	return cmd
 }
 
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s takes no arguments, got %q", cmd.Name(), strings.Join(args, " ")), ""}
+// check refuses what cannot be meant before anything is asked or written.
+func (o *recordOptions) check(words []string) error {
+	var err error
+	if o.chosen, err = o.asked.check(o.overrides.Context.Namespace, words); err != nil {
+		return err
+	}
+	if o.asked.namespaces != nil {
+		o.overrides.Context.Namespace = o.asked.namespaces[0]
+	}
+	if o.untilConditions, err = parseConditions(o.until); err != nil {
+		return err
+	}
+	if o.keepConditions, err = parseConditions(o.keepOn); err != nil {
+		return err
+	}
+	switch {
+	case o.length < 0:
+		return usageError{fmt.Errorf("--for %s is not a length of time", o.length), "write it as 30m"}
+	case o.ring < 0:
+		return usageError{fmt.Errorf("--ring %s is not a length of time", o.ring), "write it as 30m"}
+	case o.keepFor < 0:
+		return usageError{fmt.Errorf("--keep-for %s is not a length of time", o.keepFor), "write it as 5m"}
+	case o.ring == 0 && o.keepOn != nil:
+		return usageError{errors.New("--keep-on saves a ring, and there is none: everything is kept"), "add --ring 30m, or use --until"}
 	}
 	return nil
 }
 
 func (o *recordOptions) record(ctx context.Context) error {
-	switch o.profile {
-	case "minimal", "standard", "full":
-	default:
-		return usageError{fmt.Errorf("--profile %q is none of minimal, standard, full", o.profile), ""}
-	}
-	if o.all && o.overrides.Context.Namespace != "" {
-		return usageError{errors.New("-A and -n exclude each other"), ""}
-	}
-	var namespaces []string
-	if o.overrides.Context.Namespace != "" {
-		namespaces = strings.Split(o.overrides.Context.Namespace, ",")
-		o.overrides.Context.Namespace = namespaces[0]
-	}
 	if o.printRBAC {
-		return o.rbac(namespaces)
+		return o.rbac()
 	}
 	writing, err := o.writing()
 	if err != nil {
@@ -128,8 +170,10 @@ func (o *recordOptions) record(ctx context.Context) error {
 	}
 	ctx, signals := interruptible(ctx)
 	defer signals.stop()
+	requests, ignore := keepRequests()
+	defer ignore()
 
-	options := recorder.Options{Config: config, Profile: o.profile, Namespaces: namespaces, Now: o.now}
+	options := recorder.Options{Config: config, Profile: o.profile, Selector: o.chosen, Now: o.now}
 	if !o.noRedact {
 		options.Redactor = redact.Standard(o.configMapValues)
 	}
@@ -138,50 +182,177 @@ func (o *recordOptions) record(ctx context.Context) error {
 		return err
 	}
 	defer cancel()
-	if namespaces == nil && !o.all {
-		if options.Namespaces, err = o.allowed(limited, config); err != nil {
-			return err
-		}
-	}
 	header, err := recorder.Prepare(limited, options)
 	if err != nil {
 		return err
 	}
+	if err := o.narrow(limited, &options, header.Resources); err != nil {
+		return err
+	}
+	header.Scope = options.Scope()
 	header.Cluster.Context = contextName
 	header.Recorder = programVersion()
+	lookout, err := o.lookout(options.Subjects, header.Resources)
+	if err != nil {
+		return err
+	}
 	if o.dryRun {
-		return o.plan(header)
+		return o.plan(limited, &options, header)
 	}
 
 	path := o.file
 	if path == "" {
-		path = fmt.Sprintf("svcspy-%s-%s.db", fileName(contextName), header.Start.UTC().Format("20060102T150405Z"))
+		path = beside("", contextName, header.Start)
 	}
 	w, err := store.Create(path, header, writing...)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	o.note("recording %s into %s; ctrl-C seals it", scopeWords(header.Scope), path)
-	progress := newProgress(o.app, header.Start)
-	options.Sink, options.Progress, options.Ready = w, progress.show, progress.listening
-	err = recorder.Run(ctx, options)
-	progress.end()
-	switch {
-	case signals.forced():
-		return errors.Join(errInterrupted, w.Abort())
-	case errors.Is(err, recorder.ErrForbidden):
+	t := &taping{recordOptions: o, path: path, w: w, lookout: lookout, signals: signals, requests: requests, progress: newProgress(o.app, header.Start)}
+	if o.ring > 0 {
+		t.flight = &flight{Writer: w, after: o.keepFor, now: o.now, say: t.progress.say, named: func(now time.Time) string { return beside(path, contextName, now) }}
+	}
+	o.note("recording %s into %s; ctrl-C seals it", report.ScopeWords(header.Scope), report.Clean(path))
+	return t.run(ctx, options)
+}
+
+// taping is a recording while it is made.
+type taping struct {
+	*recordOptions
+	path     string
+	w        *store.Writer
+	flight   *flight  // nil without --ring
+	lookout  *lookout // nil if no verdict is followed
+	signals  *signals
+	requests chan os.Signal // to keep
+	progress *progress
+}
+
+// run records until ctx ends, or a condition does, and seals.
+func (t *taping) run(ctx context.Context, options recorder.Options) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	options.Sink, options.Progress = t.w, t.progress.show
+	if t.flight != nil {
+		options.Sink = t.flight
+	}
+	ready := make(chan struct{})
+	options.Ready = func() {
+		t.progress.say("listening")
+		close(ready)
+	}
+	var beside sync.WaitGroup
+	var followed, answered error
+	if l := t.lookout; l != nil {
+		t.progress.sightings = l.sightings
+		if l.pursuit != nil {
+			options.Follow = l.pursuit.targets
+		}
+		l.keep = func(why string) { t.keep(why) }
+		l.ended = func(why string) {
+			t.progress.say("stopping: %s", report.Clean(why))
+			stop()
+		}
+		beside.Go(func() {
+			select {
+			case <-ready:
+				if followed = l.run(ctx, t.path); followed != nil {
+					t.progress.say("svcspy: warning: %s; recording goes on", report.Clean(followed.Error()))
+				}
+			case <-ctx.Done():
+			}
+		})
+	}
+	beside.Go(func() { keepOnSignals(ctx, t.requests, func() { t.keep("SIGUSR1") }) })
+	beside.Go(func() {
+		if answered = answerRequests(ctx, t.path, t.keep); answered != nil {
+			t.progress.say("svcspy: warning: %s; `svcspy keep` does not work any more, SIGUSR1 does", report.Clean(answered.Error()))
+		}
+	})
+	err := recorder.Run(ctx, options)
+	stop()
+	t.progress.end()
+	beside.Wait()
+	return errors.Join(t.end(err), followed, answered)
+}
+
+// keep has the flight recorder keep its window, and returns where and a remark.
+func (t *taping) keep(why string) (path, remark string) {
+	kept, until := t.path, time.Time{}
+	remark = "it is no flight recorder: everything is kept"
+	if t.flight != nil {
+		kept, until = t.flight.keep(why)
+		remark = keptRemark(until)
+	} else {
+		t.progress.say("everything is kept, as there is no --ring: %s", report.Clean(why))
+	}
+	if absolute, err := filepath.Abs(kept); err == nil {
+		kept = absolute
+	}
+	return kept, remark
+}
+
+// end seals what was recorded, whatever ended it, and says what there is.
+func (t *taping) end(err error) error {
+	if t.signals.forced() {
+		return errors.Join(errInterrupted, t.w.Abort())
+	}
+	if errors.Is(err, recorder.ErrForbidden) {
 		// Nothing was recorded, so there is nothing to keep.
-		return errors.Join(fmt.Errorf("record: %w", err), w.Abort(), os.Remove(path))
-	case err != nil:
-		// What was heard is worth keeping, whatever ended the recording.
-		_, sealErr := w.Seal(o.now())
-		return errors.Join(fmt.Errorf("record: %w", err), sealErr)
+		return errors.Join(fmt.Errorf("record: %w", err), t.w.Abort(), os.Remove(t.path))
 	}
-	info, err := sealUnlessForced(w, o.now(), signals)
 	if err != nil {
-		return err
+		err = fmt.Errorf("record: %w", err)
 	}
-	return o.summary(path, info)
+	info, sealErr := t.seal()
+	if errors.Is(sealErr, errInterrupted) || err != nil {
+		return errors.Join(err, sealErr)
+	}
+	if sealErr != nil {
+		return sealErr
+	}
+	return t.summary(info)
+}
+
+// seal saves what a flight recorder is keeping, and seals; a second interrupt
+// ends the program at once, with a file that is valid but not sealed.
+func (t *taping) seal() (store.Info, error) {
+	type sealed struct {
+		info store.Info
+		err  error
+	}
+	done := make(chan sealed, 1)
+	go func() {
+		var kept error
+		if t.flight != nil {
+			kept = t.flight.finish()
+		}
+		info, err := t.w.Seal(t.now())
+		if err != nil {
+			err = fmt.Errorf("seal: %w", err)
+		}
+		done <- sealed{info, errors.Join(err, kept)}
+	}()
+	select {
+	case s := <-done:
+		return s.info, s.err
+	case <-t.signals.second:
+		return store.Info{}, errInterrupted
+	}
+}
+
+func (t *taping) summary(info store.Info) error {
+	if t.output != "text" {
+		return t.info(t.path)
+	}
+	size := int64(0)
+	if st, err := os.Stat(t.path); err == nil {
+		size = st.Size()
+	}
+	_, err := fmt.Fprintf(t.out, "%s\n  from %s to %s (%s)\n  %d events, %s\n  sha256 %s\n",
+		report.Clean(t.path), replay.FormatInstant(info.Start), replay.FormatInstant(info.End), report.Duration(info.End.Sub(info.Start)),
+		info.Events, report.Bytes(size), info.SHA256)
+	return err
 }
 
 // writing returns how the file is written.
@@ -201,10 +372,7 @@ func (o *recordOptions) writing() ([]store.Option, error) {
 		}
 		options = append(options, store.MaxSize(size.Value()))
 	}
-	switch {
-	case o.ring < 0:
-		return nil, usageError{fmt.Errorf("--ring %s is not a length of time", o.ring), "write it as 30m"}
-	case o.ring > 0:
+	if o.ring > 0 {
 		options = append(options, store.Window(o.ring))
 	}
 	return options, nil
@@ -223,88 +391,11 @@ func writable(path string) error {
 	return err
 }
 
-// sealUnlessForced seals; a second interrupt ends the program at once, with a
-// file that is valid but not sealed.
-func sealUnlessForced(w *store.Writer, now time.Time, signals *signals) (store.Info, error) {
-	type sealed struct {
-		info store.Info
-		err  error
-	}
-	done := make(chan sealed, 1)
-	go func() {
-		info, err := w.Seal(now)
-		done <- sealed{info, err}
-	}()
-	select {
-	case s := <-done:
-		if s.err != nil {
-			return s.info, fmt.Errorf("seal: %w", s.err)
-		}
-		return s.info, nil
-	case <-signals.second:
-		return store.Info{}, errInterrupted
-	}
-}
-
-func (o *recordOptions) summary(path string, info store.Info) error {
-	size := int64(0)
-	if st, err := os.Stat(path); err == nil {
-		size = st.Size()
-	}
-	_, err := fmt.Fprintf(o.out, "%s\n  from %s to %s (%s)\n  %d events, %s\n  sha256 %s\n",
-		path, replay.FormatInstant(info.Start), replay.FormatInstant(info.End), report.Duration(info.End.Sub(info.Start)),
-		info.Events, report.Bytes(size), info.SHA256)
-	return err
-}
-
-// rbac prints the rights that recording needs.
-func (o *recordOptions) rbac(namespaces []string) error {
-	objects, err := recorder.Rules(o.profile, namespaces)
-	if err != nil {
-		return err
-	}
-	for i, object := range objects {
-		y, err := yaml.Marshal(object)
-		if err != nil {
-			return err
-		}
-		if i > 0 {
-			fmt.Fprintln(o.out, "---")
-		}
-		if _, err := o.out.Write(y); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// plan prints what would be recorded.
-func (o *recordOptions) plan(h store.Header) error {
-	kinds, err := recorder.Kinds(h.Scope.Profile, h.Resources, nil)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(o.out, "would record %s: %d resources, redaction %s\n", scopeWords(h.Scope), len(kinds), h.Redaction.Policy)
-	for _, k := range kinds {
-		if _, err := fmt.Fprintf(o.out, "  %s\n", resourceName(k.Name, k.Group)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func resourceName(name, group string) string {
 	if group == "" {
 		return name
 	}
 	return name + "." + group
-}
-
-func scopeWords(s store.Scope) string {
-	if len(s.Namespaces) == 0 {
-		return "all namespaces (" + s.Profile + ")"
-	}
-	return "namespace " + strings.Join(s.Namespaces, ", ") + " (" + s.Profile + ")"
 }
 
 // fileName makes a context name usable in a file name.
@@ -319,51 +410,4 @@ func fileName(s string) string {
 		return "cluster"
 	}
 	return clean[:min(len(clean), 60)]
-}
-
-// signals counts interrupts: the first ends the context, the second closes the
-// second channel.
-type signals struct {
-	second chan struct{}
-	stop   func()
-}
-
-func (s *signals) forced() bool {
-	select {
-	case <-s.second:
-		return true
-	default:
-		return false
-	}
-}
-
-// interruptible returns a context that ends at the first INT, TERM or HUP: an
-// ssh session that drops must not lose an incident.
-func interruptible(parent context.Context) (context.Context, *signals) {
-	ctx, cancel := context.WithCancel(parent)
-	ch := make(chan os.Signal, 2)
-	signal.Notify(ch, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	done := make(chan struct{})
-	s := &signals{second: make(chan struct{})}
-	s.stop = func() {
-		signal.Stop(ch)
-		close(done)
-		cancel()
-	}
-	go func() {
-		for n := 0; ; n++ {
-			select {
-			case <-ch:
-				if n == 0 {
-					cancel()
-				} else {
-					close(s.second)
-					return
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
-	return ctx, s
 }

@@ -34,6 +34,7 @@ var documents = map[string]any{
 	"FactList":      report.FactList{},
 	"Explanation":   report.ExplanationEnvelope{},
 	"Postmortem":    postmortem.Postmortem{},
+	"RecordPlan":    recordPlan{},
 	"RecordingInfo": report.RecordingInfo{},
 	"Report":        report.Envelope{},
 	"ReportList":    report.ListEnvelope{},

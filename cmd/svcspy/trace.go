@@ -33,10 +33,11 @@ func (a *app) traceCommand() *cobra.Command {
 traffic, and if not, why? One cause first, then the evidence, then kubespy's
 checklist step by step, and what could not be decided.
 
-Against a cluster it lists and watches the namespace of the subject as record
-does, into memory: the same analyzer sees the same timeline. With -w it goes on:
-whenever the answer changes it appends when and what is new in it, and what was
-written in the cluster in between. With -o jsonl it prints each answer in full.
+Against a cluster it lists and watches what decides about the subject, as
+` + "`record TYPE/NAME`" + ` does, into memory: the same analyzer sees the same timeline.
+With -w it goes on: whenever the answer changes it appends when and what is new
+in it, and what was written in the cluster in between. With -o jsonl it prints
+each answer in full.
 
 EXIT STATUS
   0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),
@@ -93,10 +94,9 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	}
 	ctx, signals := interruptible(ctx)
 	defer signals.stop()
-	// Cluster DNS and kube-proxy live in kube-system; where it may not be read
-	// the report says what stays undecided.
+	references := newPursuit()
 	options := recorder.Options{
-		Config: config, Profile: recorder.Standard, Namespaces: []string{"kube-system"}, Redactor: redact.Standard(false), Now: o.now,
+		Config: config, Profile: recorder.Standard, Redactor: redact.Standard(false), Now: o.now, Follow: references.targets,
 	}
 	limited, cancel, err := o.limited(ctx)
 	if err != nil {
@@ -112,10 +112,12 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	if err != nil {
 		return err
 	}
-	if ref.Namespace != "" && ref.Namespace != "kube-system" {
-		options.Namespaces = append(options.Namespaces, ref.Namespace)
+	client, err := newAccess(config)
+	if err != nil {
+		return err
 	}
-	header.Scope.Namespaces = options.Namespaces
+	options.Subjects, options.Confined = []store.Ref{ref}, client.forbidden(limited, "services")
+	header.Scope = options.Scope()
 	memory := store.NewMemory(header)
 	ready := make(chan struct{})
 	options.Sink, options.Ready = memory, func() { close(ready) }
@@ -135,7 +137,7 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	case <-ctx.Done():
 		return errors.Join(errInterrupted, <-ended)
 	}
-	err = o.follow(ctx, memory, ref)
+	err = o.follow(recording, memory, ref, references)
 	stop()
 	return errors.Join(err, <-ended)
 }
@@ -145,16 +147,15 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 const settle = 200 * time.Millisecond
 
 // follow prints the answer, and with -w each new one until interrupted.
-func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.Ref) error {
+func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.Ref, references *pursuit) error {
 	cursor := replay.NewCursor(t)
 	var last string
 	var before *replay.State
 	for {
-		s, err := cursor.SeekTime(o.now())
+		s, r, err := o.diagnose(ctx, cursor, ref, references)
 		if err != nil {
 			return err
 		}
-		r := analyzer.Diagnose(s, ref, o.options)
 		if !o.watch {
 			return errors.Join(o.print(s, ref, r), o.unseen(t, ref, r))
 		}
@@ -199,6 +200,49 @@ func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyz
 	}
 	fmt.Fprintf(o.out, "\n%s\n", at)
 	return report.NewsText(o.out, old, e, between, o.text())
+}
+
+// diagnose answers for the present. Where the answer leads to something that is
+// not listened to yet, it is given when that is known.
+func (o *traceOptions) diagnose(ctx context.Context, cursor *replay.Cursor, ref store.Ref, references *pursuit) (*replay.State, analyzer.Report, error) {
+	for {
+		s, err := cursor.SeekTime(o.now())
+		if err != nil {
+			return nil, analyzer.Report{}, err
+		}
+		view := &asking{State: s}
+		r := analyzer.Diagnose(view, ref, o.options)
+		news := references.pursue(ctx, view)
+		if len(news) == 0 {
+			return s, r, nil
+		}
+		if err := heardOf(ctx, s.Timeline(), news); err != nil {
+			return nil, r, err
+		}
+	}
+}
+
+// heardOf waits until the targets are listened to or refused, for some seconds.
+func heardOf(ctx context.Context, t replay.Timeline, targets []recorder.Target) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for {
+		last := t.Info().Last
+		waiting := false
+		for _, target := range targets {
+			c, err := t.Coverage(target.Resource, target.Namespace, last)
+			if err != nil {
+				return err
+			}
+			waiting = waiting || c.Status == store.Listing || c.Status == store.NotRecorded && c.Reason == ""
+		}
+		if !waiting || ctx.Err() != nil {
+			return nil
+		}
+		if err := t.Wait(ctx, last); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
 }
 
 // wait returns when something new was heard and has settled, or after a second

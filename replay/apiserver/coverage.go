@@ -38,6 +38,8 @@ func (s *Server) covered(res *resource, namespace string, at moment) ([]string, 
 		}
 		switch c.Status {
 		case store.Current:
+		case store.Partial:
+			warnings = append(warnings, fmt.Sprintf("not all %s were recorded: %s", where, c.Reason))
 		case store.Listing:
 			warnings = append(warnings, fmt.Sprintf("%s were still being listed at %s: some may be missing", where, clock(at.time)))
 		case store.Gap:

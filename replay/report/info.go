@@ -140,10 +140,6 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 	if !i.Recording.Closed {
 		state = "not sealed"
 	}
-	scope := "all namespaces"
-	if len(i.Scope.Namespaces) > 0 {
-		scope = "namespace " + strings.Join(i.Scope.Namespaces, ", ")
-	}
 	digest := i.Recording.SHA256
 	if digest == "" {
 		digest = "none, as it is not sealed"
@@ -154,7 +150,7 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 		{"before", i.Past.words(i.Recording.Start)},
 		{"from", replay.FormatInstant(i.Recording.Start)},
 		{"to", replay.FormatInstant(i.Recording.End) + "  (" + Duration(i.Recording.End.Sub(i.Recording.Start)) + ")"},
-		{"scope", Clean(scope + ", profile " + i.Scope.Profile)},
+		{"scope", Clean(ScopeWords(i.Scope))},
 		{"events", fmt.Sprintf("%d (#%d to #%d)", i.Events, i.FirstSeq, i.LastSeq)},
 		{"size", Bytes(i.FileBytes) + perEvent(i)},
 		{"redaction", Clean(i.redacted())},
@@ -184,6 +180,28 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 		p.line("  and %d more that were listened to and had no events", quiet)
 	}
 	return p.w.Flush()
+}
+
+// ScopeWords says in words what was asked for.
+func ScopeWords(s store.Scope) string {
+	where := "all namespaces"
+	if len(s.Namespaces) > 0 {
+		where = "namespace " + strings.Join(s.Namespaces, ", ")
+	}
+	if len(s.Subjects) > 0 {
+		var names []string
+		for _, subject := range s.Subjects {
+			names = append(names, subject.String())
+		}
+		where = strings.Join(names, ", ") + " and what decides about it"
+		if len(names) > 1 {
+			where = strings.Join(names, ", ") + " and what decides about them"
+		}
+	}
+	if s.Selector != "" {
+		where += ", only " + s.Selector
+	}
+	return where + ", profile " + s.Profile
 }
 
 // silent returns the resources in the ledger that had no events, sorted.
@@ -217,11 +235,11 @@ const pictureWidth = 32
 // picture draws when a resource was listened to, worst status of each column,
 // and says in words what was not complete.
 func (p *printer) picture(i RecordingInfo, resource string) (string, string) {
-	symbols := map[store.Status]string{store.Current: "█", store.Listing: "▒", store.Gap: "╳", store.Forbidden: "·"}
+	symbols := map[store.Status]string{store.Current: "█", store.Listing: "▒", store.Gap: "╳", store.Forbidden: "·", store.Partial: "▓"}
 	if p.o.ASCII {
-		symbols = map[store.Status]string{store.Current: "=", store.Listing: "-", store.Gap: "X", store.Forbidden: "."}
+		symbols = map[store.Status]string{store.Current: "=", store.Listing: "-", store.Gap: "X", store.Forbidden: ".", store.Partial: "+"}
 	}
-	severity := map[store.Status]int{"": 0, store.Current: 1, store.Listing: 2, store.Forbidden: 3, store.Gap: 4}
+	severity := map[store.Status]int{"": 0, store.Current: 1, store.Partial: 1, store.Listing: 2, store.Forbidden: 3, store.Gap: 4}
 	var columns [pictureWidth]store.Status
 	span := i.Recording.End.Sub(i.Recording.Start)
 	gaps, words := 0, ""
@@ -235,6 +253,8 @@ func (p *printer) picture(i RecordingInfo, resource string) (string, string) {
 			words = "last " + Clean(l.Reason)
 		case store.Forbidden:
 			words = "forbidden"
+		case store.Partial:
+			words = Clean(l.Reason)
 		}
 		first := column(l.From.Sub(i.Recording.Start), span)
 		for c := first; c <= column(l.To.Sub(i.Recording.Start), span); c++ {

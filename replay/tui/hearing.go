@@ -76,7 +76,7 @@ func coverageMoment(all *[]store.Coverage) *moment {
 
 func coverageWords(s store.Status) string {
 	words := map[store.Status]string{
-		store.Current: "heard from now on", store.Gap: "no longer heard", store.Listing: "being listed",
+		store.Current: "heard from now on", store.Partial: "heard in part from now on", store.Gap: "no longer heard", store.Listing: "being listed",
 		store.Forbidden: "refused by the server", store.NotRecorded: "not recorded",
 	}
 	return words[s]

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// flight is the Sink of a flight recorder: a ring that goes on for days. When
+// something is to be kept, nothing is dropped until what follows has been heard
+// too; then the window is saved as a recording of its own beside the ring, and
+// dropping goes on.
+type flight struct {
+	*store.Writer
+	named func(time.Time) string // the path of what is kept at a time
+	after time.Duration          // how much of what follows is kept
+	now   func() time.Time
+	say   func(format string, args ...any)
+
+	mu     sync.Mutex
+	kept   *kept // what is being kept; nil if nothing is
+	saving sync.WaitGroup
+}
+
+// kept is a window that is to outlive the ring.
+type kept struct {
+	path  string
+	until time.Time // what is heard until then belongs to it
+	busy  bool      // it is being saved
+	saved bool
+}
+
+// beside returns the path of a recording beside another, named after the
+// context and a time: the first such that there is none yet.
+func beside(path, contextName string, t time.Time) string {
+	base := filepath.Join(filepath.Dir(path), "svcspy-"+fileName(contextName)+"-"+t.UTC().Format("20060102T150405Z"))
+	free := base + ".db"
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(free); err != nil {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d.db", base, n)
+	}
+}
+
+// keep asks for the window and what follows, and returns the file it will be
+// in. What is asked for while one is being kept is part of that.
+func (f *flight) keep(why string) (path string, until time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if k := f.kept; k != nil && !k.busy && !k.saved {
+		f.say("this is kept too, in %s: %s", report.Clean(k.path), report.Clean(why))
+		return k.path, k.until
+	}
+	now := f.now()
+	k := &kept{path: f.named(now), until: now.Add(f.after)}
+	f.kept = k
+	f.say("keeping what the ring holds, and what follows until %s, in %s: %s", replay.FormatInstant(k.until.Truncate(time.Second)), report.Clean(k.path), report.Clean(why))
+	return k.path, k.until
+}
+
+// Commit commits, and holds, saves and releases the window. It runs in the
+// recorder's goroutine, as all that changes the Writer.
+func (f *flight) Commit(now time.Time) error {
+	k := f.turn()
+	if err := f.Writer.Commit(now); err != nil || k == nil || now.Before(k.until) {
+		return err
+	}
+	f.mu.Lock()
+	k.busy = true
+	f.mu.Unlock()
+	f.saving.Go(func() {
+		if err := f.save(k); err != nil {
+			f.say("svcspy: warning: %s; nothing is dropped, and it is tried again in %s", report.Clean(err.Error()), report.Duration(f.after))
+		}
+	})
+	return nil
+}
+
+// turn holds or releases the window, and returns what is to be saved when its
+// time has come; nil if nothing is kept, or it is being saved.
+func (f *flight) turn() *kept {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch k := f.kept; {
+	case k == nil:
+		f.Release()
+		return nil
+	case k.saved:
+		f.kept = nil
+		f.Release()
+		return nil
+	case k.busy:
+		return nil
+	default:
+		f.Hold()
+		return k
+	}
+}
+
+// save writes what is kept to its file. After an error it is tried again later.
+func (f *flight) save(k *kept) error {
+	info, err := f.Save(k.path, string(uuid.NewUUID()))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k.busy = false
+	if err != nil {
+		now := f.now()
+		k.path, k.until = f.named(now), now.Add(f.after)
+		return fmt.Errorf("keep %s: %w", k.path, err)
+	}
+	k.saved = true
+	f.say("kept %s: %s to %s, %d events, sha256 %s", report.Clean(k.path), replay.FormatInstant(info.Start), replay.FormatInstant(info.End), info.Events, info.SHA256)
+	return nil
+}
+
+// finish saves what is being kept, although not all that follows was heard. The
+// recorder must have ended.
+func (f *flight) finish() error {
+	f.saving.Wait()
+	if k := f.kept; k != nil && !k.saved {
+		return f.save(k)
+	}
+	return nil
+}

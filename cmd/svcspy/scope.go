@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
+
+	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/store"
+)
+
+// asked is the part of a cluster that flags and words ask for.
+type asked struct {
+	profile    string
+	all        bool
+	selector   string
+	namespaces []string   // -n; nil if it was not given
+	subjects   [][]string // each as replay.ParseSubject takes it
+}
+
+// check reads what can be read without a cluster.
+func (q *asked) check(namespace string, words []string) (labels.Selector, error) {
+	switch q.profile {
+	case recorder.Minimal, recorder.Standard, recorder.Full:
+	default:
+		return nil, usageError{fmt.Errorf("--profile %q is none of minimal, standard, full", q.profile), ""}
+	}
+	if namespace != "" {
+		q.namespaces = strings.Split(namespace, ",")
+	}
+	var err error
+	if q.subjects, err = subjectWords(words); err != nil {
+		return nil, err
+	}
+	switch {
+	case q.all && q.namespaces != nil:
+		return nil, usageError{errors.New("-A and -n exclude each other"), ""}
+	case q.subjects != nil && q.all:
+		return nil, usageError{errors.New("-A records everything, a subject what decides about it"), "leave one of them out"}
+	case q.subjects != nil && q.selector != "":
+		return nil, usageError{errors.New("-l and a subject exclude each other"), "a subject's recording holds whatever decides about it"}
+	case q.subjects != nil && len(q.namespaces) > 1:
+		return nil, usageError{errors.New("a subject lies in one namespace"), "name it as TYPE/NAMESPACE/NAME"}
+	case q.selector == "":
+		return nil, nil
+	}
+	selector, err := labels.Parse(q.selector)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("-l %q is not a label selector: %w", q.selector, err), "write it as app=web,tier!=cache"}
+	}
+	return selector, nil
+}
+
+// subjectWords takes words apart into subjects: TYPE/NAME, TYPE/NAMESPACE/NAME,
+// or TYPE [NAMESPACE/]NAME in two words.
+func subjectWords(words []string) ([][]string, error) {
+	var subjects [][]string
+	for i := 0; i < len(words); i++ {
+		kind, name, ok := strings.Cut(words[i], "/")
+		if !ok {
+			if i++; i == len(words) {
+				return nil, usageError{fmt.Errorf("%q does not name a subject", kind), "name it as TYPE/NAME, for example svc/web"}
+			}
+			name = words[i]
+		}
+		if kind == "" || name == "" || strings.Count(name, "/") > 1 || strings.HasPrefix(name, "/") || strings.HasSuffix(name, "/") {
+			return nil, usageError{fmt.Errorf("%q does not name a subject", words[i]), "name it as TYPE/NAME, for example svc/web"}
+		}
+		subjects = append(subjects, []string{kind, name})
+	}
+	return subjects, nil
+}
+
+// refs resolves the subjects.
+func (q *asked) refs(namespace string, resources []metav1.APIResource) ([]store.Ref, error) {
+	var refs []store.Ref
+	for _, words := range q.subjects {
+		ref, err := namedSubject(words, namespace, resources)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+// narrow sets which part of the cluster is recorded, now that it is known what
+// it has: that of the subjects, the namespaces asked for, or as much as is
+// allowed.
+func (o *recordOptions) narrow(ctx context.Context, options *recorder.Options, resources []metav1.APIResource) error {
+	if o.all || o.subjects == nil && o.asked.namespaces != nil {
+		options.Namespaces = o.asked.namespaces
+		return nil
+	}
+	namespace, err := o.cluster.namespace()
+	if err != nil {
+		return err
+	}
+	client, err := newAccess(options.Config)
+	if err != nil {
+		return err
+	}
+	if o.subjects == nil {
+		if client.forbidden(ctx, "pods") {
+			options.Namespaces = []string{namespace}
+		}
+		return nil
+	}
+	options.Confined = client.forbidden(ctx, "services")
+	options.Subjects, err = o.refs(namespace, resources)
+	return err
+}
+
+// subjectKinds are the kinds that can be asked about, for what is answered
+// without a cluster.
+var subjectKinds = []metav1.APIResource{
+	{Version: "v1", Name: "services", SingularName: "service", ShortNames: []string{"svc"}, Kind: "Service", Namespaced: true},
+	{Version: "v1", Name: "pods", SingularName: "pod", ShortNames: []string{"po"}, Kind: "Pod", Namespaced: true},
+	{Version: "v1", Name: "nodes", SingularName: "node", ShortNames: []string{"no"}, Kind: "Node"},
+	{Version: "v1", Name: "replicationcontrollers", SingularName: "replicationcontroller", ShortNames: []string{"rc"}, Kind: "ReplicationController", Namespaced: true},
+	{Group: "apps", Version: "v1", Name: "deployments", SingularName: "deployment", ShortNames: []string{"deploy"}, Kind: "Deployment", Namespaced: true},
+	{Group: "apps", Version: "v1", Name: "replicasets", SingularName: "replicaset", ShortNames: []string{"rs"}, Kind: "ReplicaSet", Namespaced: true},
+	{Group: "apps", Version: "v1", Name: "statefulsets", SingularName: "statefulset", ShortNames: []string{"sts"}, Kind: "StatefulSet", Namespaced: true},
+	{Group: "apps", Version: "v1", Name: "daemonsets", SingularName: "daemonset", ShortNames: []string{"ds"}, Kind: "DaemonSet", Namespaced: true},
+	{Group: "networking.k8s.io", Version: "v1", Name: "ingresses", SingularName: "ingress", ShortNames: []string{"ing"}, Kind: "Ingress", Namespaced: true},
+	{Group: "gateway.networking.k8s.io", Version: "v1", Name: "httproutes", SingularName: "httproute", Kind: "HTTPRoute", Namespaced: true},
+	{Group: "gateway.networking.k8s.io", Version: "v1", Name: "grpcroutes", SingularName: "grpcroute", Kind: "GRPCRoute", Namespaced: true},
+}
+
+// rbac prints the rights that recording needs.
+func (o *recordOptions) rbac() error {
+	options := recorder.Options{Profile: o.profile, Namespaces: o.asked.namespaces}
+	if o.subjects != nil {
+		namespace, err := o.cluster.namespace()
+		if err != nil {
+			return err
+		}
+		options.Namespaces = nil
+		if options.Subjects, err = o.refs(namespace, subjectKinds); err != nil {
+			return err
+		}
+	}
+	objects, err := recorder.Rules(options)
+	if err != nil {
+		return err
+	}
+	for i, object := range objects {
+		y, err := yaml.Marshal(object)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			fmt.Fprintln(o.out, "---")
+		}
+		if _, err := o.out.Write(y); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookout returns what follows the verdicts of whatever was named, nil if
+// nothing was.
+func (o *recordOptions) lookout(subjects []store.Ref, resources []metav1.APIResource) (*lookout, error) {
+	namespace, err := o.cluster.namespace()
+	if err != nil {
+		return nil, err
+	}
+	l := &lookout{until: o.untilConditions, keepOn: o.keepConditions}
+	for _, ref := range subjects {
+		l.add(ref)
+	}
+	for _, list := range [][]condition{l.until, l.keepOn} {
+		for i := range list {
+			if err := list[i].resolve(namespace, resources); err != nil {
+				return nil, err
+			}
+			l.add(list[i].ref)
+		}
+	}
+	if len(l.subjects) == 0 {
+		return nil, nil
+	}
+	if len(subjects) > 0 {
+		l.pursuit = newPursuit()
+	}
+	return l, nil
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"go.etcd.io/bbolt"
+)
+
+// Save writes what has been committed to a new file, as a sealed recording of
+// its own with the given id: of a ring, the window. If there is a file of that
+// name the error is fs.ErrExist. The Writer goes on. Save may be called from
+// another goroutine than the Writer's, and must have returned before Seal or
+// Abort.
+func (w *Writer) Save(path, id string) (Info, error) {
+	info, err := w.save(path, id)
+	if err != nil {
+		return Info{}, fmt.Errorf("save recording: %w", err)
+	}
+	return info, nil
+}
+
+func (w *Writer) save(path, id string) (Info, error) {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return Info{}, err
+	}
+	err = w.db.View(func(tx *bbolt.Tx) error {
+		_, err := tx.WriteTo(out)
+		return err
+	})
+	if err = errors.Join(err, out.Sync(), out.Close()); err == nil {
+		var info Info
+		if info, err = sealCopy(path, id, w.key); err == nil {
+			return info, nil
+		}
+	}
+	return Info{}, errors.Join(err, os.Remove(path))
+}
+
+// sealCopy seals the copy of a recording that was not sealed.
+func sealCopy(path, id string, key ed25519.PrivateKey) (Info, error) {
+	w, err := reopen(path)
+	if err != nil {
+		return Info{}, err
+	}
+	w.key, w.header.ID = key, id
+	header, err := encodeHeader(w.header)
+	if err == nil {
+		err = w.db.Update(func(tx *bbolt.Tx) error { return put(tx, bucketHead, []byte(keyHeader), header) })
+	}
+	if err != nil {
+		return Info{}, errors.Join(err, w.Abort())
+	}
+	return w.Seal(w.end.End)
+}
+
+// reopen returns a Writer that can only seal: what a recording needs to go on
+// is not in its file.
+func reopen(path string) (*Writer, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: time.Nanosecond, NoFreelistSync: true, PageSize: pageSize, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	w := &Writer{path: path, db: db, file: file, quick: newEncoder(zstd.SpeedFastest), dense: newEncoder(zstd.SpeedBetterCompression)}
+	w.index = &indexer{db: db, file: fileAt{ReaderAt: file}, z: w.dense, limits: usualLimits, tail: newIndex()}
+	err = w.index.file.view(func(t *tree) error {
+		info, kinds, err := readInfo(t)
+		if err != nil {
+			return err
+		}
+		w.header, w.time = info.Header, info.End
+		w.end = ending{End: info.End, First: info.First, Last: info.Last, Events: info.Events, Kinds: kinds}
+		w.block = newBuilder(info.Last + 1)
+		return w.index.reload(t)
+	})
+	if err != nil {
+		return nil, errors.Join(err, w.Abort())
+	}
+	return w, nil
+}
+
+// reload takes up the index that is in the file.
+func (x *indexer) reload(t *tree) (err error) {
+	if x.runs, err = x.file.runs(t); err != nil {
+		return err
+	}
+	after := Seq(1)
+	for _, r := range x.runs {
+		x.nextID, after = max(x.nextID, r.id+1), r.last+1
+	}
+	trails, err := readTrails(t, after)
+	for _, one := range trails {
+		x.take(one)
+	}
+	return err
+}
