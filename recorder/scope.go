@@ -113,6 +113,7 @@ func (o *Options) scopes(r metav1.APIResource) []scope {
 	case !r.Namespaced, len(namespaces) == 0:
 		namespaces = []string{""}
 	}
+	slices.Sort(namespaces)
 	var ss []scope
 	for _, ns := range namespaces {
 		ss = append(ss, scope{res, ns})
@@ -180,7 +181,7 @@ func (o *Options) closure(gr schema.GroupResource, namespaced bool, namespaces [
 	case slices.Contains(closureOfNode, gr) && slices.ContainsFunc(o.Subjects, isNode):
 		return everywhere
 	case slices.Contains(closureSystem, gr) && !slices.Contains(namespaces, systemNamespace):
-		return append(slices.Clone(namespaces), systemNamespace)
+		return append(namespaces, systemNamespace)
 	}
 	return namespaces
 }

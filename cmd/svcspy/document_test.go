@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -147,6 +149,7 @@ func TestDocuments(t *testing.T) {
 	}
 	checker := newChecker(schemas)
 	program(dir, []string{"demo", "selector-edited", "-f", "demo.db"})
+	cluster := asCluster(t, filepath.Join(dir, "demo.db"))
 	shown := map[string]bool{}
 	for name, line := range map[string]string{
 		"report":      "replay demo.db svc/web --at incident+10s",
@@ -166,6 +169,7 @@ func TestDocuments(t *testing.T) {
 		"info":        "info demo.db",
 		"verify":      "verify demo.db",
 		"postmortem":  "report demo.db svc/web",
+		"plan":        "record svc/web -n shop --profile minimal --dry-run --kubeconfig " + cluster,
 		"error":       "replay demo.db svc/web --at garbage",
 		"missing":     "replay nowhere.db svc/web",
 	} {
@@ -204,6 +208,36 @@ func TestDocuments(t *testing.T) {
 		if !shown[kind] {
 			t.Errorf("no golden of kind %s: add a command that prints one", kind)
 		}
+	}
+}
+
+// asCluster serves the end of a recording as a cluster until the test ends, and
+// returns the kubeconfig.
+func asCluster(t *testing.T, file string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &past{app: &app{out: io.Discard, err: io.Discard, now: time.Now, quiet: true}, instants: []string{"end"}}
+	kubeconfig, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- p.serve(ctx, file, func(at *served) error {
+			kubeconfig <- at.kubeconfig
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case path := <-kubeconfig:
+		return path
+	case err := <-ended:
+		ended <- nil
+		t.Fatal(err)
+		return ""
 	}
 }
 
