@@ -37,9 +37,6 @@ func (l *lookout) add(ref store.Ref) {
 	}
 }
 
-// watches reports whether there is anything to follow.
-func (l *lookout) watches() bool { return len(l.subjects) > 0 }
-
 // sighting is a subject with its present verdict; "" before there is one.
 type sighting struct {
 	subject store.Ref
