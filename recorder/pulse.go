@@ -129,5 +129,12 @@ func (p *pulse) whenBack() <-chan struct{} {
 func (p *pulse) whileAlive(f func()) (stop func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return context.AfterFunc(p.alive, f)
+	alive := p.alive
+	return context.AfterFunc(alive, func() {
+		// That nobody asks any more, as the recorder is being stopped, says
+		// nothing about the server.
+		if errors.Is(context.Cause(alive), errSilent) {
+			f()
+		}
+	})
 }

@@ -582,7 +582,7 @@ func TestBackoff(t *testing.T) {
 // discovery.
 func TestVanishedComesBack(t *testing.T) {
 	widget := kind("example.com", "widgets", "Widget", true)
-	path := scopes(widget, nil)[0].path()
+	path := scope{resource: resourceOf(widget)}.path()
 	var s *server
 	served := func(yes bool) {
 		s.mu.Lock()
@@ -620,5 +620,38 @@ func TestVanishedComesBack(t *testing.T) {
 	}
 	if !back {
 		t.Error("it was never listed again")
+	}
+}
+
+// Being stopped says nothing about the server: no stream is said to have lost
+// it, in whatever order the recorder's goroutines learn of the stop.
+func TestStoppedIsNotSilent(t *testing.T) {
+	l := quick
+	l.pulse = time.Millisecond
+	s := newServer(t, nil)
+	script := map[string][]step{}
+	for _, name := range []string{"pods", "services", "nodes", "events", "namespaces"} {
+		s.resources = append(s.resources, kind("", name, name, false))
+		script["/api/v1/"+name] = []step{holds(endOfList("7"))}
+	}
+	s.resources = s.resources[1:] // pods are there twice
+	s.script = script
+	for range 50 {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		memory := store.NewMemory(store.Header{})
+		err := Run(ctx, Options{Config: s.config(), Profile: Minimal, Sink: memory, limits: &l, Ready: cancel})
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ledger, err := memory.Ledger(0, memory.Info().Last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range ledger {
+			if c.Status == store.Gap && c.Reason != store.Stopped {
+				t.Fatalf("%s: %s", c.Resource.Resource, c.Reason)
+			}
+		}
 	}
 }

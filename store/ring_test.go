@@ -178,7 +178,7 @@ func TestSave(t *testing.T) {
 				}
 				m.checkWindow(rt, reader, []Seq{last})
 			}
-			switch rapid.IntRange(0, 15).Draw(rt, "what") {
+			switch rapid.IntRange(0, 9).Draw(rt, "what") {
 			case 0:
 				w.Hold()
 			case 1:
@@ -216,7 +216,7 @@ func TestSave(t *testing.T) {
 			rt.Fatalf("verify: %v, %v", v.Damage, err)
 		}
 	})
-	if !saved {
+	if !saved && !testing.Short() {
 		t.Error("no window was ever saved")
 	}
 }

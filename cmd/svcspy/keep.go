@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ func (a *app) keepCommand() *cobra.Command {
 		Long: `Keep asks the ` + "`record --ring`" + ` that writes FILE to keep what it holds and what
 follows for as long as its --keep-for says, and prints the path of the recording
 that will hold it. The flight recorder goes on. It is what SIGUSR1 does, from
-another shell, container or machine that shares the folder.
+another shell, or from a container that shares the folder.
 
 It leaves a request beside FILE, which the recorder takes within a second and
 answers; without an answer it is taken back.
@@ -52,20 +53,31 @@ var (
 
 func requestPath(recording string) string { return recording + ".keep" }
 
-// errNoAnswer is returned when nobody takes a request.
-var errNoAnswer = errors.New("nobody records it: no answer")
+var (
+	// errNoRecorder is returned when nobody writes a recording any more.
+	errNoRecorder = errors.New("nobody records it; it ends where its recorder stopped writing")
+	// errNoAnswer is returned when nobody takes a request.
+	errNoAnswer = errors.New("its recorder does not answer")
+)
 
 func (a *app) keep(ctx context.Context, file string) error {
 	r, err := openRecording(file)
 	if err != nil {
 		return err
 	}
+	done, cancel := context.WithCancel(ctx)
+	cancel()
+	last := r.Info().Last
+	over := errors.Is(r.Wait(done, last), io.EOF) // whether somebody writes it
 	closed := r.Info().Closed
 	if err := r.Close(); err != nil {
 		return err
 	}
-	if closed {
+	switch {
+	case closed:
 		return fmt.Errorf("keep %s: the recording has ended; it is kept as it is", file)
+	case over:
+		return fmt.Errorf("keep %s: %w", file, errNoRecorder)
 	}
 	ctx, signals := interruptible(ctx)
 	defer signals.stop()

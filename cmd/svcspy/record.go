@@ -192,7 +192,7 @@ func (o *recordOptions) record(ctx context.Context) error {
 	header.Scope = options.Scope()
 	header.Cluster.Context = contextName
 	header.Recorder = programVersion()
-	lookout, err := o.lookout(options.Subjects, header.Resources)
+	lookout, err := o.lookout(&options, header.Resources)
 	if err != nil {
 		return err
 	}

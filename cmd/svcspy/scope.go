@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -166,11 +167,16 @@ func (o *recordOptions) rbac() error {
 
 // lookout returns what follows the verdicts of whatever was named, nil if
 // nothing was.
-func (o *recordOptions) lookout(subjects []store.Ref, resources []metav1.APIResource) (*lookout, error) {
+func (o *recordOptions) lookout(options *recorder.Options, resources []metav1.APIResource) (*lookout, error) {
 	namespace, err := o.cluster.namespace()
 	if err != nil {
 		return nil, err
 	}
+	targets, err := options.Targets(resources)
+	if err != nil {
+		return nil, err
+	}
+	subjects := options.Subjects
 	l := &lookout{until: o.untilConditions, keepOn: o.keepConditions}
 	for _, ref := range subjects {
 		l.add(ref)
@@ -180,7 +186,16 @@ func (o *recordOptions) lookout(subjects []store.Ref, resources []metav1.APIReso
 			if err := list[i].resolve(namespace, resources); err != nil {
 				return nil, err
 			}
-			l.add(list[i].ref)
+			ref := list[i].ref
+			if !slices.ContainsFunc(targets, func(t recorder.Target) bool {
+				return t.Resource == ref.Resource && (t.Namespace == "" || t.Namespace == ref.Namespace)
+			}) {
+				return nil, usageError{
+					fmt.Errorf("condition %q: %s would not be recorded, so it could never be known", list[i].String(), subjectName(ref)),
+					"record it too: name it, or its namespace with -n, or take a larger --profile",
+				}
+			}
+			l.add(ref)
 		}
 	}
 	if len(l.subjects) == 0 {
