@@ -152,7 +152,7 @@ func alone(args []string) bool {
 		return slices.Contains(args, "--print-rbac")
 	case "trace", "changes":
 		return slices.Contains(args, "-f")
-	case "serve", "shell":
+	case "serve", "shell", "keep":
 		return false
 	}
 	return true

@@ -137,7 +137,7 @@ var subjectKinds = []metav1.APIResource{
 func (o *recordOptions) rbac() error {
 	options := recorder.Options{Profile: o.profile, Namespaces: o.asked.namespaces}
 	if o.subjects != nil {
-		namespace, err := o.cluster.namespace()
+		namespace, err := o.rbacNamespace()
 		if err != nil {
 			return err
 		}
@@ -163,6 +163,19 @@ func (o *recordOptions) rbac() error {
 		}
 	}
 	return nil
+}
+
+// rbacNamespace is where subjects lie that do not say it; the kubeconfig is
+// only asked if nothing else tells.
+func (o *recordOptions) rbacNamespace() (string, error) {
+	said := func(words []string) bool { return strings.Contains(words[1], "/") }
+	switch {
+	case o.asked.namespaces != nil:
+		return o.asked.namespaces[0], nil
+	case !slices.ContainsFunc(o.subjects, func(words []string) bool { return !said(words) }):
+		return "", nil
+	}
+	return o.cluster.namespace()
 }
 
 // lookout returns what follows the verdicts of whatever was named, nil if
