@@ -62,8 +62,16 @@ func (p *progress) show(now recorder.Progress) {
 // fit.
 func (p *progress) words(now recorder.Progress, elapsed time.Duration) string {
 	parts := []string{report.Duration(elapsed)}
+	named := map[string]int{}
 	for _, s := range p.followed() {
-		parts = append(parts, fmt.Sprintf("%s %s", shortSubject(s.subject), s.state))
+		named[shortSubject(s.subject)]++
+	}
+	for _, s := range p.followed() {
+		name := shortSubject(s.subject)
+		if named[name] > 1 { // a Service and its Deployment, say
+			name = subjectName(s.subject)
+		}
+		parts = append(parts, fmt.Sprintf("%s %s", name, s.state))
 	}
 	parts = append(parts, streamWords(now.Streams), fmt.Sprintf("%d events", now.Events),
 		fmt.Sprintf("%.0f/s", now.Rate), report.Bytes(int64(now.Bytes)))

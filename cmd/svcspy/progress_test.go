@@ -77,3 +77,20 @@ func TestProgress(t *testing.T) {
 		t.Errorf("quiet said %q", out.String())
 	}
 }
+
+// A Service and a Deployment of one name are told apart.
+func TestProgressNames(t *testing.T) {
+	p := newProgress(&app{err: &bytes.Buffer{}, now: time.Now}, time.Time{})
+	deployments := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	p.sightings = func() []sighting {
+		return []sighting{
+			{store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}, analyzer.Serving},
+			{store.Ref{Resource: deployments, Namespace: "shop", Name: "web"}, analyzer.Degraded},
+			{store.Ref{Resource: replay.Services, Namespace: "shop", Name: "api"}, analyzer.Serving},
+		}
+	}
+	want := "1s  services/shop/web Serving  deployments.apps/shop/web Degraded  shop/api Serving  "
+	if got := p.words(recorder.Progress{}, time.Second); !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
