@@ -15,8 +15,8 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// recorded is a flight recorder without a cluster: a second a step.
-type recorded struct {
+// airborne is a flight recorder without a cluster: a second a step.
+type airborne struct {
 	*flight
 	t   *testing.T
 	dir string
@@ -26,9 +26,9 @@ type recorded struct {
 	said []string
 }
 
-func newRecorded(t *testing.T, window, after time.Duration) *recorded {
+func takeOff(t *testing.T, window, after time.Duration) *airborne {
 	t.Helper()
-	r := &recorded{t: t, dir: t.TempDir(), at: time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)}
+	r := &airborne{t: t, dir: t.TempDir(), at: time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)}
 	path := filepath.Join(r.dir, "ring.db")
 	w, err := store.Create(path, store.Header{ID: "ring", Start: r.at}, store.Window(window))
 	if err != nil {
@@ -47,7 +47,7 @@ func newRecorded(t *testing.T, window, after time.Duration) *recorded {
 }
 
 // pass lets seconds pass, with a write and a commit in each.
-func (r *recorded) pass(seconds int) {
+func (r *airborne) pass(seconds int) {
 	r.t.Helper()
 	for range seconds {
 		r.at = r.at.Add(time.Second)
@@ -64,7 +64,7 @@ func (r *recorded) pass(seconds int) {
 }
 
 // files are the recordings that were kept.
-func (r *recorded) files() []string {
+func (r *airborne) files() []string {
 	r.t.Helper()
 	files, err := filepath.Glob(filepath.Join(r.dir, "svcspy-*.db"))
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *recorded) files() []string {
 }
 
 // span opens a recording and returns from when to when everything is in it.
-func (r *recorded) span(path string) (from, to time.Time) {
+func (r *airborne) span(path string) (from, to time.Time) {
 	r.t.Helper()
 	f, err := store.Open(path)
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *recorded) span(path string) (from, to time.Time) {
 }
 
 func TestFlight(t *testing.T) {
-	r := newRecorded(t, 20*time.Second, 10*time.Second)
+	r := takeOff(t, 20*time.Second, 10*time.Second)
 	r.pass(60)
 	incident := r.at
 	path, until := r.keep("it broke")
@@ -148,7 +148,7 @@ func TestFlight(t *testing.T) {
 
 // TestFlightWithoutRoom cannot save at first: nothing is dropped until it can.
 func TestFlightWithoutRoom(t *testing.T) {
-	r := newRecorded(t, 20*time.Second, 5*time.Second)
+	r := takeOff(t, 20*time.Second, 5*time.Second)
 	named := r.named
 	r.named = func(now time.Time) string { return filepath.Join(r.dir, "missing", "kept.db") }
 	r.pass(30)
