@@ -110,9 +110,48 @@ func Compact(src, dst string, options ...Option) (Info, error) {
 	if r.live {
 		return Info{}, fmt.Errorf("compact %s: %w", src, ErrInUse)
 	}
-	info, err := compactTo(r, dst, options)
+	compactor := compactTo
+	if r.Info().First > 1 {
+		compactor = compactWindow
+	}
+	info, err := compactor(r, dst, options)
 	if err != nil {
 		return Info{}, fmt.Errorf("compact %s: %w", src, err)
+	}
+	return info, nil
+}
+
+// compactWindow is compactTo for what a ring left: its positions begin where the
+// window does, so its blocks are copied as they are.
+func compactWindow(r *Recording, dst string, options []Option) (Info, error) {
+	v, err := Verify(r.path)
+	switch {
+	case err != nil:
+		return Info{}, err
+	case len(v.Damage) > 0:
+		return Info{}, v.Damage[0]
+	}
+	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return Info{}, err
+	}
+	if err = errors.Join(out.Close(), copyFile(r.path, dst)); err != nil {
+		return Info{}, errors.Join(err, os.Remove(dst))
+	}
+	info := r.Info()
+	if info.Closed {
+		return info, nil // it is sealed already, and its digest is over the same
+	}
+	w, err := reopen(dst)
+	if err != nil {
+		return Info{}, errors.Join(err, os.Remove(dst))
+	}
+	for _, o := range options {
+		o(w)
+	}
+	w.interrupted = true
+	if info, err = w.Seal(w.end.End); err != nil {
+		return Info{}, errors.Join(err, os.Remove(dst))
 	}
 	return info, nil
 }

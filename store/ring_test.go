@@ -221,6 +221,65 @@ func TestSave(t *testing.T) {
 	}
 }
 
+// TestCompactOfAWindow compacts what a killed flight recorder left.
+func TestCompactOfAWindow(t *testing.T) {
+	for _, sealed := range []bool{false, true} {
+		dir := t.TempDir()
+		path, dst := filepath.Join(dir, "ring"), filepath.Join(dir, "compact")
+		w, err := Create(path, Header{Start: start}, Window(time.Second), noSync)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n <= 5000; n++ {
+			e := numbered(n)
+			if _, err := w.Append(e); err != nil {
+				t.Fatal(err)
+			}
+			if n%100 == 0 {
+				if err := w.Commit(e.Time); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if sealed {
+			_, err = w.Seal(w.time)
+		} else {
+			err = w.Abort()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := Compact(path, dst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := Open(dst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := after.Info(); got.First != before.Info().First || got.First <= 1 || got.Last != 5000 || got.Closed != sealed || got.SHA256 == "" || got.SHA256 != info.SHA256 {
+			t.Errorf("sealed %v: compacted to %+v", sealed, got)
+		}
+		for e, err := range before.Events(1, 5000) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if same, err := after.Event(e.Seq); err != nil || string(same.Object) != string(e.Object) {
+				t.Fatalf("event %d is %s, %v", e.Seq, same.Object, err)
+			}
+		}
+		if v, err := Verify(dst); err != nil || len(v.Damage) > 0 {
+			t.Errorf("verify: %v, %v", v.Damage, err)
+		}
+		before.Close()
+		after.Close()
+	}
+}
+
 // TestRingIsBounded writes many windows' worth: the file stops growing.
 func TestRingIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring")
