@@ -93,7 +93,8 @@ func changes(t Timeline, cache *objects, ref store.Ref, after, to store.Seq) ([]
 	if err != nil {
 		return nil, err
 	}
-	start := t.Info().Start
+	info := t.Info()
+	start := info.Began()
 	first := 0 // the last version that is not after the position: what the next is compared with
 	for first < len(seqs) && seqs[first] <= after {
 		first++

@@ -33,10 +33,12 @@ func (c *Cursor) Next() (*State, error) {
 	return c.Seek(min(c.seq+1, c.timeline.Info().Last))
 }
 
-// Prev moves one position back; before the first it stays.
+// Prev moves one position back; before the first it stays. Where not
+// everything from the beginning on was kept, it stays at the first.
 func (c *Cursor) Prev() (*State, error) {
-	if c.seq == 0 {
-		return c.Seek(0)
+	first := c.timeline.Info().First
+	if c.seq == 0 || first > 1 && c.seq <= first {
+		return c.Seek(c.seq)
 	}
 	return c.Seek(c.seq - 1)
 }
@@ -66,6 +68,9 @@ func (c *Cursor) Seek(seq store.Seq) (*State, error) {
 	info := c.timeline.Info()
 	if seq > info.Last {
 		return nil, fmt.Errorf("seek #%d: the recording ends at #%d", seq, info.Last)
+	}
+	if seq > 0 && seq < info.First {
+		return nil, fmt.Errorf("seek #%d: the recording keeps what happened from #%d on, and of the time before only what it was like then", seq, info.First)
 	}
 	instant := info.Start
 	if seq > 0 {

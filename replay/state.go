@@ -29,8 +29,11 @@ type State struct {
 
 var _ analyzer.View = (*State)(nil)
 
-// Start is when the recording began.
-func (s *State) Start() time.Time { return s.timeline.Info().Start }
+// Start is when the recorder began to listen.
+func (s *State) Start() time.Time {
+	info := s.timeline.Info()
+	return info.Began()
+}
 
 // Instant is the moment looked at.
 func (s *State) Instant() time.Time { return s.instant }

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -200,11 +199,6 @@ func (h *heard) services() ([]store.Ref, error) {
 			refs = append(refs, ref)
 		}
 	}
-	slices.SortFunc(refs, func(a, b store.Ref) int {
-		if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
+	slices.SortFunc(refs, compareRefs)
 	return refs, nil
 }

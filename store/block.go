@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// A block holds positions in order; only what a ring carries over has holes in
-// between. Its layout is in FORMAT.md.
+// A block holds positions in order; only what a ring carries over, and what was
+// cut from another recording, has holes in between. Its layout is in FORMAT.md.
 const (
 	blockDense  = 1 // positions from first on, without holes
 	blockSparse = 2 // positions are given one by one
@@ -42,6 +42,7 @@ type entry struct {
 type tag byte
 
 const (
+	tagRelist   tag = 6
 	tagCoverage tag = 7
 	tagType     tag = 0x0f // mask
 	tagDelta    tag = 0x10 // the content is a delta against the version `back` positions before

@@ -32,7 +32,13 @@ func newBuilder(first Seq) *builder {
 	return &builder{first: first, places: map[schema.GroupVersionResource]int{}}
 }
 
-func (b *builder) next() Seq { return b.first + Seq(len(b.entries)) }
+// next returns the position after the last one.
+func (b *builder) next() Seq {
+	if n := len(b.entries); n > 0 {
+		return b.entries[n-1].seq + 1
+	}
+	return b.first
+}
 
 // lane returns the place of the resource's lane.
 func (b *builder) lane(resource schema.GroupVersionResource) int {

@@ -157,84 +157,20 @@ func compactWindow(r *Recording, dst string, options []Option) (Info, error) {
 }
 
 func compactTo(r *Recording, dst string, options []Option) (Info, error) {
-	marks, err := r.Marks()
-	if err != nil {
-		return Info{}, err
-	}
-	documents, err := r.discovery()
-	if err != nil {
-		return Info{}, err
-	}
-	h := r.Info().Header
-	if len(documents) > 0 && documents[0].after == 0 {
-		h.Resources, documents = documents[0].resources, documents[1:]
-	}
-	w, err := Create(dst, h, options...)
-	if err != nil {
-		return Info{}, err
-	}
-	info, err := w.copy(r, documents)
-	if err != nil {
-		return Info{}, errors.Join(err, w.Abort(), os.Remove(dst))
-	}
-	for _, m := range marks {
-		if err := AddMark(dst, m); err != nil {
-			return Info{}, err
-		}
-	}
-	return info, nil
-}
-
-// copy appends everything of another recording and seals.
-func (w *Writer) copy(r *Recording, documents []document) (Info, error) {
 	info := r.Info()
-	ledger, err := r.Ledger(0, info.Last)
-	if err != nil {
-		return Info{}, err
-	}
-	clocks, err := r.Clocks()
-	if err != nil {
-		return Info{}, err
-	}
-	w.clocks = clocks
-	w.Redacted(info.Redacted)
-	// between writes what lies before the next event.
-	between := func(next Seq) error {
-		for len(ledger) > 0 && ledger[0].Seq < next {
-			if _, err := w.Cover(ledger[0]); err != nil {
-				return err
-			}
-			ledger = ledger[1:]
-		}
-		for len(documents) > 0 && documents[0].after < next {
-			if err := w.Describe(documents[0].resources); err != nil {
-				return err
-			}
-			documents = documents[1:]
-		}
-		return nil
-	}
-	for e, err := range r.Events(1, info.Last) {
-		if err == nil {
-			err = between(e.Seq)
-		}
+	c := copying{r: r, first: max(info.First, 1), last: info.Last, end: info.End, interrupted: !info.Closed}
+	for e, err := range r.Events(1, c.first-1) { // of a ring, or what was cut from another
 		if err != nil {
 			return Info{}, err
 		}
-		seq, err := w.Append(e)
-		if err == nil && seq != e.Seq {
-			err = fmt.Errorf("event %d would become %d: %w", e.Seq, seq, ErrDamaged)
-		}
-		if err == nil && w.Pending() >= 4<<20 {
-			err = w.Commit(e.Time)
-		}
-		if err != nil {
-			return Info{}, err
-		}
+		c.carried = append(c.carried, e.Seq)
 	}
-	if err := between(info.Last + 1); err != nil {
+	var err error
+	if c.ledger, err = r.Ledger(0, info.Last); err != nil {
 		return Info{}, err
 	}
-	w.interrupted = !info.Closed
-	return w.Seal(info.End)
+	if err := c.aside(&Excerpt{Header: Header{}, End: time.Unix(1<<40, 0)}); err != nil {
+		return Info{}, err
+	}
+	return c.write(dst, info.Header, options)
 }

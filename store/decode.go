@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -82,10 +83,11 @@ func parseAt(k, v []byte) (*block, []byte, error) {
 }
 
 // nextBlock returns the first block behind a position that no block holds.
-// Before Info.First there are such positions; otherwise one is missing.
+// There are such positions before Info.First and in recordings that were cut
+// from another; otherwise one is missing.
 func (r *Recording) nextBlock(blocks *bucket, seq Seq) (found *block, value []byte, err error) {
 	err = errors.New("missing")
-	if seq >= r.Info().First {
+	if seq >= r.Info().First && !r.sparse() {
 		return nil, nil, err
 	}
 	blocks.ascend(seqKey(seq), func(k, v []byte, failed error) bool {
@@ -95,6 +97,28 @@ func (r *Recording) nextBlock(blocks *bucket, seq Seq) (found *block, value []by
 		return false
 	})
 	return found, value, err
+}
+
+// blockBefore returns the last block that begins before a position.
+func (r *Recording) blockBefore(seq Seq) (found *block, err error) {
+	err = r.source().view(func(t *tree) error {
+		blocks, err := t.bucket(bucketBlocks)
+		if err != nil || blocks == nil {
+			return &DamageError{What: "blocks", First: seq, Last: seq, Err: cmp.Or(err, ErrNotEvent)}
+		}
+		k, v, err := blocks.floor(seqKey(seq))
+		if err == nil && k == nil {
+			return fmt.Errorf("read position %d: %w", seq, ErrNotEvent)
+		}
+		if err == nil {
+			found, _, err = parseAt(k, v)
+		}
+		if err != nil {
+			return r.damaged(blocks, seq, err)
+		}
+		return nil
+	})
+	return found, err
 }
 
 // damaged says which positions are lost with the block of seq.

@@ -35,6 +35,7 @@ type indexer struct {
 
 	runs   []*run
 	nextID uint32
+	from   Seq // where time begins; what lies before is only carried over
 
 	tail   *index
 	trails []Seq // keys in the file
@@ -51,7 +52,9 @@ func (x *indexer) take(t *trail) {
 	}
 	x.trails = append(x.trails, t.first)
 	x.last, x.times[1] = t.first+Seq(t.count)-1, t.times[1]
-	x.ticks = append(x.ticks, tick{t.first, time.UnixMicro(t.times[0]).UTC()})
+	if t.begin >= x.from {
+		x.ticks = append(x.ticks, tick{t.begin, time.UnixMicro(t.times[0]).UTC()})
+	}
 	for i := range t.changes {
 		x.tail.add(&t.changes[i])
 	}

@@ -15,6 +15,7 @@ type Header struct {
 	Cluster   Cluster
 	Scope     Scope
 	Redaction Redaction
+	Source    *Source // the recording that this one is a part of; nil if it was recorded itself
 	// Resources is the discovery document: Group, Version, Name, SingularName,
 	// ShortNames, Kind, Namespaced and Verbs of every resource of the cluster,
 	// preferred versions only, sorted by group and name.
@@ -26,6 +27,29 @@ type Cluster struct {
 	UID     string `json:"uid"`     // UID of the kube-system Namespace, "" if it may not be read
 	Version string `json:"version"` // gitVersion of the API server
 	Context string `json:"context,omitempty"`
+}
+
+// Source says which recording another one was cut from.
+type Source struct {
+	ID     string `json:"id"`
+	SHA256 string `json:"sha256,omitempty"` // "" if it was not sealed
+	// Start and End are when the recorder listened. Before the window that was
+	// cut out only what its reports need is there.
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+	// Subjects, such as "Service shop/web", are what the recording was cut
+	// down to: only what reports on them need is there, and that something else
+	// is missing proves nothing. Empty: everything is there.
+	Subjects []string `json:"subjects,omitempty"`
+}
+
+// Began is when the recorder began to listen: Start, unless the recording was
+// cut from one that began earlier.
+func (h *Header) Began() time.Time {
+	if h.Source != nil {
+		return h.Source.Start
+	}
+	return h.Start
 }
 
 // Scope says what was asked for.
@@ -61,6 +85,7 @@ func (s Subject) String() string {
 type Redaction struct {
 	Policy  string `json:"policy"` // "standard", or "none" with --no-redact
 	Version int    `json:"version"`
+	Shared  string `json:"shared,omitempty"` // the policy of gate B, if it was made to be given away
 }
 
 // Info is the header together with what is known about the end.

@@ -97,10 +97,11 @@ type headerJSON struct {
 	Cluster   Cluster   `json:"cluster"`
 	Scope     Scope     `json:"scope"`
 	Redaction Redaction `json:"redaction"`
+	Source    *Source   `json:"source,omitempty"`
 }
 
 func encodeHeader(h Header) ([]byte, error) {
-	return json.Marshal(headerJSON{h.ID, h.Recorder, h.Start, h.Cluster, h.Scope, h.Redaction})
+	return json.Marshal(headerJSON{h.ID, h.Recorder, h.Start, h.Cluster, h.Scope, h.Redaction, h.Source})
 }
 
 func decodeHeader(value []byte) (Header, error) {
@@ -108,7 +109,7 @@ func decodeHeader(value []byte) (Header, error) {
 	if err := json.Unmarshal(value, &h); err != nil {
 		return Header{}, err
 	}
-	return Header{ID: h.ID, Recorder: h.Recorder, Start: clockTime(h.Start), Cluster: h.Cluster, Scope: h.Scope, Redaction: h.Redaction}, nil
+	return Header{ID: h.ID, Recorder: h.Recorder, Start: clockTime(h.Start), Cluster: h.Cluster, Scope: h.Scope, Redaction: h.Redaction, Source: h.Source}, nil
 }
 
 func encodeDiscovery(z *zstd.Encoder, resources []metav1.APIResource) ([]byte, error) {

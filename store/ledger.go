@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 
@@ -36,6 +37,21 @@ func (l *ledger) between(from, to Seq) []Coverage {
 		return nil
 	}
 	return slices.Clone(l.changes[first:end])
+}
+
+// inForce returns the changes that are in force at a position, in order.
+func (l *ledger) inForce(at Seq) []Coverage {
+	var changes []Coverage
+	for _, places := range l.scopes {
+		for _, place := range slices.Backward(places) {
+			if change := l.changes[place]; change.Seq < at {
+				changes = append(changes, change)
+				break
+			}
+		}
+	}
+	slices.SortFunc(changes, func(a, b Coverage) int { return cmp.Compare(a.Seq, b.Seq) })
+	return changes
 }
 
 // at returns what is in force for the resource in the namespace. Both a stream

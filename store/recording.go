@@ -142,21 +142,29 @@ func (r *Recording) SeqAt(t time.Time) (Seq, error) {
 		last = r.ticks[n].seq - 1
 	}
 	r.mu.RUnlock()
+	found := from // last may be a hole
 	for from <= last {
 		b, err := r.block(from)
 		if err != nil {
 			return 0, err
 		}
-		later := sort.Search(len(b.entries), func(i int) bool { return b.entries[i].seq >= from && b.entries[i].time > t.UnixMicro() })
+		later := sort.Search(len(b.entries), func(i int) bool {
+			return b.entries[i].seq > last || b.entries[i].seq >= from && b.entries[i].time > t.UnixMicro()
+		})
+		if later > 0 {
+			found = b.entries[later-1].seq
+		}
 		if later < len(b.entries) {
-			return min(b.entries[later].seq-1, last), nil
+			break
 		}
 		from = b.last() + 1
 	}
-	return last, nil
+	return found, nil
 }
 
-// TimeOf returns the time of a position.
+// TimeOf returns the time of a position. In a recording that was cut down to
+// some subjects, a position that was left out has the time of the last one
+// before it.
 func (r *Recording) TimeOf(seq Seq) (time.Time, error) {
 	b, err := r.block(seq)
 	if err != nil {
@@ -164,10 +172,22 @@ func (r *Recording) TimeOf(seq Seq) (time.Time, error) {
 	}
 	i, ok := b.place(seq)
 	if !ok {
-		return time.Time{}, fmt.Errorf("read position %d: %w", seq, ErrNotEvent)
+		if i == 0 && r.sparse() {
+			if b, err = r.blockBefore(seq); err != nil {
+				return time.Time{}, err
+			}
+			i, _ = b.place(seq)
+		}
+		if i == 0 || !r.sparse() {
+			return time.Time{}, fmt.Errorf("read position %d: %w", seq, ErrNotEvent)
+		}
+		i--
 	}
 	return b.timeOf(i), nil
 }
+
+// sparse reports whether positions may be missing without anything being lost.
+func (r *Recording) sparse() bool { return r.Info().Source != nil }
 
 // Event returns the event at seq, or ErrNotEvent.
 func (r *Recording) Event(seq Seq) (Event, error) {

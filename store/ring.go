@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -173,15 +172,7 @@ func (c *carrying) collect() error {
 		}
 		from = b.last() + 1
 	}
-	for _, places := range c.r.ledger.scopes {
-		for _, place := range slices.Backward(places) {
-			if change := c.r.ledger.changes[place]; change.Seq < c.first {
-				c.ledger = append(c.ledger, change)
-				break
-			}
-		}
-	}
-	slices.SortFunc(c.ledger, func(a, b Coverage) int { return cmp.Compare(a.Seq, b.Seq) })
+	c.ledger = c.r.ledger.inForce(c.first)
 	return nil
 }
 

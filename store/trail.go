@@ -14,8 +14,9 @@ import (
 // becomes part of a run later.
 type trail struct {
 	first   Seq
-	times   [2]int64 // of the first and the last position, microseconds
-	count   int
+	begin   Seq      // the first position there is; not before first. Not written
+	times   [2]int64 // of begin and the last position, microseconds
+	count   int      // from first to the last position
 	changes []change // only those that change an index
 	ledger  []Coverage
 }

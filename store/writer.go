@@ -41,6 +41,7 @@ type Writer struct {
 	// interrupted is set when somebody else's recording is completed.
 	interrupted bool
 	time        time.Time // of the last position
+	at          Seq       // where the next position lies if there is a hole before it
 
 	track    *tracker
 	versions *versions
@@ -174,11 +175,17 @@ func (w *Writer) advance(t time.Time) (Seq, time.Time, error) {
 		t = w.time
 	}
 	w.time = t
-	seq := w.block.next()
-	if w.trail.count == 0 {
-		w.trail.first, w.trail.times[0] = seq, t.UnixMicro()
+	seq := max(w.block.next(), w.at)
+	if len(w.block.entries) == 0 {
+		w.block.first = seq
 	}
-	w.trail.count++
+	if w.trail.count == 0 {
+		w.trail.first, w.trail.begin, w.trail.times[0] = seq, seq, t.UnixMicro()
+		if w.end.Last > 0 {
+			w.trail.first = w.end.Last + 1 // trails follow each other also where positions do not
+		}
+	}
+	w.trail.count = int(seq-w.trail.first) + 1
 	w.trail.times[1] = t.UnixMicro()
 	w.end.First, w.end.Last = max(w.end.First, 1), seq
 	return seq, t, nil
@@ -203,8 +210,10 @@ func (w *Writer) Append(e Event) (Seq, error) {
 		return 0, err
 	}
 	w.trail.changes = w.track.observe(w.trail.changes, &e, &id)
-	w.end.Events++
-	w.end.Kinds = count(w.end.Kinds, &e)
+	if e.Seq >= w.end.First {
+		w.end.Events++
+		w.end.Kinds = count(w.end.Kinds, &e)
+	}
 	if w.ring.window > 0 {
 		w.kinds = count(w.kinds, &e)
 	}
@@ -282,7 +291,7 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		first = w.block.first
 		block = w.block.encode(w.dense, w.whole, 0)
 	case news:
-		first = w.block.first + Seq(w.committed)
+		first = w.block.entries[w.committed].seq
 		block = w.block.encode(w.quick, w.chain, w.committed)
 	}
 	if news {

@@ -135,6 +135,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.reportCommand(),
 		a.getCommand(), a.eventsCommand(), a.serveCommand(), a.shellCommand(),
 		a.infoCommand(), a.verifyCommand(), a.compactCommand(),
+		a.cutCommand(), a.shareCommand(), a.scanCommand(), a.markCommand(),
 		a.demoCommand(), a.completionCommand(), a.versionCommand(), help, a.exitCodesTopic(), a.timesTopic(),
 	)
 	a.completions(root)

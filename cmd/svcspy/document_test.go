@@ -168,6 +168,8 @@ func TestDocuments(t *testing.T) {
 		"changelines": "changes svc/web -f demo.db -o jsonl",
 		"info":        "info demo.db",
 		"verify":      "verify demo.db",
+		"marks":       "mark demo.db",
+		"scan":        "scan demo.db",
 		"postmortem":  "report demo.db svc/web",
 		"plan":        "record svc/web -n shop --profile minimal --dry-run --kubeconfig " + cluster,
 		"error":       "replay demo.db svc/web --at garbage",

@@ -179,7 +179,17 @@ func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show
 	if err != nil {
 		return err
 	}
-	until := func(seq store.Seq) error {
+	marks, err := o.marks(r, after, to)
+	if err != nil {
+		return err
+	}
+	until := func(seq store.Seq, at time.Time) error {
+		for len(marks) > 0 && marks[0].Time.Before(at) {
+			if err := show(report.EventOfMark(marks[0])); err != nil {
+				return err
+			}
+			marks = marks[1:]
+		}
 		for len(ledger) > 0 && ledger[0].Seq < seq {
 			c := ledger[0]
 			ledger = ledger[1:]
@@ -196,7 +206,7 @@ func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show
 		if err != nil {
 			return err
 		}
-		if err := until(e.Seq); err != nil {
+		if err := until(e.Seq, e.Time); err != nil {
 			return err
 		}
 		if o.namespace != "" && e.Namespace != o.namespace {
@@ -206,5 +216,27 @@ func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show
 			return err
 		}
 	}
-	return until(to + 1)
+	return until(to+1, r.Info().End.Add(1))
+}
+
+// marks returns those between two positions, in the order of their moments.
+func (o *eventsOptions) marks(r *store.Recording, after, to store.Seq) ([]store.Mark, error) {
+	all, err := r.Marks()
+	if err != nil || len(all) == 0 || o.namespace != "" {
+		return nil, err
+	}
+	from, end := r.Info().Start, r.Info().End
+	if after > 0 {
+		if from, err = r.TimeOf(after); err != nil {
+			return nil, err
+		}
+	}
+	if to < r.Info().Last {
+		if end, err = r.TimeOf(to); err != nil {
+			return nil, err
+		}
+	}
+	all = slices.DeleteFunc(all, func(m store.Mark) bool { return m.Time.Before(from) || m.Time.After(end) })
+	slices.SortStableFunc(all, func(a, b store.Mark) int { return a.Time.Compare(b.Time) })
+	return all, nil
 }

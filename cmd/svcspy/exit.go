@@ -36,7 +36,8 @@ const exitCodesHelp = `Every svcspy command ends with one of these codes:
   0    done; the answer is printed
   1    error: nothing was answered, stderr says why
   2    usage: wrong flags or words, or a time that is ambiguous or outside the recording
-  3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged)
+  3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged;
+       scan: something looks like a secret)
   4    answered, but at that time the recording has a gap or damage, or had not begun
   130  interrupted before the work was done
 
@@ -63,7 +64,7 @@ func exitCode(err error) int {
 		return child.code
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
-	case errors.Is(err, errCondition), errors.Is(err, errDamaged):
+	case errors.Is(err, errCondition), errors.Is(err, errDamaged), errors.Is(err, errLeak), errors.Is(err, errShare):
 		return exitTrue
 	case errors.Is(err, errGap):
 		return exitGap
@@ -79,7 +80,7 @@ func exitCode(err error) int {
 // with -o json an Error document to stdout. Answers that carry a code print
 // nothing more.
 func (a *app) printError(err error) {
-	silent := []error{errCondition, errDamaged, errGap, errDifferent}
+	silent := []error{errCondition, errDamaged, errGap, errDifferent, errLeak}
 	if err == nil || errors.As(err, new(exited)) || slices.ContainsFunc(silent, func(e error) bool { return errors.Is(err, e) }) {
 		return
 	}
@@ -124,6 +125,8 @@ func hintsFor(err error) []string {
 		hint = when.Hint
 	case errors.Is(err, store.ErrInUse):
 		hint = "it is being recorded; look again when `svcspy record` has ended, or use `svcspy trace` on the live cluster"
+	case errors.Is(err, errShare):
+		hint = "it is named above; --policy strict replaces more, and --force leaves the file all the same"
 	case errors.Is(err, store.ErrVersion):
 		hint = "this recording needs a newer svcspy"
 	case errors.Is(err, store.ErrNotRecording):

@@ -42,25 +42,8 @@ func oneFile(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) info(path string) error {
-	r, err := openRecording(path)
+	info, err := a.infoOf(path)
 	if err != nil {
-		return err
-	}
-	defer r.Close()
-	a.warnOfDamage(path, r)
-	st, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	clocks, err := r.Clocks()
-	if err != nil {
-		return err
-	}
-	info, err := report.NewInfo(r, r.Kinds(), clocks, st.Size())
-	if err != nil {
-		return err
-	}
-	if info.Past, err = knownPast(r); err != nil {
 		return err
 	}
 	if a.output == "text" {
@@ -84,4 +67,30 @@ func knownPast(r *store.Recording) (*report.KnownPast, error) {
 		return nil, err
 	}
 	return report.KnownPastOf(n, facts, r.Info().Start), nil
+}
+
+// infoOf describes the recording in a file.
+func (a *app) infoOf(path string) (report.RecordingInfo, error) {
+	r, err := openRecording(path)
+	if err != nil {
+		return report.RecordingInfo{}, err
+	}
+	defer r.Close()
+	a.warnOfDamage(path, r)
+	st, err := os.Stat(path)
+	if err != nil {
+		return report.RecordingInfo{}, err
+	}
+	clocks, err := r.Clocks()
+	if err != nil {
+		return report.RecordingInfo{}, err
+	}
+	info, err := report.NewInfo(r, r.Kinds(), clocks, st.Size())
+	if err == nil {
+		info.Marks, err = r.Marks()
+	}
+	if err == nil {
+		info.Past, err = knownPast(r)
+	}
+	return info, err
 }

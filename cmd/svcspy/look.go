@@ -26,6 +26,7 @@ type look struct {
 	exitCode  bool
 	noHeaders bool    // of the list of Services
 	speed     float64 // of the screen, to play at
+	partial   bool    // the recording was cut down to other subjects
 	options   analyzer.Options
 	past      bool          // the instant may lie before the recording
 	facts     []replay.Fact // of that time, once they are asked for
@@ -117,6 +118,8 @@ func (l *look) answer(s *replay.State, words []string) error {
 	if err != nil {
 		return err
 	}
+	info := s.Timeline().Info()
+	l.partial = !holds(&info, ref)
 	return l.print(s, ref, analyzer.Diagnose(s, ref, l.options))
 }
 
@@ -148,6 +151,10 @@ func (l *look) verdict(e report.Envelope) error {
 	if l.exitCode && e.Verdict.State != analyzer.Serving && e.Verdict.State != analyzer.Converging {
 		return errCondition
 	}
+	if l.partial {
+		l.note("svcspy: warning: the recording was cut down to %s; of what else there was it holds only a part", report.Clean(strings.Join(e.Recording.Source.Subjects, ", ")))
+		return errGap
+	}
 	for _, g := range e.Coverage.Gaps {
 		if g.Status == store.Gap {
 			return errGap
@@ -157,8 +164,10 @@ func (l *look) verdict(e report.Envelope) error {
 }
 
 func (l *look) overview(s *replay.State) error {
+	info := s.Timeline().Info()
 	reports := slices.DeleteFunc(replay.Overview(s), func(r analyzer.Report) bool {
-		return l.namespace != "" && r.Subject.Namespace != l.namespace
+		ref := store.Ref{Resource: replay.Services, Namespace: r.Subject.Namespace, Name: r.Subject.Name}
+		return l.namespace != "" && r.Subject.Namespace != l.namespace || !holds(&info, ref)
 	})
 	list, err := report.NewList(s, reports)
 	if err != nil {

@@ -136,7 +136,13 @@ func (o *timelineOptions) run(ctx context.Context, file string, words []string) 
 		}
 		all = append(before.Stretches(&segments[0]), all...)
 	}
-	if err := o.show(report.NewTimeline(r.Info(), all, ctx.Err() == nil)); err != nil {
+	marks, err := r.Marks()
+	if err != nil {
+		return err
+	}
+	e := report.NewTimeline(r.Info(), all, ctx.Err() == nil)
+	e.Mark(marks)
+	if err := o.show(e); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

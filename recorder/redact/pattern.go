@@ -5,20 +5,35 @@ import (
 	"encoding/base64"
 )
 
-// scan replaces what looks like a secret in a text: keys of known services,
-// JSON Web Tokens, PEM, credentials in URLs and headers, and values that their
-// names give away ("password=..."). With entropy, which is for texts made of
-// words, it replaces random strings too. out is s where nothing changed.
+// scan replaces what looks like a secret in a text. out is s where nothing
+// changed.
 func (p *Policy) scan(s []byte, entropy bool) (out []byte, changed bool) {
-	if len(s) < shortestKey && !bytes.ContainsAny(s, ":=") {
+	copied := 0
+	suspects(s, entropy, func(_ string, start, end int) {
+		out = append(out, s[copied:start]...)
+		out = append(out, p.token(s[start:end])...)
+		copied, changed = end, true
+	})
+	if !changed {
 		return s, false
 	}
-	copied := 0
+	return append(out, s[copied:]...), true
+}
+
+// suspects finds what looks like a secret in a text: keys of known services,
+// JSON Web Tokens, PEM, credentials in URLs and headers, and values that their
+// names give away ("password=..."). With entropy, which is for texts made of
+// words, it finds random strings too. It calls found with what it is and where,
+// in order.
+func suspects(s []byte, entropy bool, found func(what string, start, end int)) {
+	if len(s) < shortestKey && !bytes.ContainsAny(s, ":=") {
+		return
+	}
 	tested := 0   // how far random strings were looked for
 	word := false // the byte before belongs to a word
 	for i := 0; i < len(s); {
 		b := s[i]
-		start, end := 0, 0
+		start, end, what := 0, 0, ""
 		switch {
 		case b == tokenOpen[0]:
 			if n := tokenLen(s[i:]); n > 0 {
@@ -27,32 +42,30 @@ func (p *Policy) scan(s []byte, entropy bool) (out []byte, changed bool) {
 				continue
 			}
 		case b == ':' || b == '=':
+			what = "credentials in a URL"
 			if start, end = userinfo(s, i); end == 0 {
+				what = "value that its name gives away"
 				start, end = assigned(s, i)
 			}
 		case b == '-':
+			what = "PEM"
 			start, end = armoured(s, i)
 		case !word && isAlnum(b):
-			start, end = keyShape(s, i)
+			start, end, what = keyShape(s, i)
 			if end == 0 && entropy && i >= tested {
 				if tested = randomEnd(s, i); isRandom(s[i:tested]) {
-					start, end = i, tested
+					start, end, what = i, tested, "random string"
 				}
 			}
 		}
 		if end > start && !isToken(s[start:end]) {
-			out = append(out, s[copied:start]...)
-			out = append(out, p.token(s[start:end])...)
-			copied, i, changed, word = end, end, true, false
+			found(what, start, end)
+			i, word = end, false
 			continue
 		}
 		word = isAlnum(b)
 		i++
 	}
-	if !changed {
-		return s, false
-	}
-	return append(out, s[copied:]...), true
 }
 
 // userinfo finds the password in scheme://user:password@host, whose colon is
@@ -195,6 +208,7 @@ const shortestKey = 13
 // shape is how the keys of a service look.
 type shape struct {
 	prefix string
+	what   string
 	body   int // least length of what follows
 	valid  func([]byte) bool
 }
@@ -202,51 +216,51 @@ type shape struct {
 // shapes are looked for at the beginnings of words, by their first byte.
 var shapes = func() (byFirst [256][]shape) {
 	for _, s := range []shape{
-		{"eyJ", 16, isJWT},
-		{"LS0tLS1CRUdJTi", 40, isEncodedKey}, // -----BEGIN
-		{"AKIA", 12, nil},
-		{"ASIA", 12, nil},
-		{"AROA", 12, nil}, // AWS
-		{"AIza", 30, nil},
-		{"ya29.", 20, nil},
-		{"GOCSPX-", 20, nil}, // Google
-		{"ghp_", 20, nil},
-		{"gho_", 20, nil},
-		{"ghu_", 20, nil},
-		{"ghs_", 20, nil},
-		{"ghr_", 20, nil},
-		{"github_pat_", 20, nil},
-		{"glpat-", 16, nil},
-		{"xoxb-", 10, nil},
-		{"xoxp-", 10, nil},
-		{"xoxa-", 10, nil},
-		{"xoxr-", 10, nil},
-		{"xoxs-", 10, nil},
-		{"xapp-", 10, nil},
-		{"sk_live_", 10, nil},
-		{"sk_test_", 10, nil},
-		{"rk_live_", 10, nil},
-		{"whsec_", 16, nil},
-		{"sk-", 20, hasDigit},
-		{"npm_", 30, nil},
-		{"hvs.", 20, nil},
-		{"hvb.", 20, nil},
-		{"dop_v1_", 30, nil},
-		{"SG.", 30, nil},
-		{"pypi-", 30, nil},
-		{"AGE-SECRET-KEY-", 30, nil},
-		{"Bearer ", 8, notWord},
-		{"bearer ", 8, notWord},
-		{"Basic ", 8, notWord},
-		{"basic ", 8, notWord},
+		{"eyJ", "JSON Web Token", 16, isJWT},
+		{"LS0tLS1CRUdJTi", "private key in base64", 40, isEncodedKey}, // -----BEGIN
+		{"AKIA", "AWS key", 12, nil},
+		{"ASIA", "AWS key", 12, nil},
+		{"AROA", "AWS key", 12, nil}, // AWS
+		{"AIza", "Google key", 30, nil},
+		{"ya29.", "Google token", 20, nil},
+		{"GOCSPX-", "Google client secret", 20, nil}, // Google
+		{"ghp_", "GitHub token", 20, nil},
+		{"gho_", "GitHub token", 20, nil},
+		{"ghu_", "GitHub token", 20, nil},
+		{"ghs_", "GitHub token", 20, nil},
+		{"ghr_", "GitHub token", 20, nil},
+		{"github_pat_", "GitHub token", 20, nil},
+		{"glpat-", "GitLab token", 16, nil},
+		{"xoxb-", "Slack token", 10, nil},
+		{"xoxp-", "Slack token", 10, nil},
+		{"xoxa-", "Slack token", 10, nil},
+		{"xoxr-", "Slack token", 10, nil},
+		{"xoxs-", "Slack token", 10, nil},
+		{"xapp-", "Slack token", 10, nil},
+		{"sk_live_", "Stripe key", 10, nil},
+		{"sk_test_", "Stripe key", 10, nil},
+		{"rk_live_", "Stripe key", 10, nil},
+		{"whsec_", "webhook secret", 16, nil},
+		{"sk-", "API key", 20, hasDigit},
+		{"npm_", "npm token", 30, nil},
+		{"hvs.", "Vault token", 20, nil},
+		{"hvb.", "Vault token", 20, nil},
+		{"dop_v1_", "DigitalOcean token", 30, nil},
+		{"SG.", "SendGrid key", 30, nil},
+		{"pypi-", "PyPI token", 30, nil},
+		{"AGE-SECRET-KEY-", "age key", 30, nil},
+		{"Bearer ", "authorization header", 8, notWord},
+		{"bearer ", "authorization header", 8, notWord},
+		{"Basic ", "authorization header", 8, notWord},
+		{"basic ", "authorization header", 8, notWord},
 	} {
 		byFirst[s.prefix[0]] = append(byFirst[s.prefix[0]], s)
 	}
 	return byFirst
 }()
 
-// keyShape finds a key of a known shape that begins at i.
-func keyShape(s []byte, i int) (start, end int) {
+// keyShape finds a key of a known shape that begins at i, and says whose.
+func keyShape(s []byte, i int) (start, end int, what string) {
 	for _, shape := range shapes[s[i]] {
 		if !bytes.HasPrefix(s[i:], []byte(shape.prefix)) {
 			continue
@@ -263,10 +277,10 @@ func keyShape(s []byte, i int) (start, end int) {
 			end--
 		}
 		if end-body >= shape.body && (shape.valid == nil || shape.valid(s[start:end])) {
-			return start, end
+			return start, end, shape.what
 		}
 	}
-	return 0, 0
+	return 0, 0, ""
 }
 
 func isJWT(s []byte) bool { return bytes.IndexByte(s, '.') > 0 }

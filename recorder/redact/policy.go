@@ -66,6 +66,7 @@ type Policy struct {
 	key             [32]byte // never stored: a token cannot be guessed from the file
 	configMapValues bool
 	counts          [rules]atomic.Uint64
+	found           func(r rule, start, end int) // if not nil, told of all that is replaced
 }
 
 // Standard returns the policy for recording, with a random key of its own.

@@ -4,6 +4,8 @@
 package report
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -41,6 +43,7 @@ type Recording struct {
 	Closed    bool            `json:"closed"`
 	Live      bool            `json:"live,omitempty"` // not a file: the cluster itself
 	Redaction store.Redaction `json:"redaction"`
+	Source    *store.Source   `json:"source,omitempty"` // what it was cut from
 }
 
 // At is the instant of the answer.
@@ -96,11 +99,12 @@ func New(s *replay.State, r analyzer.Report) (Envelope, error) {
 func RecordingOf(info store.Info) Recording {
 	return Recording{
 		ID: info.ID, SHA256: info.SHA256, Cluster: info.Cluster,
-		Start: info.Start.UTC(), End: info.End.UTC(), Closed: info.Closed, Redaction: info.Redaction,
+		Start: info.Start.UTC(), End: info.End.UTC(), Closed: info.Closed, Redaction: info.Redaction, Source: info.Source,
 	}
 }
 
-// CoverageOf lists what was not being listened to at the state's instant.
+// CoverageOf lists what was not being listened to at the state's instant, by
+// resource and namespace.
 func CoverageOf(s *replay.State) (Coverage, error) {
 	ledger, err := s.Timeline().Ledger(0, s.Seq())
 	if err != nil {
@@ -108,24 +112,21 @@ func CoverageOf(s *replay.State) (Coverage, error) {
 	}
 	type stream struct{ resource, namespace string }
 	latest := map[stream]store.Coverage{}
-	var order []stream
 	for _, c := range ledger {
-		k := stream{c.Resource.GroupResource().String(), c.Namespace}
-		if _, ok := latest[k]; !ok {
-			order = append(order, k)
-		}
-		latest[k] = c
+		latest[stream{c.Resource.GroupResource().String(), c.Namespace}] = c
 	}
 	out := Coverage{Status: "none", Gaps: []Gap{}}
 	current := 0
-	for _, k := range order {
-		c := latest[k]
+	for k, c := range latest {
 		if c.Status == store.Current {
 			current++
 			continue
 		}
 		out.Gaps = append(out.Gaps, Gap{Resource: k.resource, Namespace: k.namespace, Status: c.Status, From: c.Time.UTC(), Reason: c.Reason})
 	}
+	slices.SortFunc(out.Gaps, func(a, b Gap) int {
+		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Namespace, b.Namespace))
+	})
 	switch {
 	case current > 0 && len(out.Gaps) == 0:
 		out.Status = "complete"

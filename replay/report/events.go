@@ -23,7 +23,7 @@ type EventList struct {
 type Event struct {
 	Seq             store.Seq       `json:"seq"`
 	Time            time.Time       `json:"time"`
-	Type            string          `json:"type"` // ADDED, MODIFIED, DELETED, BOOKMARK, ERROR, RELIST, or COVERAGE
+	Type            string          `json:"type"` // ADDED, MODIFIED, DELETED, BOOKMARK, ERROR, RELIST, COVERAGE, or MARK
 	Resource        string          `json:"resource"`
 	Namespace       string          `json:"namespace,omitempty"`
 	Name            string          `json:"name,omitempty"`
@@ -32,6 +32,8 @@ type Event struct {
 	Status          store.Status    `json:"status,omitempty"` // of COVERAGE
 	Reason          string          `json:"reason,omitempty"` // of COVERAGE
 	Object          json.RawMessage `json:"object,omitempty"`
+	Text            string          `json:"text,omitempty"`   // of MARK
+	Author          string          `json:"author,omitempty"` // of MARK
 }
 
 // EventLine is an event as a document of its own, one of a stream of lines.
@@ -64,6 +66,9 @@ func EventOfCoverage(c *store.Coverage) Event {
 // EventText prints an event on one line.
 func EventText(w io.Writer, e Event, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), o: o, at: e.Time}
+	if e.Type == "MARK" {
+		return MarkText(w, store.Mark{Time: e.Time, Text: e.Text, Author: e.Author}, o)
+	}
 	what := Clean(slash(e.Namespace, e.Name))
 	if e.Type == "COVERAGE" {
 		what = Clean(e.Namespace) + " " + string(e.Status)

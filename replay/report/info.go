@@ -31,6 +31,7 @@ type RecordingInfo struct {
 	Clock     *Clock            `json:"clock,omitempty"` // nil where no clocks were recorded
 	Resources []Recorded        `json:"resources"`
 	Listening []Listening       `json:"coverage"`
+	Marks     []store.Mark      `json:"marks,omitempty"`
 	Past      *KnownPast        `json:"reconstructed,omitempty"` // absent if nothing is known of the time before
 }
 
@@ -126,10 +127,14 @@ func (i *RecordingInfo) redacted() string {
 		total += i.Redacted[class]
 		classes = append(classes, fmt.Sprintf("%s %d", class, i.Redacted[class]))
 	}
-	if total == 0 {
-		return i.Recording.Redaction.Policy
+	policy := i.Recording.Redaction.Policy
+	if shared := i.Recording.Redaction.Shared; shared != "" {
+		policy += ", shared " + shared
 	}
-	return fmt.Sprintf("%s, %d values replaced (%s)", i.Recording.Redaction.Policy, total, strings.Join(classes, ", "))
+	if total == 0 {
+		return policy
+	}
+	return fmt.Sprintf("%s, %d values replaced (%s)", policy, total, strings.Join(classes, ", "))
 }
 
 // InfoText prints what a recording holds, with a picture of what was being
@@ -160,7 +165,22 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 	for n, line := range i.Clock.words() {
 		rows = append(rows, []string{map[bool]string{true: "clocks"}[n == 0], line})
 	}
+	if s := i.Recording.Source; s != nil {
+		rows = append(rows, []string{"cut from", Clean(s.ID) + " of " + replay.FormatInstant(s.Start) + " to " + replay.FormatInstant(s.End)})
+		if s.SHA256 != "" {
+			rows = append(rows, []string{"", "sha256 " + Clean(s.SHA256)})
+		}
+		if len(s.Subjects) > 0 {
+			rows = append(rows, []string{"cut down to", Clean(strings.Join(s.Subjects, ", "))})
+		}
+	}
 	p.table(rows)
+	if len(i.Marks) > 0 {
+		p.title("marks")
+		for _, m := range marksBetween(i.Marks, time.Time{}, time.Unix(1<<40, 0)) {
+			p.line("  %s  %s", replay.FormatInstant(m.Time), p.remark(&m))
+		}
+	}
 	p.title("resources")
 	rows = [][]string{{"RESOURCE", "EVENTS", "JSON", "LISTENING", ""}}
 	for _, r := range i.Resources {

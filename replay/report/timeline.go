@@ -19,6 +19,7 @@ type TimelineEnvelope struct {
 	Subject    analyzer.Subject `json:"subject"`
 	Complete   bool             `json:"complete"` // false: interrupted, what follows is missing
 	Items      []TimelineItem   `json:"items"`
+	Marks      []store.Mark     `json:"marks,omitempty"` // of the time from the first item to the last
 }
 
 // TimelineItem is a stretch of one verdict.
@@ -52,6 +53,13 @@ func NewTimeline(info store.Info, all []replay.Transition, complete bool) Timeli
 	return e
 }
 
+// Mark adds the marks that lie in the timeline.
+func (e *TimelineEnvelope) Mark(marks []store.Mark) {
+	if n := len(e.Items); n > 0 {
+		e.Marks = marksBetween(marks, e.Items[0].From, e.Items[n-1].To.Add(1))
+	}
+}
+
 func itemOf(t *replay.Transition) TimelineItem {
 	r := &t.Report
 	item := TimelineItem{
@@ -71,7 +79,15 @@ func TimelineText(w io.Writer, e TimelineEnvelope, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), o: o, at: e.Recording.End}
 	p.line("%s", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)))
 	for i := range e.Items {
-		p.item(&e.Items[i])
+		it := &e.Items[i]
+		p.item(it)
+		to := it.To
+		if i == len(e.Items)-1 {
+			to = to.Add(1)
+		}
+		for _, m := range marksBetween(e.Marks, it.From, to) {
+			p.line("%s %6s  %s", p.clock(m.Time), "", p.remark(&m))
+		}
 	}
 	if dark := darkness(e.Items); len(dark) > 0 {
 		p.line("")

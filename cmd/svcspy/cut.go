@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// cutOptions say what of a recording goes into a new one.
+type cutOptions struct {
+	stretch
+	edit     store.Editor                // nil: as it is
+	header   func(*store.Header)         // may change what the new recording says of itself
+	editMark func(store.Mark) store.Mark // nil: as they are
+}
+
+func (a *app) cutCommand() *cobra.Command {
+	o := &cutOptions{stretch: stretch{look: &look{app: a}}}
+	cmd := &cobra.Command{
+		Use:   "cut FILE OUT [TYPE/NAME ...]",
+		Short: "A part of a recording that stands alone",
+		Long: `Cut writes a window of a recording to a new file: what the cluster was when the
+window begins, everything that was heard in it, and of the time before as much
+as the reports in the window look back to. With subjects only what the reports
+on these need comes along. At every instant of the window the new recording
+gives the same reports as the old one.
+
+Every event keeps its number, so that #8812 in a report stands for the same
+event in both. The new file is sealed and has a digest of its own; svcspy info
+says what it was cut from. Nothing is redacted further than it is: svcspy share
+does that. A file is never overwritten.
+
+EXIT STATUS
+  0 written, 1 error, 2 wrong words or time, 130 interrupted.`,
+		Example: `  # ten minutes around the outage
+  svcspy cut incident.db around.db --since 13:58 --until 14:08
+
+  # only what concerns one Service
+  svcspy cut incident.db web.db svc/web -n shop`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usageError{errors.New("cut takes a recording and a new name"), a.name + " cut FILE OUT --since T --until T"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, signals := interruptible(cmd.Context())
+			defer signals.stop()
+			return o.run(ctx, args[0], args[1], args[2:])
+		},
+	}
+	o.addFlags(cmd)
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+func (o *cutOptions) run(ctx context.Context, file, out string, words []string) error {
+	r, err := o.open(ctx, file, words[:min(len(words), 1)])
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	info, err := o.write(ctx, r, out, words)
+	if err != nil {
+		return err
+	}
+	return o.describe(out, info)
+}
+
+// describe prints what the new file holds.
+func (o *cutOptions) describe(out string, info store.Info) error {
+	if o.output != "text" {
+		doc, err := o.infoOf(out)
+		if err != nil {
+			return err
+		}
+		return report.Document(o.out, o.output, doc)
+	}
+	st, err := os.Stat(out)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(o.out, "%s\n  %d events from %s to %s\n  %s\n  sha256 %s\n", report.Clean(out), info.Events,
+		replay.FormatInstant(info.Start), replay.FormatInstant(info.End), report.Bytes(st.Size()), info.SHA256)
+	return err
+}
+
+// write writes the new recording.
+func (o *cutOptions) write(ctx context.Context, r *store.Recording, out string, words []string) (store.Info, error) {
+	if err := writable(out); err != nil {
+		return store.Info{}, err
+	}
+	from, to, err := o.resolve(r)
+	if err != nil {
+		return store.Info{}, err
+	}
+	chosen, err := o.chosen(r, words, from, to)
+	if err != nil {
+		return store.Info{}, err
+	}
+	info := r.Info()
+	x := store.Excerpt{Header: info.Header, End: to, Only: len(chosen) > 0, Edit: o.edit, EditMark: o.editMark}
+	x.Header.ID, x.Header.Start, x.Header.Recorder = string(uuid.NewUUID()), from, programVersion()
+	x.Header.Source = &store.Source{ID: info.ID, SHA256: info.SHA256, Start: info.Began(), End: info.End, Subjects: subjectNames(chosen, info.Resources)}
+	if o.header != nil {
+		o.header(&x.Header)
+	}
+	if x.Oldest, err = o.closure(ctx, r, chosen, from, to); err != nil {
+		return store.Info{}, interrupted(ctx, err)
+	}
+	return r.Excerpt(out, x)
+}
+
+// chosen returns the subjects the words name, each in words of its own. What
+// was cut down to some subjects stays so.
+func (o *cutOptions) chosen(r *store.Recording, words []string, from, to time.Time) ([]store.Ref, error) {
+	at, err := r.SeqAt(to)
+	if err != nil {
+		return nil, err
+	}
+	info := r.Info()
+	if len(words) == 0 && info.Source != nil && len(info.Source.Subjects) > 0 {
+		all, err := replay.SubjectsIn(r, from, to)
+		if err != nil {
+			return nil, err
+		}
+		return slices.DeleteFunc(all, func(ref store.Ref) bool { return !holds(&info, ref) }), nil
+	}
+	var refs []store.Ref
+	for _, w := range words {
+		ref, err := o.subject(r, []string{w}, at)
+		if err != nil {
+			return nil, err
+		}
+		if !holds(&info, ref) {
+			return nil, &replay.SubjectError{
+				Problem: fmt.Sprintf("%s is not all there: the recording was cut down to %s", slash(ref), strings.Join(info.Source.Subjects, ", ")),
+				Hint:    "cut it from the original",
+			}
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+// closure finds what of the time before the window is needed.
+func (o *cutOptions) closure(ctx context.Context, r *store.Recording, chosen []store.Ref, from, to time.Time) (map[store.Ref]store.Seq, error) {
+	first, err := r.SeqAt(from)
+	if err != nil {
+		return nil, err
+	}
+	if first <= 1 && len(chosen) == 0 {
+		return nil, nil // all of it comes along
+	}
+	subjects, causes := chosen, true
+	if len(chosen) == 0 {
+		if subjects, err = replay.SubjectsIn(r, from, to); err != nil {
+			return nil, err
+		}
+	}
+	bar := &counter{app: o.app, what: "subjects"}
+	defer bar.end()
+	c, err := replay.ClosureOf(ctx, r, subjects, from, to, causes, bar.show)
+	if err != nil {
+		return nil, err
+	}
+	return c.Oldest, nil
+}
+
+// subjectNames names subjects for people and for the header.
+func subjectNames(refs []store.Ref, resources []metav1.APIResource) []string {
+	var names []string
+	for _, ref := range refs {
+		names = append(names, subjectName(ref, resources))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// subjectName is "Service shop/web".
+func subjectName(ref store.Ref, resources []metav1.APIResource) string {
+	kind := ref.Resource.Resource
+	for _, r := range resources {
+		if r.Name == ref.Resource.Resource && r.Group == ref.Resource.Group {
+			kind = r.Kind
+		}
+	}
+	return kind + " " + strings.TrimPrefix(ref.Namespace+"/"+ref.Name, "/")
+}
+
+// holds reports whether everything that concerns an object is in a recording,
+// which may have been cut down to some.
+func holds(info *store.Info, ref store.Ref) bool {
+	return info.Source == nil || len(info.Source.Subjects) == 0 || slices.Contains(info.Source.Subjects, subjectName(ref, info.Resources))
+}

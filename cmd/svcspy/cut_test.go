@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// incidents calls f with every recorded incident.
+func incidents(t *testing.T, f func(t *testing.T, path string, r *store.Recording)) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("..", "..", "fixtures", "incidents", "*.db"))
+	if err != nil || len(paths) < 40 {
+		t.Fatalf("%d incidents, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".db"), func(t *testing.T) {
+			t.Parallel()
+			r, err := store.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			f(t, path, r)
+		})
+	}
+}
+
+// told is what a recording says of a subject at an instant: the whole envelope
+// but for what names the recording and, in what was cut down to some subjects,
+// what else was heard last.
+func told(t *testing.T, r *store.Recording, ref store.Ref, at time.Time, down bool) string {
+	t.Helper()
+	cursor := replay.NewCursor(r)
+	s, err := cursor.SeekTime(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := report.New(s, analyzer.Diagnose(s, ref, analyzer.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	e.Recording = report.Recording{}
+	if down {
+		e.At.Seq, e.At.EvidenceAgeMS = 0, 0
+	}
+	text, err := json.MarshalIndent(e, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// instants are the shared instants at which two recordings are compared: the
+// ends, and some at random, on events and between them.
+func instants(r *store.Recording, random *rand.Rand, from, to time.Time, n int) []time.Time {
+	all := []time.Time{from, to}
+	for range n {
+		at := from.Add(time.Duration(random.Int64N(int64(to.Sub(from)) + 1))).Truncate(time.Microsecond)
+		all = append(all, at)
+		if seq, err := r.SeqAt(at); err == nil && seq > 0 {
+			if on, err := r.TimeOf(seq); err == nil && !on.Before(from) {
+				all = append(all, on)
+			}
+		}
+	}
+	return all
+}
+
+// cutFile cuts in the way the command does.
+func cutFile(t *testing.T, r *store.Recording, out string, from, to time.Time, words ...string) *store.Recording {
+	t.Helper()
+	o := &cutOptions{stretch: stretch{look: &look{app: &app{now: time.Now, out: io.Discard, err: io.Discard, quiet: true, zoneName: "UTC"}}}}
+	o.since, o.until = replay.FormatInstant(from), replay.FormatInstant(to)
+	if len(words) > 0 { // ns/type/name
+		ns, word, _ := strings.Cut(words[0], "/")
+		o.namespace, words = ns, []string{word}
+	}
+	if _, err := o.write(context.Background(), r, out, words); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := store.Verify(out); err != nil || len(v.Damage) > 0 {
+		t.Fatalf("verify: %v, %v", v.Damage, err)
+	}
+	cut, err := store.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cut.Close() })
+	return cut
+}
+
+// TestCutGivesTheSameReports cuts windows out of every incident, with
+// everything and with one Service. At every shared instant the reports are the
+// same, byte for byte.
+func TestCutGivesTheSameReports(t *testing.T) {
+	incidents(t, func(t *testing.T, path string, r *store.Recording) {
+		if testing.Short() && number(path)%7 != 0 {
+			t.Skip("one in seven, with -short")
+		}
+		random := rand.New(rand.NewPCG(8, uint64(len(path))))
+		info := r.Info()
+		dir := t.TempDir()
+		compare := func(cut *store.Recording, refs []store.Ref, from, to time.Time, down bool) {
+			t.Helper()
+			for _, at := range instants(r, random, from, to, 1) {
+				for _, ref := range refs {
+					if d := cmp.Diff(told(t, r, ref, at, down), told(t, cut, ref, at, down)); d != "" {
+						t.Fatalf("%v at %s in the cut from %s to %s (-whole +cut):\n%s", ref, replay.FormatInstant(at), replay.FormatInstant(from), replay.FormatInstant(to), d)
+					}
+				}
+			}
+		}
+		for n := range windows(t) {
+			from, to := info.Start, info.End
+			if n > 0 {
+				from = from.Add(time.Duration(random.Int64N(int64(to.Sub(from))))).Truncate(time.Microsecond)
+				to = from.Add(time.Duration(random.Int64N(int64(to.Sub(from)) + 1))).Truncate(time.Microsecond)
+			}
+			refs, err := replay.SubjectsIn(r, from, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cut := cutFile(t, r, filepath.Join(dir, fmt.Sprint("all", n)), from, to)
+			compare(cut, refs, from, to, false)
+			// What was cut can be cut again.
+			mid := from.Add(to.Sub(from) / 2).Truncate(time.Microsecond)
+			refs, err = replay.SubjectsIn(r, mid, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(cutFile(t, cut, filepath.Join(dir, fmt.Sprint("again", n)), mid, to), refs, mid, to, false)
+			for _, ref := range refs {
+				if ref.Resource != replay.Services || ref.Namespace == "default" || ref.Namespace == "kube-system" {
+					continue
+				}
+				word := ref.Namespace + "/svc/" + ref.Name
+				down := cutFile(t, r, filepath.Join(dir, fmt.Sprint(ref.Name, n)), from, to, word)
+				compare(down, []store.Ref{ref}, from, to, true)
+				sameTimeline(t, r, down, ref, from, to)
+			}
+		}
+	})
+}
+
+// number tells incidents apart by a number that stays.
+func number(path string) int {
+	sum := 0
+	for _, b := range []byte(filepath.Base(path)) {
+		sum += int(b)
+	}
+	return sum
+}
+
+// windows is how many windows of each incident are looked at, the whole one
+// first; SVCSPY_WINDOWS says more.
+func windows(t *testing.T) int {
+	n := 2
+	if v := os.Getenv("SVCSPY_WINDOWS"); v != "" {
+		if _, err := fmt.Sscan(v, &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// sameTimeline compares the verdicts in a window and what explains them.
+func sameTimeline(t *testing.T, whole, cut *store.Recording, ref store.Ref, from, to time.Time) {
+	t.Helper()
+	text := func(r *store.Recording) string {
+		segments, err := replay.Verdicts(t.Context(), r, ref, from, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := replay.Transitions(t.Context(), r, ref, replay.Settle(segments))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range all {
+			all[i].Seq = 0
+		}
+		var b bytes.Buffer
+		e := report.NewTimeline(r.Info(), all, true)
+		e.Recording = report.Recording{}
+		if err := report.Document(&b, "json", e); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	if d := cmp.Diff(text(whole), text(cut)); d != "" {
+		t.Errorf("timeline of %v from %s to %s (-whole +cut):\n%s", ref, replay.FormatInstant(from), replay.FormatInstant(to), d)
+	}
+}
+
+func TestCutIsPrivateAndNew(t *testing.T) {
+	incidents(t, func(t *testing.T, path string, r *store.Recording) {
+		if filepath.Base(path) != "config-change.db" {
+			t.Skip("one is enough")
+		}
+		info := r.Info()
+		cut := cutFile(t, r, filepath.Join(t.TempDir(), "cut"), info.Start, info.End, "shop/svc/web")
+		got := cut.Info()
+		if got.ID == info.ID || got.Source == nil || got.Source.ID != info.ID || got.Source.SHA256 != info.SHA256 || !slices.Equal(got.Source.Subjects, []string{"Service shop/web"}) {
+			t.Errorf("%+v says of its source %+v", got.Header.ID, got.Source)
+		}
+	})
+}

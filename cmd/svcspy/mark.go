@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// longestMark is how many bytes the text of a mark may have: it is a remark,
+// not a document.
+const longestMark = 4096
+
+type markOptions struct {
+	*look
+	author string
+}
+
+func (a *app) markCommand() *cobra.Command {
+	o := &markOptions{look: &look{app: a}}
+	cmd := &cobra.Command{
+		Use:   `mark FILE ["TEXT"]`,
+		Short: "Remarks about moments of a recording",
+		Long: `Mark writes a remark about a moment into a recording, beside the data: when it
+was detected, what was tried, when somebody rolled back. It is shown on every
+axis, and [ and ] go from one to the next in svcspy replay. What was recorded is
+not changed, nor is its digest. Without a text it lists the marks there are.
+
+A recording that is still being written takes no marks from outside.
+
+EXIT STATUS
+  0 written or listed, 1 error, 2 wrong words or time.`,
+		Example: `  svcspy mark incident.db --at 14:09 'rolled back'
+  svcspy mark incident.db
+
+  # and later
+  svcspy replay incident.db --at '@rolled back'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 2 {
+				return usageError{errors.New("mark takes a recording and one text"), a.name + ` mark FILE --at T "rolled back"`}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return o.list(args[0], cmd.Flags().Changed("at"))
+			}
+			o.ctx = cmd.Context()
+			return o.add(args[0], args[1])
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.at, "at", "", "the moment it is about, such as 14:09 or '#812' (default: the end)")
+	flags.StringVar(&o.author, "author", os.Getenv("USER"), "who says so")
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+func (o *markOptions) add(file, text string) error {
+	text = strings.TrimSpace(text)
+	switch {
+	case text == "":
+		return usageError{errors.New("the text of the mark is empty"), o.name + " mark FILE lists the marks there are"}
+	case len(text) > longestMark || len(o.author) > longestMark:
+		return usageError{errors.New("the mark is longer than 4096 bytes"), "put what is longer into the postmortem"}
+	case !utf8.ValidString(text) || !utf8.ValidString(o.author):
+		return usageError{errors.New("the mark is not valid UTF-8"), ""}
+	}
+	r, err := openRecording(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	o.warnOfDamage(file, r)
+	at := replay.When{Time: r.Info().End}
+	if o.at != "" {
+		if at, err = o.when(r, o.at, time.Time{}); err != nil {
+			return err
+		}
+	}
+	zone, err := o.zone()
+	if err != nil {
+		return err
+	}
+	m := store.Mark{Time: at.Time.UTC(), Written: o.now().UTC().Truncate(time.Millisecond), Author: o.author, Text: text}
+	if err := store.AddMark(file, m); err != nil {
+		return err
+	}
+	o.note("marked %s", replay.Echo(at, zone))
+	if o.output == "text" {
+		_, err := fmt.Fprintf(o.out, "%s  %s\n", replay.FormatInstant(at.Time), report.Clean(text))
+		return err
+	}
+	return o.list(file, false)
+}
+
+func (o *markOptions) list(file string, at bool) error {
+	if at {
+		return usageError{errors.New("--at says which moment a mark is about, and there is no text"), o.name + ` mark FILE --at T "rolled back"`}
+	}
+	r, err := openRecording(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	o.warnOfDamage(file, r)
+	marks, err := r.Marks()
+	if err != nil {
+		return err
+	}
+	l := report.NewMarkList(r.Info(), marks)
+	if o.output == "text" {
+		return report.MarkListText(o.out, l, o.text())
+	}
+	return report.Document(o.out, o.output, l)
+}

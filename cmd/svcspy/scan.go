@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// errLeak is returned when a scan found something; it has been printed.
+var errLeak = errors.New("something looks like a secret")
+
+// scanResult is what a scan found.
+type scanResult struct {
+	APIVersion string            `json:"apiVersion"`
+	Kind       string            `json:"kind"` // ScanResult
+	File       string            `json:"file"`
+	Recording  *report.Recording `json:"recording,omitempty"` // if it is one
+	Clean      bool              `json:"clean"`
+	Events     uint64            `json:"events"` // that were looked at; 0 in a text
+	Leaks      []leak            `json:"leaks"`
+}
+
+// leak is one thing that looks like a secret. It is never shown itself.
+type leak struct {
+	What string `json:"what"`
+	// Token is part of a keyed hash of the secret, and its length: the same for
+	// the same secret within one scan.
+	Token     string    `json:"token"`
+	Seq       store.Seq `json:"seq,omitempty"` // the first event with it
+	Time      time.Time `json:"time,omitzero"`
+	Resource  string    `json:"resource,omitempty"`
+	Namespace string    `json:"namespace,omitempty"`
+	Name      string    `json:"name,omitempty"`
+	Path      string    `json:"path,omitempty"`
+	Line      int       `json:"line,omitempty"`   // in a text
+	Events    int       `json:"events,omitempty"` // in how many it is at that place
+}
+
+func (a *app) scanCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "scan FILE",
+		Short: "Look for secrets that stand in the clear",
+		Long: `Scan looks for leaks before a file is given away: keys of clouds and services,
+JSON Web Tokens, PEM, credentials in URLs and headers, values whose names give
+them away, random strings. In a recording it looks at everything that recording
+with redaction would have replaced, in every event; in any other file (a report
+as HTML, Markdown or JSON, a log) it looks at the text.
+
+It says where and what kind, never the secret: a token such as ‹r:7f3a9c:12›
+stands for it, the same within one scan for the same secret. UIDs, digests and
+resourceVersions are no secrets.
+
+EXIT STATUS
+  0 nothing found, 1 error, 2 wrong words, 3 something found.`,
+		Example: `  svcspy scan incident.db
+
+  # for a script
+  svcspy scan incident.db -o json`,
+		Args: oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, signals := interruptible(cmd.Context())
+			defer signals.stop()
+			result, err := a.scan(ctx, args[0])
+			if err != nil {
+				return interrupted(ctx, err)
+			}
+			if err := a.printScan(a.out, result); err != nil {
+				return err
+			}
+			if !result.Clean {
+				return errLeak
+			}
+			return nil
+		},
+	}
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+// scan looks at a recording, or at a text.
+func (a *app) scan(ctx context.Context, path string) (scanResult, error) {
+	result := scanResult{APIVersion: report.APIVersion, Kind: "ScanResult", File: path, Leaks: []leak{}}
+	r, err := openRecording(path)
+	switch {
+	case err == nil:
+		defer r.Close()
+		a.warnOfDamage(path, r)
+		err = result.recording(ctx, r)
+	case errors.Is(err, store.ErrNotRecording):
+		err = result.text(path)
+	}
+	result.Clean = len(result.Leaks) == 0
+	return result, err
+}
+
+// text looks at a file that is no recording. What is not text either, a
+// recording that cannot be read any more among others, says nothing by having
+// no leaks.
+func (s *scanResult) text(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text) {
+		return fmt.Errorf("scan %s: neither a recording nor a text", path)
+	}
+	for _, l := range redact.NewScanner().Text(text) {
+		s.Leaks = append(s.Leaks, leak{What: l.What, Token: l.Token, Line: l.Line})
+	}
+	return nil
+}
+
+// recording looks at all that is in a recording.
+func (s *scanResult) recording(ctx context.Context, r *store.Recording) error {
+	info := r.Info()
+	of := report.RecordingOf(info)
+	s.Recording = &of
+	scanner := redact.NewScanner()
+	seen := map[leak]int{} // place in Leaks
+	note := func(l leak, seq store.Seq, at time.Time) {
+		place, known := seen[l]
+		if !known {
+			place = len(s.Leaks)
+			seen[l] = place
+			l.Seq, l.Time = seq, at.UTC()
+			s.Leaks = append(s.Leaks, l)
+		}
+		s.Leaks[place].Events++
+	}
+	for e, err := range r.Events(1, info.Last) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		s.Events++
+		if len(e.Object) == 0 {
+			continue
+		}
+		leaks, err := scanner.Object(e.Resource, e.Object)
+		if err != nil {
+			return fmt.Errorf("scan event %d: %w", e.Seq, err)
+		}
+		for _, l := range leaks {
+			note(leak{What: l.What, Token: l.Token, Resource: e.Resource.GroupResource().String(), Namespace: e.Namespace, Name: e.Name, Path: l.Path}, e.Seq, e.Time)
+		}
+	}
+	ledger, err := r.Ledger(0, info.Last)
+	if err != nil {
+		return err
+	}
+	for _, c := range ledger {
+		for _, l := range scanner.Text([]byte(c.Reason)) {
+			note(leak{What: l.What, Token: l.Token, Resource: c.Resource.GroupResource().String(), Namespace: c.Namespace, Path: "/reason"}, c.Seq, c.Time)
+		}
+	}
+	marks, err := r.Marks()
+	if err != nil {
+		return err
+	}
+	for _, m := range marks {
+		for _, l := range scanner.Text([]byte(m.Text)) {
+			note(leak{What: l.What, Token: l.Token, Resource: "mark"}, 0, m.Time)
+		}
+	}
+	for _, l := range scanner.Text([]byte(info.Cluster.Context)) {
+		note(leak{What: l.What, Token: l.Token, Resource: "cluster"}, 0, info.Start)
+	}
+	slices.SortStableFunc(s.Leaks, func(a, b leak) int { return cmp.Compare(a.Seq, b.Seq) })
+	return nil
+}
+
+// mostLeaks bounds how many lines are printed for people.
+const mostLeaks = 50
+
+func (a *app) printScan(out io.Writer, s scanResult) error {
+	if a.output != "text" {
+		return report.Document(out, a.output, s)
+	}
+	w := bufio.NewWriter(out)
+	name := report.Clean(s.File)
+	if s.Clean {
+		what := "nothing that looks like a secret"
+		if s.Recording != nil {
+			what += fmt.Sprintf(" in %d events", s.Events)
+		}
+		fmt.Fprintf(w, "%s: %s\n", name, what)
+		return w.Flush()
+	}
+	fmt.Fprintf(w, "%s: %d %s in the clear\n", name, len(s.Leaks), map[bool]string{true: "secret stands", false: "secrets stand"}[len(s.Leaks) == 1])
+	for i, l := range s.Leaks {
+		if i == mostLeaks {
+			fmt.Fprintf(w, "  ... and %d more (-o json)\n", len(s.Leaks)-i)
+			break
+		}
+		where := fmt.Sprintf("line %d", l.Line)
+		if l.Line == 0 {
+			where = report.Clean(l.Resource)
+			if l.Seq > 0 {
+				where = fmt.Sprintf("#%d %s", l.Seq, where)
+			}
+			if l.Name != "" {
+				where += " " + report.Clean(qualified(l.Namespace, l.Name))
+			}
+			if l.Path != "" {
+				where += " " + report.Clean(l.Path)
+			}
+		}
+		more := ""
+		if l.Events > 1 {
+			more = fmt.Sprintf(" (in %d events)", l.Events)
+		}
+		fmt.Fprintf(w, "  %s: %s %s%s\n", where, l.What, l.Token, more)
+	}
+	return w.Flush()
+}
+
+func qualified(namespace, name string) string {
+	if namespace == "" {
+		return name
+	}
+	return namespace + "/" + name
+}

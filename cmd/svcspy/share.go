@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/replay/postmortem"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
+)
+
+// errShare is returned where what would be given away still has a secret in it.
+var errShare = errors.New("the new recording still has something in it that looks like a secret, and was removed")
+
+type shareOptions struct {
+	cutOptions
+	policy string
+	force  bool
+	page   string // the report to write beside it; "" for none
+}
+
+func (a *app) shareCommand() *cobra.Command {
+	o := &shareOptions{cutOptions: cutOptions{stretch: stretch{look: &look{app: a}}}}
+	cmd := &cobra.Command{
+		Use:   "share FILE OUT [TYPE/NAME ...]",
+		Short: "A recording to give away: cut, redacted further, and scanned",
+		Long: `Share writes what of a recording may leave the house: the window, or what concerns
+some subjects (as svcspy cut), through a second redaction, and scans the result.
+If something in it still looks like a secret, no file is left behind, unless with
+--force. The reports in the new recording have the same verdicts and headlines.
+
+--policy standard replaces all values of env and of --name=value arguments,
+queries of URLs, annotations of more than 256 bytes, ids of cloud accounts, and
+all that recording with redaction replaces. --policy strict also replaces the
+names of Secrets and keys of ConfigMaps, IP addresses (by others of the same
+family; what lies in a CIDR still does), the names of nodes, hosts and private
+registries (node-a, h1.example), arguments, annotations, custom resources, and
+every word of a message that is neither Kubernetes' own nor a name that stays.
+Names of other objects, namespaces, labels, images and times stay.
+
+A token such as ‹r:7f3a9c:12› stands for a value: equal ones are equal. The key
+it is made with is random and kept nowhere.
+
+EXIT STATUS
+  0 written, 1 error, 2 wrong words or time, 3 something was found and no file is
+  left (with --force: is), 130 interrupted.`,
+		Example: `  svcspy share incident.db shared.db
+
+  # as little as tells the story of one Service
+  svcspy share incident.db strict.db svc/web -n shop --policy strict --since 13:58 --until 14:08
+
+  # with the page to read
+  svcspy share incident.db given.db svc/web -n shop --report given.html`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usageError{errors.New("share takes a recording and a new name"), a.name + " share FILE OUT"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, signals := interruptible(cmd.Context())
+			defer signals.stop()
+			return o.run(ctx, args[0], args[1], args[2:])
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().StringVar(&o.policy, "policy", "standard", "how much is replaced: "+strings.Join(redact.SharePolicies, " or "))
+	cmd.Flags().StringVar(&o.page, "report", "", "also write the report of what is shared to this new file: .html, .md or .json")
+	_ = cmd.RegisterFlagCompletionFunc("policy", oneOf(redact.SharePolicies...))
+	cmd.Flags().BoolVar(&o.force, "force", false, "leave the file even if the scan finds something in it")
+	a.addOutput(cmd, "json", "yaml", "jsonl")
+	return cmd
+}
+
+func (o *shareOptions) run(ctx context.Context, file, out string, words []string) error {
+	r, err := o.open(ctx, file, words[:min(len(words), 1)])
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	format, err := o.pageFormat(out)
+	if err != nil {
+		return err
+	}
+	gate, info, err := o.redacted(ctx, r, out, words)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	made := []string{out}
+	if format != "" {
+		if err := o.writePage(ctx, out, format, words); err != nil {
+			return interrupted(ctx, errors.Join(err, os.Remove(out)))
+		}
+		made = append(made, o.page)
+	}
+	clean, err := o.check(ctx, made)
+	if err != nil || !clean && !o.force {
+		for _, path := range made {
+			err = errors.Join(err, os.Remove(path))
+		}
+		if err == nil {
+			err = fmt.Errorf("share %s: %w", out, errShare)
+		}
+		return interrupted(ctx, err)
+	}
+	if err := o.describe(out, info); err != nil {
+		return err
+	}
+	if o.output == "text" {
+		if err := o.counts(gate.Counts()); err != nil {
+			return err
+		}
+	}
+	if !clean {
+		return errLeak
+	}
+	return nil
+}
+
+// check scans what was made, and says on stderr what it found.
+func (o *shareOptions) check(ctx context.Context, made []string) (clean bool, err error) {
+	clean = true
+	for _, path := range made {
+		result, err := o.scan(ctx, path)
+		if err != nil {
+			return false, err
+		}
+		if result.Clean {
+			continue
+		}
+		clean = false
+		var found bytes.Buffer
+		if err := o.printLeaks(&found, result); err != nil {
+			return false, err
+		}
+		fmt.Fprintf(o.err, "svcspy: warning: %s\n", strings.TrimRight(found.String(), "\n"))
+	}
+	return clean, nil
+}
+
+// pageFormat returns the format of the report by the name of its file, "" if
+// none is wanted.
+func (o *shareOptions) pageFormat(out string) (string, error) {
+	if o.page == "" {
+		return "", nil
+	}
+	if filepath.Clean(o.page) == filepath.Clean(out) {
+		return "", usageError{errors.New("--report names the file of the recording"), ""}
+	}
+	format := strings.TrimPrefix(filepath.Ext(o.page), ".")
+	if !slices.Contains(postmortem.Formats, format) {
+		return "", usageError{fmt.Errorf("--report %q ends in none of .%s", o.page, strings.Join(postmortem.Formats, ", .")), "the ending says which format it gets"}
+	}
+	return format, writable(o.page)
+}
+
+// writePage writes the report of what was shared, so that there is nothing in it
+// that is not in that.
+func (o *shareOptions) writePage(ctx context.Context, out, format string, words []string) error {
+	var page bytes.Buffer
+	as := *o.app
+	as.out, as.output = &page, format
+	question := &reportOptions{stretch: stretch{look: &look{app: &as, namespace: o.namespace}}, format: format, template: "plain"}
+	if err := question.run(ctx, out, words[:min(len(words), 1)]); err != nil && !errors.Is(err, errGap) {
+		return err
+	}
+	f, err := os.OpenFile(o.page, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(page.Bytes()); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(o.page))
+	}
+	return f.Close()
+}
+
+func (o *shareOptions) printLeaks(w io.Writer, result scanResult) error {
+	as := *o.app
+	as.output = "text"
+	return as.printScan(w, result)
+}
+
+// counts prints how many values were replaced, by class.
+func (o *shareOptions) counts(counts map[string]uint64) error {
+	line := fmt.Sprintf("  replaced by policy %s:", o.policy)
+	if len(counts) == 0 {
+		line += " nothing"
+	}
+	for i, class := range slices.Sorted(maps.Keys(counts)) {
+		if i > 0 {
+			line += ","
+		}
+		line += fmt.Sprintf(" %d %s", counts[class], class)
+	}
+	_, err := fmt.Fprintln(o.out, report.Clean(line))
+	return err
+}
+
+// redacted writes the part of the recording through gate B.
+func (o *shareOptions) redacted(ctx context.Context, r *store.Recording, out string, words []string) (*redact.Share, store.Info, error) {
+	gate, err := redact.NewShare(o.policy)
+	if err != nil {
+		return nil, store.Info{}, usageError{err, "strict replaces more than standard"}
+	}
+	if err := writable(out); err != nil {
+		return nil, store.Info{}, err
+	}
+	if gate.Learns() {
+		for e, err := range r.Events(1, r.Info().Last) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				return nil, store.Info{}, err
+			}
+			gate.Learn(&e)
+		}
+	}
+	o.edit, o.header, o.editMark = gate, gate.Header, gate.Mark
+	info, err := o.write(ctx, r, out, words)
+	return gate, info, err
+}
