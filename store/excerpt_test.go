@@ -261,4 +261,24 @@ func TestCompactRing(t *testing.T) {
 	if v, err := Verify(small); err != nil || len(v.Damage) > 0 {
 		t.Errorf("verify: %v, %v", v.Damage, err)
 	}
+	// A window of a ring, asked for from before it begins, begins where it does.
+	part := filepath.Join(dir, "part")
+	end := before.Info().End
+	cut, err := before.Excerpt(part, Excerpt{Header: Header{Start: start, Source: &Source{}}, End: end})
+	if err != nil || cut.First != info.First || cut.Last != info.Last || cut.Closed {
+		t.Errorf("all of it: %+v, %v; want %d to %d, not closed", cut, err, info.First, info.Last)
+	}
+	if v, err := Verify(part); err != nil || len(v.Damage) > 0 {
+		t.Errorf("verify: %v, %v", v.Damage, err)
+	}
+	got, err := open(t, part).Find(Query{}, info.First)
+	want, _ := before.Find(Query{}, info.First)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("at %d the part has %v, %v; want %v", info.First, got, err, want)
+	}
+	// A window that ends before the end is all there.
+	cut, err = before.Excerpt(filepath.Join(dir, "middle"), Excerpt{Header: Header{Start: end.Add(-500 * time.Millisecond), Source: &Source{}}, End: end.Add(-time.Millisecond)})
+	if err != nil || !cut.Closed || cut.First <= info.First || cut.Last >= info.Last {
+		t.Errorf("the middle: %+v, %v", cut, err)
+	}
 }
