@@ -38,7 +38,8 @@ on these need comes along. At every instant of the window the new recording
 gives the same reports as the old one.
 
 Every event keeps its number, so that #8812 in a report stands for the same
-event in both. The new file is sealed and has a digest of its own; svcspy info
+event in both; what is kept of the time before the window shows in
+svcspy events FILE TYPE/NAME. The new file is sealed and has a digest of its own; svcspy info
 says what it was cut from. Nothing is redacted further than it is: svcspy share
 does that. A file is never overwritten.
 

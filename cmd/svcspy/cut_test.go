@@ -224,3 +224,36 @@ func TestCutIsPrivateAndNew(t *testing.T) {
 		}
 	})
 }
+
+// TestCutWhileRecording: what was heard so far can be cut from a recording that
+// is still being written, and is sealed.
+func TestCutWhileRecording(t *testing.T) {
+	dir := t.TempDir()
+	path, out := filepath.Join(dir, "live.db"), filepath.Join(dir, "cut.db")
+	start := time.Date(2026, 5, 4, 14, 0, 0, 0, time.UTC)
+	w, err := store.Create(path, store.Header{ID: "live", Start: start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	for i := range 10 {
+		e := store.Event{Time: start.Add(time.Duration(i) * time.Second), Type: "ADDED", Resource: replay.Services, Namespace: "shop", Name: fmt.Sprint("s", i), Object: []byte(`{}`)}
+		if _, err := w.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(start.Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"svcspy", "cut", path, out, "--since", "start+5s"}, nil, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, &stderr)
+	}
+	v, err := store.Verify(out)
+	if err != nil || len(v.Damage) > 0 || !v.Info.Closed || v.Info.Last != 10 || v.Info.First != 6 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if _, err := w.Append(store.Event{Time: start.Add(11 * time.Second), Type: "ADDED", Resource: replay.Services, Namespace: "shop", Name: "later", Object: []byte(`{}`)}); err != nil {
+		t.Errorf("the recording goes on: %v", err)
+	}
+}

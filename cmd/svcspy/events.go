@@ -150,6 +150,9 @@ func (o *eventsOptions) facts(r *store.Recording) error {
 
 // object shows all versions of one object.
 func (o *eventsOptions) object(r *store.Recording, words []string, after, to store.Seq, show func(report.Event) error) error {
+	if o.since == "" {
+		after = 0 // also what is carried over into a window
+	}
 	ref, err := o.subject(r, words, to)
 	if err != nil {
 		return err
@@ -175,6 +178,9 @@ func (o *eventsOptions) object(r *store.Recording, words []string, after, to sto
 
 // everything shows events and ledger in their one order.
 func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show func(report.Event) error) error {
+	if first := max(r.Info().First, 1); after+1 < first || o.since == "" {
+		after = first - 1 // what is carried over into a window was not heard in it
+	}
 	ledger, err := r.Ledger(after+1, to)
 	if err != nil {
 		return err
