@@ -215,16 +215,28 @@ func SubjectsIn(t Timeline, from, to time.Time) ([]store.Ref, error) {
 		if err != nil {
 			return nil, err
 		}
-		seen := map[store.Ref]bool{}
-		for _, seq := range append(seqs, touched...) {
-			e, err := t.Event(seq)
-			if err != nil {
-				return nil, err
-			}
-			if ref := e.Ref(); e.IsObject() && !seen[ref] {
-				seen[ref] = true
-				refs = append(refs, ref)
-			}
+		of, err := refsAt(t, append(seqs, touched...))
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, of...)
+	}
+	slices.SortFunc(refs, compareRefs)
+	return refs, nil
+}
+
+// refsAt returns the objects that events are about, each once, in order.
+func refsAt(t Timeline, seqs []store.Seq) ([]store.Ref, error) {
+	seen := map[store.Ref]bool{}
+	var refs []store.Ref
+	for _, seq := range seqs {
+		e, err := t.Event(seq)
+		if err != nil {
+			return nil, err
+		}
+		if ref := e.Ref(); e.IsObject() && !seen[ref] {
+			seen[ref] = true
+			refs = append(refs, ref)
 		}
 	}
 	slices.SortFunc(refs, compareRefs)

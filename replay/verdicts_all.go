@@ -187,18 +187,5 @@ func (h *heard) services() ([]store.Ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := map[store.Ref]bool{}
-	var refs []store.Ref
-	for _, seq := range seqs {
-		e, err := h.timeline.Event(seq)
-		if err != nil {
-			return nil, err
-		}
-		if ref := e.Ref(); e.IsObject() && !seen[ref] {
-			seen[ref] = true
-			refs = append(refs, ref)
-		}
-	}
-	slices.SortFunc(refs, compareRefs)
-	return refs, nil
+	return refsAt(h.timeline, seqs)
 }

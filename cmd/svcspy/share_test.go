@@ -93,14 +93,23 @@ var planted = []struct {
 	object   string
 	secrets  []string
 }{
-	{schema.GroupVersionResource{Version: "v1", Resource: "secrets"}, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db","namespace":"shop","uid":"1"},"data":{"password":"aHVudGVyMi1jYW5hcnk="}}`,
-		[]string{"aHVudGVyMi1jYW5hcnk", "hunter2-canary"}},
-	{schema.GroupVersionResource{Version: "v1", Resource: "pods"}, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web-1","namespace":"shop","uid":"2","annotations":{"example.com/api-token":"lower-case-canary"}},` +
-		`"spec":{"nodeName":"bare-metal-7","containers":[{"name":"web","image":"reg.corp.test/web:1","env":[{"name":"DB_PASSWORD","value":"correct-horse-canary"},{"name":"URL","value":"postgres://app:p4ss-canary@db/x"}],` +
-		`"args":["--token=arg-canary","-c","curl -H 'Authorization: Bearer bearer-canary-7' x"]}]},"status":{"podIP":"10.1.2.3","message":"login failed for password=message-canary"}}`,
-		[]string{"lower-case-canary", "correct-horse-canary", "p4ss-canary", "arg-canary", "bearer-canary-7", "message-canary"}},
-	{schema.GroupVersionResource{Version: "v1", Resource: "services"}, `{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"shop","uid":"3","annotations":{"a":"xoxb-1234567890-canary"}},"spec":{"selector":{"app":"web"},"clusterIP":"10.96.0.7"}}`,
-		[]string{"xoxb-1234567890-canary"}},
+	{
+		schema.GroupVersionResource{Version: "v1", Resource: "secrets"},
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db","namespace":"shop","uid":"1"},"data":{"password":"aHVudGVyMi1jYW5hcnk="}}`,
+		[]string{"aHVudGVyMi1jYW5hcnk", "hunter2-canary"},
+	},
+	{
+		schema.GroupVersionResource{Version: "v1", Resource: "pods"},
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web-1","namespace":"shop","uid":"2","annotations":{"example.com/api-token":"lower-case-canary"}},` +
+			`"spec":{"nodeName":"bare-metal-7","containers":[{"name":"web","image":"reg.corp.test/web:1","env":[{"name":"DB_PASSWORD","value":"correct-horse-canary"},{"name":"URL","value":"postgres://app:p4ss-canary@db/x"}],` +
+			`"args":["--token=arg-canary","-c","curl -H 'Authorization: Bearer bearer-canary-7' x"]}]},"status":{"podIP":"10.1.2.3","message":"login failed for password=message-canary"}}`,
+		[]string{"lower-case-canary", "correct-horse-canary", "p4ss-canary", "arg-canary", "bearer-canary-7", "message-canary"},
+	},
+	{
+		schema.GroupVersionResource{Version: "v1", Resource: "services"},
+		`{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"shop","uid":"3","annotations":{"a":"xoxb-1234567890-canary"}},"spec":{"selector":{"app":"web"},"clusterIP":"10.96.0.7"}}`,
+		[]string{"xoxb-1234567890-canary"},
+	},
 }
 
 // TestShareTakesSecretsOut plants secrets in a recording that was made without

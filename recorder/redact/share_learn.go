@@ -75,23 +75,7 @@ func (l *learning) value(at *about, key []byte) {
 }
 
 func (l *learning) object() {
-	at := &about{}
-	ahead := l.c
-	for ahead.Enter('{'); ahead.More('}'); {
-		key := ahead.Key()
-		if ahead.Peek() != '"' {
-			ahead.Skip()
-			continue
-		}
-		switch string(key) {
-		case "kind":
-			at.kind = ahead.String()
-		case "type":
-			at.kindOf = ahead.String()
-		default:
-			ahead.Skip()
-		}
-	}
+	at := look(l.c)
 	for l.c.Enter('{'); l.c.More('}'); {
 		key := l.c.Key()
 		if silent[string(key)] || l.custom && len(l.path) == 0 && string(key) != "metadata" && string(key) != "kind" {

@@ -59,13 +59,10 @@ func (w *shareWalk) value(at *about) {
 	}
 }
 
-// look reads ahead what kind of reference, address or requirement it is.
-func (w *shareWalk) look() *about {
+// look reads ahead what kind of reference, address or requirement the object at
+// the cursor is.
+func look(ahead rawjson.Cursor) *about {
 	at := &about{}
-	if !w.s.strict {
-		return at
-	}
-	ahead := w.c
 	for ahead.Enter('{'); ahead.More('}'); {
 		key := ahead.Key()
 		if ahead.Peek() != '"' {
@@ -87,7 +84,10 @@ func (w *shareWalk) look() *about {
 }
 
 func (w *shareWalk) object() {
-	at := w.look()
+	at := &about{}
+	if w.s.strict {
+		at = look(w.c)
+	}
 	for w.c.Enter('{'); w.c.More('}'); {
 		w.c.Peek()
 		start := w.c.At
