@@ -184,14 +184,14 @@ func (o *cutOptions) closure(ctx context.Context, r *store.Recording, chosen []s
 func subjectNames(refs []store.Ref, resources []metav1.APIResource) []string {
 	var names []string
 	for _, ref := range refs {
-		names = append(names, subjectName(ref, resources))
+		names = append(names, kindAndName(ref, resources))
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// subjectName is "Service shop/web".
-func subjectName(ref store.Ref, resources []metav1.APIResource) string {
+// kindAndName is "Service shop/web".
+func kindAndName(ref store.Ref, resources []metav1.APIResource) string {
 	kind := ref.Resource.Resource
 	for _, r := range resources {
 		if r.Name == ref.Resource.Resource && r.Group == ref.Resource.Group {
@@ -204,5 +204,5 @@ func subjectName(ref store.Ref, resources []metav1.APIResource) string {
 // holds reports whether everything that concerns an object is in a recording,
 // which may have been cut down to some.
 func holds(info *store.Info, ref store.Ref) bool {
-	return info.Source == nil || len(info.Source.Subjects) == 0 || slices.Contains(info.Source.Subjects, subjectName(ref, info.Resources))
+	return info.Source == nil || len(info.Source.Subjects) == 0 || slices.Contains(info.Source.Subjects, kindAndName(ref, info.Resources))
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// incidents calls f with every recorded incident.
-func incidents(t *testing.T, f func(t *testing.T, path string, r *store.Recording)) {
+// everyRecording calls f with every recorded incident.
+func everyRecording(t *testing.T, f func(t *testing.T, path string, r *store.Recording)) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("..", "..", "fixtures", "incidents", "*.db"))
 	if err != nil || len(paths) < 40 {
@@ -113,7 +113,7 @@ func cutFile(t *testing.T, r *store.Recording, out string, from, to time.Time, w
 // everything and with one Service. At every shared instant the reports are the
 // same, byte for byte.
 func TestCutGivesTheSameReports(t *testing.T) {
-	incidents(t, func(t *testing.T, path string, r *store.Recording) {
+	everyRecording(t, func(t *testing.T, path string, r *store.Recording) {
 		if testing.Short() && number(path)%7 != 0 {
 			t.Skip("one in seven, with -short")
 		}
@@ -212,7 +212,7 @@ func sameTimeline(t *testing.T, whole, cut *store.Recording, ref store.Ref, from
 }
 
 func TestCutIsPrivateAndNew(t *testing.T) {
-	incidents(t, func(t *testing.T, path string, r *store.Recording) {
+	everyRecording(t, func(t *testing.T, path string, r *store.Recording) {
 		if filepath.Base(path) != "config-change.db" {
 			t.Skip("one is enough")
 		}

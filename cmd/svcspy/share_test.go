@@ -62,7 +62,7 @@ func courses(t *testing.T, r *store.Recording) []string {
 // TestShareKeepsTheVerdicts: what is shared tells the same story, under either
 // policy.
 func TestShareKeepsTheVerdicts(t *testing.T) {
-	incidents(t, func(t *testing.T, path string, r *store.Recording) {
+	everyRecording(t, func(t *testing.T, path string, r *store.Recording) {
 		if testing.Short() && number(path)%7 != 0 {
 			t.Skip("one in seven, with -short")
 		}
