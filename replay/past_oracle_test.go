@@ -160,6 +160,11 @@ func (w *witnessed) check(f *Fact) (wrong string, checked bool) {
 		}), true
 	case Started, Terminated:
 		return w.since(f, func(o *analyzer.Object) bool { return shows(o, f) }), true
+	case Renewal:
+		return w.since(f, func(o *analyzer.Object) bool {
+			at, ok := timeAt(decode(o), "spec", "renewTime")
+			return ok && at.Equal(f.Time)
+		}), true
 	case Writing:
 		return w.written(f), true
 	}
