@@ -163,6 +163,9 @@ func between(last, o *analyzer.Object, start time.Time) []Change {
 		c.Writer = writerOf(nil, after, nil)
 	case o.Type == watch.Deleted:
 		c.Verb, c.after = Deleted, nil
+		if last == nil {
+			c.before = o // nothing earlier is kept; a deletion tells the final state
+		}
 	default:
 		before, err := meta(last.Object)
 		if err != nil {
