@@ -154,6 +154,7 @@ func TestSave(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		path, copied := filepath.Join(dir, "ring"), filepath.Join(dir, "saved")
 		defer os.Remove(path)
+		defer os.Remove(copied) // of a case that failed, so that it fails again
 		w, err := Create(path, Header{ID: "ring", Start: start}, Window(12*time.Millisecond), noSync, smallRuns(rt))
 		if err != nil {
 			rt.Fatal(err)

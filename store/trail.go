@@ -14,7 +14,7 @@ import (
 // becomes part of a run later.
 type trail struct {
 	first   Seq
-	begin   Seq      // the first position there is; not before first. Not written
+	begin   Seq      // the first position there is; not before first. Not written: only excerpts have others, and no trails
 	times   [2]int64 // of begin and the last position, microseconds
 	count   int      // from first to the last position
 	changes []change // only those that change an index
@@ -57,6 +57,7 @@ func parseTrail(value []byte) (*trail, error) {
 	w := wire{data: raw}
 	words := w.words()
 	t := &trail{first: Seq(w.uvarint()), count: int(w.uvarint())}
+	t.begin = t.first
 	t.times[0] = w.varint()
 	t.times[1] = t.times[0] + int64(w.uvarint())
 	for range w.count(6) {
