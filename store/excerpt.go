@@ -105,16 +105,16 @@ func (c *copying) collect(x *Excerpt) error {
 	if err := c.past(x.Oldest); err != nil {
 		return err
 	}
-	c.ledger = c.r.ledgerFrom(c.first, c.last)
-	if err := c.begin(); err != nil {
+	if err := c.begin(x.Oldest); err != nil {
 		return err
 	}
 	return c.aside(x)
 }
 
 // begin moves the beginning of the window back to what is kept, if what is
-// there is not: at that moment, too, there must be a position.
-func (c *copying) begin() error {
+// there is not: at that moment, too, there must be a position. What was there
+// then, and ended before the window, comes along.
+func (c *copying) begin(oldest map[Ref]Seq) error {
 	if c.only == nil {
 		return nil
 	}
@@ -140,17 +140,14 @@ func (c *copying) begin() error {
 		return errNothing
 	}
 	c.first = before
-	if n := len(c.carried); n > 0 && c.carried[n-1] == before {
-		c.carried = c.carried[:n-1]
-	}
-	return nil
+	return c.past(oldest)
 }
 
 var errNothing = errors.New("nothing of it was recorded by then")
 
 // past finds the events before the window: of each object the versions from the
-// oldest that is needed, at least the current one; and the lists that tell what
-// was gone.
+// oldest that is needed, at least the current one; the lists that tell what was
+// gone; and the coverage from then on.
 func (c *copying) past(oldest map[Ref]Seq) error {
 	before := c.first - 1
 	carried := map[Seq]bool{}
@@ -178,6 +175,7 @@ func (c *copying) past(oldest map[Ref]Seq) error {
 		return err
 	}
 	c.carried = slices.Sorted(maps.Keys(carried))
+	c.ledger = c.r.ledgerFrom(c.first, c.last)
 	return nil
 }
 

@@ -22,15 +22,6 @@ func (m *model) checkExcerpt(t fataler, got *Recording, x *Excerpt) {
 		_, ok := oldest[ref]
 		return ok || !x.Only
 	}
-	// The last position at the beginning of the window; First is before it if
-	// that was left out.
-	begin := Seq(1)
-	for _, e := range m.events {
-		if !e.Time.After(x.Header.Start) {
-			begin = e.Seq
-		}
-	}
-	atBegin := m.current(begin - 1)
 	diff := func(what string, want, got any) {
 		t.Helper()
 		if fmt.Sprint(want) != fmt.Sprint(got) {
@@ -38,6 +29,7 @@ func (m *model) checkExcerpt(t fataler, got *Recording, x *Excerpt) {
 		}
 	}
 	first, last := got.Info().First, got.Info().Last
+	atBegin := m.current(first - 1)
 	var heard, want []Event
 	for e, err := range got.Events(first, last) {
 		if err != nil {
