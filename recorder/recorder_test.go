@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// hang is when a test gives up on what does not come.
+const hang = 2 * time.Minute
+
 // quick are limits for tests.
 var quick = limits{
 	answer: time.Second, list: time.Second, silence: time.Second, watch: 10 * time.Second,
@@ -82,7 +85,7 @@ func (s *transcript) Cover(c store.Coverage) (store.Seq, error) {
 // line until, and returns it up to there.
 func record(t *testing.T, o Options, until string) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	s := &transcript{Memory: store.NewMemory(store.Header{}), until: until, done: cancel}
 	o.Sink, o.Profile, o.limits = s, Minimal, &quick
@@ -402,7 +405,7 @@ func TestPulse(t *testing.T) {
 	})
 	l := quick
 	l.list, l.pulse, l.beat = time.Hour, time.Millisecond, 250*time.Millisecond
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	sink := &hangingSink{
 		transcript: &transcript{Memory: store.NewMemory(store.Header{}), until: "ADDED a 8", done: cancel},

@@ -166,7 +166,7 @@ func TestReady(t *testing.T) {
 		"/api/v1/services": {refuse(403, "services is forbidden")},
 	})
 	s.resources = append(s.resources, kind("", "services", "Service", true))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	var committed bool
 	var last Progress
@@ -228,7 +228,7 @@ func TestSettledWaitsForWhatFails(t *testing.T) {
 func TestCommitsByItself(t *testing.T) {
 	secret := strings.Replace(pod("a", "8"), `}}`, `,"annotations":{"password":"hunter2"}}}`, 1)
 	s := newServer(t, map[string][]step{podsPath: {holds(endOfList("7"), event("ADDED", secret))}})
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	memory := newSink()
 	var heard bool
@@ -265,7 +265,7 @@ func TestFollowsDiscovery(t *testing.T) {
 		defer s.mu.Unlock()
 		f()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	var mu sync.Mutex
 	var got []string
@@ -329,7 +329,7 @@ func TestFollowsDefinitions(t *testing.T) {
 	s.groups = map[string][]metav1.APIResource{
 		"apiextensions.k8s.io/v1": {kind("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition", false)},
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	memory := newSink()
 	memory.cover = func(c store.Coverage) error {
@@ -361,7 +361,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		lines = append(lines, event("ADDED", strings.Replace(pod("a", "1000"), `"name"`, `"generateName":"`+padding+`","name"`, 1)))
 	}
 	s := newServer(t, map[string][]step{podsPath: {holds(lines...)}})
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	memory := newSink()
 	seen := 0
@@ -436,30 +436,35 @@ func TestClockIsSet(t *testing.T) {
 	var mu sync.Mutex
 	var elapsed, ahead time.Duration // of the recorder's clock
 	const events = 60
-	said := make(chan struct{})
+	beats := make(chan int, events)
 	s := newServer(t, map[string][]step{
+		// A second passes with each look at the server's clock, and never between
+		// its answer and the look at the recorder's: so both are known exactly.
 		"/version": {func(w http.ResponseWriter, r *http.Request) {
 			mu.Lock()
 			defer mu.Unlock()
-			w.Header().Set("Date", start.Add(elapsed+90*time.Second).Format(http.TimeFormat))
-			fmt.Fprint(w, `{"gitVersion":"v1.37.2"}`)
-		}},
-		podsPath: {func(w http.ResponseWriter, r *http.Request) {
-			says(endOfList("1"))(w, r)
-			for i := range events {
-				mu.Lock()
+			if beat := int(elapsed / time.Second); beat < events {
 				elapsed += time.Second
-				switch i {
+				switch beat {
 				case 20:
 					ahead = -time.Hour
 				case 40:
 					ahead = time.Hour
 				}
-				mu.Unlock()
-				says(event("MODIFIED", pod("a", strconv.Itoa(i+2))))(w, r)
-				time.Sleep(5 * time.Millisecond)
+				beats <- beat
 			}
-			close(said)
+			w.Header().Set("Date", start.Add(elapsed+90*time.Second).Format(http.TimeFormat))
+			fmt.Fprint(w, `{"gitVersion":"v1.37.2"}`)
+		}},
+		podsPath: {func(w http.ResponseWriter, r *http.Request) {
+			says(endOfList("1"))(w, r)
+			for range events {
+				select {
+				case beat := <-beats:
+					says(event("MODIFIED", pod("a", strconv.Itoa(beat+2))))(w, r)
+				case <-r.Context().Done():
+				}
+			}
 			<-r.Context().Done()
 		}},
 	})
@@ -469,7 +474,7 @@ func TestClockIsSet(t *testing.T) {
 	sink := newSink()
 	sink.Memory = memory
 	l := quick
-	l.pulse, l.beat = 10*time.Millisecond, time.Second
+	l.pulse, l.beat = time.Millisecond, time.Minute
 	heard := 0
 	sink.append = func(e store.Event) error {
 		if e.Type == "MODIFIED" {
@@ -496,7 +501,6 @@ func TestClockIsSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-said
 	var last store.Event
 	for e, err := range memory.Events(1, memory.Info().Last) {
 		if err != nil {
@@ -520,7 +524,7 @@ func TestClockIsSet(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for _, c := range clocks {
 		seen[c.Time.Sub(start)-c.Monotonic] = true
-		if skew := c.ServerDate.Sub(start.Add(c.Monotonic)); skew < 88*time.Second || skew > 91*time.Second {
+		if skew := c.ServerDate.Sub(start.Add(c.Monotonic)); skew != 90*time.Second {
 			t.Errorf("the API server was %v ahead, want 90 s", skew)
 		}
 	}
@@ -637,7 +641,7 @@ func TestStoppedIsNotSilent(t *testing.T) {
 	s.resources = s.resources[1:] // pods are there twice
 	s.script = script
 	for range 50 {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), hang)
 		memory := store.NewMemory(store.Header{})
 		err := Run(ctx, Options{Config: s.config(), Profile: Minimal, Sink: memory, limits: &l, Ready: cancel})
 		cancel()

@@ -121,7 +121,7 @@ func TestFollow(t *testing.T) {
 	})
 	s.resources = append(s.resources, kind("", "widgets", "Widget", true))
 	follow, named := make(chan Target), make(chan struct{})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	go func() {
 		defer close(named)

@@ -20,8 +20,9 @@ import (
 
 var errShell = errors.New("completion takes a shell: bash, zsh or fish")
 
-// completing is how long a shell waits for completions at most.
-const completing = 500 * time.Millisecond
+// completing is how long a shell waits for completions at most. Tests, which
+// want all of them also from a slow machine, wait longer.
+var completing = 500 * time.Millisecond
 
 // subjects are the resources that verdicts are about.
 var subjects = []string{"services", "deployments", "replicasets", "statefulsets", "daemonsets", "pods", "nodes", "ingresses", "httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -24,6 +23,7 @@ var update = flag.Bool("update", false, "rewrite what the scripts and the README
 
 // TestMain lets scripts run the real program as a command.
 func TestMain(m *testing.M) {
+	completing = time.Hour
 	testscript.Main(m, map[string]func(){
 		"svcspy":                  checkedMain,
 		"kubectl-svcspy":          checkedMain,
@@ -112,24 +112,19 @@ func recordLate(incident string, after time.Duration, path string) error {
 	return late.Write(w, whole, from)
 }
 
-// exits is `exits CODE [interrupted] PROGRAM ARG...`: it runs a program that must
-// end with that code; its output can be looked at as after exec. One that is
-// interrupted gets ctrl-C while it is at work.
+// exits is `exits CODE [interrupted WORDS] PROGRAM ARG...`: it runs a program that
+// must end with that code; its output can be looked at as after exec. One that is
+// interrupted gets ctrl-C once it has printed what the pattern WORDS matches.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
-	interrupt := len(args) > 1 && args[1] == "interrupted"
-	if interrupt {
-		args = slices.Delete(args, 1, 2)
-	}
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE [interrupted] PROGRAM ARG...")
+	interrupt := len(args) > 2 && args[1] == "interrupted"
+	if neg || len(args) < 2 || interrupt && len(args) < 4 {
+		ts.Fatalf("usage: exits CODE [interrupted WORDS] PROGRAM ARG...")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	got := 0
 	if interrupt {
-		// The shell gives it a moment to begin. What it starts in the background
-		// ignores ctrl-C, unless that is undone.
-		args = append([]string{"", "sh", "-c", `env --default-signal=INT "$@" & pid=$!; sleep 1; kill -INT $pid; wait $pid`, "sh"}, args[1:]...)
+		args = append([]string{"", "sh", "-c", interruption, "sh"}, args[2:]...)
 	}
 	err = ts.Exec(args[1], args[2:]...)
 	if status := (*exec.ExitError)(nil); errors.As(err, &status) {
@@ -141,6 +136,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 }
+
+// interruption runs a program until it prints what $1 matches, and interrupts
+// it. What a shell starts in the background ignores ctrl-C, unless that is
+// undone.
+const interruption = `words=$1; shift
+rm -f code
+{ env --default-signal=INT sh -c 'echo $$ >pid; exec "$@"' sh "$@" >out 2>err; echo $? >code; } &
+until [ -s code ] || grep -qE -e "$words" out err 2>/dev/null; do sleep 0.02; done
+kill -INT $(cat pid); wait
+cat out; cat err >&2; exit $(cat code)`
 
 // longRecording is `longrecording FILE`: it makes a recording of so many
 // Services that evaluating all of them takes a while.

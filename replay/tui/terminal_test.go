@@ -58,11 +58,15 @@ func (s *tmux) run(args ...string) string {
 	return string(out)
 }
 
+// patience is how often a terminal is looked at until it shows what it should:
+// a minute, and only where it does not.
+const patience = 2400
+
 // compare waits until the terminal shows what the model does.
 func (s *tmux) compare(after string) {
 	s.Helper()
 	var diff string
-	for range 200 {
+	for range patience {
 		got := strings.TrimRight(s.run("capture-pane", "-p"), "\n") + "\n"
 		if diff = cmp.Diff(s.screen(), got); diff == "" {
 			return
@@ -97,7 +101,7 @@ func (s *tmux) leave() {
 	s.Helper()
 	s.run("send-keys", "-l", "q")
 	var left string
-	for range 200 {
+	for range patience {
 		if left = s.run("capture-pane", "-p"); strings.Contains(left, "ended with 0") {
 			return
 		}
@@ -223,7 +227,7 @@ func (p *terminal) output() string {
 
 func (p *terminal) await(text string) {
 	p.Helper()
-	for range 400 {
+	for range patience {
 		if strings.Contains(p.output(), text) {
 			return
 		}
