@@ -29,8 +29,8 @@ EXIT STATUS
 		Example: `  svcspy bisect incident.db svc/web -n shop --good 13:50 --bad 14:02`,
 		Args:    subjectOfRecording(a, "bisect"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, signals := interruptible(cmd.Context())
-			defer signals.stop()
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
 			return o.run(ctx, args[0], args[1:])
 		},
 	}

@@ -51,8 +51,8 @@ EXIT STATUS
 			if o.since != "" || o.until != "" {
 				return usageError{errors.New("--since and --until need a recording"), "name it with -f"}
 			}
-			ctx, signals := interruptible(cmd.Context())
-			defer signals.stop()
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
 			return o.live(ctx, args)
 		},
 	}

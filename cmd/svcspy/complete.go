@@ -56,7 +56,7 @@ func (a *app) completions(cmd *cobra.Command) {
 	flag("color", oneOf("auto", "always", "never"))
 	flag("tz", oneOf("UTC", localZone().String()))
 	flag("context", fromKubeconfig)
-	for _, name := range []string{"port", "speed", "for", "ring", "keep-for", "keep-on", "max-size", "selector", "cluster", "user", "token", "server", "as", "as-group", "as-uid", "username", "password", "proxy-url", "tls-server-name", "request-timeout", "command", "verbosity"} {
+	for _, name := range []string{"port", "speed", "for", "ring", "keep-for", "keep-max", "keep-on", "max-size", "selector", "cluster", "user", "token", "server", "as", "as-group", "as-uid", "username", "password", "proxy-url", "tls-server-name", "request-timeout", "command", "verbosity"} {
 		flag(name, cobra.NoFileCompletions)
 	}
 }

@@ -57,8 +57,8 @@ EXIT STATUS
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, signals := interruptible(cmd.Context())
-			defer signals.stop()
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
 			return o.run(ctx, args[0], args[1], args[2:])
 		},
 	}

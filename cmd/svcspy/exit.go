@@ -125,6 +125,8 @@ func hintsFor(err error) []string {
 		hint = when.Hint
 	case errors.Is(err, store.ErrInUse):
 		hint = "it is being recorded; look again when `svcspy record` has ended, or use `svcspy trace` on the live cluster"
+	case errors.Is(err, errUnsealed):
+		hint = "it holds what was heard until a second before; `svcspy compact FILE NEW` makes it as small as a sealed one"
 	case errors.Is(err, errShare):
 		hint = "it is named above; --policy strict replaces more, and --force leaves the file all the same"
 	case errors.Is(err, store.ErrVersion):

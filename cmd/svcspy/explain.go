@@ -41,8 +41,8 @@ EXIT STATUS
   svcspy explain incident.db svc/web --at 14:02 -o json`,
 		Args: subjectOfRecording(a, "explain"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, signals := interruptible(cmd.Context())
-			defer signals.stop()
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
 			return o.run(ctx, args[0], args[1:])
 		},
 	}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,10 +26,13 @@ type flight struct {
 	named func(time.Time) string // the path of what is kept at a time
 	after time.Duration          // how much of what follows is kept
 	now   func() time.Time
+	most  int           // how many recordings lie beside the ring before conditions keep no more; 0: any number
 	say   func(format string, args ...any)
 
 	mu     sync.Mutex
-	kept   *kept // what is being kept; nil if nothing is
+	kept   *kept    // what is being kept; nil if nothing is
+	made   []string // what was kept
+	unkept int      // how often a condition was not, because of most
 	saving sync.WaitGroup
 }
 
@@ -56,7 +62,36 @@ func beside(path, contextName string, t time.Time) string {
 func (f *flight) keep(why string) (path string, until time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if k := f.kept; k != nil && !k.busy && !k.saved {
+	return f.begin(why)
+}
+
+// keepIfRoom is keep for a condition, which may become true any number of times:
+// what was kept first is the evidence, and a disk is not filled by what flaps.
+// Recordings that were taken elsewhere make room.
+func (f *flight) keepIfRoom(why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.made = slices.DeleteFunc(f.made, func(path string) bool {
+		_, err := os.Lstat(path)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	there := len(f.made)
+	if f.kept != nil && f.kept.busy {
+		there++
+	}
+	if f.most > 0 && there >= f.most && !f.keeping() {
+		f.unkept++
+		f.say("svcspy: warning: NOT KEPT: %s; %d recordings lie beside the ring already, as many as --keep-max allows: move some elsewhere, and the next is kept (`svcspy keep` keeps one all the same)", report.Clean(why), there)
+		return
+	}
+	f.begin(why)
+}
+
+// keeping reports whether a window is open to what follows.
+func (f *flight) keeping() bool { return f.kept != nil && !f.kept.busy && !f.kept.saved }
+
+func (f *flight) begin(why string) (path string, until time.Time) {
+	if k := f.kept; f.keeping() {
 		f.say("this is kept too, in %s: %s", report.Clean(k.path), report.Clean(why))
 		return k.path, k.until
 	}
@@ -118,6 +153,7 @@ func (f *flight) save(k *kept) error {
 		return fmt.Errorf("keep %s: %w", k.path, err)
 	}
 	k.saved = true
+	f.made = append(f.made, k.path)
 	f.say("kept %s: %s to %s, %d events, sha256 %s", report.Clean(k.path), replay.FormatInstant(info.Start), replay.FormatInstant(info.End), info.Events, info.SHA256)
 	return nil
 }

@@ -177,6 +177,49 @@ func TestFlightWithoutRoom(t *testing.T) {
 	}
 }
 
+// TestFlightFlaps is of what becomes true again and again: so many are kept, the
+// first, and none of them is touched. Whoever asks gets one all the same.
+func TestFlightFlaps(t *testing.T) {
+	r := takeOff(t, 20*time.Second, 2*time.Second)
+	r.most = 2
+	for range 4 {
+		r.pass(5)
+		r.keepIfRoom("it broke")
+		r.keepIfRoom("so did another") // at the same time: in the same file
+		r.pass(3)
+	}
+	first := r.files()
+	if len(first) != 2 || r.unkept != 4 {
+		t.Errorf("%d are kept and %d are not, want 2 and 4: %q", len(first), r.unkept, r.said)
+	}
+	if said := strings.Join(r.said, "\n"); strings.Count(said, "svcspy: warning: NOT KEPT: it broke; 2 recordings") != 2 {
+		t.Errorf("said\n%s", said)
+	}
+	r.keep("somebody asks")
+	r.pass(3)
+	if n := len(r.files()); n != 3 {
+		t.Errorf("%d are kept after somebody asked, want 3", n)
+	}
+	// Two are taken elsewhere.
+	for _, path := range first {
+		r.span(path)
+		if err := os.Rename(path, filepath.Join(t.TempDir(), "elsewhere.db")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.keepIfRoom("it broke again")
+	r.pass(3)
+	if n := len(r.files()); n != 2 {
+		t.Errorf("%d are there after room was made, want 2", n)
+	}
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Seal(r.at); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestBesideOverwritesNothing(t *testing.T) {
 	dir := t.TempDir()
 	at := time.Date(2026, 11, 23, 14, 2, 0, 0, time.UTC)

@@ -79,8 +79,8 @@ func (a *app) keep(ctx context.Context, file string) error {
 	case over:
 		return fmt.Errorf("keep %s: %w", file, errNoRecorder)
 	}
-	ctx, signals := interruptible(ctx)
-	defer signals.stop()
+	ctx, stop := a.interruptible(ctx)
+	defer stop()
 	answer, err := request(ctx, requestPath(file))
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", file, err)

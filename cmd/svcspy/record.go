@@ -36,6 +36,7 @@ type recordOptions struct {
 	ring            time.Duration
 	keepOn          []string
 	keepFor         time.Duration
+	keepMax         int
 	printRBAC       bool
 	dryRun          bool
 
@@ -66,7 +67,9 @@ is known to be unknown: no answer takes it for absent.
 A flight recorder (--ring) runs for days in a file that stays small. When a
 condition of --keep-on becomes true, on SIGUSR1, or when ` + "`svcspy keep FILE`" + ` asks
 for it, what the ring holds and what follows for --keep-for is saved beside it
-as a recording of its own, sealed; and the flight recorder goes on.
+as a recording of its own, sealed; and the flight recorder goes on. Nothing that
+was kept is ever deleted: while --keep-max of them lie there, a condition that
+becomes true again keeps no more, and a warning says so each time and in the end.
 
 A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and
 | between several: 'svc/web NotServing', 'svc/shop/web != Serving|Converging'.
@@ -114,6 +117,7 @@ EXIT STATUS
 	flags.DurationVar(&o.ring, "ring", 0, "keep only the last stretch of this length, such as 30m; the file stays bounded")
 	flags.StringArrayVar(&o.keepOn, "keep-on", nil, "save the ring when this `CONDITION` becomes true, such as 'svc/shop/web NotServing'; may be repeated")
 	flags.DurationVar(&o.keepFor, "keep-for", 5*time.Minute, "how much of what follows is saved with the ring")
+	flags.IntVar(&o.keepMax, "keep-max", 10, "how many saved rings may lie beside the file before --keep-on saves no more; 0 is any number")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded, and what could not be told from it, and exit")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
 	a.addOutput(cmd, "json", "yaml")
@@ -142,6 +146,8 @@ func (o *recordOptions) check(words []string) error {
 		return usageError{fmt.Errorf("--ring %s is not a length of time", o.ring), "write it as 30m"}
 	case o.keepFor < 0:
 		return usageError{fmt.Errorf("--keep-for %s is not a length of time", o.keepFor), "write it as 5m"}
+	case o.keepMax < 0:
+		return usageError{fmt.Errorf("--keep-max %d is not a number of recordings", o.keepMax), "0 is any number"}
 	case o.ring == 0 && o.keepOn != nil:
 		return usageError{errors.New("--keep-on saves a ring, and there is none: everything is kept"), "add --ring 30m, or use --until"}
 	}
@@ -168,7 +174,7 @@ func (o *recordOptions) record(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, o.length)
 		defer cancel()
 	}
-	ctx, signals := interruptible(ctx)
+	ctx, signals := twice(ctx)
 	defer signals.stop()
 	requests, ignore := keepRequests()
 	defer ignore()
@@ -210,11 +216,14 @@ func (o *recordOptions) record(ctx context.Context) error {
 	}
 	t := &taping{recordOptions: o, path: path, w: w, lookout: lookout, signals: signals, requests: requests, progress: newProgress(o.app, header.Start)}
 	if o.ring > 0 {
-		t.flight = &flight{Writer: w, after: o.keepFor, now: o.now, say: t.progress.say, named: func(now time.Time) string { return beside(path, contextName, now) }}
+		t.flight = &flight{Writer: w, after: o.keepFor, most: o.keepMax, now: o.now, say: t.progress.say, named: func(now time.Time) string { return beside(path, contextName, now) }}
 	}
 	o.note("recording %s into %s; ctrl-C seals it", report.ScopeWords(header.Scope), report.Clean(path))
 	return t.run(ctx, options)
 }
+
+// errUnsealed is returned when record was interrupted twice.
+var errUnsealed = fmt.Errorf("%w before the recording was sealed", errInterrupted)
 
 // taping is a recording while it is made.
 type taping struct {
@@ -248,7 +257,7 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 		if l.pursuit != nil {
 			options.Follow = l.pursuit.targets
 		}
-		l.keep = func(why string) { t.keep(why) }
+		l.keep = t.flight.keepIfRoom // which there is, if something is to be kept on
 		l.ended = func(why string) {
 			t.progress.say("stopping: %s", report.Clean(why))
 			stop()
@@ -269,7 +278,15 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 			t.progress.say("svcspy: warning: %s; `svcspy keep` does not work any more, SIGUSR1 does", report.Clean(answered.Error()))
 		}
 	})
-	err := recorder.Run(ctx, options)
+	ended := make(chan error, 1)
+	go func() { ended <- recorder.Run(ctx, options) }()
+	var err error
+	select {
+	case err = <-ended:
+	case <-t.signals.second:
+		// Whatever it waits for, a disk that hangs say: it ends as after a kill.
+		return errUnsealed
+	}
 	stop()
 	t.progress.end()
 	beside.Wait()
@@ -295,7 +312,7 @@ func (t *taping) keep(why string) (path, remark string) {
 // end seals what was recorded, whatever ended it, and says what there is.
 func (t *taping) end(err error) error {
 	if t.signals.forced() {
-		return errors.Join(errInterrupted, t.w.Abort())
+		return errors.Join(errUnsealed, t.w.Abort())
 	}
 	if errors.Is(err, recorder.ErrForbidden) {
 		// Nothing was recorded, so there is nothing to keep.
@@ -337,11 +354,14 @@ func (t *taping) seal() (store.Info, error) {
 	case s := <-done:
 		return s.info, s.err
 	case <-t.signals.second:
-		return store.Info{}, errInterrupted
+		return store.Info{}, errUnsealed
 	}
 }
 
 func (t *taping) summary(info store.Info) error {
+	if t.flight != nil && t.flight.unkept > 0 {
+		t.note("svcspy: warning: a condition became true %d more times than is kept, as --keep-max is %d", t.flight.unkept, t.flight.most)
+	}
 	if t.output != "text" {
 		return t.info(t.path)
 	}

@@ -69,8 +69,8 @@ EXIT STATUS
 			if !slices.Contains(postmortem.Templates, o.template) {
 				return usageError{fmt.Errorf("--template %q is none of %s", o.template, strings.Join(postmortem.Templates, ", ")), ""}
 			}
-			ctx, signals := interruptible(cmd.Context())
-			defer signals.stop()
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
 			return o.run(ctx, args[0], args[1:])
 		},
 	}

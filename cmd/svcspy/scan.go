@@ -72,8 +72,8 @@ EXIT STATUS
   svcspy scan incident.db -o json`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, signals := interruptible(cmd.Context())
-			defer signals.stop()
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
 			result, err := a.scan(ctx, args[0])
 			if err != nil {
 				return interrupted(ctx, err)

@@ -78,8 +78,8 @@ EXIT STATUS
 			if err := p.check(cmd); err != nil {
 				return err
 			}
-			ctx, signals := interruptible(cmd.Context())
-			defer signals.stop()
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
 			return p.serve(ctx, args[0], func(at *served) error {
 				fmt.Fprintf(a.out, "export KUBECONFIG=%s\n", at.kubeconfig)
 				for _, name := range at.contexts {

@@ -37,7 +37,7 @@ EXIT STATUS
 				return err
 			}
 			// Signals are for the shell: it is in the same terminal, and gets them.
-			ctx, signals := interruptible(cmd.Context())
+			ctx, signals := twice(cmd.Context())
 			defer signals.stop()
 			return p.serve(ctx, args[0], func(at *served) error { return p.run(at, command) })
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 // second channel.
 type signals struct {
 	second chan struct{}
+	done   chan struct{} // closed by stop
 	stop   func()
 }
 
@@ -23,17 +25,32 @@ func (s *signals) forced() bool {
 	}
 }
 
-// interruptible returns a context that ends at the first INT, TERM or HUP: an
-// ssh session that drops must not lose an incident.
-func interruptible(parent context.Context) (context.Context, *signals) {
+// interruptible returns a context that ends at the first INT, TERM or HUP: what
+// is known by then is printed. The second ends the program at once, whatever it
+// is at.
+func (a *app) interruptible(parent context.Context) (context.Context, func()) {
+	ctx, s := twice(parent)
+	go func() {
+		select {
+		case <-s.second:
+			fmt.Fprintf(a.err, "svcspy: error: %v\n", errInterrupted)
+			os.Exit(exitInterrupted)
+		case <-s.done:
+		}
+	}()
+	return ctx, s.stop
+}
+
+// twice returns a context that ends at the first INT, TERM or HUP: an ssh
+// session that drops must not lose an incident. Of the second it only tells.
+func twice(parent context.Context) (context.Context, *signals) {
 	ctx, cancel := context.WithCancel(parent)
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	done := make(chan struct{})
-	s := &signals{second: make(chan struct{})}
+	s := &signals{second: make(chan struct{}), done: make(chan struct{})}
 	s.stop = func() {
 		signal.Stop(ch)
-		close(done)
+		close(s.done)
 		cancel()
 	}
 	go func() {
@@ -46,7 +63,7 @@ func interruptible(parent context.Context) (context.Context, *signals) {
 					close(s.second)
 					return
 				}
-			case <-done:
+			case <-s.done:
 				return
 			}
 		}

@@ -92,8 +92,8 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, signals := interruptible(ctx)
-	defer signals.stop()
+	ctx, over := o.interruptible(ctx)
+	defer over()
 	references := newPursuit()
 	options := recorder.Options{
 		Config: config, Profile: recorder.Standard, Redactor: redact.Standard(false), Now: o.now, Follow: references.targets,
