@@ -42,7 +42,7 @@ func compactInPlace(path string) (err error) {
 
 // unlessRefused drops errors that say that the directory takes no more.
 func unlessRefused(err error) error {
-	for _, refused := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, fs.ErrPermission} {
+	for _, refused := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS, fs.ErrPermission} {
 		if errors.Is(err, refused) {
 			return nil
 		}

@@ -71,17 +71,24 @@ func MaxSize(bytes int64) Option { return func(w *Writer) { w.db.MaxSize = int(b
 // Create begins a recording in a new file of mode 0600. If there is a file of
 // that name the error is fs.ErrExist.
 func Create(path string, h Header, options ...Option) (*Writer, error) {
+	made := false
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:        time.Nanosecond,
 		NoFreelistSync: true, PageSize: pageSize,
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			return os.OpenFile(name, flag|os.O_CREATE|os.O_EXCL, mode)
+			f, err := os.OpenFile(name, flag|os.O_CREATE|os.O_EXCL, mode)
+			made = err == nil
+			return f, err
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("create recording: %w", err)
+		err = fmt.Errorf("create recording: %w", err)
+		if made { // but the disk is full, say
+			err = errors.Join(err, os.Remove(path))
+		}
+		return nil, err
 	}
 	h.Start = clockTime(h.Start)
 	w := &Writer{

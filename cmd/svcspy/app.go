@@ -119,6 +119,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		return usageError{err, cmd.CommandPath() + " --help shows the flags"}
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		outliveLimits()
 		if cmd.Name() == "record" {
 			outliveReaders()
 		}

@@ -39,7 +39,7 @@ const exitCodesHelp = `Every svcspy command ends with one of these codes:
   3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged;
        scan: something looks like a secret)
   4    answered, but at that time the recording has a gap or damage, or had not begun
-  130  interrupted before the work was done
+  130  interrupted before the work was done; a second interrupt ends any command at once
 
 diff ends as kubectl diff does: 0 nothing is different, 1 something is, 2 or more
 an error. shell ends with the status of the shell or the command it ran.`
@@ -85,7 +85,9 @@ func (a *app) printError(err error) {
 		return
 	}
 	hints := hintsFor(err)
-	fmt.Fprintf(a.err, "svcspy: error: %s\n", report.Clean(err.Error()))
+	// Joined errors have a line each.
+	message := strings.ReplaceAll(err.Error(), "\n", "; ")
+	fmt.Fprintf(a.err, "svcspy: error: %s\n", report.Clean(message))
 	for i, h := range hints {
 		hints[i] = a.called(h)
 		fmt.Fprintf(a.err, "svcspy: hint: %s\n", report.Clean(hints[i]))
@@ -93,7 +95,7 @@ func (a *app) printError(err error) {
 	if a.output != "json" && a.output != "yaml" && a.output != "jsonl" {
 		return
 	}
-	doc := errorDocument{APIVersion: report.APIVersion, Kind: "Error", Code: exitCode(err), Message: err.Error(), Hints: hints}
+	doc := errorDocument{APIVersion: report.APIVersion, Kind: "Error", Code: exitCode(err), Message: message, Hints: hints}
 	if werr := report.Document(a.out, a.output, doc); werr != nil {
 		fmt.Fprintf(a.err, "svcspy: error: %v\n", werr)
 	}
@@ -135,8 +137,8 @@ func hintsFor(err error) []string {
 		hint = "svcspy reads files written by `svcspy record`; try `svcspy demo`"
 	case errors.Is(err, store.ErrFull):
 		hint = "what was heard until then is in the file; --max-size sets the limit, --ring keeps only the last minutes"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		hint = "the disk is full; a recording that was not sealed holds what was heard until then, and `svcspy compact FILE NEW` on another disk completes it"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), strings.Contains(err.Error(), syscall.EFBIG.Error()):
+		hint = "what was written until then is kept: make room, then `svcspy compact FILE NEW` makes of a recording that was not sealed a small one with a digest"
 	case errors.Is(err, fs.ErrExist):
 		hint = "recordings are never overwritten; give another name with -f"
 	case errors.Is(err, fs.ErrNotExist):
