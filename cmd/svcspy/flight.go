@@ -26,7 +26,7 @@ type flight struct {
 	named func(time.Time) string // the path of what is kept at a time
 	after time.Duration          // how much of what follows is kept
 	now   func() time.Time
-	most  int           // how many recordings lie beside the ring before conditions keep no more; 0: any number
+	most  int // how many recordings lie beside the ring before conditions keep no more; 0: any number
 	say   func(format string, args ...any)
 
 	mu     sync.Mutex
