@@ -26,7 +26,7 @@ type Mark struct {
 const lockPatience = time.Second
 
 // AddMark adds a mark to a recording that nobody is writing; while one does,
-// the error is ErrInUse.
+// the error is ErrInUse, and only its Writer can add one.
 func AddMark(path string, m Mark) error {
 	value, err := json.Marshal(m)
 	if err != nil {
@@ -80,6 +80,24 @@ func addMark(path string, value []byte) (err error) {
 	if named, err := os.Stat(path); err != nil || !os.SameFile(mine, named) {
 		return errors.Join(errReplaced, err)
 	}
+	return putMark(db, value)
+}
+
+// Mark adds a mark to the recording that is being written; it is durable at
+// once. It may be called from another goroutine than the Writer's, and must have
+// returned before Seal or Abort.
+func (w *Writer) Mark(m Mark) error {
+	value, err := json.Marshal(m)
+	if err == nil {
+		err = limited(putMark(w.db, value))
+	}
+	if err != nil {
+		return fmt.Errorf("add mark: %w", err)
+	}
+	return nil
+}
+
+func putMark(db *bbolt.DB, value []byte) error {
 	return db.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(bucketMarks))
 		if err != nil {

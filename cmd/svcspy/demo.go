@@ -167,7 +167,7 @@ LOOK FURTHER
 // is marked lasts as long as the recording, which is a copy in a folder of its
 // own; the commands that are handed out work after it is gone.
 func (l *look) tour(ctx context.Context, d fixtures.Demo, r *store.Recording, path string, ref store.Ref, broken time.Time) error {
-	options, err := l.screenOptions(r, path)
+	options, err := l.screenOptions(ctx, r, path)
 	if err != nil {
 		return err
 	}

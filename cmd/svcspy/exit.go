@@ -125,6 +125,8 @@ func hintsFor(err error) []string {
 		hint = subject.Hint
 	case errors.As(err, &when):
 		hint = when.Hint
+	case errors.Is(err, errNoAnswer):
+		hint = "the recorder must be a svcspy that can write beside the file; mark it when it has ended"
 	case errors.Is(err, store.ErrInUse):
 		hint = "it is being recorded; look again when `svcspy record` has ended, or use `svcspy trace` on the live cluster"
 	case errors.Is(err, errUnsealed):

@@ -141,7 +141,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 // it. What a shell starts in the background ignores ctrl-C, unless that is
 // undone.
 const interruption = `words=$1; shift
-rm -f code
+rm -f code pid out err
 { env --default-signal=INT sh -c 'echo $$ >pid; exec "$@"' sh "$@" >out 2>err; echo $? >code; } &
 until [ -s code ] || grep -qE -e "$words" out err 2>/dev/null; do sleep 0.02; done
 kill -INT $(cat pid); wait

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -34,7 +35,8 @@ was detected, what was tried, when somebody rolled back. It is shown on every
 axis, and [ and ] go from one to the next in svcspy replay. What was recorded is
 not changed, nor is its digest. Without a text it lists the marks there are.
 
-A recording that is still being written takes no marks from outside.
+While a recording is being written its recorder is asked to write the mark down,
+within a second; without --at it is about now.
 
 EXIT STATUS
   0 written or listed, 1 error, 2 wrong words or time.`,
@@ -53,7 +55,9 @@ EXIT STATUS
 			if len(args) == 1 {
 				return o.list(args[0], cmd.Flags().Changed("at"))
 			}
-			o.ctx = cmd.Context()
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
+			o.ctx = ctx
 			return o.add(args[0], args[1])
 		},
 	}
@@ -65,14 +69,9 @@ EXIT STATUS
 }
 
 func (o *markOptions) add(file, text string) error {
-	text = strings.TrimSpace(text)
-	switch {
-	case text == "":
-		return usageError{errors.New("the text of the mark is empty"), o.name + " mark FILE lists the marks there are"}
-	case len(text) > longestMark || len(o.author) > longestMark:
-		return usageError{errors.New("the mark is longer than 4096 bytes"), "put what is longer into the postmortem"}
-	case !utf8.ValidString(text) || !utf8.ValidString(o.author):
-		return usageError{errors.New("the mark is not valid UTF-8"), ""}
+	m := store.Mark{Written: o.now().UTC().Truncate(time.Millisecond), Author: o.author, Text: strings.TrimSpace(text)}
+	if err := checkMark(m); err != nil {
+		return err
 	}
 	r, err := openRecording(file)
 	if err != nil {
@@ -90,16 +89,48 @@ func (o *markOptions) add(file, text string) error {
 	if err != nil {
 		return err
 	}
-	m := store.Mark{Time: at.Time.UTC(), Written: o.now().UTC().Truncate(time.Millisecond), Author: o.author, Text: text}
-	if err := store.AddMark(file, m); err != nil {
+	m.Time = at.Time.UTC()
+	if err := writeMark(o.ctx, file, m); err != nil {
 		return err
 	}
 	o.note("marked %s", replay.Echo(at, zone))
 	if o.output == "text" {
-		_, err := fmt.Fprintf(o.out, "%s  %s\n", replay.FormatInstant(at.Time), report.Clean(text))
+		_, err := fmt.Fprintf(o.out, "%s  %s\n", replay.FormatInstant(at.Time), report.Clean(m.Text))
 		return err
 	}
 	return o.list(file, false)
+}
+
+// checkMark refuses what is no remark.
+func checkMark(m store.Mark) error {
+	switch {
+	case m.Text == "":
+		return usageError{errors.New("the text of the mark is empty"), "svcspy mark FILE lists the marks there are"}
+	case len(m.Text) > longestMark || len(m.Author) > longestMark:
+		return usageError{errors.New("the mark is longer than 4096 bytes"), "put what is longer into the postmortem"}
+	case !utf8.ValidString(m.Text) || !utf8.ValidString(m.Author):
+		return usageError{errors.New("the mark is not valid UTF-8"), ""}
+	}
+	return nil
+}
+
+// writeMark writes a mark into a recording, or has its recorder do so.
+func writeMark(ctx context.Context, file string, m store.Mark) error {
+	err := store.AddMark(file, m)
+	if !errors.Is(err, store.ErrInUse) {
+		return err
+	}
+	switch _, asked := ask(ctx, file, request{Verb: verbMark, Mark: &m}); {
+	case errors.Is(asked, errNoAnswer):
+		// Nobody records it who would answer: it may have ended just now.
+		if again := store.AddMark(file, m); !errors.Is(again, store.ErrInUse) {
+			return again
+		}
+		return fmt.Errorf("%w, and %w", err, errNoAnswer)
+	case asked != nil:
+		return fmt.Errorf("mark %s: %w", file, asked)
+	}
+	return nil
 }
 
 func (o *markOptions) list(file string, at bool) error {

@@ -60,7 +60,7 @@ func readmeScreen(t *testing.T, subject, at string) string {
 	}
 	defer r.Close()
 	l := &look{app: &app{out: &bytes.Buffer{}, err: &bytes.Buffer{}, now: time.Now, zoneName: "UTC"}, namespace: fixtures.Demos[0].Namespace}
-	options, err := l.screenOptions(r, file)
+	options, err := l.screenOptions(t.Context(), r, file)
 	if err != nil {
 		t.Fatal(err)
 	}

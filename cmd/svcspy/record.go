@@ -274,8 +274,8 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 	}
 	beside.Go(func() { keepOnSignals(ctx, t.requests, func() { t.keep("SIGUSR1") }) })
 	beside.Go(func() {
-		if answered = answerRequests(ctx, t.path, t.keep); answered != nil {
-			t.progress.say("svcspy: warning: %s; `svcspy keep` does not work any more, SIGUSR1 does", report.Clean(answered.Error()))
+		if answered = answerRequests(ctx, t.path, t.reply); answered != nil {
+			t.progress.say("svcspy: warning: %s; `svcspy keep` and `svcspy mark` do not work any more, SIGUSR1 does", report.Clean(answered.Error()))
 		}
 	})
 	ended := make(chan error, 1)
@@ -291,6 +291,22 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 	t.progress.end()
 	beside.Wait()
 	return errors.Join(t.end(err), followed, answered)
+}
+
+// reply does what another process asks for.
+func (t *taping) reply(q request) answer {
+	switch {
+	case q.Verb == verbKeep:
+		path, remark := t.keep("asked for by svcspy keep")
+		return answer{Path: path, Remark: remark}
+	case q.Verb == verbMark && q.Mark != nil:
+		if err := errors.Join(checkMark(*q.Mark), t.w.Mark(*q.Mark)); err != nil {
+			return answer{Error: err.Error()}
+		}
+		t.progress.say("marked %s: %s", replay.FormatInstant(q.Mark.Time), report.Clean(q.Mark.Text))
+		return answer{}
+	}
+	return answer{Error: "this recorder does not know what that asks for"}
 }
 
 // keep has the flight recorder keep its window, and returns where and a remark.

@@ -27,7 +27,7 @@ func (l *look) screen(ctx context.Context, file string, words []string) error {
 		return err
 	}
 	defer r.Close()
-	options, err := l.screenOptions(r, file)
+	options, err := l.screenOptions(ctx, r, file)
 	if err != nil {
 		return err
 	}
@@ -48,16 +48,24 @@ func (l *look) screen(ctx context.Context, file string, words []string) error {
 }
 
 // screenOptions are those that do not depend on what is looked at.
-func (l *look) screenOptions(r *store.Recording, file string) (tui.Options, error) {
+func (l *look) screenOptions(ctx context.Context, r *store.Recording, file string) (tui.Options, error) {
 	text := l.text()
 	marks, err := r.Marks()
 	return tui.Options{
 		Zone: text.Zone, ASCII: text.ASCII, Plain: !text.Color, Now: l.now, Speed: l.speed, File: file,
-		Marks: marks, Author: author(), AddMark: func(m store.Mark) error { return store.AddMark(file, m) },
+		Marks: marks, Author: author(), AddMark: func(m store.Mark) error {
+			ctx, cancel := context.WithTimeout(ctx, screenPatience)
+			defer cancel()
+			return writeMark(ctx, file, m)
+		},
 		Command: func(subject store.Ref, at time.Time) string { return l.commandLine(file, subject, at) },
 		Save:    saveText,
 	}, err
 }
+
+// screenPatience is how long the screen stands still for a recorder that is
+// asked to write a mark.
+const screenPatience = 2 * time.Second
 
 // author is who makes marks, as far as the environment tells.
 func author() string {

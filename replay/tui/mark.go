@@ -38,7 +38,7 @@ func (m *Model) mark(text string) tea.Cmd {
 	switch {
 	case errors.Is(err, store.ErrInUse):
 		m.unwritten = append(m.unwritten, k)
-		m.fail("marked on this screen", errors.New("the recording is being written, and nobody else may write to it; the mark goes in when the recorder ends, if this screen is still open"))
+		m.fail("marked on this screen", errors.New("the recording is being written, and its recorder takes no mark; it goes in when the recorder ends, if this screen is still open"))
 	case err != nil:
 		m.fail("marked for as long as this screen is open, not in the recording", err)
 	default:
