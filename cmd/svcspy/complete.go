@@ -173,6 +173,11 @@ func (in *content) subject(args []string, typed, command string) (all []cobra.Co
 		}
 		return in.names(r, kind+"/"), false
 	}
+	// Of a list of types the last is completed.
+	list := ""
+	if at := strings.LastIndex(typed, ","); command == "get" && at >= 0 {
+		list, typed = typed[:at+1], typed[at+1:]
+	}
 	anything := command == "get" || command == "events" || command == "changes"
 	end := "/"
 	if command == "get" {
@@ -192,12 +197,12 @@ func (in *content) subject(args []string, typed, command string) (all []cobra.Co
 				words = words[:1]
 			}
 			for _, w := range words {
-				all = append(all, cobra.CompletionWithDesc(w+end, r.Kind))
+				all = append(all, cobra.CompletionWithDesc(list+w+end, r.Kind))
 			}
 		}
 	}
 	slices.Sort(all)
-	return all, end == "/"
+	return slices.Compact(all), end == "/" // some have one word for both numbers
 }
 
 // enough is how many versions are looked at for names of what is gone.

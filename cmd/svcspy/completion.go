@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"io"
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -42,11 +46,27 @@ EXIT STATUS
 			root := cmd.Root()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(a.out, true)
+				return bashCompletion(root, a.out)
 			case "zsh":
 				return root.GenZshCompletion(a.out)
 			}
 			return root.GenFishCompletion(a.out, true)
 		},
 	}
+}
+
+// bashCompletion prints the script for bash. It quotes what is completed as bash
+// quotes words, which is also done to a comma, although that needs none: a list
+// such as pods,svc would never be what was typed.
+func bashCompletion(root *cobra.Command, w io.Writer) error {
+	var script bytes.Buffer
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	quoted := strings.NewReplacer(
+		`|| comp=$(printf "%q" "${compline%%$tab*}")`, `|| comp=$(printf "%q" "${compline%%$tab*}"); comp=${comp//\\,/,}`,
+		`COMPREPLY[0]=$(printf "%q" "${COMPREPLY[0]%%$tab*}")`, `COMPREPLY[0]=$(printf "%q" "${COMPREPLY[0]%%$tab*}"); COMPREPLY[0]=${COMPREPLY[0]//\\,/,}`,
+	)
+	_, err := quoted.WriteString(w, script.String())
+	return err
 }

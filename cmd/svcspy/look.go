@@ -24,7 +24,7 @@ type look struct {
 	namespace string
 	at        string
 	exitCode  bool
-	noHeaders bool    // of the list of Services
+	noHeaders bool    // of a list
 	speed     float64 // of the screen, to play at
 	partial   bool    // the recording was cut down to other subjects
 	options   analyzer.Options

@@ -64,6 +64,7 @@ EXIT STATUS
 	flags := cmd.Flags()
 	flags.StringVar(&o.at, "at", "", "the moment it is about, such as 14:09 or '#812' (default: the end)")
 	flags.StringVar(&o.author, "author", os.Getenv("USER"), "who says so")
+	flags.BoolVar(&o.noHeaders, "no-headers", false, "list marks without the names of the columns")
 	a.addOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
@@ -149,7 +150,9 @@ func (o *markOptions) list(file string, at bool) error {
 	}
 	l := report.NewMarkList(r.Info(), marks)
 	if o.output == "text" {
-		return report.MarkListText(o.out, l, o.text())
+		text := o.text()
+		text.NoHeaders = o.noHeaders
+		return report.MarkListText(o.out, l, text)
 	}
 	return report.Document(o.out, o.output, l)
 }

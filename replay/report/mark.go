@@ -48,9 +48,12 @@ func MarkListText(w io.Writer, l MarkList, o Options) error {
 	}
 	if len(l.Items) == 0 {
 		p.line("no marks")
-	} else {
-		p.table(rows)
+		return p.w.Flush()
 	}
+	if o.NoHeaders {
+		rows = rows[1:]
+	}
+	p.table(rows)
 	return p.w.Flush()
 }
 
