@@ -35,7 +35,7 @@ type look struct {
 func (l *look) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&l.at, "at", "", "the instant to look at, such as 14:02, 14:02:10.5Z, end-30s or '#812' (default: the end)")
-	flags.StringVar(&l.options.From, "from", "", "the client: pod/NAME, node/NAME or an IP address")
+	flags.StringVar(&l.options.From, "from", "", "the client: pod/NAME, pod/NAMESPACE/NAME, node/NAME or an IP address")
 	flags.StringVar(&l.options.Port, "port", "", "the port the client calls, by number or name")
 	flags.StringVar(&l.options.Symptom, "symptom", "", "what the client sees: refused, timeout or nxdomain")
 	flags.BoolVar(&l.exitCode, "exit-code", false, "exit with 3 when the subject is not serving")
@@ -44,7 +44,7 @@ func (l *look) addFlags(cmd *cobra.Command) {
 func (l *look) check() error {
 	switch l.options.Symptom {
 	case "", "refused", "timeout", "nxdomain":
-		return nil
+		return l.checkClient()
 	}
 	return usageError{fmt.Errorf("--symptom %q is none of refused, timeout, nxdomain", l.options.Symptom), ""}
 }
@@ -120,6 +120,9 @@ func (l *look) answer(s *replay.State, words []string) error {
 	}
 	info := s.Timeline().Info()
 	l.partial = !holds(&info, ref)
+	if err := l.knowClient(s, ref); err != nil {
+		return err
+	}
 	return l.print(s, ref, analyzer.Diagnose(s, ref, l.options))
 }
 

@@ -21,9 +21,10 @@ why, space plays, ? lists all keys. A recording that is still being written is
 followed; End goes to its end. Without a subject the screen lists all Services
 with their course. No key changes anything but the marks (m) in the recording.
 
-Elsewhere, and with --once or -o, it prints the report at the instant given with
---at: once, from top to bottom, as screen readers need it. Without a subject it
-lists all Services, worst first, and explains the worst one.
+Elsewhere, and with --once, -o, --exit-code or a client (--from, --port, --symptom),
+it prints the report at the instant given with --at: once, from top to bottom, as
+screen readers need it. Without a subject it lists all Services, worst first, and
+explains the worst one.
 
 An instant before the recording, such as start-5m, steps into its reconstructed
 past: what objects still told when it began. The answer says RECONSTRUCTED, rests

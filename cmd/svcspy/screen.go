@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/tui"
 	"github.com/svcspy/svcspy/store"
@@ -16,7 +17,7 @@ import (
 // onScreen reports whether text was asked for and there is a terminal to look
 // at and to type on.
 func (l *look) onScreen() bool {
-	return (l.output == "text" || l.output == "") && !l.exitCode && isTerminal(l.in) && isTerminal(l.out) && os.Getenv("TERM") != "dumb"
+	return (l.output == "text" || l.output == "") && !l.exitCode && l.options == (analyzer.Options{}) && isTerminal(l.in) && isTerminal(l.out) && os.Getenv("TERM") != "dumb"
 }
 
 // screen shows a recording on the whole terminal, at --at or where the recorder

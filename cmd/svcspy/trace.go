@@ -37,7 +37,8 @@ Against a cluster it lists and watches what decides about the subject, as
 ` + "`record TYPE/NAME`" + ` does, into memory: the same analyzer sees the same timeline.
 With -w it goes on: whenever the answer changes it appends when and what is new
 in it, and what was written in the cluster in between. With -o jsonl it prints
-each answer in full.
+each answer in full. That there is no such subject is an error, which -o json
+prints in place of the report; with --exit-code it is not serving.
 
 EXIT STATUS
   0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),
@@ -112,6 +113,7 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	if err != nil {
 		return err
 	}
+	o.clientIn(ref.Namespace)
 	client, err := newAccess(config)
 	if err != nil {
 		return err
@@ -156,8 +158,13 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 		if err != nil {
 			return err
 		}
+		if before == nil {
+			if err := o.knowClient(s, ref); err != nil {
+				return err
+			}
+		}
 		if !o.watch {
-			return errors.Join(o.print(s, ref, r), o.unseen(t, ref, r))
+			return o.once(s, ref, r)
 		}
 		if now := fingerprint(r); now != last {
 			last = now
@@ -278,8 +285,21 @@ func fingerprint(r analyzer.Report) string {
 	return key
 }
 
-// unseen adds to the report of an absent subject that nothing by that name was
-// found, so that a typo is not taken for an outage.
+// once prints the one answer. That there is no such subject is an error, so that a
+// typo is not taken for an outage, unless --exit-code asks just whether it serves.
+// As data there is one value: the report, or the error.
+func (o *traceOptions) once(s *replay.State, ref store.Ref, r analyzer.Report) error {
+	if o.exitCode {
+		return o.print(s, ref, r)
+	}
+	absent := o.unseen(s.Timeline(), ref, r)
+	if absent != nil && o.output != "text" {
+		return absent
+	}
+	return errors.Join(o.print(s, ref, r), absent)
+}
+
+// unseen is an error where nothing by the name of the subject was found.
 func (o *traceOptions) unseen(t replay.Timeline, ref store.Ref, r analyzer.Report) error {
 	if r.Verdict.State != analyzer.Absent {
 		return nil
