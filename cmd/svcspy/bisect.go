@@ -60,7 +60,10 @@ func (o *bisectOptions) run(ctx context.Context, file string, words []string) er
 	if err != nil {
 		return err
 	}
-	found, err := replay.Bisect(ctx, r, ref, good, bad)
+	t, done := o.walk(r)
+	defer done()
+	found, err := replay.Bisect(ctx, t, ref, good, bad)
+	done()
 	if err != nil {
 		return interrupted(ctx, err)
 	}

@@ -171,7 +171,7 @@ func (o *cutOptions) closure(ctx context.Context, r *store.Recording, chosen []s
 			return nil, err
 		}
 	}
-	bar := &counter{app: o.app, what: "subjects"}
+	bar := o.counter("subjects")
 	defer bar.end()
 	c, err := replay.ClosureOf(ctx, r, subjects, from, to, causes, bar.show)
 	if err != nil {

@@ -83,11 +83,15 @@ func (o *explainOptions) run(ctx context.Context, file string, words []string) e
 	if err != nil {
 		return err
 	}
-	segments, err := o.course(ctx, r, ref, false)
+	t, done := o.walk(r)
+	defer done()
+	segments, err := o.course(ctx, t, ref, false)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	story, err := replay.Explain(ctx, r, ref, segments, at)
+	t.causes()
+	story, err := replay.Explain(ctx, t, ref, segments, at)
+	done()
 	if errors.Is(err, replay.ErrNoOutage) {
 		o.note("%s had no outage %s", slash(ref), map[bool]string{true: "in this recording", false: "at that time or before"}[at.IsZero()])
 		all := make([]replay.Transition, len(segments))

@@ -109,7 +109,7 @@ func (o *reportOptions) run(ctx context.Context, file string, words []string) er
 			return err
 		}
 	}
-	bar := &counter{app: o.app, what: "Services"}
+	bar := o.counter("Services")
 	asked.Progress = bar.show
 	p, err := postmortem.Build(ctx, r, asked)
 	bar.end()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -117,11 +116,14 @@ func (o *timelineOptions) run(ctx context.Context, file string, words []string) 
 	if err != nil {
 		return err
 	}
-	segments, cut := o.course(ctx, r, ref, o.raw)
+	t, done := o.walk(r)
+	defer done()
+	segments, cut := o.course(ctx, t, ref, o.raw)
 	if cut != nil && ctx.Err() == nil {
 		return cut
 	}
-	all, err := replay.Transitions(ctx, r, ref, segments)
+	t.causes()
+	all, err := replay.Transitions(ctx, t, ref, segments)
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -140,6 +142,7 @@ func (o *timelineOptions) run(ctx context.Context, file string, words []string) 
 	if err != nil {
 		return err
 	}
+	done()
 	e := report.NewTimeline(r.Info(), all, ctx.Err() == nil)
 	e.Mark(marks)
 	if err := o.show(e); err != nil {
@@ -170,7 +173,7 @@ func gapIn(all []replay.Transition) error {
 // everything prints the verdicts on all Services. What happened to each is
 // explained by `svcspy timeline FILE svc/NAME`.
 func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, from, to time.Time) error {
-	bar := &counter{app: o.app, what: "Services"}
+	bar := o.counter("Services")
 	defer bar.end()
 	list := report.TimelineList{APIVersion: report.APIVersion, Kind: "TimelineList", Recording: report.RecordingOf(t.Info()), Complete: true, Items: []report.TimelineEnvelope{}}
 	var gap error
@@ -212,30 +215,4 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 		return errInterrupted
 	}
 	return gap
-}
-
-// counter shows how far a long computation is, on a terminal only.
-type counter struct {
-	*app
-	what string
-	last time.Time
-	open bool
-}
-
-func (c *counter) show(done, total int) {
-	now := c.now()
-	if c.quiet || !isTerminal(c.err) || now.Sub(c.last) < 100*time.Millisecond {
-		return
-	}
-	c.last, c.open = now, true
-	const width = 30
-	full := done * width / max(total, 1)
-	fmt.Fprintf(c.err, "\r\x1b[K[%s%s] %d of %d %s", strings.Repeat("#", full), strings.Repeat(" ", width-full), done, total, c.what)
-}
-
-func (c *counter) end() {
-	if c.open {
-		fmt.Fprint(c.err, "\r\x1b[K")
-		c.open = false
-	}
 }

@@ -91,7 +91,7 @@ func (l *look) verdicts(t replay.Timeline) ([]replay.Segment, error) {
 
 // firstIncident returns the first incident of any Service.
 func (l *look) firstIncident(t replay.Timeline) (time.Time, error) {
-	bar := &counter{app: l.app, what: "Services"}
+	bar := l.counter("Services")
 	defer bar.end()
 	info := t.Info()
 	var first time.Time
