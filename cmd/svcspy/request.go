@@ -37,10 +37,12 @@ type answer struct {
 }
 
 const (
-	requestEvery    = 500 * time.Millisecond // how often the recorder looks
-	requestPatience = 10 * time.Second       // how long an answer is waited for
-	largestRequest  = 64 << 10
+	requestEvery   = 500 * time.Millisecond // how often the recorder looks
+	largestRequest = 64 << 10
 )
+
+// requestPatience is how long an answer is waited for.
+var requestPatience = 10 * time.Second
 
 func requestPath(recording string) string { return recording + ".request" }
 
