@@ -214,5 +214,5 @@ func (s *service) name(u *unit) {
 // demand. A Service that comes up, or grows, has lost nothing.
 func (s *service) lost() bool {
 	ready, _ := s.usable()
-	return ready < min(s.desired, s.peak())
+	return ready < s.desired && s.hadMore(ready)
 }

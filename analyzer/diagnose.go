@@ -24,27 +24,63 @@ func Diagnose(v View, subject store.Ref, o Options) Report {
 	return q.report(q.answer(subject))
 }
 
-// Judge returns the state and the intent of the verdict that Diagnose gives, and
-// the id and the subject of its headline, without putting them into words. It
-// looks only at what decides them, so it is much cheaper.
-func Judge(v View, subject store.Ref, o Options) (Verdict, Headline) {
+// Judgement is a verdict that is not put into words yet.
+type Judgement struct {
+	State    State
+	Intent   string
+	Headline string  // id, "" if there is none
+	About    Subject // of the headline
+
+	subject store.Ref
+	inquiry *inquiry
+	answer  *answer
+}
+
+// Judge judges at one instant after the other, in memory that it uses again. The
+// zero value is ready. It is not safe for concurrent use.
+type Judge struct{ inquiry *inquiry }
+
+// At returns the state and the intent of the verdict that Diagnose gives, and
+// the id and the subject of its headline. It looks only at what decides them, so
+// it is much cheaper. The Judgement is valid until the next call.
+func (j *Judge) At(v View, subject store.Ref, o Options) Judgement {
 	o.Brief = true
-	q := newInquiry(v, o)
-	q.silent = o.Symptom == ""
+	j.inquiry = j.inquiry.again(v, o)
+	return j.inquiry.judge(subject)
+}
+
+func (q *inquiry) judge(subject store.Ref) Judgement {
+	q.silent = q.options.Symptom == ""
 	a := q.answer(subject)
+	j := Judgement{State: a.state, Intent: a.intent, About: a.subject, subject: subject, inquiry: q, answer: a}
 	if !q.silent { // a hint may become the headline
 		r := q.report(a)
-		return r.Verdict, r.Headline
+		j.Headline, j.About = r.Headline.ID, r.Headline.Subject
+		return j
 	}
-	h := Headline{Subject: a.subject}
 	if a.state != Serving && a.state != NotSelected {
 		if groups := a.groups(); len(groups) > 0 {
-			h.ID, h.Subject = groups[0].root.id, groups[0].root.subject
+			j.Headline, j.About = groups[0].root.id, groups[0].root.subject
 		} else if len(a.effects) > 0 {
-			h.ID, h.Subject = a.effects[0].id, a.effects[0].subject
+			j.Headline, j.About = a.effects[0].id, a.effects[0].subject
 		}
 	}
-	return Verdict{State: a.state, Intent: a.intent}, h
+	return j
+}
+
+// Report puts the judgement into words: the report that Diagnose gives with
+// Options.Brief. The View must still be what it was.
+func (j *Judgement) Report() Report {
+	q := j.inquiry
+	if len(q.answers) > 1 { // the words of one answer are made of those of others
+		return Diagnose(q.view, j.subject, q.options)
+	}
+	q.silent = false
+	for _, tell := range q.later {
+		tell()
+	}
+	q.later = nil
+	return q.report(j.answer)
 }
 
 // maxDepth bounds chains of Services: aliases, webhooks, backends.

@@ -30,7 +30,8 @@ type inquiry struct {
 	looked   map[scope]bool // covered or not, of everything looked at
 	depth    int            // how many subjects are being examined, one because of the other
 	asides   int            // > 0: what is looked at cannot change the answer
-	silent   bool           // nobody reads the words
+	silent   bool           // the words come later, if at all
+	later    []func()       // what is left for then
 	unsure   bool           // the answer rests on something not covered
 	answers  map[store.Ref]*answer
 	rollouts map[*appsv1.Deployment]*rollout
@@ -50,6 +51,19 @@ func newInquiry(v View, o Options) *inquiry {
 		looked:  make(map[scope]bool, 32),
 		answers: map[store.Ref]*answer{},
 	}
+}
+
+// again returns an inquiry in the memory of one that is over, or in new memory.
+func (q *inquiry) again(v View, o Options) *inquiry {
+	if q == nil {
+		return newInquiry(v, o)
+	}
+	clear(q.origin)
+	clear(q.got)
+	clear(q.looked)
+	clear(q.answers)
+	*q = inquiry{view: v, options: o, now: v.Instant(), origin: q.origin, got: q.got, looked: q.looked, answers: q.answers}
+	return q
 }
 
 // covered reports whether absence of an object of the kind would prove
@@ -84,12 +98,21 @@ func (q *inquiry) aside(f func()) {
 
 // wording runs f, which only chooses words.
 func (q *inquiry) wording(f func()) {
+	q.telling(func() {
+		q.asides++
+		f()
+		q.asides--
+	})
+}
+
+// telling runs f, which adds what a report tells beside the verdict and the
+// headline's id and subject: at once, or when the report is asked for.
+func (q *inquiry) telling(f func()) {
 	if q.silent {
+		q.later = append(q.later, f)
 		return
 	}
-	q.asides++
 	f()
-	q.asides--
 }
 
 // list returns the objects that match, ordered by namespace and name. What

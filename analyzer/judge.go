@@ -53,27 +53,38 @@ func (s *service) judge(a *answer) {
 	if g := a.groups(); a.state == NotServing && len(g) > 0 && g[0].root.id == "workload-scaled-to-zero" {
 		a.intent = "Idle"
 	}
+	faults := len(a.units) > 0
 	s.effects(a, ready, terminating)
-	s.sentences(a, ready, terminating)
+	switch {
+	case a.state == Unknown:
+	case faults: // the headline is among them
+		s.q.telling(func() { s.rollouts(a) })
+	default:
+		s.rollouts(a)
+	}
+	s.q.telling(func() { s.sentences(a, ready, terminating) })
 }
 
 func (s *service) definitionUnit(a *answer) bool {
 	return len(a.units) > 0 && a.units[0].kind == serviceUnit
 }
 
-// effects lists what the causes lead to, from the workload outwards.
-func (s *service) effects(a *answer, ready, terminating int) {
+// rollouts puts what the causes lead to in the workloads first.
+func (s *service) rollouts(a *answer) {
+	var found []*cause
 	for _, w := range s.workloads {
-		if s.q.silent && len(a.units) > 0 {
-			break // the headline is among the causes
-		}
 		if r := s.q.rollout(w); r != nil {
-			a.effects = append(a.effects, s.q.rolloutEffects(r)...)
+			found = append(found, s.q.rolloutEffects(r)...)
 		}
 		if c, _ := s.q.blockedSet(w); c != nil {
-			a.effects = append(a.effects, c)
+			found = append(found, c)
 		}
 	}
+	a.effects = append(found, a.effects...)
+}
+
+// effects lists what the causes lead to in the Service.
+func (s *service) effects(a *answer, ready, terminating int) {
 	see := func() []Evidence {
 		var rows []Evidence
 		for _, sl := range s.slices {
@@ -156,9 +167,6 @@ func (s *service) onlyTerminating(n int, evidence []Evidence) *cause {
 
 // sentences says how the answer begins in each state.
 func (s *service) sentences(a *answer, ready, terminating int) {
-	if s.q.silent {
-		return
-	}
 	from := quantity(ready, "Pod")
 	if !selectable(s.svc) {
 		from = quantity(ready, "endpoint")

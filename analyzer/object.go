@@ -2,8 +2,10 @@ package analyzer
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/svcspy/svcspy/store"
 )
@@ -13,9 +15,11 @@ import (
 type Object struct {
 	store.Event
 
-	once  sync.Once
-	value any
-	err   error
+	once    sync.Once
+	value   any
+	err     error
+	decoded atomic.Bool            // value and err are set
+	like    atomic.Pointer[Object] // nil once decoded
 
 	sketched sync.Once
 	sketch   Template
@@ -51,8 +55,33 @@ func (o *Object) Template() Template {
 	return o.sketch
 }
 
+// labels reads the labels of an object and nothing else; ok is false if they
+// cannot be read.
+func (o *Object) labels() (labels map[string]string, ok bool) {
+	text := memberOf(memberOf(o.Event.Object, "metadata"), "labels")
+	if text == nil {
+		return nil, json.Valid(o.Event.Object)
+	}
+	return labels, json.Unmarshal(text, &labels) == nil
+}
+
+// Matches reports whether nothing else makes the object and a selector, if there
+// is one, matches the Pods; true also if that is not known.
+func (t *Template) Matches(selector map[string]string) bool {
+	return t.Err != nil || !t.Controlled && (len(selector) == 0 || matches(selector, t.Labels))
+}
+
 // NewObject returns the object of an event.
 func NewObject(e store.Event) *Object { return &Object{Event: e} }
+
+// Like says that the object is another version of one that was decoded, so that
+// only what is different must be. It has no effect on the outcome, nor once the
+// object is decoded.
+func (o *Object) Like(version *Object) {
+	if !o.decoded.Load() && version.decoded.Load() && version.err == nil {
+		o.like.Store(version)
+	}
+}
 
 // As decodes the object into a Kubernetes API type. Every call for one object
 // must ask for the same type; the value is shared and read-only. It is never
@@ -60,8 +89,13 @@ func NewObject(e store.Event) *Object { return &Object{Event: e} }
 func As[T any](o *Object) *T {
 	o.once.Do(func() {
 		v := new(T)
-		o.err = json.Unmarshal(o.Event.Object, v)
+		if like := o.like.Swap(nil); like != nil && reflect.TypeOf(like.value) == reflect.TypeFor[*T]() {
+			o.err = decodeVersion(o.Event.Object, v, like.Event.Object, like.value)
+		} else {
+			o.err = json.Unmarshal(o.Event.Object, v)
+		}
 		o.value = v
+		o.decoded.Store(true)
 	})
 	v, ok := o.value.(*T)
 	if !ok {

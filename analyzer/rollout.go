@@ -36,7 +36,7 @@ func (q *inquiry) rollout(w *workload) *rollout {
 		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
 	})
 	for _, rs := range sets {
-		if r.current == nil && sameTemplate(&rs.Spec.Template, &d.Spec.Template) {
+		if r.current == nil && (sameTemplateText(q.seen(rs), q.seen(d)) || sameTemplate(&rs.Spec.Template, &d.Spec.Template)) {
 			r.current = rs
 		} else {
 			r.older = append(r.older, rs)
@@ -59,6 +59,17 @@ func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
 	x, y := *a, *b
 	x.Labels, y.Labels = withoutHash(a.Labels), withoutHash(b.Labels)
 	return apiequality.Semantic.DeepEqual(x, y)
+}
+
+// sameTemplateText reports whether the templates of two objects are sameTemplate,
+// if the texts tell that: they do when the same API server wrote both.
+func sameTemplateText(a, b *Object) bool {
+	x, y := memberOf(memberOf(a.Event.Object, "spec"), "template"), memberOf(memberOf(b.Event.Object, "spec"), "template")
+	return len(x) > 0 && len(y) > 0 && sameMembers(x, y, "metadata", func(x, y []byte) bool {
+		return sameMembers(x, y, "labels", func(x, y []byte) bool {
+			return sameMembers(x, y, appsv1.DefaultDeploymentUniqueLabelKey, func(_, _ []byte) bool { return true })
+		})
+	})
 }
 
 func withoutHash(labels map[string]string) map[string]string {

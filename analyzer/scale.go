@@ -62,41 +62,37 @@ func (q *inquiry) whoScaled(w *workload, c *cause) {
 	}
 }
 
-// raised is when the workload last got more replicas, or was made; zero if
-// that was before the window.
-func (q *inquiry) raised(w *workload) time.Time {
+// raisedSince: the workload got more replicas, or was made, at an instant within
+// the window or later.
+func (q *inquiry) raisedSince(w *workload, at time.Time) bool {
 	switch o := w.object.(type) {
 	case *appsv1.Deployment:
-		return raisedIn(q, o)
+		return raisedIn(q, o, at)
 	case *appsv1.ReplicaSet:
-		return raisedIn(q, o)
+		return raisedIn(q, o, at)
 	case *appsv1.StatefulSet:
-		return raisedIn(q, o)
+		return raisedIn(q, o, at)
 	case *appsv1.DaemonSet:
-		return raisedIn(q, o)
+		return raisedIn(q, o, at)
 	}
-	return time.Time{}
+	return false
 }
 
-func raisedIn[T any](q *inquiry, v *T) time.Time {
+func raisedIn[T any](q *inquiry, v *T, at time.Time) bool {
 	o := q.seen(v)
 	want, since := asWorkload(any(v)).desired, o.Time
 	n := 0
 	for old, w := range past[T](q, o.Namespace, o.Name) {
-		if old.UID != o.UID {
-			return since
+		was := asWorkload(any(w)).desired
+		if since.Before(at) || old.UID != o.UID || was < want {
+			break
 		}
-		if was := asWorkload(any(w)).desired; was < want {
-			return since
-		} else {
-			want = was
-		}
-		since = old.Time
+		want, since = was, old.Time
 		if n++; n == maxHistory || !q.within(old.Time, window) {
-			return time.Time{}
+			return false
 		}
 	}
-	return since
+	return !since.Before(at)
 }
 
 // autoscaler returns the HorizontalPodAutoscaler of a workload, nil if there

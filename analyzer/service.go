@@ -53,9 +53,7 @@ func (q *inquiry) service(namespace, name string) *answer {
 	s.traffic(a)
 	s.blame(a)
 	s.judge(a)
-	if !q.silent {
-		s.list(a)
-	}
+	q.telling(func() { s.list(a) })
 	q.aside(func() {
 		s.aside(a)
 		a.checklist = s.checklist(a)
@@ -67,9 +65,6 @@ func (q *inquiry) service(namespace, name string) *answer {
 func (q *inquiry) gather(svc *corev1.Service) *service {
 	s := &service{
 		q: q, svc: svc,
-		byUID:  map[types.UID]*corev1.Pod{},
-		owner:  map[types.UID]*workload{},
-		listed: map[types.UID][]listing{},
 		causes: map[types.UID]*cause{},
 	}
 	s.history = &tallies{service: s}
@@ -79,6 +74,11 @@ func (q *inquiry) gather(svc *corev1.Service) *service {
 	s.slices = list[discoveryv1.EndpointSlice](q, store.Query{
 		Namespace: svc.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: svc.Name},
 	})
+	listed := 0
+	for _, sl := range s.slices {
+		listed += len(sl.Endpoints)
+	}
+	s.listed = make(map[types.UID][]listing, listed)
 	for _, sl := range s.slices {
 		for i := range sl.Endpoints {
 			e := &sl.Endpoints[i]
@@ -91,10 +91,12 @@ func (q *inquiry) gather(svc *corev1.Service) *service {
 		return s
 	}
 	s.pods = list[corev1.Pod](q, store.Query{Namespace: svc.Namespace, Labels: svc.Spec.Selector})
+	s.byUID = make(map[types.UID]*corev1.Pod, len(s.pods))
 	for _, p := range s.pods {
 		s.byUID[p.UID] = p
 	}
 	s.workloads, s.bare = q.workloads(svc.Namespace, svc.Spec.Selector, s.pods)
+	s.owner = make(map[types.UID]*workload, len(s.pods))
 	for _, w := range s.workloads {
 		s.desired += w.desired
 		for _, p := range w.pods {

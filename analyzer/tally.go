@@ -37,7 +37,12 @@ type tallies struct {
 // at returns the i-th newest tally. The last is the one that was in force when
 // the window began.
 func (h *tallies) at(i int) (tally, bool) {
-	for i >= len(h.known)-1 && h.reach < window { // the oldest known may have begun earlier
+	return h.read(i, 1) // the oldest known may have begun earlier
+}
+
+// read is at, with so many older ones known, if there are.
+func (h *tallies) read(i, older int) (tally, bool) {
+	for i+older >= len(h.known) && h.reach < window {
 		h.reach = min(window, max(30*time.Second, 5*h.reach))
 		h.known = h.service.count(h.reach)
 	}
@@ -123,29 +128,25 @@ func (s *service) tally(at time.Time, sl *discoveryv1.EndpointSlice) tally {
 	return t
 }
 
-// peak is the most ready endpoints there were since more were last asked for.
-// It tells a loss from a Service that comes up.
-func (s *service) peak() int {
-	asked := s.raisedAt()
-	most := 0
-	for t := range s.history.all {
-		most = max(most, t.ready)
-		if !t.at.After(asked) {
-			break
+// hadMore: there were more ready endpoints than so many, since more were last
+// asked for. It tells a loss from a Service that comes up. It reads no further
+// back than it must, as it is asked of every Service that lacks something.
+func (s *service) hadMore(than int) bool {
+	for i := 0; ; i++ {
+		t, ok := s.history.read(i, 0)
+		if !ok {
+			return false
+		}
+		if i > 0 {
+			newer := s.history.known[i-1].at
+			if slices.ContainsFunc(s.workloads, func(w *workload) bool { return s.q.raisedSince(w, newer) }) {
+				return false
+			}
+		}
+		if t.ready > than {
+			return true
 		}
 	}
-	return most
-}
-
-// raisedAt is when a workload last got more replicas, or was made.
-func (s *service) raisedAt() time.Time {
-	var at time.Time
-	for _, w := range s.workloads {
-		if t := s.q.raised(w); t.After(at) {
-			at = t
-		}
-	}
-	return at
 }
 
 // lostTogether tells whether the last endpoints went within the window of one

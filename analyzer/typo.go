@@ -23,6 +23,7 @@ type candidate struct {
 // typo: the selector is one pair away from something that exists.
 func (s *service) typo() *cause {
 	selector := s.svc.Spec.Selector
+	near := func(labels map[string]string) bool { _, _, ok := oddPair(selector, labels); return ok }
 	byPair := map[string]*candidate{}
 	add := func(object any, name string, labels map[string]string, ready int) {
 		want, have, ok := oddPair(selector, labels)
@@ -37,8 +38,14 @@ func (s *service) typo() *cause {
 		}
 		c.ready += ready
 	}
-	for _, p := range list[corev1.Pod](s.q, store.Query{Namespace: s.svc.Namespace}) {
-		if terminal(p) || terminating(p) {
+	k := kindOf[corev1.Pod]()
+	s.q.covered(k, s.svc.Namespace)
+	for _, o := range s.q.view.List(store.Query{Resource: k.resource, Namespace: s.svc.Namespace}) {
+		if labels, ok := o.labels(); ok && !near(labels) {
+			continue // most of the namespace: not worth decoding
+		}
+		p := decode[corev1.Pod](s.q, k, o)
+		if p == nil || terminal(p) || terminating(p) {
 			continue
 		}
 		n := 0
@@ -47,8 +54,7 @@ func (s *service) typo() *cause {
 		}
 		add(p, "Pod "+p.Name, p.Labels, n)
 	}
-	near := func(labels map[string]string) bool { _, _, ok := oddPair(selector, labels); return ok }
-	for _, w := range s.q.templates(s.svc.Namespace, near) {
+	for _, w := range s.q.templates(s.svc.Namespace, nil, near) {
 		add(w.object, w.String(), w.template.Labels, 0)
 	}
 	var all []*candidate

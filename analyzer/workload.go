@@ -187,7 +187,7 @@ func (q *inquiry) workloads(namespace string, selector map[string]string, pods [
 			bare = append(bare, p)
 		}
 	}
-	for _, w := range q.templates(namespace, func(labels map[string]string) bool { return matches(selector, labels) }) {
+	for _, w := range q.templates(namespace, selector, func(labels map[string]string) bool { return matches(selector, labels) }) {
 		c.add(w)
 	}
 	for _, w := range c.byUID {
@@ -200,24 +200,24 @@ func (q *inquiry) workloads(namespace string, selector map[string]string, pods [
 }
 
 // templates returns the workloads of a namespace that nothing else controls and
-// whose Pods would have labels that are wanted.
-func (q *inquiry) templates(namespace string, wanted func(labels map[string]string) bool) []*workload {
+// whose Pods would have labels that are wanted: all of them match the selector.
+func (q *inquiry) templates(namespace string, selector map[string]string, wanted func(labels map[string]string) bool) []*workload {
 	var all []*workload
-	all = appendTemplates[appsv1.Deployment](all, q, namespace, wanted)
-	all = appendTemplates[appsv1.ReplicaSet](all, q, namespace, wanted)
-	all = appendTemplates[appsv1.StatefulSet](all, q, namespace, wanted)
-	all = appendTemplates[appsv1.DaemonSet](all, q, namespace, wanted)
-	all = appendTemplates[batchv1.Job](all, q, namespace, wanted)
-	all = appendTemplates[batchv1.CronJob](all, q, namespace, wanted)
-	return appendTemplates[corev1.ReplicationController](all, q, namespace, wanted)
+	all = appendTemplates[appsv1.Deployment](all, q, namespace, selector, wanted)
+	all = appendTemplates[appsv1.ReplicaSet](all, q, namespace, selector, wanted)
+	all = appendTemplates[appsv1.StatefulSet](all, q, namespace, selector, wanted)
+	all = appendTemplates[appsv1.DaemonSet](all, q, namespace, selector, wanted)
+	all = appendTemplates[batchv1.Job](all, q, namespace, selector, wanted)
+	all = appendTemplates[batchv1.CronJob](all, q, namespace, selector, wanted)
+	return appendTemplates[corev1.ReplicationController](all, q, namespace, selector, wanted)
 }
 
 // appendTemplates looks at the Template of each object, and at the rest only of
 // those that are wanted.
-func appendTemplates[T any](all []*workload, q *inquiry, namespace string, wanted func(map[string]string) bool) []*workload {
+func appendTemplates[T any](all []*workload, q *inquiry, namespace string, selector map[string]string, wanted func(map[string]string) bool) []*workload {
 	k := kindOf[T]()
 	q.covered(k, namespace)
-	for _, o := range q.templatesIn(store.Query{Resource: k.resource, Namespace: namespace}) {
+	for _, o := range q.templatesIn(store.Query{Resource: k.resource, Namespace: namespace}, selector) {
 		t := o.Template()
 		if t.Err != nil {
 			decode[T](q, k, o) // notes that it cannot be
@@ -233,13 +233,14 @@ func appendTemplates[T any](all []*workload, q *inquiry, namespace string, wante
 	return all
 }
 
-// templatesIn lists objects of which only the Template will be looked at. A View
-// that keeps account of what its reports rest on is told so.
-func (q *inquiry) templatesIn(query store.Query) []*Object {
+// templatesIn lists objects of which only the Template will be looked at, and only
+// if the selector matches it. A View that keeps account of what its reports rest
+// on is told so, and may leave out the others.
+func (q *inquiry) templatesIn(query store.Query, selector map[string]string) []*Object {
 	if v, ok := q.view.(interface {
-		Templates(store.Query) []*Object
+		Templates(q store.Query, selector map[string]string) []*Object
 	}); ok {
-		return v.Templates(query)
+		return v.Templates(query, selector)
 	}
 	return q.view.List(query)
 }

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/svcspy/svcspy/recorder/rawjson"
+	"github.com/svcspy/svcspy/store/rawjson"
 	"github.com/svcspy/svcspy/store"
 )
 

@@ -23,7 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
-	"github.com/svcspy/svcspy/recorder/rawjson"
+	"github.com/svcspy/svcspy/store/rawjson"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/store"
 )

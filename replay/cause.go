@@ -87,7 +87,7 @@ func (x *inquest) moment(before *analyzer.Report, after *Segment) (*moment, erro
 		}
 		w := &listener{State: s}
 		report := analyzer.Diagnose(w, x.subject, analyzer.Options{})
-		if wait == 0 || same(after, &report.Verdict, &report.Headline, w.gap) {
+		if wait == 0 || same(after, &Segment{Report: report, Gap: w.gap}) {
 			m := &moment{
 				before: before, after: &report, at: after.From, seq: after.Seq, reach: reachOf(s, x.subject),
 				improved: worse(before.Verdict.State, report.Verdict.State),

@@ -47,15 +47,21 @@ func Verdicts(ctx context.Context, t Timeline, subject store.Ref, from, to time.
 	return c.Segments, err
 }
 
-// same reports whether a verdict goes on with a segment.
-func same(s *Segment, v *analyzer.Verdict, h *analyzer.Headline, gap string) bool {
+// goesOn reports whether a segment's verdict goes on with a judgement.
+func goesOn(s *Segment, j *analyzer.Judgement, gap string) bool {
 	was := &s.Report
 	return s.Gap == gap &&
-		was.Verdict.State == v.State &&
-		was.Verdict.Intent == v.Intent &&
-		was.Headline.ID == h.ID &&
-		was.Headline.Subject.Kind == h.Subject.Kind &&
-		was.Headline.Subject.Name == h.Subject.Name
+		was.Verdict.State == j.State &&
+		was.Verdict.Intent == j.Intent &&
+		was.Headline.ID == j.Headline &&
+		was.Headline.Subject.Kind == j.About.Kind &&
+		was.Headline.Subject.Name == j.About.Name
+}
+
+// same reports whether a segment's verdict is that of another.
+func same(a, b *Segment) bool {
+	r := &b.Report
+	return goesOn(a, &analyzer.Judgement{State: r.Verdict.State, Intent: r.Verdict.Intent, Headline: r.Headline.ID, About: r.Headline.Subject}, b.Gap)
 }
 
 // settled is how long a verdict must hold to be a segment of its own in a
@@ -69,7 +75,7 @@ const settled = 2 * time.Second
 func Settle(segments []Segment) []Segment {
 	var out []Segment
 	add := func(s Segment) {
-		if n := len(out); n > 0 && same(&out[n-1], &s.Report.Verdict, &s.Report.Headline, s.Gap) {
+		if n := len(out); n > 0 && same(&out[n-1], &s) {
 			out[n-1].To = s.To
 			return
 		}

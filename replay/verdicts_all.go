@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -161,7 +162,7 @@ func (h *heard) sweep(ctx context.Context, subjects []store.Ref, from, to time.T
 			continue
 		}
 		heap.Pop(&line)
-		c.scene = nil
+		c.scene, c.judge = nil, analyzer.Judge{}
 	}
 	reached.Store(int64(to.Sub(from)))
 	return all, nil

@@ -14,6 +14,7 @@ type Course struct {
 	Cut      bool      // it was stopped before the end
 
 	scene  *scene
+	judge  analyzer.Judge
 	cursor *Cursor
 	at, to time.Time // the next instant to judge at, and the last
 	over   bool      // there is none
@@ -33,15 +34,17 @@ func (c *Course) step() error {
 		return err
 	}
 	c.scene.enter(s)
-	verdict, headline := analyzer.Judge(c.scene, c.Subject, analyzer.Options{})
-	if gap, n := c.scene.gap, len(c.Segments); n == 0 || !same(&c.Segments[n-1], &verdict, &headline, gap) {
+	judged := c.judge.At(c.scene, c.Subject, analyzer.Options{})
+	if gap, n := c.scene.gap, len(c.Segments); n == 0 || !goesOn(&c.Segments[n-1], &judged, gap) {
 		if n > 0 {
 			c.Segments[n-1].To = c.at
 		}
 		c.scene.aside = true
-		report := analyzer.Diagnose(c.scene, c.Subject, analyzer.Options{Brief: c.scene.heard.whole})
+		var report analyzer.Report
 		if c.scene.heard.whole {
-			report = outline(&report)
+			report = outline(judged.Report())
+		} else {
+			report = analyzer.Diagnose(c.scene, c.Subject, analyzer.Options{})
 		}
 		c.Segments = append(c.Segments, Segment{From: c.at, To: c.to, Seq: s.Seq(), Gap: gap, Report: report})
 	}
@@ -55,10 +58,9 @@ func (c *Course) step() error {
 
 // outline keeps of a report what the verdicts on thousands of Services have room
 // for.
-func outline(r *analyzer.Report) analyzer.Report {
-	e := r.Endpoints
-	e.Items = nil
-	return analyzer.Report{Subject: r.Subject, Verdict: r.Verdict, Headline: r.Headline, Endpoints: e}
+func outline(r analyzer.Report) analyzer.Report {
+	r.Endpoints.Items = nil
+	return analyzer.Report{Subject: r.Subject, Verdict: r.Verdict, Headline: r.Headline, Endpoints: r.Endpoints}
 }
 
 // stop ends the last segment where the verdicts are known up to.

@@ -71,6 +71,7 @@ func (h *heard) positions(i interest) ([]store.Seq, error) {
 // while what is looked at stays as it is: many subjects look at some of it, so
 // everything of the resource is read at once, in order, and kept.
 func (h *heard) telling(i interest) ([]store.Seq, error) {
+	i.labels = "" // what a template does not say today it may say tomorrow
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if list, ok := h.shared[i]; ok {

@@ -42,7 +42,7 @@ type interest struct {
 	labels          string // key=value, sorted
 	owner, involved types.UID
 	coverage        bool // asked whether the recorder was listening
-	templates       bool // only the templates of the objects are looked at
+	templates       bool // only the templates of the objects are looked at, which labels select
 }
 
 // kept is the answer to a question, and where it may become another.
@@ -53,8 +53,13 @@ type kept struct {
 	known     bool
 	objects   []*analyzer.Object
 	coverage  store.Coverage
-	history   []store.Seq // of a single object, once its past was asked for
+	history   []store.Seq        // of a single object, once its past was asked for
+	latest    []*analyzer.Object // of its past, newest first, as far as it was looked at: a few
 }
+
+// remembered is how many versions of an object's past are kept: how much of it
+// an evaluation looks at, mostly.
+const remembered = 3
 
 func newScene(h *heard) *scene { return &scene{heard: h, kept: map[interest]*kept{}} }
 
@@ -65,7 +70,14 @@ func (v *scene) enter(s *State) {
 	v.State = s
 	v.round++
 	v.asked, v.until, v.gap, v.aside = v.asked[:0], time.Time{}, "", false
+	if v.round%forgotten == 0 {
+		maps.DeleteFunc(v.kept, func(_ interest, k *kept) bool { return v.round-k.round > forgotten })
+	}
 }
+
+// forgotten is how many evaluations an answer is kept that nobody asks for: what
+// is looked at while a Service comes up may be all Pods of its namespace.
+const forgotten = 32
 
 // ask returns the answer kept for a question, brought up to the scene's position
 // if it is known; else it must be found.
@@ -102,11 +114,14 @@ func (v *scene) apply(k *kept, i *interest, at store.Seq) bool {
 	if err != nil || !o.IsObject() {
 		return false
 	}
+	n, found := slices.BinarySearchFunc(k.objects, o, byName)
+	if found {
+		o.Like(k.objects[n])
+	}
 	is, ok := i.matches(o)
 	if !ok {
 		return false
 	}
-	n, found := slices.BinarySearchFunc(k.objects, o, byName)
 	switch {
 	case is && found:
 		k.objects[n] = o
@@ -132,6 +147,9 @@ func (i *interest) matches(o *analyzer.Object) (is, ok bool) {
 		return false, true
 	case i.labels == "" && i.owner == "":
 		return true, true
+	case i.templates:
+		t := o.Template()
+		return t.Matches(i.selector()), true
 	}
 	var m *metav1.ObjectMeta
 	switch o.Resource {
@@ -169,19 +187,27 @@ func (v *scene) Get(ref store.Ref) *analyzer.Object {
 	return k.objects[0]
 }
 
-func (v *scene) List(q store.Query) []*analyzer.Object { return v.list(interestIn(q), q) }
-
-// Templates lists objects of which the analyzer looks at the template only.
-func (v *scene) Templates(q store.Query) []*analyzer.Object {
-	i := interestIn(q)
-	i.templates = true
-	return v.list(i, q)
-}
-
-func (v *scene) list(i interest, q store.Query) []*analyzer.Object {
-	k := v.ask(i)
+func (v *scene) List(q store.Query) []*analyzer.Object {
+	k := v.ask(interestIn(q))
 	if !k.known {
 		k.known, k.objects = true, slices.Clone(v.State.List(q))
+	}
+	return k.objects
+}
+
+// Templates lists objects of which the analyzer looks at the template only, where
+// the selector may match it.
+func (v *scene) Templates(q store.Query, selector map[string]string) []*analyzer.Object {
+	q.Labels = selector
+	i := interestIn(q)
+	i.templates, q.Labels = true, nil
+	k := v.ask(i)
+	if !k.known {
+		k.known = true
+		k.objects = slices.DeleteFunc(slices.Clone(v.State.List(q)), func(o *analyzer.Object) bool {
+			t := o.Template()
+			return !t.Matches(selector)
+		})
 	}
 	return k.objects
 }
@@ -198,7 +224,38 @@ func (v *scene) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 		}
 	}
 	n, _ := slices.BinarySearch(k.history, v.seq+1)
-	return v.versions(k.history[:n])
+	return v.recall(k, k.history[:n])
+}
+
+// recall yields the versions at the positions, the last first, and remembers
+// the first few it yields.
+func (v *scene) recall(k *kept, seqs []store.Seq) iter.Seq[*analyzer.Object] {
+	return func(yield func(*analyzer.Object) bool) {
+		known := k.latest
+		k.latest = make([]*analyzer.Object, 0, remembered)
+		defer func() { k.latest = append(k.latest, known[:min(len(known), remembered-len(k.latest))]...) }()
+		for _, seq := range slices.Backward(seqs) {
+			for len(known) > 0 && known[0].Seq > seq {
+				known = known[1:]
+			}
+			var o *analyzer.Object
+			if len(known) > 0 && known[0].Seq == seq {
+				o, known = known[0], known[1:]
+			} else {
+				var err error
+				if o, err = v.State.objects.get(v.timeline, seq); err != nil {
+					v.note(err)
+					continue
+				}
+			}
+			if len(k.latest) < remembered {
+				k.latest = append(k.latest, o)
+			}
+			if !yield(o) {
+				return
+			}
+		}
+	}
 }
 
 func (v *scene) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
@@ -288,12 +345,21 @@ func interestIn(q store.Query) interest {
 
 func (i *interest) query() store.Query {
 	q := store.Query{Resource: i.resource, Namespace: i.namespace, Name: i.name, Owner: i.owner, Involved: i.involved}
-	if i.labels != "" {
-		q.Labels = map[string]string{}
-		for pair := range strings.SplitSeq(i.labels, ",") {
-			k, v, _ := strings.Cut(pair, "=")
-			q.Labels[k] = v
-		}
+	if !i.templates {
+		q.Labels = i.selector()
 	}
 	return q
+}
+
+// selector returns the labels as a map, nil if there are none.
+func (i *interest) selector() map[string]string {
+	if i.labels == "" {
+		return nil
+	}
+	selector := map[string]string{}
+	for pair := range strings.SplitSeq(i.labels, ",") {
+		k, v, _ := strings.Cut(pair, "=")
+		selector[k] = v
+	}
+	return selector
 }

@@ -79,13 +79,40 @@ func oracle(t rapidT, h *heard, c *Cursor, subject store.Ref, at time.Time) stri
 		t.Fatal(err)
 	}
 	w := &listener{State: s}
-	analyzer.Judge(w, subject, analyzer.Options{})
+	new(analyzer.Judge).At(w, subject, analyzer.Options{})
 	r := analyzer.Diagnose(s, subject, analyzer.Options{})
 	return verdictKey(&r, w.gap)
 }
 
 func verdictKey(r *analyzer.Report, gap string) string {
 	return fmt.Sprintf("%s %s %s %s/%s [%s]", r.Verdict.State, r.Verdict.Intent, r.Headline.ID, r.Headline.Subject.Kind, r.Headline.Subject.Name, gap)
+}
+
+// What is judged first and put into words later is the report made at once, for
+// whatever subject.
+func TestJudgementReport(t *testing.T) {
+	recordings(t, func(t *testing.T, _ string, r *store.Recording) {
+		cursor, info := NewCursor(r), r.Info()
+		var judge analyzer.Judge
+		for seq := info.First; seq <= info.Last; seq += 7 {
+			s, err := cursor.Seek(seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, resource := range []schema.GroupVersionResource{Services, podResource, workloads["Deployment"], {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"}} {
+				for _, o := range s.List(store.Query{Resource: resource}) {
+					judged := judge.At(s, o.Ref(), analyzer.Options{})
+					got, want := judged.Report(), analyzer.Diagnose(s, o.Ref(), analyzer.Options{Brief: true})
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Fatalf("#%d, %s: what is told later differs (-at once +later):\n%s", seq, o.Ref(), diff)
+					}
+					if judged.State != want.Verdict.State || judged.Intent != want.Verdict.Intent || judged.Headline != want.Headline.ID || judged.About != want.Headline.Subject {
+						t.Fatalf("#%d, %s: judged %+v, want %+v %+v", seq, o.Ref(), judged, want.Verdict, want.Headline)
+					}
+				}
+			}
+		}
+	})
 }
 
 // comparePlain checks the segments against a plain evaluation at instants; one

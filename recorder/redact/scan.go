@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/svcspy/svcspy/recorder/rawjson"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // Leak is something that looks like a secret and stands in the clear.

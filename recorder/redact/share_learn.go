@@ -3,7 +3,7 @@ package redact
 import (
 	"strings"
 
-	"github.com/svcspy/svcspy/recorder/rawjson"
+	"github.com/svcspy/svcspy/store/rawjson"
 	"github.com/svcspy/svcspy/store"
 )
 

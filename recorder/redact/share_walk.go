@@ -6,7 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/svcspy/svcspy/recorder/rawjson"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // shareWalk is gate B's way through one object that went through gate A.

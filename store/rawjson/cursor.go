@@ -1,11 +1,10 @@
 // Package rawjson reads JSON text in place, without decoding it.
 //
 // The recorder sees every object as the bytes the API server sent and looks at
-// a few of its fields only; decoding each object to a map costs more than
-// everything else it does. A Cursor steps through such bytes, checks them as
-// strictly as encoding/json.Valid does, and leaves them where they are. It has
-// a room of its own because both the recorder (who needs four fields) and its
-// redactor (who rewrites some) read the same way.
+// a few of its fields only, and the analyzer looks at versions of objects that
+// differ in little; decoding each of them costs more than everything else they
+// do. A Cursor steps through such bytes, checks them as strictly as
+// encoding/json.Valid does, and leaves them where they are.
 package rawjson
 
 import (
