@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/svcspy/svcspy/store/rawjson"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // splitEvent takes a watch event apart without reading its object: the object

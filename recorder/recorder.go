@@ -23,9 +23,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
-	"github.com/svcspy/svcspy/store/rawjson"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // ErrForbidden is returned when the API server refuses to list every single

@@ -27,7 +27,7 @@ var layers = map[string]struct {
 	"store":              {nil, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
 	"recorder":           {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/redact":    {[]string{"store", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
-	"store/rawjson":   {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
+	"store/rawjson":      {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"analyzer":           {[]string{"store", "store/rawjson"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay":             {[]string{"store", "analyzer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/report":      {[]string{"store", "analyzer", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},

@@ -3,8 +3,8 @@ package redact
 import (
 	"strings"
 
-	"github.com/svcspy/svcspy/store/rawjson"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // Learn takes note of the names in an event: which of them are those of Nodes,
