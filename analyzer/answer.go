@@ -299,6 +299,8 @@ func (q *inquiry) who(g *group) string {
 		}
 	}
 	switch {
+	case g.count == total && total == 2:
+		pods = "both Pods"
 	case g.count == total && total > 1:
 		pods = fmt.Sprintf("all %d Pods", total)
 	case g.count == total:

@@ -230,7 +230,10 @@ func selectionExamples() []example {
 			removed: pods + pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")), headline: "workload-scaled-to-zero",
 		},
 		{id: "selected-pods-all-terminal", in: becauseList, first: shop + webService + slice() + sub(pods, "ownerReferences", "x", "phase: Running", "phase: Succeeded"), state: NotServing, headline: "container-completed"},
-		{id: "selector-too-broad", in: hintList, then: "kind: Job\nmetadata: {name: job}\nspec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: job, image: job}]}}}\n---" +
+		{id: "selector-too-broad", in: hintList, then: "kind: Job\nmetadata: {name: job}\nspec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: job, image: job, ports: [{name: http, containerPort: 8080, protocol: TCP}]}]}}}\n---" +
+			sub(pod("web-j", 1, "n1", "web:ok1", "20s", running("21s")), "kind: ReplicaSet, name: web-1, uid: rs-web-1", "kind: Job, name: job, uid: job-job", "apiVersion: apps/v1", "apiVersion: batch/v1") +
+			slice("web-a n1 ready", "web-b n2 ready", "web-c n3 ready", "web-j n1 ready")},
+		{id: "selector-too-broad", variant: "ports", in: riskList, says: "leads to one of them only", then: "kind: Job\nmetadata: {name: job}\nspec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: job, image: job}]}}}\n---" +
 			sub(pod("web-j", 1, "n1", "web:ok1", "20s", running("21s")), "kind: ReplicaSet, name: web-1, uid: rs-web-1", "kind: Job, name: job, uid: job-job", "apiVersion: apps/v1", "apiVersion: batch/v1") +
 			slice("web-a n1 ready", "web-b n2 ready", "web-c n3 ready", "web-j n1 ready")},
 		{id: "workload-not-selected", in: hintList, subject: "Deployment/web", removed: webService, then: sub(webService, "selector: {app: web}", "selector: {app: wep}"), state: NotSelected, says: "Service web is near"},

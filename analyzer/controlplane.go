@@ -69,10 +69,14 @@ func (q *inquiry) dns() (result, evidence string) {
 	return yes, fmt.Sprintf("cluster DNS (Service %s) serves", name)
 }
 
+func (s *service) proxyPods() []*corev1.Pod {
+	return list[corev1.Pod](s.q, store.Query{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-proxy"}})
+}
+
 // proxyDown lists the ready nodes that have kube-proxy Pods by rights and no
 // ready one. Other dataplanes have no such Pods: then nothing is known.
 func (s *service) proxyDown() (down []string, known bool) {
-	pods := list[corev1.Pod](s.q, store.Query{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-proxy"}})
+	pods := s.proxyPods()
 	if len(pods) == 0 {
 		return nil, false
 	}
@@ -113,8 +117,21 @@ func (s *service) proxyMissing() []*cause {
 	if len(down) == 0 {
 		return nil
 	}
-	c := s.cause("kube-proxy-missing", clause("no ready kube-proxy on %s: these nodes keep the rules they had, and miss every change since", enumerate(down, 3)),
-		s.q.see(s.q.node(down[0]), conditionPath(corev1.NodeReady)+"/status", "True"))
+	text := fmt.Sprintf("no ready kube-proxy on %s: what runs there keeps the rules it had", enumerate(down, 3))
+	c := s.cause("kube-proxy-missing", nil, s.q.see(s.q.node(down[0]), conditionPath(corev1.NodeReady)+"/status", "True"))
+	for _, p := range s.proxyPods() {
+		if p.Spec.NodeName != down[0] {
+			continue
+		}
+		since := (&podCase{q: s.q, pod: p}).changed()
+		c.since = since
+		c.evidence = append(c.evidence, s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False"))
+		if at := s.lastSliceChange(); at.After(since) {
+			text += fmt.Sprintf(", and the endpoints changed since then, at %s", clock(at, s.q.now))
+		}
+		break
+	}
+	c.says = clause("%s", text)
 	c.next = []string{"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide"}
 	return []*cause{c}
 }

@@ -26,7 +26,7 @@ func (s *service) explain(a *answer) []*cause {
 // imageChange: only Pods with a new image fail.
 func (s *service) imageChange(g *group) *cause {
 	w := g.units[0].workload
-	if w == nil || g.root.layer() != startup && g.root.layer() != readiness {
+	if w == nil || g.root.layer() != startup && g.root.layer() != readiness || g.root.id == "pod-stalled-on-node" {
 		return nil
 	}
 	r := s.q.rollout(w)

@@ -35,11 +35,17 @@ func (s *service) lastSliceChange() time.Time {
 	return at
 }
 
-// mixedPods: the selector mixes Pods of different programs.
-func (s *service) mixedPods() []*cause {
+// mixedPods: the selector mixes Pods of different programs. Canaries do so on
+// purpose; where the programs listen on different ports it is hardly meant.
+func (s *service) mixedPods() []*cause { return s.mixed(false) }
+
+// mixedPorts: the same, and requests arrive at different ports.
+func (s *service) mixedPorts() []*cause { return s.mixed(true) }
+
+func (s *service) mixed(ports bool) []*cause {
 	byWorkload := map[types.UID]*workload{}
 	var names []string
-	mixed, jobs := false, false
+	mixed, jobs, apart := false, false, ""
 	for _, w := range s.workloads {
 		if w.active() == 0 {
 			continue
@@ -49,13 +55,19 @@ func (s *service) mixedPods() []*cause {
 		jobs = jobs || !w.scaled
 		for _, other := range byWorkload {
 			mixed = mixed || s.differ(w, other)
+			if apart == "" && w != other {
+				apart = s.portsApart(other, w)
+			}
 		}
 	}
-	if len(names) < 2 || !mixed && !jobs {
+	if len(names) < 2 || !mixed && !jobs || ports != (apart != "") {
 		return nil
 	}
-	c := s.cause("selector-too-broad", clause("the selector %s mixes Pods of %s", pairs(s.svc.Spec.Selector), enumerate(names, 4)), s.q.see(s.svc, "/spec/selector", pairs(s.svc.Spec.Selector)))
+	c := s.cause("selector-too-broad", clause("the selector %s mixes Pods of %s%s", pairs(s.svc.Spec.Selector), enumerate(names, 4), prefixed(": ", apart)), s.q.see(s.svc, "/spec/selector", pairs(s.svc.Spec.Selector)))
 	c.certainty = Possible
+	if ports {
+		c.variant = "ports"
+	}
 	for _, w := range s.workloads[:min(len(s.workloads), maxRows)] {
 		c.evidence = append(c.evidence, s.q.see(w.object, "/spec/template/metadata/labels", pairs(w.template.Labels)))
 	}
@@ -69,15 +81,24 @@ func (s *service) differ(a, b *workload) bool {
 			return true
 		}
 	}
+	return s.portsApart(a, b) != ""
+}
+
+// portsApart says where a port of the Service leads to different ports of two
+// workloads; "" if none does.
+func (s *service) portsApart(a, b *workload) string {
 	for i := range s.svc.Spec.Ports {
 		sp := &s.svc.Spec.Ports[i]
 		x, okX := FindPort(&corev1.Pod{Spec: a.template.Spec}, sp)
 		y, okY := FindPort(&corev1.Pod{Spec: b.template.Spec}, sp)
-		if okX != okY || x != y {
-			return true
+		switch {
+		case okX && okY && x != y:
+			return fmt.Sprintf("port %s leads to %d of one and to %d of the other", portLabel(sp), x, y)
+		case okX != okY:
+			return fmt.Sprintf("port %s leads to one of them only", portLabel(sp))
 		}
 	}
-	return false
+	return ""
 }
 
 // undeclaredPort: the Pods declare one port, and the Service sends to another.

@@ -116,7 +116,7 @@ func (s *service) effects(a *answer, ready, terminating int) {
 		a.effects = append(a.effects, only)
 	case ready == 0 && a.state != Converging && a.state != Serving:
 		if n, at := s.lostTogether(); n > 0 {
-			c := s.cause("all-endpoints-lost-at-once", clause("all %s of Service %s were lost within %s", quantity(n, "endpoint"), s, lossWindow), see()...)
+			c := s.cause("all-endpoints-lost-at-once", clause("%s of Service %s were lost within %s", allOf(n, "endpoint"), s, lossWindow), see()...)
 			c.since = at
 			a.effects = append(a.effects, c)
 		}

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"reflect"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -60,6 +61,8 @@ var kinds = []kind{
 	kindFor[gateway]("Gateway", "Gateways", "gateway.networking.k8s.io", "v1", "gateways"),
 	kindFor[referenceGrant]("ReferenceGrant", "ReferenceGrants", "gateway.networking.k8s.io", "v1beta1", "referencegrants"),
 	kindFor[storagev1.StorageClass]("StorageClass", "StorageClasses", "storage.k8s.io", "v1", "storageclasses").clusterWide(),
+	kindFor[admissionv1.ValidatingWebhookConfiguration]("ValidatingWebhookConfiguration", "ValidatingWebhookConfigurations", "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations").clusterWide(),
+	kindFor[admissionv1.MutatingWebhookConfiguration]("MutatingWebhookConfiguration", "MutatingWebhookConfigurations", "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations").clusterWide(),
 	kindFor[coordinationv1.Lease]("Lease", "Leases", "coordination.k8s.io", "v1", "leases"),
 }
 

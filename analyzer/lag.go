@@ -105,7 +105,8 @@ func (s *service) undrained() []*cause {
 	}
 	var ended []*corev1.Pod
 	s.formerPods(func(o *Object, p *corev1.Pod) bool {
-		if !terminating(p) || !s.q.within(o.Time, window) || hasPreStop(p) || p.DeletionGracePeriodSeconds == nil || *p.DeletionGracePeriodSeconds == 0 {
+		asked := s.deletion(p)
+		if asked == nil || !s.q.within(o.Time, window) || hasPreStop(p) || *asked.DeletionGracePeriodSeconds == 0 {
 			return true
 		}
 		end := o.Time
@@ -114,8 +115,8 @@ func (s *service) undrained() []*cause {
 				end = t.FinishedAt.Time
 			}
 		}
-		if end.Sub(deleteAskedAt(p)) <= exitLimit {
-			ended = append(ended, p)
+		if end.Sub(deleteAskedAt(asked)) <= exitLimit {
+			ended = append(ended, asked)
 		}
 		return len(ended) < maxRows
 	})
@@ -128,6 +129,23 @@ func (s *service) undrained() []*cause {
 	}
 	c.certainty, c.since = Likely, deleteAskedAt(ended[0])
 	return []*cause{c}
+}
+
+// deletion returns the Pod as it was when its deletion was asked for, nil if
+// nobody heard that. The kubelet confirms the end by a deletion without grace,
+// so later versions do not tell how much there was.
+func (s *service) deletion(p *corev1.Pod) (asked *corev1.Pod) {
+	n := 0
+	for o, old := range past[corev1.Pod](s.q, p.Namespace, p.Name) {
+		if n++; o.UID != p.UID || !terminating(old) || n > maxHistory {
+			break
+		}
+		asked = old
+	}
+	if asked == nil || asked.DeletionGracePeriodSeconds == nil {
+		return nil
+	}
+	return asked
 }
 
 func hasPreStop(p *corev1.Pod) bool {

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -26,6 +27,9 @@ func (s *service) misdirected() []unit {
 				continue
 			}
 			c := s.misdirection(sl, variant, e.TargetRef.Name)
+			if at := s.wrongSince(e.TargetRef, variant); c.id == "endpointslice-stale" && at.After(c.since) {
+				c.since = at
+			}
 			c.evidence = append(c.evidence, evidence...)
 			units = append(units, unit{kind: podUnit, count: 1, cause: c})
 		}
@@ -47,6 +51,24 @@ func (s *service) misdirects(sl *discoveryv1.EndpointSlice, e *discoveryv1.Endpo
 		return "", nil
 	}
 	return "wrong-ready", []Evidence{row(), s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False")}
+}
+
+// wrongSince is since when the Pod of an endpoint is not what the endpoint says.
+func (s *service) wrongSince(ref *corev1.ObjectReference, variant string) time.Time {
+	o, p := s.lastPod(ref)
+	switch {
+	case p == nil:
+		return time.Time{}
+	case variant == "pod-gone":
+		return o.Time
+	}
+	if at, heard := s.changedTo(p, false); heard {
+		return at
+	}
+	if c := podCondition(p, corev1.PodReady); c != nil {
+		return c.LastTransitionTime.Time
+	}
+	return time.Time{}
 }
 
 // misdirection is why a slice still lists what it should not.

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/store"
 )
 
 // refusals sort the API server's reasons not to create a Pod; the first that
@@ -52,14 +55,26 @@ func (q *inquiry) createFailed(w *workload) *cause {
 				c.evidence = append(c.evidence, q.see(quota, "/status/used", usage(quota)))
 			}
 		}
-	case "webhook-unreachable":
-		return c.because(q.deadWebhook(message))
+	case "webhook-denied", "webhook-unreachable":
+		q.wording(func() {
+			if config, path := q.webhook(message); config != nil {
+				c.evidence = append(c.evidence, q.see(config, path, ""))
+			}
+		})
+		if variant == "webhook-unreachable" {
+			deeper := q.deadWebhook(message)
+			if deeper != nil && deeper.since.Before(since) {
+				deeper.since, deeper.onset = since, nil // no Pod was missed before
+			}
+			return c.because(deeper)
+		}
 	}
 	return c
 }
 
 var (
 	quotaName   = regexp.MustCompile(`quota: ([a-z0-9.-]+)`)
+	webhookName = regexp.MustCompile(`webhook "([A-Za-z0-9.-]+)"`)
 	webhookHost = regexp.MustCompile(`https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc[:/]`)
 )
 
@@ -72,6 +87,27 @@ func usage(quota *corev1.ResourceQuota) string {
 	}
 	slices.Sort(list)
 	return enumerate(list, 4)
+}
+
+// webhook returns the configuration that a refusal comes from, and where in it;
+// nil if it is not known, or gone.
+func (q *inquiry) webhook(message string) (config any, path string) {
+	m := webhookName.FindStringSubmatch(message)
+	if m == nil {
+		return nil, ""
+	}
+	path = "/webhooks[name=" + m[1] + "]"
+	for _, c := range list[admissionv1.ValidatingWebhookConfiguration](q, store.Query{}) {
+		if slices.ContainsFunc(c.Webhooks, func(w admissionv1.ValidatingWebhook) bool { return w.Name == m[1] }) {
+			return c, path
+		}
+	}
+	for _, c := range list[admissionv1.MutatingWebhookConfiguration](q, store.Query{}) {
+		if slices.ContainsFunc(c.Webhooks, func(w admissionv1.MutatingWebhook) bool { return w.Name == m[1] }) {
+			return c, path
+		}
+	}
+	return nil, ""
 }
 
 // deadWebhook returns why the Service of a webhook that could not be called

@@ -75,7 +75,9 @@ func (s *service) pausedRollouts() []*cause {
 		if r == nil || !r.deployment.Spec.Paused || r.current != nil && r.complete() {
 			continue
 		}
-		found = append(found, s.q.rolloutCause(r, "rollout-paused", clause("Deployment %s is paused, so its last change is not rolled out", r.deployment.Name), s.q.see(r.deployment, "/spec/paused", "true")))
+		c := s.q.rolloutCause(r, "rollout-paused", clause("Deployment %s is paused, so its last change%s is not rolled out", r.deployment.Name, prefixed(" ", r.pending())), s.q.see(r.deployment, "/spec/paused", "true"))
+		c.next = []string{fmt.Sprintf("kubectl rollout resume -n %s deployment/%s", r.deployment.Namespace, r.deployment.Name)}
+		found = append(found, c)
 	}
 	return found
 }

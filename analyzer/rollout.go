@@ -99,6 +99,26 @@ func (r *rollout) complete() bool {
 		d.Status.ObservedGeneration >= d.Generation
 }
 
+// pending says which images a paused Deployment is to get, in parentheses; ""
+// if that is not what changed.
+func (r *rollout) pending() string {
+	if r.current != nil || len(r.older) == 0 {
+		return ""
+	}
+	var images []string
+	for _, now := range r.deployment.Spec.Template.Spec.Containers {
+		for _, was := range r.older[0].Spec.Template.Spec.Containers {
+			if was.Name == now.Name && was.Image != now.Image {
+				images = append(images, "image "+now.Image+" for "+was.Image)
+			}
+		}
+	}
+	if len(images) == 0 {
+		return ""
+	}
+	return "(" + enumerate(images, 2) + ")"
+}
+
 // inProgress: the Deployment controller is replacing or making Pods, and has
 // not given up.
 func (r *rollout) inProgress() bool {

@@ -12,6 +12,8 @@ import (
 // podCause returns why a selected Pod does not serve; nil if it does.
 func (s *service) podCause(p *corev1.Pod) *cause {
 	switch {
+	case s.serves(p) && !ready(p):
+		return s.published(p)
 	case s.serves(p):
 		return s.q.crashesBetween(p, s.owner[p.UID])
 	case !ready(p) && !s.svc.Spec.PublishNotReadyAddresses:
@@ -23,6 +25,17 @@ func (s *service) podCause(p *corev1.Pod) *cause {
 		}
 	}
 	return nil
+}
+
+// published: the Pod is not ready and gets traffic all the same, as the Service
+// asks. Of a headless one peers ask for names in order to become ready.
+func (s *service) published(p *corev1.Pod) *cause {
+	if !s.svc.Spec.PublishNotReadyAddresses || headless(s.svc) {
+		return nil
+	}
+	c := s.cause("publish-not-ready", about("must take traffic without being ready, as publishNotReadyAddresses asks"),
+		s.q.see(s.svc, "/spec/publishNotReadyAddresses", "true"), s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False"))
+	return c.because(s.q.podCause(p, s.owner[p.UID]))
 }
 
 // nodeMissing: the controller leaves out Pods whose Node object is gone.

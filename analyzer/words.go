@@ -89,3 +89,11 @@ func prefixed(prefix, text string) string {
 	}
 	return prefix + text
 }
+
+// allOf names all of a few things.
+func allOf(n int, noun string) string {
+	if n == 2 {
+		return "both " + noun + "s"
+	}
+	return "all " + quantity(n, noun)
+}

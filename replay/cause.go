@@ -19,6 +19,7 @@ type inquest struct {
 	heard    *heard
 	objects  *objects
 	subject  store.Ref
+	causes   []analyzer.Finding // of the outage that was explained last
 }
 
 func newInquest(t Timeline, subject store.Ref) (*inquest, error) {
@@ -38,11 +39,12 @@ type moment struct {
 	before, after *analyzer.Report
 	at            time.Time // when the second verdict began
 	seq           store.Seq
-	onset         store.Seq // a position shortly before anything began
-	root          string    // the diagnosis to explain, or whose end is to be
-	floor         store.Seq // what happened up to here had its effect in an earlier verdict
-	improved      bool      // the second verdict is the better one
-	reach         *reach    // at a moment when the second verdict is established
+	onset         store.Seq          // a position shortly before anything began
+	root          string             // the diagnosis to explain, or whose end is to be
+	floor         store.Seq          // what happened up to here had its effect in an earlier verdict
+	improved      bool               // the second verdict is the better one
+	reach         *reach             // at a moment when the second verdict is established
+	causes        []analyzer.Finding // of what began, or ended
 	pods          fates
 }
 
@@ -59,6 +61,9 @@ func (x *inquest) changes(m *moment) ([]Change, error) {
 	var found []Change
 	for _, act := range group(candidates) {
 		c := x.link(m, act)
+		if w := m.reach.scaler(&c); w != nil {
+			c.Writer = w
+		}
 		if c.Seq <= m.floor && c.Link == Correlated && (m.improved || !c.rolledOut()) {
 			continue // old, and nothing but its age speaks for it
 		}
@@ -69,7 +74,7 @@ func (x *inquest) changes(m *moment) ([]Change, error) {
 		}
 		found = append(found, c)
 	}
-	return choose(found), nil
+	return m.choose(found), nil
 }
 
 // moment prepares what is known about a transition. The picture of the second
@@ -92,6 +97,10 @@ func (x *inquest) moment(before *analyzer.Report, after *Segment) (*moment, erro
 				before: before, after: &report, at: after.From, seq: after.Seq, reach: reachOf(s, x.subject),
 				improved: worse(before.Verdict.State, report.Verdict.State),
 			}
+			if m.causes = report.Because; m.improved {
+				m.causes = x.causes
+			}
+			m.reach.shown(m.causes)
 			m.pods = m.fates()
 			return m, nil
 		}
@@ -155,6 +164,9 @@ func (x *inquest) candidates(m *moment) ([]Change, error) {
 		onset = s
 	}
 	rules := relevant(m.root)
+	if m.caused("replica-create-failed") { // whatever that comes from
+		rules = append(rules, creation...)
+	}
 	var found []Change
 	for _, ref := range m.reach.refs {
 		all, err := changes(x.timeline, x.objects, ref, x.horizon(ref, m.seq), m.seq)
@@ -165,6 +177,9 @@ func (x *inquest) candidates(m *moment) ([]Change, error) {
 			matter, whole, within := explains(rules, &c)
 			if !whole && len(matter) == 0 {
 				continue
+			}
+			if c.Verb == Deleting && finalized(all, &c) {
+				within = latent // it took effect when the last finalizer was gone
 			}
 			if within != latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.floor && (m.improved || !c.rolledOut())) {
 				continue
@@ -209,7 +224,7 @@ func (x *inquest) meant(m *moment, c *Change, matter []Field) bool {
 	case (c.Verb == Deleting || c.Verb == Deleted) && m.reach.namespaceEnds(c.ref.Namespace, c.ObservedAt):
 		return false // its namespace was deleted, and that is the change
 	case c.Earliest.IsZero() && c.Verb == Deleted && c.before != nil && deleting(c.before):
-		return false // the deletion that was asked for before is the change
+		return len(finalizers(c.before)) > 0 // else the deletion that was asked for before is the change
 	case c.ref.Resource == podResource && c.Verb != Updated:
 		return c.Verb != Created && m.reach.lossOf(c) == "manual"
 	case c.Origin == Intent:
@@ -225,6 +240,22 @@ func (x *inquest) meant(m *moment, c *Change, matter []Field) bool {
 func deleting(o *analyzer.Object) bool {
 	m, err := meta(o.Object)
 	return err == nil && m.DeletionTimestamp != nil
+}
+
+// finalized reports whether the object of a change is gone by one of the others,
+// after it had waited for finalizers.
+func finalized(all []Change, c *Change) bool {
+	return slices.ContainsFunc(all, func(d Change) bool {
+		return d.Verb == Deleted && d.Seq > c.Seq && d.Subject.UID == c.Subject.UID && d.before != nil && len(finalizers(d.before)) > 0
+	})
+}
+
+func finalizers(o *analyzer.Object) []string {
+	m, err := meta(o.Object)
+	if err != nil {
+		return nil
+	}
+	return m.Finalizers
 }
 
 // group puts writes that belong to one act together: those of one manager, or
@@ -296,8 +327,14 @@ func (m *moment) structural(c *Change) string {
 	if m.improved {
 		with, without, verb = m.pods.working, m.pods.failing, "work"
 	}
+	if c.ref.Resource.Group == "admissionregistration.k8s.io" {
+		return m.refuses(c)
+	}
 	if len(with) == 0 && c.ref.Resource != nodeResource {
 		return ""
+	}
+	if m.root == "pod-stalled-on-node" && c.ref.Resource != nodeResource {
+		return "" // whatever the Pods are made of
 	}
 	all := func(pods []*corev1.Pod, is func(*corev1.Pod) bool) bool {
 		return !slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return !is(p) })
@@ -312,6 +349,19 @@ func (m *moment) structural(c *Change) string {
 		}
 		if !none(with, on) && none(without, on) {
 			return "Pods on this node " + verb + ", and none there works"
+		}
+	case c.ref.Resource == podResource && c.Verb == Updated:
+		if slices.ContainsFunc(with, func(p *corev1.Pod) bool { return m.reach.names[p.UID] == c.ref }) {
+			return "it is one of the Pods that " + verb
+		}
+	case m.reach.preempted[c.ref] && c.Verb == Created && !m.improved:
+		return "its Pods took the place of those that are missing"
+	case m.reach.preempted[c.ref] && c.Verb != Created && m.improved:
+		return "its Pods had taken the place of those that were missing"
+	case c.resume():
+		after := func(p *corev1.Pod) bool { return createdSince(p, c.ObservedAt) }
+		if m.improved && all(with, after) && none(without, after) {
+			return "it was paused, and only Pods made since work"
 		}
 	case slices.Contains(podMakers, c.ref.Resource.Resource) && c.Verb == Created:
 		if all(with, func(p *corev1.Pod) bool { return m.reach.top(m.reach.names[p.UID]) == c.ref }) {
@@ -342,6 +392,29 @@ func (m *moment) structural(c *Change) string {
 		}
 	}
 	return ""
+}
+
+// refuses says that a webhook kept Pods from being made, if the causes name it.
+func (m *moment) refuses(c *Change) string {
+	named := slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool {
+		return f.ID == "replica-create-failed" && slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
+			return e.Kind == c.Subject.Kind && e.Name == c.ref.Name
+		})
+	})
+	switch {
+	case !named:
+		return ""
+	case m.improved && c.Verb != Created:
+		return "it kept new Pods from being made"
+	case !m.improved && c.Verb != Deleted:
+		return "no new Pod is made without its consent, and it gives none"
+	}
+	return ""
+}
+
+// caused reports whether a diagnosis is among the causes.
+func (m *moment) caused(id string) bool {
+	return slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool { return f.ID == id })
 }
 
 // lostPods are the Pods that were ready before the transition and are not in
@@ -393,13 +466,15 @@ func startedAfter(p *corev1.Pod, t time.Time) bool {
 }
 
 // choose keeps the strongest changes: what is only correlated does not stand
-// beside what is proven. Among equals the latest is first, but a mere restart
-// comes after what the restart brought to light.
-func choose(found []Change) []Change {
+// beside what is proven. Of what the outage would not have been without, what the
+// root cause is shown by goes first; among equals the latest, but a mere restart comes after what the restart brought to
+// light.
+func (m *moment) choose(found []Change) []Change {
 	slices.SortStableFunc(found, func(a, b Change) int {
 		return cmp.Or(
 			cmp.Compare(a.Link.weight(), b.Link.weight()),
-			cmp.Compare(boolRank(a.restart()), boolRank(b.restart())),
+			cmp.Compare(boolRank(a.restart() || a.resume()), boolRank(b.restart() || b.resume())),
+			cmp.Compare(boolRank(a.Link == Counterfactual && !m.shows(&a)), boolRank(b.Link == Counterfactual && !m.shows(&b))),
 			cmp.Compare(b.Seq, a.Seq),
 		)
 	})
@@ -407,6 +482,16 @@ func choose(found []Change) []Change {
 		found = slices.DeleteFunc(found, func(c Change) bool { return c.Link == Correlated })
 	}
 	return found[:min(len(found), maxChanges)]
+}
+
+// shows reports whether the root cause is shown by what the change changed.
+func (m *moment) shows(c *Change) bool {
+	if len(m.causes) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(m.causes[0].Evidence, func(e analyzer.Evidence) bool {
+		return e.Path != "" && e.Kind == c.Subject.Kind && e.Name == c.ref.Name && e.Namespace == c.ref.Namespace && c.touches(e.Path)
+	})
 }
 
 func (l Link) weight() int { return slices.Index([]Link{Counterfactual, Structural, Correlated}, l) }
@@ -424,4 +509,20 @@ func (c *Change) restart() bool {
 	return c.Verb == Updated && !slices.ContainsFunc(c.all, func(f Field) bool {
 		return !strings.HasPrefix(f.Path, "/spec/template/metadata/annotations")
 	})
+}
+
+// resume reports whether the change does nothing but let a Deployment roll out
+// what was changed while it was paused.
+func (c *Change) resume() bool {
+	return c.Verb == Updated && c.Path == "/spec/paused" && c.Old == true && c.rest("/spec/paused")
+}
+
+// rest reports whether nothing else that is meant changed.
+func (c *Change) rest(path string) bool {
+	return !slices.ContainsFunc(c.all, func(f Field) bool { return f.Path != path && f.top() == "spec" })
+}
+
+// createdSince: object times have a resolution of a second.
+func createdSince(p *corev1.Pod, t time.Time) bool {
+	return !p.CreationTimestamp.Time.Before(t.Truncate(time.Second))
 }

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,6 +57,9 @@ type reach struct {
 	pods  map[types.UID]*corev1.Pod // last known version of each
 	names map[types.UID]store.Ref   // of the Pods
 	tops  map[store.Ref]store.Ref   // what was found by top
+	// preempted are workloads whose Pods the scheduler put in the place of others
+	// of the reach.
+	preempted map[store.Ref]bool
 }
 
 // reachOf collects what can matter to the subject at the state's instant, or
@@ -63,7 +67,7 @@ type reach struct {
 func reachOf(s *State, subject store.Ref) *reach {
 	r := &reach{
 		state: s, seen: map[store.Ref]bool{},
-		pods: map[types.UID]*corev1.Pod{}, names: map[types.UID]store.Ref{}, tops: map[store.Ref]store.Ref{},
+		pods: map[types.UID]*corev1.Pod{}, names: map[types.UID]store.Ref{}, tops: map[store.Ref]store.Ref{}, preempted: map[store.Ref]bool{},
 	}
 	switch subject.Resource.Resource { // the subject comes first, and is followed as any other of its kind
 	case "services":
@@ -97,6 +101,7 @@ func reachOf(s *State, subject store.Ref) *reach {
 		}
 	}
 	r.everIn(nodeResource, "")
+	r.preemptors()
 	return r
 }
 
@@ -268,6 +273,29 @@ func (r *reach) workload(ref store.Ref) {
 			}
 		}
 		break // the last version tells; what changed in between is in the changes
+	}
+}
+
+// shown follows what the causes in a report are shown by, such as the Service of
+// a webhook that lets no Pod be made.
+func (r *reach) shown(causes []analyzer.Finding) {
+	for i := range causes {
+		for _, shown := range causes[i].Evidence {
+			e, err := r.state.timeline.Event(shown.Seq)
+			if shown.Seq == 0 || err != nil || !e.IsObject() || e.Resource == eventResource {
+				continue
+			}
+			switch ref := e.Ref(); {
+			case ref.Resource == podResource:
+				r.pod(ref)
+			case ref.Resource == Services:
+				r.service(ref)
+			case slices.Contains(slices.Collect(maps.Values(workloads)), ref.Resource):
+				r.workload(ref)
+			default:
+				r.add(ref)
+			}
+		}
 	}
 }
 

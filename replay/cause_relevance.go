@@ -68,6 +68,14 @@ var (
 		{[]string{"persistentvolumeclaims"}, nil, true, latent},
 		{podMakers, []string{"/spec/template"}, true, rollout},
 	}
+	gates = []relevance{
+		{podMakers, []string{"/spec/template/spec/schedulingGates"}, true, rollout},
+		{[]string{"pods"}, []string{"/spec/schedulingGates"}, false, soon},
+	}
+	stalled = []relevance{
+		{[]string{"nodes"}, []string{"/spec", "/status/conditions[type=Ready]/status"}, true, soon},
+		{podMakers, []string{"/spec/template", "/spec/replicas"}, true, rollout},
+	}
 	nodeState = []relevance{
 		{[]string{"nodes"}, []string{"/spec", "/metadata/labels", "/status/conditions[type=Ready]/status"}, true, soon},
 	}
@@ -86,6 +94,10 @@ var (
 		{[]string{"ingresses", "ingressclasses", "httproutes", "gateways"}, []string{"/spec"}, true, soon},
 		{[]string{"services"}, []string{"/spec/ports", "/spec/type"}, true, soon},
 	}
+	// pauses hold back what was changed, whatever that is.
+	pauses = []relevance{{[]string{"deployments"}, []string{"/spec/paused"}, false, soon}}
+	// webhooks are in the reach only where a report names them.
+	webhooks = []relevance{{[]string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"}, []string{"/webhooks"}, true, latent}}
 	// removal: Pods that somebody deletes are lost whatever else is wrong.
 	removal = []relevance{{[]string{"pods"}, nil, true, soon}}
 )
@@ -104,6 +116,8 @@ var explaining = map[string][]relevance{
 	"autoscaler-scaled-down":          scaling,
 	"replica-create-failed":           creation,
 	"pod-unschedulable":               placement,
+	"pod-scheduling-gated":            gates,
+	"pod-stalled-on-node":             stalled,
 	"volume-unavailable":              slices.Concat(placement, configuration),
 	"image-pull-failed":               images,
 	"container-config-error":          configuration,
@@ -139,7 +153,7 @@ var explaining = map[string][]relevance{
 
 // relevant returns the rules for a diagnosis.
 func relevant(id string) []relevance {
-	always := slices.Concat(selection, definition, removal)
+	always := slices.Concat(selection, definition, removal, pauses, webhooks)
 	if rules, known := explaining[id]; known {
 		return append(always, rules...)
 	}

@@ -62,10 +62,26 @@ func undoable(c *Change) bool {
 		return c.Verb == Updated && has("/spec/")
 	case "networkpolicies", "ingresses":
 		return true
+	case "endpointslices":
+		return !c.byController()
 	case "namespaces":
 		return c.Verb == Deleting || c.Verb == Deleted
 	}
 	return false
+}
+
+// byController reports whether the slice is the endpoints controller's own, and
+// so follows from something else.
+func (c *Change) byController() bool {
+	o := c.after
+	if o == nil {
+		o = c.before
+	}
+	return o != nil && controllersSlice(o)
+}
+
+func controllersSlice(o *analyzer.Object) bool {
+	return analyzer.As[discoveryv1.EndpointSlice](o).Labels[discoveryv1.LabelManagedBy] == "endpointslice-controller.k8s.io"
 }
 
 // revert takes back what the change did to its own object, and keeps what
@@ -156,7 +172,7 @@ func (r *reach) top(ref store.Ref) store.Ref {
 // it would have written.
 func (v *overlay) relist(ref store.Ref) {
 	for _, o := range v.State.List(store.Query{Resource: sliceResource, Namespace: ref.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: ref.Name}}) {
-		if _, rolledBack := v.objects[o.Ref()]; !rolledBack {
+		if _, rolledBack := v.objects[o.Ref()]; !rolledBack && controllersSlice(o) {
 			v.put(o.Ref(), nil, 0)
 		}
 	}

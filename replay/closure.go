@@ -128,6 +128,9 @@ func (c *Closure) subject(ctx context.Context, t Timeline, h *heard, cache *obje
 		if err != nil {
 			return err
 		}
+		if !healthy(tr.Report.Verdict.State) {
+			x.causes = tr.Later.Because
+		}
 		if err := c.transition(t, &tr); err != nil {
 			return err
 		}

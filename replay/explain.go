@@ -17,6 +17,7 @@ type Transition struct {
 	// Later is the report a little after the verdict began, when what belongs
 	// together had been heard.
 	Later   analyzer.Report
+	Began   []Onset  // of the findings of Later; only Explain tells
 	Changes []Change // at most three, the strongest link first
 	// LastChange is set if nothing explains the transition: the last thing that
 	// happened before it to anything the subject depends on.
@@ -78,6 +79,10 @@ func Explain(ctx context.Context, t Timeline, subject store.Ref, segments []Segm
 	if e.Worst, err = x.transition(segments, chosen.first, chosen.worst); err != nil {
 		return nil, err
 	}
+	x.causes = e.Worst.Later.Because
+	if e.Worst.Began, err = x.onsets(&e.Worst.Later); err != nil {
+		return nil, err
+	}
 	if !slices.ContainsFunc(segments[:chosen.first], func(s Segment) bool { return s.Gap == "" }) {
 		if e.Prelude, err = x.prelude(&segments[chosen.first]); err != nil {
 			return nil, err
@@ -109,6 +114,9 @@ func Transitions(ctx context.Context, t Timeline, subject store.Ref, segments []
 		if i > 0 && segments[i].Gap == "" {
 			if tr, err = x.transition(segments, i, i); err != nil {
 				return all, err
+			}
+			if !healthy(tr.Report.Verdict.State) {
+				x.causes = tr.Later.Because
 			}
 		}
 		all = append(all, tr)

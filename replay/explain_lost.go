@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -56,7 +57,7 @@ func (m *moment) losses() []Loss {
 // takes it out of service.
 func (r *reach) loss(ref store.Ref, after store.Seq) Loss {
 	l := Loss{Pod: ref.Name, Class: "slice", At: r.state.Instant(), Seq: r.state.Seq()}
-	was := r.before(ref, after+1)
+	was := r.lastServing(ref, after)
 	if was == nil {
 		return l
 	}
@@ -99,6 +100,29 @@ func (r *reach) loss(ref store.Ref, after store.Seq) Loss {
 		}
 	}
 	return l
+}
+
+// lastServing returns the version of a Pod in which it last served, at a position
+// or, where its endpoint followed late, before that; if there is none, the version
+// at the position.
+func (r *reach) lastServing(ref store.Ref, at store.Seq) *analyzer.Object {
+	was := r.before(ref, at+1)
+	if was == nil || serving(was, was) {
+		return was
+	}
+	n := 0
+	for o := range r.state.Past(ref) {
+		if o.Seq >= was.Seq {
+			continue
+		}
+		if n++; o.UID != was.UID || n > maxVersions {
+			break
+		}
+		if serving(o, o) {
+			return o
+		}
+	}
+	return was
 }
 
 // serving reports whether a version of a Pod is as able to serve as another.
@@ -222,7 +246,7 @@ func (r *reach) deletion(ref store.Ref, o *analyzer.Object) (class, note string)
 		return "owner-delete", owner.Kind + " " + owner.Name + " is being deleted"
 	case (owner.Kind == "DaemonSet" || owner.Kind == "StatefulSet") && r.outdated(then, o):
 		return "rollout", owner.Kind + " " + owner.Name + " replaces its Pods"
-	case r.shrunk(at, then, o.Time):
+	case r.shrunk(at, then, o.Time) && r.tooMany(then, owner.UID, o.Seq):
 		if top := r.top(at); top != at && r.grew(top, at, o.Time) {
 			return "rollout", r.kind(top) + " " + top.Name + " replaces its Pods"
 		}
@@ -303,6 +327,22 @@ func (r *reach) shrunk(ref store.Ref, then *analyzer.Object, at time.Time) bool 
 		}
 	}
 	return false
+}
+
+// tooMany reports whether a workload had more Pods than it asked for just before
+// a position. Where its deletion of Pods was heard before the write that asked
+// for it, that is not known to be so, and the deletion is somebody's.
+func (r *reach) tooMany(owner *analyzer.Object, uid types.UID, at store.Seq) bool {
+	alive := 0
+	for pod, p := range r.pods {
+		if ref := metav1.GetControllerOf(p); ref == nil || ref.UID != uid {
+			continue
+		}
+		if o := r.before(r.names[pod], at); o != nil && o.UID == pod && o.Type != watch.Deleted && !deleting(o) {
+			alive++
+		}
+	}
+	return alive > replicasOf(owner)
 }
 
 // grew reports whether another ReplicaSet of the same Deployment was made or

@@ -24,6 +24,7 @@ type told struct {
 	Lost     string    `json:"lost,omitempty"`
 	Missing  string    `json:"missing,omitempty"`
 	Recovery *expected `json:"recovery,omitempty"`
+	Then     *expected `json:"then,omitempty"` // the second that explains the recovery
 }
 
 // expected is one change; fields that are absent are not compared.
@@ -193,10 +194,13 @@ func TestExplainIncidents(t *testing.T) {
 			}
 			verify("not replaced", problem)
 		}
-		if want.Recovery != nil {
+		for n, want := range []*expected{want.Recovery, want.Then} {
+			if want == nil {
+				continue
+			}
 			problem := "there was none"
 			if story.Recovery != nil {
-				problem = want.Recovery.check(story.Recovery.Changes, 0, steps)
+				problem = want.check(story.Recovery.Changes, n, steps)
 			}
 			verify("recovery", problem)
 		}

@@ -15,23 +15,26 @@ import (
 
 // ExplanationEnvelope is the story of one outage.
 type ExplanationEnvelope struct {
-	APIVersion  string              `json:"apiVersion"`
-	Kind        string              `json:"kind"` // Explanation
-	Recording   Recording           `json:"recording"`
-	Subject     analyzer.Subject    `json:"subject"`
-	From        time.Time           `json:"from"`
-	To          time.Time           `json:"to"`
-	Over        bool                `json:"over"` // false: it lasts to the end of what was looked at
-	Worst       TimelineItem        `json:"worst"`
-	Changes     []replay.Change     `json:"changes"`              // the trigger first
-	LastChange  *replay.Change      `json:"lastChange,omitempty"` // if nothing recorded explains it
-	Because     []analyzer.Finding  `json:"because"`
-	Also        []analyzer.Finding  `json:"also"` // further causes beside the first of Because
-	Lost        []replay.Loss       `json:"lost"`
-	NotReplaced *replay.NotReplaced `json:"notReplaced,omitempty"`
-	Recovery    *TimelineItem       `json:"recovery,omitempty"`
-	Course      []TimelineItem      `json:"course"`
-	Undecided   []string            `json:"undecided"`
+	APIVersion string             `json:"apiVersion"`
+	Kind       string             `json:"kind"` // Explanation
+	Recording  Recording          `json:"recording"`
+	Subject    analyzer.Subject   `json:"subject"`
+	From       time.Time          `json:"from"`
+	To         time.Time          `json:"to"`
+	Over       bool               `json:"over"` // false: it lasts to the end of what was looked at
+	Worst      TimelineItem       `json:"worst"`
+	Changes    []replay.Change    `json:"changes"`              // the trigger first
+	LastChange *replay.Change     `json:"lastChange,omitempty"` // if nothing recorded explains it
+	Because    []analyzer.Finding `json:"because"`
+	Also       []analyzer.Finding `json:"also"`  // further causes beside the first of Because
+	Began      []replay.Onset     `json:"began"` // where the findings began to hold
+	// Contributing is what was so besides, and made it worse or may have.
+	Contributing []analyzer.Finding  `json:"contributing"`
+	Lost         []replay.Loss       `json:"lost"`
+	NotReplaced  *replay.NotReplaced `json:"notReplaced,omitempty"`
+	Recovery     *TimelineItem       `json:"recovery,omitempty"`
+	Course       []TimelineItem      `json:"course"`
+	Undecided    []string            `json:"undecided"`
 	// Reconstructed is the time before the recording, if that begins in the
 	// outage: what is known of it, with the facts.
 	Reconstructed []TimelineItem `json:"reconstructed,omitempty"`
@@ -48,7 +51,7 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 		Subject: x.Worst.Report.Subject,
 		From:    x.Course[0].From.UTC(), To: x.Course[len(x.Course)-1].To.UTC(), Over: x.Recovery != nil,
 		Worst: itemOf(&x.Worst), Changes: x.Worst.Changes, LastChange: x.Worst.LastChange,
-		Because: x.Worst.Later.Because, Also: x.Worst.Later.Also, Lost: x.Worst.Lost, NotReplaced: x.Worst.Missing, Undecided: x.Worst.Later.Undecided,
+		Because: x.Worst.Later.Because, Began: x.Worst.Began, Contributing: contributing(&x.Worst.Later), Also: x.Worst.Later.Also, Lost: x.Worst.Lost, NotReplaced: x.Worst.Missing, Undecided: x.Worst.Later.Undecided,
 		Outages: x.Outages, OutagesSeconds: x.Lasted.Seconds(),
 	}
 	e.Worst.Headline = x.Worst.Later.Headline
@@ -60,6 +63,9 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 	}
 	if e.Lost == nil {
 		e.Lost = []replay.Loss{}
+	}
+	if e.Began == nil {
+		e.Began = []replay.Onset{}
 	}
 	for i := range x.Course {
 		e.Course = append(e.Course, itemOf(&replay.Transition{Segment: x.Course[i]}))
@@ -74,6 +80,19 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 	return e
 }
 
+// contributing are the symptoms and risks of a report that its causes do not
+// name already.
+func contributing(r *analyzer.Report) []analyzer.Finding {
+	list := []analyzer.Finding{}
+	for _, f := range slices.Concat(r.Symptoms, r.Risks) {
+		said := func(g analyzer.Finding) bool { return g.ID == f.ID && g.Subject == f.Subject }
+		if !slices.ContainsFunc(r.Because, said) && !slices.ContainsFunc(r.Also, said) && !slices.ContainsFunc(list, said) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
 // ExplanationText prints the story in a page: what happened, why, what was
 // lost, why it was not replaced, and how it ended. Every line has its event.
 func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
@@ -83,13 +102,13 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	if e.Over {
 		until = "until " + p.clock(e.To)
 	}
-	state := p.paint(stateColor(e.Worst.State), string(e.Worst.State))
-	if slices.ContainsFunc(e.Course, func(it TimelineItem) bool { return it.State != e.Worst.State }) {
-		state += " at worst,"
+	state, part := p.paint(stateColor(e.Worst.State), string(e.Worst.State)), ""
+	if worst := e.lasted(e.Worst.State); len(e.Course) > 1 && worst < e.To.Sub(e.From) {
+		state, part = "not well", fmt.Sprintf(", %s for %s of it", state, span(e.From, e.From.Add(worst)))
 	}
-	p.line("%s was %s on %s from %s %s %s (%s).", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)),
-		state, from.Format(time.DateOnly), from.Format(time.TimeOnly), from.Format("MST"), until, span(e.From, e.To))
-	p.line("%s", p.say(undated(e.Worst.Headline.Message)))
+	p.line("%s was %s on %s from %s %s %s (%s)%s.", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)),
+		state, from.Format(time.DateOnly), from.Format(time.TimeOnly), from.Format("MST"), until, span(e.From, e.To), part)
+	p.line("The report at its worst, %s %s: %s", p.clock(e.Worst.From), p.event(e.Worst.Seq), p.say(undated(e.Worst.Headline.Message)))
 	if e.Outages > 1 {
 		p.line("It is one of %d outages in this recording, %s in all.", e.Outages, Duration(time.Duration(e.OutagesSeconds*float64(time.Second))))
 	}
@@ -105,19 +124,22 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 		p.line("  No recorded change explains this; what is reconstructed may.")
 	case !e.From.After(e.Recording.Start):
 		p.line("  It was so when the recording began: what led to it came before.")
+	case e.Worst.Headline.ID == "container-completed":
+		p.line("  Nothing had to change: the containers came to their end.")
 	default:
-		p.line("  No recorded change explains this: its cause is outside of what was recorded, or a load, or a dependency.")
+		p.line("  No recorded change explains this: the cause lies outside of what was recorded, such as load or a dependency.")
 		if e.LastChange != nil {
 			p.line("  The last change before it to anything it depends on: %s", p.change(e.LastChange))
 		}
 	}
-	p.story(e.Because, e.Also)
+	p.story(e)
 	if lost := p.losses(e.Lost); len(lost) > 0 {
 		p.lines("lost", lost)
 	}
 	if e.NotReplaced != nil {
-		p.missing(e.NotReplaced, e.Because)
+		p.missing(e)
 	}
+	p.beside(e)
 	p.title("course")
 	for i := range e.Reconstructed {
 		it := e.Reconstructed[i]
@@ -130,6 +152,17 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	p.recovered(e.Recovery, &e.Worst.Headline)
 	p.lines("not known", e.Undecided)
 	return p.w.Flush()
+}
+
+// lasted is for how long of the outage the verdict was a state.
+func (e *ExplanationEnvelope) lasted(state analyzer.State) time.Duration {
+	var d time.Duration
+	for i := range e.Course {
+		if e.Course[i].State == state {
+			d += e.Course[i].To.Sub(e.Course[i].From)
+		}
+	}
+	return d
 }
 
 // before prints what is known from before the recording of an outage that it
@@ -147,58 +180,99 @@ func (p *printer) before(e ExplanationEnvelope) {
 	p.facts("before the recording (reconstructed)", facts)
 }
 
-// story prints the chain of findings, each with the event that shows it. What
-// only came before, and is no effect of what stands above it, comes last, behind
-// the other causes.
-func (p *printer) story(chain, also []analyzer.Finding) {
-	if len(chain) == 0 {
+// story prints the chain of findings, each with the event with which it began.
+// What only came before, and is no effect of what stands above it, comes last,
+// behind the other causes.
+func (p *printer) story(e ExplanationEnvelope) {
+	if len(e.Because) == 0 {
 		return
 	}
 	p.title("what that led to")
-	line := func(indent string, f *analyzer.Finding) {
-		at := ""
-		if len(f.Evidence) > 0 {
-			ev := &f.Evidence[0]
-			at = fmt.Sprintf("%s %s ", p.clock(ev.ObservedAt), p.event(ev.Seq))
-		}
-		p.line("  %s%s%s: %s", indent, at, p.paint(bold, Clean(f.ID)), p.say(f.Message))
-	}
 	indent := ""
-	for i := range chain {
-		if i == 0 || chain[i].EffectOf != "" {
-			line(indent, &chain[i])
+	for i := range e.Because {
+		if f := &e.Because[i]; i == 0 || f.EffectOf != "" {
+			p.finding(indent, f, e.began(f))
 			indent += "  "
 		}
 	}
-	for i := range also {
+	for i := range e.Also {
 		if i == maxEvidence {
-			p.line("  and %d more causes (-o json)", len(also)-i)
+			p.line("  and %d more causes (-o json)", len(e.Also)-i)
 			break
 		}
-		line("", &also[i])
+		p.finding("", &e.Also[i], e.began(&e.Also[i]))
 	}
-	for i := range chain {
-		if i > 0 && chain[i].EffectOf == "" {
-			line("", &chain[i])
+	for i := range e.Because {
+		if f := &e.Because[i]; i > 0 && f.EffectOf == "" {
+			p.finding("", f, e.began(f))
 		}
 	}
 }
 
-// missing says why nothing took the place of what was lost, without saying again
-// what was said.
-func (p *printer) missing(m *replay.NotReplaced, chain []analyzer.Finding) {
-	p.title("why it was not replaced")
-	since, at, message := "", "", undated(m.Message)
+// finding prints one line of the story.
+func (p *printer) finding(indent string, f *analyzer.Finding, began replay.Onset) {
+	at := ""
+	if !began.At.IsZero() {
+		at = p.clock(began.At) + " "
+	}
+	if began.Seq > 0 {
+		at += p.event(began.Seq) + " "
+	}
+	p.line("  %s%s%s: %s", indent, at, p.paint(bold, Clean(f.ID)), p.say(f.Message))
+}
+
+// began is where a finding did.
+func (e *ExplanationEnvelope) began(f *analyzer.Finding) replay.Onset {
+	for _, o := range e.Began {
+		if o.ID == f.ID && o.Subject == f.Subject {
+			return o
+		}
+	}
+	if len(f.Evidence) == 0 {
+		return replay.Onset{}
+	}
+	return replay.Onset{Seq: f.Evidence[0].Seq, At: f.Evidence[0].ObservedAt}
+}
+
+// missing says why nothing took the place of what was lost, or, if nothing was,
+// why there was less than wanted; without saying again what was said.
+func (p *printer) missing(e ExplanationEnvelope) {
+	m := e.NotReplaced
+	switch len(e.Lost) {
+	case 0:
+		p.title("why less was ready than wanted")
+	case 1:
+		p.title("why nothing took its place")
+	default:
+		p.title("why nothing took their place")
+	}
+	if len(e.Because) > 0 && e.Because[0].ID == m.ID {
+		began := e.began(&e.Because[0])
+		p.line("  %s %s %s, as said above", p.clock(began.At), p.event(began.Seq), p.paint(bold, Clean(m.ID)))
+		return
+	}
+	since := ""
 	if !m.Since.IsZero() {
 		since = p.clock(m.Since) + " "
 	}
-	if len(chain) > 0 && chain[0].ID == m.ID {
-		message = undated(chain[0].Message)
-		if len(chain[0].Evidence) > 0 {
-			at = p.event(chain[0].Evidence[0].Seq) + " "
-		}
+	p.line("  %s%s: %s", since, p.paint(bold, Clean(m.ID)), p.say(undated(m.Message)))
+}
+
+// beside prints what else was so.
+func (p *printer) beside(e ExplanationEnvelope) {
+	found := e.Contributing
+	if len(found) == 0 {
+		return
 	}
-	p.line("  %s%s%s: %s", since, at, p.paint(bold, Clean(m.ID)), p.say(message))
+	p.title("what else was so")
+	for i := range found {
+		f := &found[i]
+		if i == maxEvidence {
+			p.line("  and %d more (-o json)", len(found)-i)
+			break
+		}
+		p.finding("", f, e.began(f))
+	}
 }
 
 func (p *printer) recovered(r *TimelineItem, from *analyzer.Headline) {

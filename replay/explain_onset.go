@@ -1,0 +1,108 @@
+package replay
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Onset is where a finding began to hold.
+type Onset struct {
+	ID      string           `json:"id"`
+	Subject analyzer.Subject `json:"subject"`
+	Seq     store.Seq        `json:"seq,omitempty"`
+	At      time.Time        `json:"at,omitzero"`
+}
+
+// onsets says of each finding of a report, but for hints, with which event it
+// began. What the report shows as evidence is what an object says by then, which
+// may have been written again since, or long before something else made a fault
+// of it: an effect does not begin before its cause.
+func (x *inquest) onsets(r *analyzer.Report) ([]Onset, error) {
+	var all []Onset
+	last := Onset{}
+	for _, f := range slices.Concat(r.Because, r.Also, r.Symptoms, r.Risks) {
+		o, err := x.onset(&f)
+		if err != nil {
+			return nil, err
+		}
+		if f.EffectOf != "" && o.Seq < last.Seq {
+			o.Seq, o.At = last.Seq, last.At
+		}
+		if f.ID != "rollout-stuck" || len(all) == 0 { // which leads to nothing
+			last = o
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+// onset is the first change to what the evidence shows, since the finding holds;
+// without such a date, the last one.
+func (x *inquest) onset(f *analyzer.Finding) (Onset, error) {
+	found := Onset{ID: f.ID, Subject: f.Subject, At: f.Since.UTC()}
+	for i := range f.Evidence {
+		shown := &f.Evidence[i]
+		c, err := x.lastChange(shown, f.Since.Truncate(time.Second)) // as objects have it
+		if err != nil {
+			return found, err
+		}
+		if c != nil {
+			found.Seq, found.At = c.Seq, c.ObservedAt
+			return found, nil
+		}
+		if found.Seq == 0 && shown.Seq > 0 {
+			if found.Seq = shown.Seq; f.Since.Before(shown.ObservedAt) {
+				found.At = shown.ObservedAt.UTC()
+			}
+		}
+	}
+	return found, nil
+}
+
+// lastChange returns the first change to what is shown since a moment, or, if
+// that is zero, the last one; nil if there is none.
+func (x *inquest) lastChange(shown *analyzer.Evidence, since time.Time) (*Change, error) {
+	if shown.Seq == 0 || shown.Path == "" {
+		return nil, nil
+	}
+	e, err := x.timeline.Event(shown.Seq)
+	if err != nil || !e.IsObject() {
+		return nil, nil // a change of coverage, or the end of a list
+	}
+	all, err := changes(x.timeline, x.objects, e.Ref(), x.horizon(e.Ref(), shown.Seq), shown.Seq)
+	if err != nil {
+		return nil, err
+	}
+	var found *Change
+	for i := len(all) - 1; i >= 0; i-- {
+		c := &all[i]
+		if c.ObservedAt.Before(since) {
+			break
+		}
+		if !c.touches(shown.Path) {
+			continue
+		}
+		if found = c; since.IsZero() {
+			break
+		}
+	}
+	return found, nil
+}
+
+// touches reports whether the change is to a field, to one in it, or to one that
+// has it.
+func (c *Change) touches(path string) bool {
+	if c.Verb != Updated {
+		return true
+	}
+	for i := range c.all {
+		if p := c.all[i].Path; strings.HasPrefix(p, path) || strings.HasPrefix(path, p) {
+			return true
+		}
+	}
+	return false
+}
