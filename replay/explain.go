@@ -46,6 +46,7 @@ type Explanation struct {
 	Course   []Segment  // the outage: from the first verdict that is not healthy to the last
 	Worst    Transition // how it came to the worst of them
 	Recovery *Transition
+	Replaced bool          // at the recovery none of the lost Pods serves: others do
 	Outages  int           // how many there were in the timeline, with this one
 	Lasted   time.Duration // how long they were together
 }
@@ -80,7 +81,7 @@ func Explain(ctx context.Context, t Timeline, subject store.Ref, segments []Segm
 		return nil, err
 	}
 	x.causes = e.Worst.Later.Because
-	if e.Worst.Began, err = x.onsets(&e.Worst.Later); err != nil {
+	if e.Worst.Began, err = x.onsets(&e.Worst.Later, e.Course); err != nil {
 		return nil, err
 	}
 	if !slices.ContainsFunc(segments[:chosen.first], func(s Segment) bool { return s.Gap == "" }) {
@@ -93,9 +94,16 @@ func Explain(ctx context.Context, t Timeline, subject store.Ref, segments []Segm
 		if err != nil {
 			return nil, err
 		}
-		e.Recovery = &recovery
+		e.Recovery, e.Replaced = &recovery, replaced(e.Worst.Lost, &recovery.Later)
 	}
 	return e, ctx.Err()
+}
+
+// replaced reports whether Pods were lost and none of them serves again.
+func replaced(lost []Loss, now *analyzer.Report) bool {
+	return len(lost) > 0 && !slices.ContainsFunc(now.Endpoints.Items, func(e analyzer.Endpoint) bool {
+		return e.State == "ready" && slices.ContainsFunc(lost, func(l Loss) bool { return l.Pod == e.Pod })
+	})
 }
 
 // Transitions explains every change of verdict in a timeline, the first segment

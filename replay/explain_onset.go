@@ -21,13 +21,20 @@ type Onset struct {
 // began. What the report shows as evidence is what an object says by then, which
 // may have been written again since, or long before something else made a fault
 // of it: an effect does not begin before its cause.
-func (x *inquest) onsets(r *analyzer.Report) ([]Onset, error) {
+func (x *inquest) onsets(r *analyzer.Report, course []Segment) ([]Onset, error) {
 	var all []Onset
 	last := Onset{}
 	for _, f := range slices.Concat(r.Because, r.Also, r.Symptoms, r.Risks) {
 		o, err := x.onset(&f)
 		if err != nil {
 			return nil, err
+		}
+		if len(all) == 0 { // some evidence is written again and again
+			for _, s := range course {
+				if s.Report.Headline.ID == f.ID && s.Report.Headline.Subject == f.Subject && s.Seq < o.Seq {
+					o.Seq, o.At = s.Seq, s.From.UTC()
+				}
+			}
 		}
 		if f.EffectOf != "" && o.Seq < last.Seq {
 			o.Seq, o.At = last.Seq, last.At

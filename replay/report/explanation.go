@@ -33,6 +33,8 @@ type ExplanationEnvelope struct {
 	Lost         []replay.Loss       `json:"lost"`
 	NotReplaced  *replay.NotReplaced `json:"notReplaced,omitempty"`
 	Recovery     *TimelineItem       `json:"recovery,omitempty"`
+	Replaced     bool                `json:"replaced,omitempty"` // others serve then, not the Pods that were lost
+	Left         []analyzer.Finding  `json:"left,omitempty"`     // risks there are since the recovery
 	Course       []TimelineItem      `json:"course"`
 	Undecided    []string            `json:"undecided"`
 	// Reconstructed is the time before the recording, if that begins in the
@@ -75,7 +77,12 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 	}
 	if x.Recovery != nil {
 		r := itemOf(x.Recovery)
-		e.Recovery = &r
+		e.Recovery, e.Replaced = &r, x.Replaced
+		for _, f := range x.Recovery.Later.Risks {
+			if !slices.ContainsFunc(e.Contributing, func(g analyzer.Finding) bool { return g.ID == f.ID && g.Subject == f.Subject }) {
+				e.Left = append(e.Left, f)
+			}
+		}
 	}
 	return e
 }
@@ -139,7 +146,7 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	if e.NotReplaced != nil {
 		p.missing(e)
 	}
-	p.beside(e)
+	p.aside("what else was so", e.Contributing, e)
 	p.title("course")
 	for i := range e.Reconstructed {
 		it := e.Reconstructed[i]
@@ -149,7 +156,8 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	for i := range e.Course {
 		p.item(&e.Course[i])
 	}
-	p.recovered(e.Recovery, &e.Worst.Headline)
+	p.recovered(e)
+	p.aside("what is left", e.Left, e)
 	p.lines("not known", e.Undecided)
 	return p.w.Flush()
 }
@@ -258,25 +266,24 @@ func (p *printer) missing(e ExplanationEnvelope) {
 	p.line("  %s%s: %s", since, p.paint(bold, Clean(m.ID)), p.say(undated(m.Message)))
 }
 
-// beside prints what else was so.
-func (p *printer) beside(e ExplanationEnvelope) {
-	found := e.Contributing
+// aside prints findings that stand beside the story.
+func (p *printer) aside(title string, found []analyzer.Finding, e ExplanationEnvelope) {
 	if len(found) == 0 {
 		return
 	}
-	p.title("what else was so")
+	p.title(title)
 	for i := range found {
-		f := &found[i]
 		if i == maxEvidence {
 			p.line("  and %d more (-o json)", len(found)-i)
 			break
 		}
-		p.finding("", f, e.began(f))
+		p.finding("", &found[i], e.began(&found[i]))
 	}
 }
 
-func (p *printer) recovered(r *TimelineItem, from *analyzer.Headline) {
+func (p *printer) recovered(e ExplanationEnvelope) {
 	p.title("recovery")
+	r, from := e.Recovery, &e.Worst.Headline
 	if r == nil {
 		p.line("  None was recorded.")
 		return
@@ -286,10 +293,19 @@ func (p *printer) recovered(r *TimelineItem, from *analyzer.Headline) {
 	}
 	if len(r.Changes) == 0 {
 		what := "what was lost came back by itself"
-		if from.ID != "" && from.Subject.Kind != "Service" {
+		switch {
+		case e.Replaced && len(e.Lost) == 1:
+			what = "another Pod took the place of the one that was lost"
+		case e.Replaced:
+			what = "other Pods took the place of those that were lost"
+		case from.ID != "" && from.Subject.Kind != "Service":
 			what = fmt.Sprintf("%s of %s %s ended by itself", Clean(from.ID), from.Subject.Kind, path(from.Subject))
 		}
 		p.line("  Nothing that somebody changed explains it: %s.", what)
 	}
-	p.line("  %s %s %s, %d of %d ready", p.clock(r.From), p.event(r.Seq), p.paint(stateColor(r.State), string(r.State)), r.Ready, r.Desired)
+	ready := fmt.Sprintf("%d of %d ready", r.Ready, r.Desired)
+	if r.Ready > r.Desired {
+		ready = fmt.Sprintf("%d ready, %d wanted", r.Ready, r.Desired)
+	}
+	p.line("  %s %s %s, %s", p.clock(r.From), p.event(r.Seq), p.paint(stateColor(r.State), string(r.State)), ready)
 }
