@@ -348,7 +348,10 @@ func (m *moment) structural(c *Change) string {
 			with = append(m.lostPods(), with...)
 		}
 		if !none(with, on) && none(without, on) {
-			return "Pods on this node " + verb + ", and none there works"
+			if m.improved {
+				return "Pods on this node work again"
+			}
+			return "Pods on this node are affected, and none there works"
 		}
 	case c.ref.Resource == podResource && c.Verb == Updated:
 		if slices.ContainsFunc(with, func(p *corev1.Pod) bool { return m.reach.names[p.UID] == c.ref }) {

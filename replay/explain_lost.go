@@ -244,7 +244,7 @@ func (r *reach) deletion(ref store.Ref, o *analyzer.Object) (class, note string)
 		return "owner-delete", owner.Kind + " " + owner.Name + " was deleted"
 	case deleting(then):
 		return "owner-delete", owner.Kind + " " + owner.Name + " is being deleted"
-	case (owner.Kind == "DaemonSet" || owner.Kind == "StatefulSet") && r.outdated(then, o):
+	case (owner.Kind == "DaemonSet" || owner.Kind == "StatefulSet") && r.outdated(then, o) && !r.waitedFor(then, ref, o):
 		return "rollout", owner.Kind + " " + owner.Name + " replaces its Pods"
 	case r.shrunk(at, then, o.Time) && r.tooMany(then, owner.UID, o.Seq):
 		if top := r.top(at); top != at && r.grew(top, at, o.Time) {
@@ -310,6 +310,16 @@ func (r *reach) outdated(owner, pod *analyzer.Object) bool {
 		}
 	}
 	return false
+}
+
+// waitedFor reports whether a StatefulSet would not have deleted the Pod: one
+// that makes its Pods in order waits for each to be ready, for ever if need be.
+func (r *reach) waitedFor(owner *analyzer.Object, ref store.Ref, pod *analyzer.Object) bool {
+	if owner.Resource != workloads["StatefulSet"] || analyzer.As[appsv1.StatefulSet](owner).Spec.PodManagementPolicy == appsv1.ParallelPodManagement {
+		return false
+	}
+	was := r.before(ref, pod.Seq)
+	return was != nil && was.UID == pod.UID && !serving(was, was)
 }
 
 // shrunk reports whether a workload asked for more Pods a little earlier.

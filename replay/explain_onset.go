@@ -36,7 +36,7 @@ func (x *inquest) onsets(r *analyzer.Report, course []Segment) ([]Onset, error) 
 				}
 			}
 		}
-		if f.EffectOf != "" && o.Seq < last.Seq {
+		if f.EffectOf != "" && o.At.Before(last.At) {
 			o.Seq, o.At = last.Seq, last.At
 		}
 		if f.ID != "rollout-stuck" || len(all) == 0 { // which leads to nothing
@@ -61,13 +61,17 @@ func (x *inquest) onset(f *analyzer.Finding) (Onset, error) {
 			found.Seq, found.At = c.Seq, c.ObservedAt
 			return found, nil
 		}
-		if found.Seq == 0 && shown.Seq > 0 {
-			if found.Seq = shown.Seq; f.Since.Before(shown.ObservedAt) {
-				found.At = shown.ObservedAt.UTC()
-			}
-		}
 	}
-	return found, nil
+	if len(f.Evidence) > 0 && f.Since.Before(f.Evidence[0].ObservedAt) {
+		found.Seq, found.At = f.Evidence[0].Seq, f.Evidence[0].ObservedAt.UTC()
+		return found, nil
+	}
+	// What shows it had been so before: something else made a fault of it then.
+	var err error
+	if !f.Since.IsZero() {
+		found.Seq, err = x.timeline.SeqAt(f.Since)
+	}
+	return found, err
 }
 
 // lastChange returns the first change to what is shown since a moment, or, if
