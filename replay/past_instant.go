@@ -145,7 +145,12 @@ var departures = []string{"SuccessfulDelete", "Killing", "Evicted", "Preempted",
 
 // report is what the facts say of a subject at an instant.
 func (b *firstState) report(subject store.Ref, at time.Time, facts []Fact) analyzer.Report {
-	start := b.Start().UTC().Format("15:04:05Z")
+	info := b.timeline.Info()
+	start := info.Start.UTC().Format("15:04:05Z")
+	unknown := "before " + start + " nobody was listening: what happened then and left no trace is not known"
+	if info.Source != nil && !at.Before(info.Source.Start) {
+		unknown = "of the time before " + start + " only what matters later is here; what else was heard is in the recording this one was cut from"
+	}
 	about := analyzer.Diagnose(b, subject, analyzer.Options{}).Subject
 	r := analyzer.Report{
 		Subject:   about,
@@ -157,7 +162,7 @@ func (b *firstState) report(subject store.Ref, at time.Time, facts []Fact) analy
 		Risks:     []analyzer.Finding{},
 		Hints:     []analyzer.Finding{},
 		Checklist: []analyzer.Step{},
-		Undecided: []string{"before " + start + " nobody was listening: what happened then and left no trace is not known"},
+		Undecided: []string{unknown},
 	}
 	if dark := b.dark(subject, facts); !dark.IsZero() && !at.Before(dark) {
 		r.Verdict.State, r.Verdict.Since, r.Verdict.SinceNote = analyzer.NotServing, dark, "or earlier: reconstructed"

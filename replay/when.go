@@ -140,6 +140,9 @@ func (p reading) read() (When, error) {
 // reconstructed past either.
 func (p reading) before(t time.Time) error {
 	outside := p.outside(FormatInstant(t) + " is")
+	if p.text[0] == '#' || strings.HasPrefix(p.text, "rv:") {
+		outside.Hint = "it is kept for what came later; what else there was at that time is in the recording this one was cut from"
+	}
 	if p.Past == nil || !t.Before(p.Start) {
 		return outside
 	}

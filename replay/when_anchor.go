@@ -77,9 +77,12 @@ func (p reading) version(version string) (When, error) {
 }
 
 // position returns the time at seq together with seq: others may share the time.
+// Before the start no position has a state, and it is an instant as any other.
 func (p reading) position(seq store.Seq) (When, error) {
 	w, err := p.found(look(p.TimeOfSeq, seq))
-	w.Seq = seq
+	if !w.Time.Before(p.Start) {
+		w.Seq = seq
+	}
 	return w, err
 }
 

@@ -76,11 +76,25 @@ func growing(t Timeline) bool {
 	return !errors.Is(t.Wait(done, info.Last), io.EOF)
 }
 
+// instantOf returns when what is at seq was heard. What was cut from another
+// recording has events of the time before its window too, as many as its reports
+// need.
 func instantOf(t Timeline, seq store.Seq) (time.Time, error) {
-	if info := t.Info(); seq < info.First || seq > info.Last {
-		return time.Time{}, &NotThere{fmt.Sprintf("the recording has events #%d to #%d", info.First, info.Last), ""}
+	info := t.Info()
+	if seq >= info.First && seq <= info.Last {
+		return t.TimeOf(seq)
 	}
-	return t.TimeOf(seq)
+	there := fmt.Sprintf("the recording has events #%d to #%d", info.First, info.Last)
+	if info.Source == nil {
+		return time.Time{}, &NotThere{there, ""}
+	}
+	if e, err := t.Event(seq); err == nil && seq < info.First {
+		return e.Time, nil
+	}
+	return time.Time{}, &NotThere{
+		there + ", as it was cut from another, and of earlier ones those that matter to it",
+		fmt.Sprintf("ask the recording it was cut from, which runs from %s to %s", FormatInstant(info.Source.Start), FormatInstant(info.Source.End)),
+	}
 }
 
 // seqOfVersion returns where the object with this resourceVersion was first
@@ -89,7 +103,7 @@ func instantOf(t Timeline, seq store.Seq) (time.Time, error) {
 func seqOfVersion(t Timeline, version string) (store.Seq, error) {
 	info := t.Info()
 	var found []store.Event
-	for e, err := range t.Events(info.First, info.Last) {
+	for e, err := range t.Events(1, info.Last) {
 		if err != nil {
 			continue // damage is told when the state there is read
 		}

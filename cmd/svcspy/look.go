@@ -108,7 +108,7 @@ func namespaced(ref store.Ref, resources []metav1.APIResource) bool {
 // answer prints the report of the subject, or of all Services where none was
 // named, and returns the errors that carry an exit code.
 func (l *look) answer(s *replay.State, words []string) error {
-	if s.Instant().Before(s.Start()) {
+	if s.Instant().Before(s.Timeline().Info().Start) {
 		return l.reconstruct(s, words)
 	}
 	if len(words) == 0 {

@@ -163,8 +163,12 @@ func (l *look) echo(word string, s *replay.State) error {
 	if err != nil {
 		return err
 	}
-	if start := s.Timeline().Info().Start; s.Instant().Before(start) {
-		l.note("%s %s, RECONSTRUCTED: the recording starts only %s later, at %s", word, replay.Echo(replay.When{Time: s.Instant()}, zone), start.Sub(s.Instant()).Round(time.Millisecond), replay.FormatInstant(start))
+	if info := s.Timeline().Info(); s.Instant().Before(info.Start) {
+		elsewhere := ""
+		if info.Source != nil && !s.Instant().Before(info.Source.Start) {
+			elsewhere = "; the one it was cut from has seen this instant"
+		}
+		l.note("%s %s, RECONSTRUCTED: the recording starts only %s later, at %s%s", word, replay.Echo(replay.When{Time: s.Instant()}, zone), info.Start.Sub(s.Instant()).Round(time.Millisecond), replay.FormatInstant(info.Start), elsewhere)
 		return nil
 	}
 	coverage, err := report.CoverageOf(s)
