@@ -52,6 +52,8 @@ func TestBars(t *testing.T) {
 			t.Errorf("only %d verdicts", len(segments))
 		}
 		forgetPeak()
+		debug.SetGCPercent(400) // as the commands do
+		debug.SetMemoryLimit(768 << 20)
 		begun, used = time.Now(), cpu()
 		n, services := 0, 0
 		for c, err := range AllVerdicts(context.Background(), r, info.Start, info.End, nil) {
