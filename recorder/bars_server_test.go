@@ -114,15 +114,7 @@ func (w *watches) gated(g *gate) map[string][]step {
 			if !g.pass(r) {
 				return
 			}
-			for text := w.byKind[kind]; len(text) > 0; {
-				n, _ := rw.Write(text[:min(len(text), 64<<10)])
-				if n == 0 {
-					return
-				}
-				text = text[n:]
-			}
-			rw.(http.Flusher).Flush()
-			<-r.Context().Done()
+			pour(rw, r, w.byKind[kind])
 		}}
 	}
 	return script

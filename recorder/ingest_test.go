@@ -78,18 +78,23 @@ func (w *watches) script() map[string][]step {
 		s := scope{resource: resourceOf(doc)}
 		script[s.path()] = []step{func(rw http.ResponseWriter, r *http.Request) {
 			fmt.Fprintln(rw, endOfList("1"))
-			for text := w.byKind[kind]; len(text) > 0; {
-				n, _ := rw.Write(text[:min(len(text), 64<<10)])
-				if n == 0 {
-					return
-				}
-				text = text[n:]
-			}
-			rw.(http.Flusher).Flush()
-			<-r.Context().Done()
+			pour(rw, r, w.byKind[kind])
 		}}
 	}
 	return script
+}
+
+// pour writes as fast as it is read, and then nothing more.
+func pour(rw http.ResponseWriter, r *http.Request, text []byte) {
+	for len(text) > 0 {
+		n, _ := rw.Write(text[:min(len(text), 64<<10)])
+		if n == 0 {
+			return
+		}
+		text = text[n:]
+	}
+	rw.(http.Flusher).Flush()
+	<-r.Context().Done()
 }
 
 // BenchmarkIngest measures HTTP watch streams to Sink, the server included: it

@@ -50,21 +50,26 @@ EXIT STATUS
 
   # only what concerns one Service
   svcspy cut incident.db web.db svc/web -n shop`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return usageError{errors.New("cut takes a recording and a new name"), a.name + " cut FILE OUT --since T --until T"}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := a.interruptible(cmd.Context())
-			defer stop()
-			return o.run(ctx, args[0], args[1], args[2:])
-		},
+	}
+	o.command(cmd, "cut FILE OUT --since T --until T", o.run)
+	return cmd
+}
+
+// command gives a command that writes a new recording its words and flags.
+func (o *cutOptions) command(cmd *cobra.Command, usage string, run func(ctx context.Context, file, out string, words []string) error) {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) < 2 {
+			return usageError{errors.New(cmd.Name() + " takes a recording and a new name"), o.name + " " + usage}
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, stop := o.interruptible(cmd.Context())
+		defer stop()
+		return run(ctx, args[0], args[1], args[2:])
 	}
 	o.addFlags(cmd)
-	a.addOutput(cmd, "json", "yaml", "jsonl")
-	return cmd
+	o.addOutput(cmd, "json", "yaml", "jsonl")
 }
 
 func (o *cutOptions) run(ctx context.Context, file, out string, words []string) error {

@@ -98,15 +98,21 @@ func cutFile(t *testing.T, r *store.Recording, out string, from, to time.Time, w
 	if _, err := o.write(context.Background(), r, out, words); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := store.Verify(out); err != nil || len(v.Damage) > 0 {
+	return intact(t, out)
+}
+
+// intact opens a recording that is as it was written.
+func intact(t *testing.T, path string) *store.Recording {
+	t.Helper()
+	if v, err := store.Verify(path); err != nil || len(v.Damage) > 0 {
 		t.Fatalf("verify: %v, %v", v.Damage, err)
 	}
-	cut, err := store.Open(out)
+	r, err := store.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cut.Close() })
-	return cut
+	t.Cleanup(func() { r.Close() })
+	return r
 }
 
 // TestCutGivesTheSameReports cuts windows out of every incident, with

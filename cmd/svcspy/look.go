@@ -134,12 +134,7 @@ func (l *look) print(s *replay.State, ref store.Ref, r analyzer.Report) error {
 	if e.Facts, err = replay.PreludeAt(s, ref, &r); err != nil {
 		return err
 	}
-	if l.output == "text" {
-		err = report.Text(l.out, e, l.text())
-	} else {
-		err = report.Document(l.out, l.output, e)
-	}
-	if err != nil {
+	if err := l.show(e); err != nil {
 		return err
 	}
 	if damaged := s.Err(); damaged != nil {
@@ -147,6 +142,13 @@ func (l *look) print(s *replay.State, ref store.Ref, r analyzer.Report) error {
 		return errGap
 	}
 	return l.verdict(e)
+}
+
+func (l *look) show(e report.Envelope) error {
+	if l.output == "text" {
+		return report.Text(l.out, e, l.text())
+	}
+	return report.Document(l.out, l.output, e)
 }
 
 // verdict turns an answer into its exit code.

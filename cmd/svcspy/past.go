@@ -29,12 +29,7 @@ func (l *look) reconstruct(s *replay.State, words []string) error {
 		return err
 	}
 	e.Facts = known.Facts
-	if l.output == "text" {
-		err = report.Text(l.out, e, l.text())
-	} else {
-		err = report.Document(l.out, l.output, e)
-	}
-	if err != nil {
+	if err := l.show(e); err != nil {
 		return err
 	}
 	if l.exitCode && e.Verdict.State == analyzer.NotServing {

@@ -62,24 +62,12 @@ EXIT STATUS
 
   # with the page to read
   svcspy share incident.db given.db svc/web -n shop --report given.html`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return usageError{errors.New("share takes a recording and a new name"), a.name + " share FILE OUT"}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := a.interruptible(cmd.Context())
-			defer stop()
-			return o.run(ctx, args[0], args[1], args[2:])
-		},
 	}
-	o.addFlags(cmd)
+	o.command(cmd, "share FILE OUT", o.run)
 	cmd.Flags().StringVar(&o.policy, "policy", "standard", "how much is replaced: "+strings.Join(redact.SharePolicies, " or "))
 	cmd.Flags().StringVar(&o.page, "report", "", "also write the report of what is shared to this new file: .html, .md or .json")
 	_ = cmd.RegisterFlagCompletionFunc("policy", oneOf(redact.SharePolicies...))
 	cmd.Flags().BoolVar(&o.force, "force", false, "leave the file even if the scan finds something in it")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 

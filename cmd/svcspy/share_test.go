@@ -31,15 +31,7 @@ func shareFile(t *testing.T, r *store.Recording, out, policy string) (*store.Rec
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := store.Verify(out); err != nil || len(v.Damage) > 0 {
-		t.Fatalf("verify: %v, %v", v.Damage, err)
-	}
-	shared, err := store.Open(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { shared.Close() })
-	return shared, gate
+	return intact(t, out), gate
 }
 
 // courses are the verdicts on every Service, and the headline of each.

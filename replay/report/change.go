@@ -61,7 +61,10 @@ func (p *printer) field(f *replay.Field) string {
 }
 
 // Value prints a value on one line and not too long.
-func Value(v any) string {
+func Value(v any) string { return ShortValue(v, maxValue) }
+
+// ShortValue prints so many characters of a value, on one line.
+func ShortValue(v any, most int) string {
 	text, is := v.(string)
 	if !is {
 		data, err := json.Marshal(v)
@@ -73,8 +76,8 @@ func Value(v any) string {
 	if text == "" {
 		return `""`
 	}
-	if r := []rune(text); len(r) > maxValue {
-		text = string(r[:maxValue]) + "..."
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most]) + "..."
 	}
 	return Clean(text)
 }

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -173,23 +172,7 @@ func sentence(c *replay.Change) string {
 // longest is how much of a value is shown.
 const longest = 32
 
-func short(v any) string {
-	text, is := v.(string)
-	if !is {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return "?"
-		}
-		text = string(data)
-	}
-	if r := []rune(text); len(r) > longest {
-		text = string(r[:longest]) + "..."
-	}
-	if text == "" {
-		return `""`
-	}
-	return report.Clean(text)
-}
+func short(v any) string { return report.ShortValue(v, longest) }
 
 // eventMoment is something that a component told about an object.
 func eventMoment(e *store.Event) *moment {
