@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 type reportOptions struct {
 	stretch
 	format, template string
+	naming           string // how the document names the recording; "" is as the file
 }
 
 func (a *app) reportCommand() *cobra.Command {
@@ -97,7 +99,7 @@ func (o *reportOptions) run(ctx context.Context, file string, words []string) er
 	if err != nil {
 		return err
 	}
-	asked := postmortem.Options{File: file, Zone: zone, Template: o.template, Subject: store.Ref{Namespace: o.namespace}}
+	asked := postmortem.Options{File: cmp.Or(o.naming, file), Zone: zone, Template: o.template, Subject: store.Ref{Namespace: o.namespace}}
 	if o.since != "" {
 		asked.Since = from
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay/postmortem"
@@ -38,7 +40,7 @@ func (a *app) shareCommand() *cobra.Command {
 		Long: `Share writes what of a recording may leave the house: the window, or what concerns
 some subjects (as svcspy cut), through a second redaction, and scans the result.
 If something in it still looks like a secret, no file is left behind, unless with
---force. The reports in the new recording have the same verdicts and headlines.
+--force; until it is scanned its name ends in .unscanned. The reports in the new recording have the same verdicts and headlines.
 
 --policy standard replaces all values of env and of --name=value arguments,
 queries of URLs, annotations of more than 256 bytes, ids of cloud accounts, and
@@ -81,25 +83,28 @@ func (o *shareOptions) run(ctx context.Context, file, out string, words []string
 	if err != nil {
 		return err
 	}
-	gate, info, err := o.redacted(ctx, r, out, words)
+	if err := writable(out); err != nil {
+		return err
+	}
+	// Until it is scanned it has another name: whatever ends the program before
+	// that leaves nothing that could be taken for what may be given away.
+	drafts := []draft{draftOf(out)}
+	gate, info, err := o.redacted(ctx, r, drafts[0].path, words)
+	if err == nil && format != "" {
+		drafts = append(drafts, draftOf(o.page))
+		err = o.writePage(ctx, drafts[0], drafts[1], format, words)
+	}
+	clean := false
+	if err == nil {
+		clean, err = o.check(ctx, drafts)
+	}
+	if err == nil && !clean && !o.force {
+		err = fmt.Errorf("share %s: %w", out, errShare)
+	}
+	for _, d := range drafts {
+		err = errors.Join(err, d.end(err == nil))
+	}
 	if err != nil {
-		return interrupted(ctx, err)
-	}
-	made := []string{out}
-	if format != "" {
-		if err := o.writePage(ctx, out, format, words); err != nil {
-			return interrupted(ctx, errors.Join(err, os.Remove(out)))
-		}
-		made = append(made, o.page)
-	}
-	clean, err := o.check(ctx, made)
-	if err != nil || !clean && !o.force {
-		for _, path := range made {
-			err = errors.Join(err, os.Remove(path))
-		}
-		if err == nil {
-			err = fmt.Errorf("share %s: %w", out, errShare)
-		}
 		return interrupted(ctx, err)
 	}
 	if err := o.describe(out, info); err != nil {
@@ -116,14 +121,37 @@ func (o *shareOptions) run(ctx context.Context, file, out string, words []string
 	return nil
 }
 
+// draft is a file that gets its name when it is known to hold no secret.
+type draft struct{ path, name string }
+
+func draftOf(name string) draft {
+	return draft{path: fmt.Sprintf("%s.%s.unscanned", name, uuid.NewUUID()[:8]), name: name}
+}
+
+// end names the file, or removes it if it is not to be kept.
+func (d draft) end(keep bool) error {
+	if !keep {
+		err := os.Remove(d.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if err := writable(d.name); err != nil { // somebody was faster
+		return errors.Join(err, os.Remove(d.path))
+	}
+	return os.Rename(d.path, d.name)
+}
+
 // check scans what was made, and says on stderr what it found.
-func (o *shareOptions) check(ctx context.Context, made []string) (clean bool, err error) {
+func (o *shareOptions) check(ctx context.Context, drafts []draft) (clean bool, err error) {
 	clean = true
-	for _, path := range made {
-		result, err := o.scan(ctx, path)
+	for _, d := range drafts {
+		result, err := o.scan(ctx, d.path)
 		if err != nil {
 			return false, err
 		}
+		result.File = d.name
 		if result.Clean {
 			continue
 		}
@@ -155,22 +183,20 @@ func (o *shareOptions) pageFormat(out string) (string, error) {
 
 // writePage writes the report of what was shared, so that there is nothing in it
 // that is not in that.
-func (o *shareOptions) writePage(ctx context.Context, out, format string, words []string) error {
-	var page bytes.Buffer
+func (o *shareOptions) writePage(ctx context.Context, recording, page draft, format string, words []string) error {
+	var text bytes.Buffer
 	as := *o.app
-	as.out, as.output = &page, format
-	question := &reportOptions{stretch: stretch{look: &look{app: &as, namespace: o.namespace}}, format: format, template: "plain"}
-	if err := question.run(ctx, out, words[:min(len(words), 1)]); err != nil && !errors.Is(err, errGap) {
+	as.out, as.output = &text, format
+	question := &reportOptions{stretch: stretch{look: &look{app: &as, namespace: o.namespace}}, format: format, template: "plain", naming: recording.name}
+	if err := question.run(ctx, recording.path, words[:min(len(words), 1)]); err != nil && !errors.Is(err, errGap) {
 		return err
 	}
-	f, err := os.OpenFile(o.page, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(page.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(page.Bytes()); err != nil {
-		return errors.Join(err, f.Close(), os.Remove(o.page))
-	}
-	return f.Close()
+	_, err = f.Write(text.Bytes())
+	return errors.Join(err, f.Close())
 }
 
 func (o *shareOptions) printLeaks(w io.Writer, result scanResult) error {
