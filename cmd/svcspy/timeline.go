@@ -170,12 +170,13 @@ func gapIn(all []replay.Transition) error {
 	return nil
 }
 
-// everything prints the verdicts on all Services. What happened to each is
-// explained by `svcspy timeline FILE svc/NAME`.
+// everything prints the verdicts on all Services; as text, each as soon as it is
+// known. What happened to each is explained by `svcspy timeline FILE svc/NAME`.
 func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, from, to time.Time) error {
 	bar := o.counter("Services")
 	defer bar.end()
 	list := report.TimelineList{APIVersion: report.APIVersion, Kind: "TimelineList", Recording: report.RecordingOf(t.Info()), Complete: true, Items: []report.TimelineEnvelope{}}
+	lines := report.ListTimelines(o.out, list.Recording, o.text())
 	var gap error
 	for c, err := range replay.AllVerdicts(ctx, t, from, to, bar.show) {
 		if err != nil && ctx.Err() == nil {
@@ -188,23 +189,29 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 		if o.namespace != "" && o.namespace != c.Subject.Namespace {
 			continue
 		}
-		segments := c.Segments
-		if !o.raw {
-			segments = replay.Settle(segments)
-		}
-		all := make([]replay.Transition, len(segments))
-		for i := range segments {
-			all[i].Segment = segments[i]
+		all, err := o.stretches(ctx, t, &c, from)
+		if err != nil {
+			return err
 		}
 		if gap == nil {
 			gap = gapIn(all)
 		}
-		list.Items = append(list.Items, report.NewTimeline(t.Info(), all, !c.Cut))
+		e := report.NewTimeline(t.Info(), all, !c.Cut)
+		if o.output != "text" {
+			list.Items = append(list.Items, e)
+			continue
+		}
+		if lines.Telling(&e) {
+			bar.end() // it goes on below
+		}
+		if err := lines.Add(&e); err != nil {
+			return err
+		}
 	}
 	bar.end()
 	var err error
 	if o.output == "text" {
-		err = report.TimelineListText(o.out, list, o.text())
+		err = lines.End(list.Complete)
 	} else {
 		err = report.Document(o.out, o.output, list)
 	}
@@ -215,4 +222,25 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 		return errInterrupted
 	}
 	return gap
+}
+
+// stretches are the segments of one Service of many, and what is known of the
+// time before if it was not well when the recording began.
+func (o *timelineOptions) stretches(ctx context.Context, t replay.Timeline, c *replay.Course, from time.Time) ([]replay.Transition, error) {
+	segments := c.Segments
+	if !o.raw {
+		segments = replay.Settle(segments)
+	}
+	var all []replay.Transition
+	if from.Equal(t.Info().Start) && len(segments) > 0 && ctx.Err() == nil {
+		before, err := replay.PreludeTo(t, c.Subject, segments)
+		if err != nil {
+			return nil, err
+		}
+		all = before.Stretches(&segments[0])
+	}
+	for _, s := range segments {
+		all = append(all, replay.Transition{Segment: s})
+	}
+	return all, nil
 }

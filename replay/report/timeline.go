@@ -196,26 +196,43 @@ type TimelineList struct {
 	Items      []TimelineEnvelope `json:"items"`
 }
 
-// TimelineListText prints the Services that had something to tell, line by
-// line, and counts the others.
-func TimelineListText(w io.Writer, l TimelineList, o Options) error {
-	p := &printer{w: bufio.NewWriter(w), o: o, at: l.Recording.End}
-	quiet := 0
-	for i := range l.Items {
-		e := &l.Items[i]
-		if len(e.Items) == 1 && e.Items[0].State == analyzer.Serving {
-			quiet++
-			continue
-		}
-		p.line("%s", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)))
-		for j := range e.Items {
-			p.item(&e.Items[j])
-		}
-		p.line("")
+// TimelineLister prints a TimelineList as it becomes known: the Services that had
+// something to tell, line by line; the others are counted at the end.
+type TimelineLister struct {
+	p              *printer
+	quiet, printed int
+}
+
+// ListTimelines begins the list.
+func ListTimelines(w io.Writer, r Recording, o Options) *TimelineLister {
+	return &TimelineLister{p: &printer{w: bufio.NewWriter(w), o: o, at: r.End}}
+}
+
+// Telling reports whether a Service is printed, and not only counted.
+func (*TimelineLister) Telling(e *TimelineEnvelope) bool {
+	return len(e.Items) != 1 || e.Items[0].State != analyzer.Serving
+}
+
+// Add prints the next Service, or counts it.
+func (l *TimelineLister) Add(e *TimelineEnvelope) error {
+	if !l.Telling(e) {
+		l.quiet++
+		return nil
 	}
-	p.line("%d of %d Services were serving all the time", quiet, len(l.Items))
-	if !l.Complete {
-		p.line("interrupted: each is told as far as it was looked at, further Services are not")
+	l.printed++
+	l.p.line("%s", l.p.paint(bold, e.Subject.Kind+" "+path(e.Subject)))
+	for i := range e.Items {
+		l.p.item(&e.Items[i])
 	}
-	return p.w.Flush()
+	l.p.line("")
+	return l.p.w.Flush()
+}
+
+// End says how many there were, and whether they were all looked at to the end.
+func (l *TimelineLister) End(complete bool) error {
+	l.p.line("%d of %d Services were serving all the time", l.quiet, l.quiet+l.printed)
+	if !complete {
+		l.p.line("interrupted: each is told as far as it was looked at, further Services are not")
+	}
+	return l.p.w.Flush()
 }

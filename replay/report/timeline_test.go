@@ -53,9 +53,17 @@ func TestTimelineAndExplanation(t *testing.T) {
 	timeline, explanation := NewTimeline(info, all, false), NewExplanation(info, story)
 	list := TimelineList{APIVersion: APIVersion, Kind: "TimelineList", Recording: RecordingOf(info), Items: []TimelineEnvelope{timeline, NewTimeline(info, all[:1], true)}, Complete: true}
 	for name, show := range map[string]func(*bytes.Buffer) error{
-		"timeline.txt":     func(b *bytes.Buffer) error { return TimelineText(b, timeline, Options{}) },
-		"timeline.json":    func(b *bytes.Buffer) error { return Document(b, "json", timeline) },
-		"timelines.txt":    func(b *bytes.Buffer) error { return TimelineListText(b, list, Options{ASCII: true}) },
+		"timeline.txt":  func(b *bytes.Buffer) error { return TimelineText(b, timeline, Options{}) },
+		"timeline.json": func(b *bytes.Buffer) error { return Document(b, "json", timeline) },
+		"timelines.txt": func(b *bytes.Buffer) error {
+			l := ListTimelines(b, list.Recording, Options{ASCII: true})
+			for i := range list.Items {
+				if err := l.Add(&list.Items[i]); err != nil {
+					return err
+				}
+			}
+			return l.End(list.Complete)
+		},
 		"explanation.txt":  func(b *bytes.Buffer) error { return ExplanationText(b, explanation, Options{}) },
 		"explanation.json": func(b *bytes.Buffer) error { return Document(b, "json", explanation) },
 		"changes.txt": func(b *bytes.Buffer) error {
