@@ -40,8 +40,11 @@ func scanForBreak(t rapidT, timeline Timeline, subject store.Ref, good, bad time
 			broken = at
 		}
 	}
-	if !worse(state(bad), fine) {
+	switch {
+	case !worse(state(bad), fine):
 		return time.Time{}
+	case broken.IsZero(): // since no longer than the last instant looked at
+		return bad
 	}
 	return broken
 }

@@ -89,8 +89,8 @@ func (r *reach) named(uids map[types.UID]bool) []store.Ref {
 	for _, o := range r.state.List(store.Query{Resource: podResource}) {
 		note(o.UID, o.Ref())
 	}
-	if x, ok := r.state.timeline.(index); ok && len(uids) > 0 {
-		seqs, err := x.Touched(store.Query{Resource: podResource}, 1, r.state.seq)
+	if len(uids) > 0 {
+		seqs, err := r.state.timeline.Touched(store.Query{Resource: podResource}, 1, r.state.seq)
 		r.state.note(err)
 		for _, seq := range seqs[max(0, len(seqs)-maxPods*maxVersions):] {
 			if e, err := r.state.timeline.Event(seq); err == nil && e.IsObject() {

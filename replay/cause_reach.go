@@ -114,17 +114,12 @@ func (r *reach) add(ref store.Ref) bool {
 	return true
 }
 
-// everIn adds all objects of a kind in a namespace, also those that are gone,
-// where the timeline has an index to find them by.
+// everIn adds all objects of a kind in a namespace, also those that are gone.
 func (r *reach) everIn(resource schema.GroupVersionResource, namespace string) {
 	for _, o := range r.state.List(store.Query{Resource: resource, Namespace: namespace}) {
 		r.add(o.Ref())
 	}
-	x, ok := r.state.timeline.(index)
-	if !ok {
-		return
-	}
-	seqs, err := x.Touched(store.Query{Resource: resource, Namespace: namespace}, 1, r.state.seq)
+	seqs, err := r.state.timeline.Touched(store.Query{Resource: resource, Namespace: namespace}, 1, r.state.seq)
 	r.state.note(err)
 	if len(seqs) > maxPods*maxVersions { // heartbeats of a large cluster: what exists is enough
 		return
@@ -202,11 +197,7 @@ func aliased(spec *corev1.ServiceSpec) (name, namespace string, ok bool) {
 // exists, or existed and can be found.
 func (r *reach) past(resource schema.GroupVersionResource, namespace string) []*analyzer.Object {
 	list := r.state.List(store.Query{Resource: resource, Namespace: namespace})
-	x, ok := r.state.timeline.(index)
-	if !ok {
-		return list
-	}
-	seqs, err := x.Touched(store.Query{Resource: resource, Namespace: namespace}, 1, r.state.seq)
+	seqs, err := r.state.timeline.Touched(store.Query{Resource: resource, Namespace: namespace}, 1, r.state.seq)
 	r.state.note(err)
 	known := map[store.Ref]bool{}
 	for _, o := range list {

@@ -191,10 +191,6 @@ var subjects = []schema.GroupVersionResource{
 // subjects that exist at some time in it, and the Services there ever were up
 // to its end, ordered by resource, namespace and name.
 func SubjectsIn(t Timeline, from, to time.Time) ([]store.Ref, error) {
-	x, err := indexOf(t)
-	if err != nil {
-		return nil, err
-	}
 	first, err := t.SeqAt(from)
 	if err != nil {
 		return nil, err
@@ -214,7 +210,7 @@ func SubjectsIn(t Timeline, from, to time.Time) ([]store.Ref, error) {
 		if err != nil {
 			return nil, err
 		}
-		touched, err := x.Touched(q, since, last)
+		touched, err := t.Touched(q, since, last)
 		if err != nil {
 			return nil, err
 		}

@@ -58,8 +58,8 @@ func (s *State) List(q store.Query) []*analyzer.Object {
 	if s.seq == 0 {
 		return nil
 	}
-	if x, has := s.timeline.(index); has && isWhole(&q) {
-		return s.whole(x, q.Resource)
+	if isWhole(&q) {
+		return s.whole(q.Resource)
 	}
 	return s.find(q)
 }

@@ -36,6 +36,9 @@ type Timeline interface {
 	// History returns the positions of all versions of the object up to the
 	// given position, oldest first, of whatever UID.
 	History(ref store.Ref, at store.Seq) ([]store.Seq, error)
+	// Touched returns the positions with from <= Seq <= to, in order, at which what
+	// Find returns for the query may change; perhaps some more.
+	Touched(q store.Query, from, to store.Seq) ([]store.Seq, error)
 	// Coverage returns what is in force for the resource in the namespace at
 	// the given position; Status NotRecorded if the ledger knows nothing.
 	Coverage(resource schema.GroupVersionResource, namespace string, at store.Seq) (store.Coverage, error)

@@ -184,7 +184,7 @@ func (q *queue) Pop() any {
 
 // services returns the Services that ever existed, by namespace and name.
 func (h *heard) services() ([]store.Ref, error) {
-	seqs, err := h.index.Touched(store.Query{Resource: Services}, 1, h.last)
+	seqs, err := h.timeline.Touched(store.Query{Resource: Services}, 1, h.last)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,6 @@ import (
 // subjects ask is kept; it may be used by several goroutines.
 type heard struct {
 	timeline Timeline
-	index    index
 	last     store.Seq // the last position at which the recorder was listening
 	ledger   []store.Coverage
 	whole    bool // all subjects are looked at: what is read for one is kept for all
@@ -30,9 +29,6 @@ func newHeard(t Timeline) (*heard, error) {
 		return nil, err
 	}
 	h := &heard{timeline: t, last: end.seq, shared: map[interest][]store.Seq{}, gists: map[interest]map[store.Ref][]store.Seq{}}
-	if h.index, err = indexOf(t); err != nil {
-		return nil, err
-	}
 	h.ledger, err = t.Ledger(0, h.last)
 	return h, err
 }
@@ -52,14 +48,14 @@ func (h *heard) positions(i interest) ([]store.Seq, error) {
 	case i.templates, slices.Contains(heartbeats, i.resource.Resource):
 		return h.telling(i)
 	case i.namespace != "":
-		return h.index.Touched(i.query(), 1, h.last)
+		return h.timeline.Touched(i.query(), 1, h.last)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if list, ok := h.shared[i]; ok {
 		return list, nil
 	}
-	list, err := h.index.Touched(i.query(), 1, h.last)
+	list, err := h.timeline.Touched(i.query(), 1, h.last)
 	if err == nil {
 		h.shared[i] = list
 	}
@@ -83,7 +79,7 @@ func (h *heard) telling(i interest) ([]store.Seq, error) {
 	}
 	objects, ok := h.gists[all]
 	if !ok {
-		seqs, err := h.index.Touched(all.query(), 1, h.last)
+		seqs, err := h.timeline.Touched(all.query(), 1, h.last)
 		if err != nil {
 			return nil, err
 		}

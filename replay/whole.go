@@ -38,7 +38,7 @@ func isWhole(q *store.Query) bool {
 }
 
 // whole returns all objects of a resource, ordered by namespace and name.
-func (s *State) whole(x index, resource schema.GroupVersionResource) []*analyzer.Object {
+func (s *State) whole(resource schema.GroupVersionResource) []*analyzer.Object {
 	w := &s.objects.wholes
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +56,7 @@ func (s *State) whole(x index, resource schema.GroupVersionResource) []*analyzer
 	}
 	if s.seq > k.upto {
 		last := s.timeline.Info().Last
-		more, err := x.Touched(q, k.upto+1, last)
+		more, err := s.timeline.Touched(q, k.upto+1, last)
 		if err != nil {
 			s.note(err)
 			return s.find(q)

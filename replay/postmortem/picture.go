@@ -207,28 +207,24 @@ func (s *story) sampled() ([]time.Time, error) {
 	for i := range s.segments {
 		at = append(at, s.clipped(s.segments[i].From, s.window.To).From)
 	}
-	if x, ok := s.timeline.(interface {
-		Touched(q store.Query, from, to store.Seq) ([]store.Seq, error)
-	}); ok {
-		first, err := s.timeline.SeqAt(s.window.From)
+	first, err := s.timeline.SeqAt(s.window.From)
+	if err != nil {
+		return nil, err
+	}
+	last, err := s.timeline.SeqAt(s.window.To)
+	if err != nil {
+		return nil, err
+	}
+	seqs, err := s.timeline.Touched(store.Query{Resource: slicesOf, Namespace: s.subject.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: s.subject.Name}}, first+1, last)
+	if err != nil {
+		return nil, err
+	}
+	for _, seq := range seqs {
+		t, err := s.timeline.TimeOf(seq)
 		if err != nil {
 			return nil, err
 		}
-		last, err := s.timeline.SeqAt(s.window.To)
-		if err != nil {
-			return nil, err
-		}
-		seqs, err := x.Touched(store.Query{Resource: slicesOf, Namespace: s.subject.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: s.subject.Name}}, first+1, last)
-		if err != nil {
-			return nil, err
-		}
-		for _, seq := range seqs {
-			t, err := s.timeline.TimeOf(seq)
-			if err != nil {
-				return nil, err
-			}
-			at = append(at, t)
-		}
+		at = append(at, t)
 	}
 	slices.SortFunc(at, time.Time.Compare)
 	at = slices.CompactFunc(at, time.Time.Equal)

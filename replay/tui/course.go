@@ -55,17 +55,6 @@ func (h *hearing) percent() int {
 	return int(100 * h.reached.Load() / int64(length))
 }
 
-// index is what a timeline may have to find quickly what was heard of objects.
-type index interface {
-	Touched(q store.Query, from, to store.Seq) ([]store.Seq, error)
-}
-
-// indexed is a hearing of a timeline that has an index.
-type indexed struct {
-	*hearing
-	index
-}
-
 // compute begins to compute the verdicts on the subject up to the end, or what
 // is missing of them.
 func (m *Model) compute() tea.Cmd {
@@ -89,12 +78,8 @@ func (m *Model) compute() tea.Cmd {
 	c.busy = h
 	subject := m.subject
 	return tea.Batch(m.beat(), m.crew.do(func(ctx context.Context) tea.Msg {
-		var t replay.Timeline = h
-		if x, has := h.Timeline.(index); has {
-			t = indexed{h, x}
-		}
 		msg := courseMsg{subject: subject, from: from, to: info.End}
-		msg.segments, msg.err = replay.Verdicts(ctx, t, subject, from, info.End)
+		msg.segments, msg.err = replay.Verdicts(ctx, h, subject, from, info.End)
 		if msg.err == nil {
 			msg.looked, msg.err = lookedAt(ctx, h.Timeline, subject, msg.segments)
 		}

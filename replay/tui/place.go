@@ -28,14 +28,10 @@ func (h *moments) locate(i *interests) error {
 	if !i.located {
 		i.places, from = nil, 1
 	}
-	x, err := h.index()
-	if err != nil {
-		return err
-	}
 	named := map[store.Seq][]store.Ref{}
 	var found []place
 	for ref := range i.named {
-		seqs, err := x.Touched(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}, from, last)
+		seqs, err := h.timeline.Touched(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}, from, last)
 		if err != nil {
 			return err
 		}
@@ -46,7 +42,7 @@ func (h *moments) locate(i *interests) error {
 	}
 	for _, queries := range i.queries {
 		for _, q := range queries {
-			seqs, err := x.Touched(q, from, last)
+			seqs, err := h.timeline.Touched(q, from, last)
 			if err != nil {
 				return err
 			}
@@ -80,22 +76,3 @@ func (h *moments) locate(i *interests) error {
 // stretch is how far back changes of what is listened to may belong to later
 // ones.
 const stretch = 128
-
-// index is the timeline's own, or one that takes every position for a place.
-func (h *moments) index() (index, error) {
-	if x, has := h.timeline.(index); has {
-		return x, nil
-	}
-	return everywhere{}, nil
-}
-
-// everywhere is the index of a timeline that has none.
-type everywhere struct{}
-
-func (everywhere) Touched(_ store.Query, from, to store.Seq) ([]store.Seq, error) {
-	var seqs []store.Seq
-	for seq := from; seq <= to; seq++ {
-		seqs = append(seqs, seq)
-	}
-	return seqs, nil
-}
