@@ -57,17 +57,17 @@ func (s *story) chain() (chain, factors []Link) {
 	for i := range w.Later.Because {
 		f := &w.Later.Because[i]
 		said[f.ID+f.Message] = true
-		chain = append(chain, findingLink(f))
+		chain = append(chain, findingLink(f, w.Began))
 	}
 	chain = append(chain, s.experience(w)...)
 	if m := w.Missing; m != nil && !mentions(w.Later.Because, m.ID) {
 		factors = append(factors, Link{ID: m.ID, Certainty: Observed, Text: report.Clean(m.Message), Why: "why what was lost was not replaced", Subject: m.Subject})
 	}
-	for _, list := range [][]analyzer.Finding{w.Later.Also, w.Later.Risks} {
+	for _, list := range [][]analyzer.Finding{w.Later.Also, w.Later.Symptoms, w.Later.Risks} {
 		for i := range list {
 			if f := &list[i]; !said[f.ID+f.Message] {
 				said[f.ID+f.Message] = true
-				factors = append(factors, findingLink(f))
+				factors = append(factors, findingLink(f, w.Began))
 			}
 		}
 	}
@@ -101,13 +101,21 @@ func changeLink(c *replay.Change) Link {
 	return l
 }
 
-func findingLink(f *analyzer.Finding) Link {
+// findingLink is a finding, dated by the event with which it began if that is
+// known, else by what shows it.
+func findingLink(f *analyzer.Finding, began []replay.Onset) Link {
 	l := Link{ID: f.ID, Certainty: Observed, Text: sentence(report.Clean(f.Message)), Subject: f.Subject}
 	if f.Certainty == analyzer.Likely || f.Certainty == analyzer.Possible {
 		l.Certainty, l.Why = Inferred, string(f.Certainty)
 	}
 	if len(f.Evidence) > 0 {
 		l.Seq, l.Time = f.Evidence[0].Seq, f.Evidence[0].ObservedAt.UTC()
+	}
+	for _, o := range began {
+		if o.ID == f.ID && o.Subject == f.Subject && o.Seq > 0 {
+			l.Seq, l.Time = o.Seq, o.At
+			break
+		}
 	}
 	if !strings.HasSuffix(l.Text, ".") {
 		l.Text += "."

@@ -154,6 +154,9 @@ func darkness(items []TimelineItem) []dark {
 			continue
 		}
 		is := it.State == analyzer.NotServing || it.State == analyzer.Absent
+		if it.Headline.ID == "svc-missing" && i < len(items)-1 {
+			is = false // it was not there yet
+		}
 		switch {
 		case is && !was:
 			all = append(all, dark{it.From, it.To})
