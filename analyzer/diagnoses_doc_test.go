@@ -5,12 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/fixtures/incidents"
 )
 
 var updateDoc = flag.Bool("update-doc", false, "rewrite DIAGNOSES.md")
@@ -21,14 +23,18 @@ Every id that can stand in a report, with the worst it can be, the steps of the
 checklist it answers, and what it says. Ids never change. This page is written by
 ` + "`go test ./analyzer -run Documented -update-doc`" + ` from the catalogue.
 
-The five columns on the right are what other tools conclude, read from their
+The five columns after the meaning are what other tools conclude, read from their
 sources in 2026: **Y** concludes it, **p** shows the raw fact or a weaker or
 ambiguous form, **–** does not have it, **✗** concludes something wrong. None of
 them names one root cause and folds its symptoms away, or says what could not be
 known; svcspy concludes every row.
 
-| diagnosis | worst | steps | meaning | kubespy | k8sgpt | popeye | kubectl-status | kube-insight |
-|---|---|---|---|---|---|---|---|---|
+The last column names incidents that show it, up to three: outages on a real
+control plane, whose recordings are in [fixtures/incidents](../fixtures/incidents).
+` + "`svcspy replay fixtures/incidents/NAME.db`" + ` plays one.
+
+| diagnosis | worst | steps | meaning | kubespy | k8sgpt | popeye | kubectl-status | kube-insight | recorded |
+|---|---|---|---|---|---|---|---|---|---|
 `
 
 // TestDocumented keeps DIAGNOSES.md the catalogue: no diagnosis without a line,
@@ -44,6 +50,12 @@ func TestDocumented(t *testing.T) {
 		id, marks, _ := strings.Cut(lines.Text(), " ")
 		peers[id] = strings.Join(strings.Fields(marks), " | ")
 	}
+	shown := recorded(t)
+	for _, id := range historical {
+		if len(shown[id]) == 0 {
+			t.Errorf("%s needs the history, and no recorded incident expects it", id)
+		}
+	}
 	var b strings.Builder
 	b.WriteString(docHead)
 	for _, d := range analyzer.Catalogue() {
@@ -52,7 +64,7 @@ func TestDocumented(t *testing.T) {
 			marks = "– | – | – | – | –" // svcspy's own distinctions
 		}
 		delete(peers, d.ID)
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", d.ID, d.Severity, d.Steps, d.Meaning, marks)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", d.ID, d.Severity, d.Steps, d.Meaning, marks, strings.Join(shown[d.ID][:min(3, len(shown[d.ID]))], ", "))
 	}
 	for id := range peers {
 		t.Errorf("testdata/peers.txt has %s, the catalogue has not", id)
@@ -69,4 +81,42 @@ func TestDocumented(t *testing.T) {
 	if diff := cmp.Diff(b.String(), string(doc)); diff != "" {
 		t.Errorf("DIAGNOSES.md is not the catalogue (-catalogue +page):\n%s\nif the catalogue is right: go test ./analyzer -run Documented -update-doc", diff)
 	}
+}
+
+// historical are the diagnoses that no snapshot of a cluster can give.
+var historical = []string{
+	"svc-deleted", "svc-recreated", "selector-edited", "pods-detached-by-label", "workload-deleted", "autoscaler-scaled-down",
+	"rollout-cut-capacity", "image-change-preceded-failure", "config-change-preceded-failure", "deletion-order", "pod-disrupted",
+	"readiness-flapping", "endpoint-lag", "terminated-before-drained", "lb-address-changed", "all-endpoints-lost-at-once",
+}
+
+// recorded lists the incidents that expect each diagnosis, those first of which
+// it is the headline.
+func recorded(t *testing.T) map[string][]string {
+	t.Helper()
+	all, err := incidents.Load("../fixtures/incidents")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string][]string{}
+	note := func(name string, ids []string) {
+		for _, id := range ids {
+			if !slices.Contains(shown[id], name) {
+				shown[id] = append(shown[id], name)
+			}
+		}
+	}
+	for _, i := range all {
+		for _, e := range i.Expect {
+			if len(e.Headline) == 1 {
+				note(i.Name, e.Headline)
+			}
+		}
+	}
+	for _, i := range all {
+		for _, e := range i.Expect {
+			note(i.Name, slices.Concat(e.Because, e.Also, e.Symptoms, e.Risks, e.Hints, e.Finds))
+		}
+	}
+	return shown
 }
