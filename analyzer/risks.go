@@ -109,7 +109,10 @@ func (s *service) recreated() []*cause {
 		e := s.q.see(s.svc, "/spec/clusterIP", s.svc.Spec.ClusterIP)
 		e.Old = old.Spec.ClusterIP
 		text := fmt.Sprintf("Service %s was deleted and made again", s)
-		if old.Spec.ClusterIP != s.svc.Spec.ClusterIP {
+		switch {
+		case headless(s.svc) && !headless(old) && old.Spec.ClusterIP != "":
+			text += fmt.Sprintf(": its cluster IP %s is gone, as it is headless now, and clients that kept it fail", old.Spec.ClusterIP)
+		case old.Spec.ClusterIP != s.svc.Spec.ClusterIP:
 			text += fmt.Sprintf(": its cluster IP moved from %s to %s, and clients that kept the old one fail", old.Spec.ClusterIP, s.svc.Spec.ClusterIP)
 		}
 		return []*cause{s.cause("svc-recreated", clause("%s", text), e)}

@@ -115,7 +115,11 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	}
 	p.line("%s was %s on %s from %s %s %s (%s)%s.", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)),
 		state, from.Format(time.DateOnly), from.Format(time.TimeOnly), from.Format("MST"), until, span(e.From, e.To), part)
-	p.line("The report at its worst, %s %s: %s", p.clock(e.Worst.From), p.event(e.Worst.Seq), p.say(undated(e.Worst.Headline.Message)))
+	when := p.clock(e.Worst.From)
+	if e.Worst.Seq > 0 {
+		when += " " + p.event(e.Worst.Seq)
+	}
+	p.line("The report at its worst, %s: %s", when, p.say(undated(e.Worst.Headline.Message)))
 	if e.Outages > 1 {
 		p.line("It is one of %d outages in this recording, %s in all.", e.Outages, Duration(time.Duration(e.OutagesSeconds*float64(time.Second))))
 	}
