@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/svcspy/svcspy/fixtures/again"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -247,24 +248,7 @@ type serverProcess struct {
 
 func startServerProcess(t *testing.T, what string) *serverProcess {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), serveWhat+"="+what)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has nothing to lose
-		_ = cmd.Wait()
-	})
+	_, stdin, stdout := again.Start(t, serveWhat+"="+what)
 	s := &serverProcess{stdin: stdin}
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		if s.url = lines.Text(); strings.HasPrefix(s.url, "http") {

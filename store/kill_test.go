@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/fixtures/again"
 )
 
 // killedWriter is the environment variable that makes the test binary a writer
@@ -91,21 +93,7 @@ func recordForever(path string) error {
 // startWriter runs recordForever in a process of its own.
 func startWriter(t *testing.T, path string) (cmd *exec.Cmd, stop io.Closer, acknowledged *bufio.Scanner) {
 	t.Helper()
-	cmd = exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), killedWriter+"="+path)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	cmd, stdin, stdout := again.Start(t, killedWriter+"="+path)
 	return cmd, stdin, bufio.NewScanner(stdout)
 }
 
