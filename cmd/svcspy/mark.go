@@ -80,7 +80,7 @@ func (o *markOptions) add(file, text string) error {
 	}
 	defer r.Close()
 	o.warnOfDamage(file, r)
-	at := replay.When{Time: r.Info().End}
+	var at replay.When
 	if o.at != "" {
 		if at, err = o.when(r, o.at, time.Time{}); err != nil {
 			return err
@@ -91,7 +91,7 @@ func (o *markOptions) add(file, text string) error {
 		return err
 	}
 	m.Time = at.Time.UTC()
-	if err := writeMark(o.ctx, file, m); err != nil {
+	if at.Time, err = writeMark(o.ctx, file, m, r.Info().End); err != nil {
 		return err
 	}
 	o.note("marked %s", replay.Echo(at, zone))
@@ -115,23 +115,30 @@ func checkMark(m store.Mark) error {
 	return nil
 }
 
-// writeMark writes a mark into a recording, or has its recorder do so.
-func writeMark(ctx context.Context, file string, m store.Mark) error {
-	err := store.AddMark(file, m)
-	if !errors.Is(err, store.ErrInUse) {
-		return err
+// writeMark writes a mark into a recording, or has its recorder do so, and
+// returns the time it is about: if it has none, the end of the recording, which is
+// now where it is still written.
+func writeMark(ctx context.Context, file string, m store.Mark, end time.Time) (time.Time, error) {
+	ended := m
+	if m.Time.IsZero() {
+		ended.Time = end
 	}
-	switch _, asked := ask(ctx, file, request{Verb: verbMark, Mark: &m}); {
+	err := store.AddMark(file, ended)
+	if !errors.Is(err, store.ErrInUse) {
+		return ended.Time, err
+	}
+	switch is, asked := ask(ctx, file, request{Verb: verbMark, Mark: &m}); {
 	case errors.Is(asked, errNoAnswer):
 		// Nobody records it who would answer: it may have ended just now.
-		if again := store.AddMark(file, m); !errors.Is(again, store.ErrInUse) {
-			return again
+		if again := store.AddMark(file, ended); !errors.Is(again, store.ErrInUse) {
+			return ended.Time, again
 		}
-		return fmt.Errorf("%w, and %w", err, errNoAnswer)
+		return m.Time, fmt.Errorf("%w, and %w", err, errNoAnswer)
 	case asked != nil:
-		return fmt.Errorf("mark %s: %w", file, asked)
+		return m.Time, fmt.Errorf("mark %s: %w", file, asked)
+	default:
+		return is.Time, nil
 	}
-	return nil
 }
 
 func (o *markOptions) list(file string, at bool) error {

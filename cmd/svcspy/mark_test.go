@@ -40,10 +40,13 @@ func TestMarkWhileRecording(t *testing.T) {
 	requestPatience = patience
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	recording := &taping{path: path, w: w, progress: newProgress(&app{err: io.Discard, now: time.Now}, start)}
+	recording := &taping{recordOptions: &recordOptions{app: &app{now: func() time.Time { return start.Add(90 * time.Second) }}}, path: path, w: w, progress: newProgress(&app{err: io.Discard, now: time.Now}, start)}
 	go func() { ended <- answerRequests(ctx, path, recording.reply) }()
 	if code := run([]string{"svcspy", "mark", path, "rolled back", "--tz", "UTC"}, nil, &out, &errw); code != exitOK {
 		t.Errorf("exit code %d where the recorder answers, want %d\n%s", code, exitOK, &errw)
+	}
+	if said := out.String(); !strings.Contains(said, "2026-05-04T14:01:30Z  rolled back") {
+		t.Errorf("a mark without a time is not about the recorder's now:\n%s", said)
 	}
 	for q, want := range map[*request]string{
 		{Verb: verbMark}: "does not know",

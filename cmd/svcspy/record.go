@@ -300,11 +300,18 @@ func (t *taping) reply(q request) answer {
 		path, remark := t.keep("asked for by svcspy keep")
 		return answer{Path: path, Remark: remark}
 	case q.Verb == verbMark && q.Mark != nil:
-		if err := errors.Join(checkMark(*q.Mark), t.w.Mark(*q.Mark)); err != nil {
+		if q.Mark.Time.IsZero() {
+			q.Mark.Time = t.now().UTC().Truncate(time.Microsecond)
+		}
+		err := checkMark(*q.Mark)
+		if err == nil {
+			err = t.w.Mark(*q.Mark)
+		}
+		if err != nil {
 			return answer{Error: err.Error()}
 		}
 		t.progress.say("marked %s: %s", replay.FormatInstant(q.Mark.Time), report.Clean(q.Mark.Text))
-		return answer{}
+		return answer{Time: q.Mark.Time}
 	}
 	return answer{Error: "this recorder does not know what that asks for"}
 }

@@ -20,7 +20,7 @@ import (
 // for in vain.
 type request struct {
 	Verb string      `json:"verb"`
-	Mark *store.Mark `json:"mark,omitempty"`
+	Mark *store.Mark `json:"mark,omitempty"` // without a time it is about now
 }
 
 const (
@@ -30,10 +30,11 @@ const (
 
 // answer is what the recorder says to a request.
 type answer struct {
-	Answered bool   `json:"answered"` // tells it from a request
-	Path     string `json:"path,omitempty"`
-	Remark   string `json:"remark,omitempty"`
-	Error    string `json:"error,omitempty"`
+	Answered bool      `json:"answered"` // tells it from a request
+	Path     string    `json:"path,omitempty"`
+	Remark   string    `json:"remark,omitempty"`
+	Time     time.Time `json:"time,omitzero"` // that the mark is about
+	Error    string    `json:"error,omitempty"`
 }
 
 const (

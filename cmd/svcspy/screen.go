@@ -57,7 +57,8 @@ func (l *look) screenOptions(ctx context.Context, r *store.Recording, file strin
 		Marks: marks, Author: author(), AddMark: func(m store.Mark) error {
 			ctx, cancel := context.WithTimeout(ctx, screenPatience)
 			defer cancel()
-			return writeMark(ctx, file, m)
+			_, err := writeMark(ctx, file, m, m.Time)
+			return err
 		},
 		Command: func(subject store.Ref, at time.Time) string { return l.commandLine(file, subject, at) },
 		Save:    saveText,
