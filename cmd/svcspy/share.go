@@ -40,7 +40,8 @@ func (a *app) shareCommand() *cobra.Command {
 		Long: `Share writes what of a recording may leave the house: the window, or what concerns
 some subjects (as svcspy cut), through a second redaction, and scans the result.
 If something in it still looks like a secret, no file is left behind, unless with
---force; until it is scanned its name ends in .unscanned. The reports in the new recording have the same verdicts and headlines.
+--force; until it is scanned its name ends in .unscanned. The reports in the new
+recording have the same verdicts and headlines.
 
 --policy standard replaces all values of env and of --name=value arguments,
 queries of URLs, annotations of more than 256 bytes, ids of cloud accounts, and
