@@ -19,8 +19,9 @@ import (
 )
 
 // TestBars prints the figures `make bench` collects: the verdicts on one Service
-// and on all, over a recording of so many events. It takes minutes, so it runs
-// only when SVCSPY_BENCH is set; SVCSPY_BENCH_EVENTS makes it smaller.
+// and on all, over a recording of so many events, and how their processor time
+// grows: 1 per event is in proportion. It takes minutes, so it runs only when
+// SVCSPY_BENCH is set; SVCSPY_BENCH_EVENTS makes it smaller.
 func TestBars(t *testing.T) {
 	if os.Getenv("SVCSPY_BENCH") == "" {
 		t.Skip("set SVCSPY_BENCH=1")
@@ -32,6 +33,13 @@ func TestBars(t *testing.T) {
 			t.Fatal(err)
 		}
 		sizes = []int{size}
+	}
+	spent := map[string]float64{} // processor time of the size before
+	growth := func(name string, size int, now float64) {
+		if before := spent[name]; before > 0 {
+			bench(name+"_growth", now/before/float64(size/sizes[0]), "per event")
+		}
+		spent[name] = now
 	}
 	for _, size := range sizes {
 		r := largeRecording(t, size)
@@ -48,6 +56,7 @@ func TestBars(t *testing.T) {
 		}
 		bench("timeline_"+name+"_s", time.Since(begun).Seconds(), "s")
 		bench("timeline_"+name+"_cpu_s", cpu()-used, "s")
+		growth("timeline", size, cpu()-used)
 		if len(segments) < 3 {
 			t.Errorf("only %d verdicts", len(segments))
 		}
@@ -69,6 +78,7 @@ func TestBars(t *testing.T) {
 		}
 		bench("timeline_all"+suffix+"_s", time.Since(begun).Seconds(), "s")
 		bench("timeline_all"+suffix+"_cpu_s", cpu()-used, "s")
+		growth("timeline_all", size, cpu()-used)
 		bench("timeline_all"+suffix+"_rss_mib", peakRSS(t), "MiB")
 		t.Logf("%d verdicts on %d Services", n, services)
 		if err := r.Close(); err != nil {
