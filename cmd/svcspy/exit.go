@@ -170,7 +170,6 @@ func (a *app) exitCodesTopic() *cobra.Command {
 
 // openRecording opens a file with an error that says which.
 func openRecording(path string) (*store.Recording, error) {
-	beRoomy()
 	if err := readable(path); err != nil {
 		return nil, err
 	}
