@@ -195,13 +195,17 @@ func (s *service) concentrated() []*cause {
 		if ready < 3 {
 			continue
 		}
+		var nodes []string
+		least := ready
 		for _, n := range r.inside {
-			if n.result != resultOK || n.live*3 > ready || len(n.nodes) == 0 {
-				continue
+			if n.result == resultOK && n.live*3 <= ready && len(n.nodes) > 0 {
+				nodes, least = append(nodes, n.nodes...), min(least, n.live)
 			}
-			c := s.cause("topology-concentration", clause("topology hints send clients on %s to %d of %s", enumerate(n.nodes, 3), n.live, quantity(ready, "ready endpoint")),
-				s.q.see(s.svc, "/spec/trafficDistribution", trafficDistribution(s.svc)))
-			return []*cause{c}
+		}
+		if len(nodes) > 0 {
+			slices.Sort(nodes)
+			return []*cause{s.cause("topology-concentration", clause("topology hints send clients on %s to %d of %s", enumerate(nodes, 3), least, quantity(ready, "ready endpoint")),
+				s.q.see(s.svc, "/spec/trafficDistribution", trafficDistribution(s.svc)))}
 		}
 	}
 	return nil

@@ -46,6 +46,7 @@ type moment struct {
 	reach         *reach             // at a moment when the second verdict is established
 	causes        []analyzer.Finding // of what began, or ended
 	pods          fates
+	modelled      analyzer.State // see control
 }
 
 // fates says which Pods work and which do not, by name, in two reports.
@@ -61,9 +62,7 @@ func (x *inquest) changes(m *moment) ([]Change, error) {
 	var found []Change
 	for _, act := range group(candidates) {
 		c := x.link(m, act)
-		if w := m.reach.scaler(&c); w != nil {
-			c.Writer = w
-		}
+		m.reach.scaled(&c)
 		if c.Seq <= m.floor && c.Link == Correlated && (m.improved || !c.rolledOut()) {
 			continue // old, and nothing but its age speaks for it
 		}
@@ -297,7 +296,12 @@ func (x *inquest) link(m *moment, act []Change) Change {
 		}
 		then := analyzer.Diagnose(v, x.subject, analyzer.Options{}).Verdict.State
 		changes[0].Note = "without it the verdict would be " + string(then)
-		return m.improved && worse(then, m.after.Verdict.State) || !m.improved && worse(m.after.Verdict.State, then)
+		better := worse(m.after.Verdict.State, then)
+		if m.improved {
+			better = worse(then, m.after.Verdict.State)
+		}
+		other := slices.ContainsFunc(changes, func(c Change) bool { return c.ref.Resource != Services })
+		return better && (other || then != x.control(m))
 	}
 	for i := range act {
 		if flips(act[i : i+1]) {
@@ -317,6 +321,16 @@ func (x *inquest) link(m *moment, act []Change) Change {
 	}
 	act[0].Link = Correlated
 	return act[0]
+}
+
+// control is what the model makes of the second verdict when nothing is undone. It
+// knows what would be listed, and not since when: a change of the Service without
+// which nothing else would be listed has not brought the verdict about.
+func (x *inquest) control(m *moment) analyzer.State {
+	if m.modelled == "" {
+		m.modelled = analyzer.Diagnose(undo(m.reach, nil), x.subject, analyzer.Options{Brief: true}).Verdict.State
+	}
+	return m.modelled
 }
 
 // structural says why what fails has the change and what works does not; ""

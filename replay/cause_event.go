@@ -17,11 +17,11 @@ import (
 
 // What happened that Kubernetes Events alone tell.
 
-// scaler returns the autoscaler that changed the replicas of a workload: a write
+// scaled names the autoscaler that changed the replicas of a workload: a write
 // through the scale subresource leaves no manager behind.
-func (r *reach) scaler(c *Change) *Writer {
+func (r *reach) scaled(c *Change) {
 	if c.Writer != nil || c.Path != "/spec/replicas" {
-		return nil
+		return
 	}
 	for _, ref := range r.refs {
 		if ref.Resource.Resource != "horizontalpodautoscalers" {
@@ -41,11 +41,12 @@ func (r *reach) scaler(c *Change) *Writer {
 				return t.Sub(c.ObservedAt).Abs() < oneAct
 			})
 			if e.Reason == "SuccessfulRescale" && near && strings.HasPrefix(e.Message, fmt.Sprintf("New size: %s;", scalar(c.New))) {
-				return &Writer{Manager: cmp.Or(e.ReportingController, e.Source.Component), Operation: "Update", Subresource: "scale", Time: e.LastTimestamp.UTC()}
+				c.told = event.Seq
+				c.Writer = &Writer{Manager: cmp.Or(e.ReportingController, e.Source.Component), Operation: "Update", Subresource: "scale", Time: e.LastTimestamp.UTC()}
+				return
 			}
 		}
 	}
-	return nil
 }
 
 // preemptors adds what the scheduler removed Pods of the reach for. Its Events

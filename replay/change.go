@@ -37,6 +37,7 @@ type Change struct {
 	before *analyzer.Object // nil if created
 	after  *analyzer.Object // nil if gone
 	all    []Field          // what changed, also when it was only one field
+	told   store.Seq        // the Kubernetes Event that names the writer, if it was that
 }
 
 // Verb says what a change did to its object.

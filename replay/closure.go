@@ -154,6 +154,9 @@ func (c *Closure) transition(t Timeline, tr *Transition) error {
 			}
 		}
 		also = append(also, change.With...)
+		if change.told > 0 {
+			also = append(also, change.told)
+		}
 	}
 	for _, l := range tr.Lost {
 		also = append(also, l.Seq)
