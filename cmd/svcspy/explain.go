@@ -22,8 +22,9 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "The story of an outage: trigger, chain, what was lost, recovery",
 		Long: `Explain tells the story of one outage in a page: what changed and who changed it,
 what that led to, which endpoints were lost and how, why nothing took their
-place, how it ended, and what cannot be known. Every line names the event it
-rests on; ` + "`svcspy replay FILE --at '#EVENT'`" + ` shows the state there.
+place, what else was so, how it ended, what is left of it, and what cannot be
+known. Every line names the event with which it began; ` + "`svcspy replay FILE --at '#EVENT'`" + `
+shows the state there.
 
 If the recording begins in the outage, what is known of it from before is told
 too, marked reconstructed, with how uncertain its times are.
