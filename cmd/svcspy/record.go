@@ -169,11 +169,6 @@ func (o *recordOptions) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.length > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.length)
-		defer cancel()
-	}
 	ctx, signals := twice(ctx)
 	defer signals.stop()
 	requests, ignore := keepRequests()
@@ -219,6 +214,11 @@ func (o *recordOptions) record(ctx context.Context) error {
 		t.flight = &flight{Writer: w, after: o.keepFor, most: o.keepMax, now: o.now, say: t.progress.say, named: func(now time.Time) string { return beside(path, contextName, now) }}
 	}
 	o.note("recording %s into %s; ctrl-C seals it", report.ScopeWords(header.Scope), report.Clean(path))
+	if o.length > 0 { // of the recording: how long it took to begin does not count
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.length)
+		defer cancel()
+	}
 	return t.run(ctx, options)
 }
 
