@@ -123,8 +123,15 @@ func (g *group) date() {
 	g.since, g.note = since, note
 }
 
-// report puts the answer into words.
+// report puts the answer into words, with what is not known.
 func (q *inquiry) report(a *answer) Report {
+	r := q.known(a)
+	r.Undecided = q.undecided(a)
+	return r
+}
+
+// known puts into words what is known.
+func (q *inquiry) known(a *answer) Report {
 	r := Report{
 		Subject:  a.subject,
 		Verdict:  Verdict{State: a.state, Intent: a.intent, Classes: append([]ClassResult{}, a.classes...), Certainty: Certain},
@@ -169,7 +176,6 @@ func (q *inquiry) report(a *answer) Report {
 	case q.unsure && r.Verdict.Certainty == Certain:
 		r.Verdict.Certainty = Likely
 	}
-	r.Undecided = q.undecided(a)
 	return r
 }
 

@@ -68,19 +68,24 @@ func (q *inquiry) judge(subject store.Ref) Judgement {
 	return j
 }
 
-// Report puts the judgement into words: the report that Diagnose gives with
-// Options.Brief. The View must still be what it was.
-func (j *Judgement) Report() Report {
+// Outline puts the judgement into words: of the report that Diagnose gives with
+// Options.Brief the subject, the verdict, the headline, and how many endpoints
+// there are. The View must still be what it was.
+func (j *Judgement) Outline() Report {
 	q := j.inquiry
+	var r Report
 	if len(q.answers) > 1 { // the words of one answer are made of those of others
-		return Diagnose(q.view, j.subject, q.options)
+		r = Diagnose(q.view, j.subject, q.options)
+	} else {
+		q.silent = false
+		for _, tell := range q.later {
+			tell()
+		}
+		q.later = nil
+		r = q.known(j.answer)
 	}
-	q.silent = false
-	for _, tell := range q.later {
-		tell()
-	}
-	q.later = nil
-	return q.report(j.answer)
+	r.Endpoints.Items = nil
+	return Report{Subject: r.Subject, Verdict: r.Verdict, Headline: r.Headline, Endpoints: r.Endpoints}
 }
 
 // maxDepth bounds chains of Services: aliases, webhooks, backends.

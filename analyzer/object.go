@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // Object is one version of an object, decoded on demand and once. It is shared
@@ -33,24 +34,51 @@ type Template struct {
 }
 
 // Template returns what the object tells of the Pods it makes, nothing if it
-// makes none. It is decoded once, and without the rest of the object.
+// makes none. It is read once, and the rest of the object is not decoded.
 func (o *Object) Template() Template {
 	o.sketched.Do(func() {
-		type template struct {
-			Metadata struct{ Labels map[string]string }
+		var owners, labels, jobLabels []byte
+		c := rawjson.Cursor{Text: o.Event.Object}
+		template := func(labels *[]byte) {
+			member(&c, "metadata", func() {
+				member(&c, "labels", func() { *labels = valueAt(&c) })
+			})
 		}
-		var v struct {
-			Metadata struct{ OwnerReferences []struct{ Controller bool } }
-			Spec     struct {
-				Template    template
-				JobTemplate struct{ Spec struct{ Template template } }
+		members(&c, func(name []byte) {
+			switch string(name) {
+			case "metadata":
+				member(&c, "ownerReferences", func() { owners = valueAt(&c) })
+			case "spec":
+				members(&c, func(name []byte) {
+					switch string(name) {
+					case "template":
+						template(&labels)
+					case "jobTemplate":
+						member(&c, "spec", func() {
+							member(&c, "template", func() { template(&jobLabels) })
+						})
+					default:
+						c.Skip()
+					}
+				})
+			default:
+				c.Skip()
+			}
+		})
+		c.End()
+		if o.sketch.Err = c.Err(); o.sketch.Err != nil {
+			return
+		}
+		var refs []struct{ Controller bool }
+		if len(owners) > 0 {
+			o.sketch.Err = json.Unmarshal(owners, &refs)
+		}
+		o.sketch.Controlled = slices.ContainsFunc(refs, func(r struct{ Controller bool }) bool { return r.Controller })
+		for _, text := range [][]byte{labels, jobLabels} {
+			if o.sketch.Err == nil && o.sketch.Labels == nil && len(text) > 0 {
+				o.sketch.Err = json.Unmarshal(text, &o.sketch.Labels)
 			}
 		}
-		o.sketch.Err = json.Unmarshal(o.Event.Object, &v)
-		if o.sketch.Labels = v.Spec.Template.Metadata.Labels; o.sketch.Labels == nil {
-			o.sketch.Labels = v.Spec.JobTemplate.Spec.Template.Metadata.Labels
-		}
-		o.sketch.Controlled = slices.ContainsFunc(v.Metadata.OwnerReferences, func(r struct{ Controller bool }) bool { return r.Controller })
 	})
 	return o.sketch
 }
@@ -58,9 +86,13 @@ func (o *Object) Template() Template {
 // labels reads the labels of an object and nothing else; ok is false if they
 // cannot be read.
 func (o *Object) labels() (labels map[string]string, ok bool) {
-	text := memberOf(memberOf(o.Event.Object, "metadata"), "labels")
-	if text == nil {
-		return nil, json.Valid(o.Event.Object)
+	var text []byte
+	c := rawjson.Cursor{Text: o.Event.Object}
+	member(&c, "metadata", func() {
+		member(&c, "labels", func() { text = valueAt(&c) })
+	})
+	if c.End(); c.Err() != nil || text == nil {
+		return nil, c.Err() == nil
 	}
 	return labels, json.Unmarshal(text, &labels) == nil
 }

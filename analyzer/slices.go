@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -91,7 +90,11 @@ func (b *Backend) usable() bool { return b.Ready || b.Serving && b.Terminating }
 // one that is not terminating stays.
 func Backends(sp *corev1.ServicePort, family corev1.IPFamily, all []*discoveryv1.EndpointSlice) []Backend {
 	var backends []Backend
-	seen := map[string]int{}
+	type address struct {
+		ip   string
+		port int32
+	}
+	seen := map[address]int{}
 	for _, sl := range all {
 		if !proxyVisible(sl) || string(sl.AddressType) != string(family) {
 			continue
@@ -106,7 +109,7 @@ func Backends(sp *corev1.ServicePort, family corev1.IPFamily, all []*discoveryv1
 					continue
 				}
 				b := backend(e, *port.Port, sl)
-				key := fmt.Sprintf("%s %d", b.IP, b.Port)
+				key := address{b.IP, b.Port}
 				if at, ok := seen[key]; !ok {
 					seen[key] = len(backends)
 					backends = append(backends, b)

@@ -128,10 +128,7 @@ func partsOf(into []part, text []byte, open, closing byte) ([]part, error) {
 		if open == '{' {
 			p.key = c.Key()
 		}
-		c.Peek()
-		from := c.At
-		c.Skip()
-		p.text = text[from:c.At]
+		p.text = valueAt(&c)
 		into = append(into, p)
 	}
 	c.End()
@@ -139,17 +136,41 @@ func partsOf(into []part, text []byte, open, closing byte) ([]part, error) {
 }
 
 // memberOf returns the text of a member of a JSON object, nil if there is none.
-func memberOf(text []byte, key string) []byte {
+func memberOf(text []byte, key string) (value []byte) {
 	c := rawjson.Cursor{Text: text}
-	for c.Enter('{'); c.More('}'); {
-		found := string(c.Key()) == key
-		c.Peek()
-		from := c.At
-		if c.Skip(); found && c.Err() == nil {
-			return text[from:c.At]
-		}
+	member(&c, key, func() { value = valueAt(&c) })
+	return value
+}
+
+// members consumes the value that comes next. Of an object it has each consume the
+// value of every member.
+func members(c *rawjson.Cursor, each func(name []byte)) {
+	if c.Peek() != '{' {
+		c.Skip()
+		return
 	}
-	return nil
+	for c.Enter('{'); c.More('}'); {
+		each(c.Key())
+	}
+}
+
+// member is members, for one of them.
+func member(c *rawjson.Cursor, name string, take func()) {
+	members(c, func(found []byte) {
+		if string(found) == name {
+			take()
+		} else {
+			c.Skip()
+		}
+	})
+}
+
+// valueAt consumes the value that comes next and returns its text.
+func valueAt(c *rawjson.Cursor) []byte {
+	c.Peek()
+	from := c.At
+	c.Skip()
+	return c.Text[from:c.At]
 }
 
 // sameMembers reports whether two JSON objects have the same members in the same

@@ -42,7 +42,7 @@ func (c *Course) step() error {
 		c.scene.aside = true
 		var report analyzer.Report
 		if c.scene.heard.whole {
-			report = outline(judged.Report())
+			report = judged.Outline()
 		} else {
 			report = analyzer.Diagnose(c.scene, c.Subject, analyzer.Options{})
 		}
@@ -54,13 +54,6 @@ func (c *Course) step() error {
 	next, err := c.scene.next()
 	c.at, c.over = next, next.IsZero() || next.After(c.to)
 	return err
-}
-
-// outline keeps of a report what the verdicts on thousands of Services have room
-// for.
-func outline(r analyzer.Report) analyzer.Report {
-	r.Endpoints.Items = nil
-	return analyzer.Report{Subject: r.Subject, Verdict: r.Verdict, Headline: r.Headline, Endpoints: r.Endpoints}
 }
 
 // stop ends the last segment where the verdicts are known up to.
