@@ -24,6 +24,8 @@ type Object struct {
 
 	sketched sync.Once
 	sketch   Template
+	ipRead   sync.Once
+	ip       string
 }
 
 // Template is what an object that makes Pods tells of them.
@@ -95,6 +97,16 @@ func (o *Object) labels() (labels map[string]string, ok bool) {
 		return nil, c.Err() == nil
 	}
 	return labels, json.Unmarshal(text, &labels) == nil
+}
+
+// clusterIP reads the cluster IP of a Service once and nothing else of it; "" if it
+// has none or cannot be read.
+func (o *Object) clusterIP() string {
+	o.ipRead.Do(func() {
+		c := rawjson.Cursor{Text: memberOf(memberOf(o.Event.Object, "spec"), "clusterIP")}
+		o.ip = c.String()
+	})
+	return o.ip
 }
 
 // Matches reports whether nothing else makes the object and a selector, if there

@@ -238,8 +238,8 @@ func (s *service) allocation() []*cause {
 		return nil
 	}
 	for _, o := range s.q.view.List(store.Query{Resource: kindOf[corev1.Service]().resource}) {
-		// Of thousands hardly any is of interest: the inquiry hears of that only.
-		if other := As[corev1.Service](o); o.Err() == nil && (o.UID == s.svc.UID || other.Spec.ClusterIP != s.svc.Spec.ClusterIP) {
+		// Of thousands hardly any is of interest: the others are not even decoded.
+		if o.UID == s.svc.UID || o.clusterIP() != s.svc.Spec.ClusterIP {
 			continue
 		}
 		if other := decode[corev1.Service](s.q, kindOf[corev1.Service](), o); other != nil {

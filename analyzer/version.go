@@ -135,11 +135,18 @@ func partsOf(into []part, text []byte, open, closing byte) ([]part, error) {
 	return into, c.Err()
 }
 
-// memberOf returns the text of a member of a JSON object, nil if there is none.
-func memberOf(text []byte, key string) (value []byte) {
+// memberOf returns the text of a member of a JSON object, nil if there is none. It
+// does not read on behind it.
+func memberOf(text []byte, key string) []byte {
 	c := rawjson.Cursor{Text: text}
-	member(&c, key, func() { value = valueAt(&c) })
-	return value
+	for c.Enter('{'); c.More('}'); {
+		if string(c.Key()) != key {
+			c.Skip()
+		} else if value := valueAt(&c); c.Err() == nil {
+			return value
+		}
+	}
+	return nil
 }
 
 // members consumes the value that comes next. Of an object it has each consume the
