@@ -13,6 +13,11 @@ type wire struct {
 }
 
 func (w *wire) uvarint() uint64 {
+	if len(w.data) > 0 && w.data[0] < 0x80 { // most are that small, and there are millions
+		v := w.data[0]
+		w.data = w.data[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(w.data)
 	if n <= 0 {
 		w.fail()
