@@ -3,6 +3,7 @@ package recorder
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -342,25 +343,31 @@ func statusField(pid int, name string) int64 {
 }
 
 // durable waits until so many events are in the file, as anybody else would
-// see it.
+// see it. It looks as seldom as a reader who follows: the recorder is what is
+// measured.
 func (p *recorderProcess) durable(t *testing.T, events uint64) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Minute)
-	for {
-		if r, err := store.Open(p.path); err == nil {
-			n := r.Info().Events
-			r.Close()
-			if n >= events {
-				return
-			}
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	var r *store.Recording
+	for again := time.NewTicker(20 * time.Millisecond); r == nil; {
 		select {
 		case <-p.done:
 			t.Fatalf("the recorder ended: %v\n%s", p.err, &p.errors)
-		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatal("there is no recording after five minutes")
+		case <-again.C:
+			r, _ = store.Open(p.path) // there is none yet
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d events are not in the file after five minutes", events)
+	}
+	defer r.Close()
+	for r.Info().Events < events {
+		switch err := r.Wait(ctx, r.Info().Last); {
+		case err == io.EOF:
+			<-p.done
+			t.Fatalf("the recorder ended: %v\n%s", p.err, &p.errors)
+		case err != nil:
+			t.Fatalf("there are not %d events in the file: %v", events, err)
 		}
 	}
 }
