@@ -18,6 +18,15 @@ type answer struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	stop   func() bool // listening to the pulse
+
+	calm  time.Duration // after which quiet fires
+	quiet *time.Timer   // may be nil
+}
+
+// whenQuiet calls f, maybe more than once and from another goroutine, when the
+// server had nothing to say for that long.
+func (a *answer) whenQuiet(calm time.Duration, f func()) {
+	a.calm, a.quiet = calm, time.AfterFunc(calm, f)
 }
 
 // get asks for the stream's collection. The answer must be closed.
@@ -41,6 +50,10 @@ func (s *stream) get(ctx context.Context, query url.Values) (*answer, error) {
 
 func (a *answer) Read(p []byte) (int, error) {
 	a.timer.Reset(a.limit)
+	if a.quiet != nil {
+		a.quiet.Reset(a.calm)
+		defer a.quiet.Stop()
+	}
 	n, err := a.body.Read(p)
 	a.timer.Stop()
 	if err != nil && err != io.EOF {
@@ -59,6 +72,9 @@ func (a *answer) cause(err error) error {
 
 func (a *answer) Close() {
 	a.timer.Stop()
+	if a.quiet != nil {
+		a.quiet.Stop()
+	}
 	a.stop()
 	a.cancel(nil)
 	a.body.Close()

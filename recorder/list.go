@@ -55,7 +55,7 @@ func (s *stream) pages(ctx context.Context, limit int) error {
 			ResourceVersion: page.ResourceVersion,
 			Object:          listEnd(s.scope.resource, page.ResourceVersion),
 		})
-		s.resourceVersion = page.ResourceVersion
+		s.stand(page.ResourceVersion)
 		return nil
 	}
 }
@@ -101,6 +101,38 @@ func (s *stream) page(ctx context.Context, query url.Values, first bool) (listMe
 		}
 	}
 	return meta, expect(d, '}')
+}
+
+// ask returns the resourceVersion the API server is at, which is newer than
+// everything that had happened to the collection before; "" if it does not say
+// so at once. Of the list only the head is read.
+func (s *stream) ask(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.settle)
+	defer cancel()
+	body, err := s.get(ctx, url.Values{"limit": {"1"}})
+	if err != nil {
+		return ""
+	}
+	defer body.Close()
+	d := json.NewDecoder(&boundedReader{r: body})
+	if expect(d, '{') != nil {
+		return ""
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return ""
+		}
+		if key == "metadata" {
+			var meta listMeta
+			_ = d.Decode(&meta) // no metadata, no answer
+			return meta.ResourceVersion
+		}
+		if d.Decode(new(json.RawMessage)) != nil {
+			return ""
+		}
+	}
+	return ""
 }
 
 func (s *stream) items(d *json.Decoder, bounded *boundedReader) error {

@@ -111,6 +111,7 @@ const podsPath = "/api/v1/pods"
 var streams = []struct {
 	name    string
 	script  []step
+	newest  string // what the server says it is at, while a watch is behind
 	want    []string
 	queries []string // unless nil
 }{
@@ -135,6 +136,55 @@ var streams = []struct {
 			"Gap 11: watch closed", "Current 11 resumed", "MODIFIED a 12",
 		},
 		queries: []string{"resourceVersionMatch=NotOlderThan&sendInitialEvents=true&watch=1", "resourceVersion=11&watch=1"},
+	},
+	{
+		name: "a resumed watch is behind until it has told what happened meanwhile",
+		script: []step{
+			says(endOfList("7")),
+			holds(event("ADDED", pod("a", "8")), event("MODIFIED", pod("a", "9")), event("MODIFIED", pod("a", "10")), event("MODIFIED", pod("a", "11"))),
+		},
+		newest: "10",
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed",
+			"ADDED a 8", "MODIFIED a 9", "MODIFIED a 10", "Current 10 resumed", "MODIFIED a 11",
+		},
+	},
+	{
+		name: "a bookmark proves it too",
+		script: []step{
+			says(endOfList("7")),
+			holds(event("ADDED", pod("a", "8")), bookmark("9"), event("MODIFIED", pod("a", "10"))),
+		},
+		newest: "100",
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed",
+			"ADDED a 8", "Current 8 resumed", "BOOKMARK 9", "MODIFIED a 10",
+		},
+	},
+	{
+		name: "and so does quiet",
+		script: []step{
+			says(endOfList("7")),
+			holds(event("ADDED", pod("a", "8"))),
+		},
+		newest: "100",
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "ADDED a 8", "Current 8 resumed",
+		},
+	},
+	{
+		name: "a watch that breaks while it is behind, and whose history is gone then, lost what it had not told",
+		script: []step{
+			says(endOfList("7")),
+			says(event("ADDED", pod("a", "8")), event("MODIFIED", pod("a", "9"))),
+			refuse(410, "too old resource version"),
+			holds(event("ADDED", pod("a", "12")), endOfList("12")),
+		},
+		newest: "12",
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "ADDED a 8", "MODIFIED a 9",
+			"Gap: 410 Gone: too old resource version", "Listing", "RELIST", "ADDED a 12", "BOOKMARK 12 end", "Current 12",
+		},
 	},
 	{
 		name: "a resumed watch that says nothing is believed after a while",
@@ -362,6 +412,7 @@ func TestStream(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, map[string][]step{podsPath: tt.script})
+			s.newest = tt.newest
 			got := record(t, Options{Config: s.config()}, tt.want[len(tt.want)-1])
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("transcript (-want +got):\n%s", diff)

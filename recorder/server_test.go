@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -23,8 +24,12 @@ type server struct {
 	resources []metav1.APIResource            // of core/v1
 	groups    map[string][]metav1.APIResource // others, by group version
 	script    map[string][]step
+	newest    string   // the resourceVersion it says it is at, "1" if it is not set; that is no step
 	queries   []string // of scripted paths, in order, without timeoutSeconds
 }
+
+// asScripted leaves it to the script to say what is newest.
+const asScripted = "as scripted"
 
 // step answers one request.
 type step func(w http.ResponseWriter, r *http.Request)
@@ -46,13 +51,21 @@ func startServer(script map[string][]step) *server {
 
 // newModelServer serves a model. It must be closed.
 func newModelServer(m *model) *server {
-	return startServer(map[string][]step{podsPath: {m.serve}})
+	s := startServer(map[string][]step{podsPath: {m.serve}})
+	s.newest = asScripted
+	return s
 }
 
 func (s *server) config() *rest.Config { return &rest.Config{Host: s.URL} }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
+	if r.URL.RawQuery == "limit=1" && s.script[r.URL.Path] != nil && s.newest != asScripted {
+		newest := cmp.Or(s.newest, "1")
+		s.mu.Unlock()
+		fmt.Fprint(w, page(newest, ""))
+		return
+	}
 	steps := s.script[r.URL.Path]
 	if len(steps) > 1 {
 		s.script[r.URL.Path] = steps[1:]

@@ -37,9 +37,9 @@ type limits struct {
 	// pulse is how often the server is asked whether it is there, and beat how
 	// long it may take to answer that.
 	pulse, beat time.Duration
-	// settle is how long a resumed watch must go without an error to be
-	// believed. The API server answers 200 before it looks at the
-	// resourceVersion, and says 410 in the stream.
+	// settle is how long a resumed watch must say nothing to be believed: then
+	// there was nothing to catch up on. The API server answers 200 before it
+	// looks at the resourceVersion, and says 410 in the stream.
 	settle time.Duration
 	// rediscover is how often the resources of the cluster are read again;
 	// what CustomResourceDefinitions say is followed at once.
@@ -91,16 +91,20 @@ type stream struct {
 	vanished func()                                   // called when the resource is not served
 	only     *selection                               // which objects are recorded; nil is all
 
-	resourceVersion string // where to go on; "" before a list was completed
-	paginated       bool   // the server does not do watch-lists
-	retry, refuse   backoff
-	unreached       bool // the last attempt did not come to an answer of the API server
+	paginated     bool // the server does not do watch-lists
+	retry, refuse backoff
+	unreached     bool // the last attempt did not come to an answer of the API server
 
-	// mu orders what the stream says itself with what its settle timer says.
-	mu       sync.Mutex
-	said     store.Coverage // last ledger entry
-	relisted bool           // since it was current
-	answered bool           // the watch was answered, but may still be refused
+	newest string    // where the server was when it was asked; "" if it was not, or did not say
+	asked  time.Time // when it was
+
+	// mu orders what the stream says itself with what its quiet timer says. Only
+	// the stream itself changes resourceVersion, so it may look without mu.
+	mu              sync.Mutex
+	resourceVersion string         // where to go on; "" before a list was completed
+	said            store.Coverage // last ledger entry
+	relisted        bool           // since it was current
+	behind          bool           // the watch was answered, but not all that happened meanwhile may have come
 }
 
 // run ends when ctx does or when the resource is no longer served.
@@ -227,11 +231,13 @@ func (s *stream) watch(ctx context.Context, listed func()) error {
 		return err
 	}
 	defer body.Close()
+	behind := listed == nil
 	if listed != nil {
 		s.begin()
 		body.limit = s.limits.list
 	} else {
-		defer s.open()()
+		s.open(body)
+		defer s.doubt()
 		body.limit = lifetime + s.limits.answer
 	}
 	texts := newSplitter(body)
@@ -247,13 +253,20 @@ func (s *stream) watch(ctx context.Context, listed func()) error {
 		if err != nil {
 			return err
 		}
-		switch ended, err := s.hear(kind, object); {
+		if behind && kind != watch.Error && kind != watch.Bookmark {
+			behind = s.catchUp(ctx) // there may have been nothing to catch up on
+		}
+		ended, err := s.hear(kind, object)
+		if behind && err == nil {
+			behind = s.catchUp(ctx)
+		}
+		switch {
 		case err != nil:
 			return err
 		case ended && listed != nil:
 			listed()
 			listed = nil
-			s.current()
+			s.current(false)
 			body.limit = lifetime + s.limits.answer
 		case kind == watch.Bookmark && !ended:
 			body.limit = s.limits.silence
@@ -306,13 +319,15 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 		// Somebody on the way repeats or shuffles what the API server said.
 		// How much was passed over cannot be known, but what is can be.
 		err := &disorder{meta.resourceVersion, s.resourceVersion}
-		s.resourceVersion = ""
+		s.stand("")
 		return false, err
 	}
 	if kind == watch.Bookmark {
 		event.Namespace, event.Name, event.UID = s.scope.namespace, "", ""
+		if !older(meta.resourceVersion, s.resourceVersion) {
+			s.current(true) // everything before it has come
+		}
 	}
-	s.proven()
 	if keep {
 		s.queue.event(s.scope, event)
 	}
@@ -322,7 +337,7 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	if kind == watch.Bookmark && meta.listEnd || s.resourceVersion != "" && !older(meta.resourceVersion, s.resourceVersion) {
 		// The objects of a watch-list come in no order: until it has ended
 		// there is no resourceVersion to go on from.
-		s.resourceVersion = meta.resourceVersion
+		s.stand(meta.resourceVersion)
 	}
 	return kind == watch.Bookmark && meta.listEnd, nil
 }
@@ -343,15 +358,55 @@ func (s *stream) begin() {
 	s.queue.event(s.scope, store.Event{Type: store.Relist, Resource: s.scope.resource.gvr, Namespace: s.scope.namespace})
 }
 
-// current says that the list is complete and the watch is open.
-func (s *stream) current() {
+// stand notes where to go on.
+func (s *stream) stand(resourceVersion string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nowCurrent()
+	s.resourceVersion = resourceVersion
 }
 
-// nowCurrent is current with s.mu held.
-func (s *stream) nowCurrent() {
+// open says that a watch was answered that goes on where the last one broke
+// off. It tells first what happened meanwhile. Until it has, the interval before
+// is not known, and would be lost if the watch broke again and history was gone.
+func (s *stream) open(body *answer) {
+	s.newest, s.asked = "", time.Time{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.behind = true
+	body.whenQuiet(s.limits.settle, func() { s.current(true) })
+}
+
+// catchUp says that a watch that was behind is current if it has told as much as
+// had happened when the API server was asked for that, which it is here. A
+// bookmark, or quiet, says the same without a question. It returns whether the
+// watch is still behind.
+func (s *stream) catchUp(ctx context.Context) bool {
+	s.mu.Lock()
+	behind := s.behind
+	s.mu.Unlock()
+	if !behind {
+		return false
+	}
+	if s.newest == "" && time.Since(s.asked) > s.limits.settle {
+		s.newest = s.ask(ctx)
+		s.asked = time.Now()
+	}
+	if s.newest == "" || older(s.resourceVersion, s.newest) {
+		return true
+	}
+	s.current(true)
+	return false
+}
+
+// current says that all there is was told and the watch is open: after a list,
+// or, with resumed, by a watch that was behind; what was not behind says nothing.
+func (s *stream) current(resumed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if resumed && !s.behind {
+		return
+	}
+	s.behind = false
 	s.retry.reset()
 	s.refuse.reset()
 	c := store.Coverage{
@@ -365,36 +420,11 @@ func (s *stream) nowCurrent() {
 	s.relisted = false
 }
 
-// open says that a watch was answered. It becomes current with its first event
-// or when nothing spoke against it for a while; the function returned must be
-// called when the watch ends.
-func (s *stream) open() func() {
-	s.mu.Lock()
-	s.answered = true
-	s.mu.Unlock()
-	timer := time.AfterFunc(s.limits.settle, s.proven)
-	return func() {
-		timer.Stop()
-		s.doubt()
-	}
-}
-
-// proven says that a watch that was answered is current. After it returned, the
-// timer of open touches nothing any more.
-func (s *stream) proven() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.answered {
-		s.answered = false
-		s.nowCurrent()
-	}
-}
-
-// doubt says that a watch, if it is not current yet, is not going to be.
+// doubt says that a watch that is behind is not going to catch up.
 func (s *stream) doubt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answered = false
+	s.behind = false
 }
 
 // cover writes a ledger entry, unless it would repeat the last one. s.mu must

@@ -38,6 +38,7 @@ type redactionSink interface {
 const (
 	commitBytes = 4 << 20
 	commitDelay = 700 * time.Millisecond // so that durable is within a second
+	burst       = 64 << 10               // what is worth a commit as soon as no more comes
 	heartbeat   = 5 * time.Second        // commits although nothing was heard
 	tick        = 100 * time.Millisecond // how often the clock is looked at
 )
@@ -119,6 +120,7 @@ type writer struct {
 	dirty     time.Time // when the first uncommitted thing came; zero: there is none
 	committed time.Time
 	last      time.Time // of what was written last
+	calm      bool      // nothing was written since the last tick
 }
 
 // run writes until the queue is closed and everything is durable, or until the
@@ -182,6 +184,7 @@ func (w *writer) write(h heard) error {
 		return nil
 	}
 	now := w.queue.clock.now()
+	w.calm = false
 	if w.dirty.IsZero() {
 		w.dirty = now
 	}
@@ -215,7 +218,9 @@ func (w *writer) write(h heard) error {
 // tick does what must be done although nothing was heard.
 func (w *writer) tick() error {
 	now := w.queue.clock.now()
-	if !w.dirty.IsZero() && now.Sub(w.dirty) >= commitDelay || now.Sub(w.committed) >= heartbeat {
+	over := w.calm && w.sink.Pending() >= burst
+	w.calm = true
+	if !w.dirty.IsZero() && (over || now.Sub(w.dirty) >= commitDelay) || now.Sub(w.committed) >= heartbeat {
 		if err := w.commit(); err != nil {
 			return err
 		}

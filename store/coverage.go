@@ -39,7 +39,8 @@ type Coverage struct {
 	ResourceVersion string // where the stream stood, if known; of a Gap: what came after it may be lost
 	Reason          string // why it changed: "watch closed", "410 Gone", the server's words for 403, ...
 	// Resumed is set on Current when the watch went on from ResourceVersion
-	// after a Gap: the interval before it lost nothing, it was only late.
+	// after a Gap, and has told what happened meanwhile: the interval before it
+	// lost nothing, it was only late.
 	Resumed bool
 }
 

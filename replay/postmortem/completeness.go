@@ -61,7 +61,7 @@ func completeness(t replay.Timeline, w Window) (Completeness, error) {
 				open[s] = g
 				all = append(all, g)
 			}
-		case store.Current:
+		case store.Current, store.Partial:
 			if g := open[s]; g != nil {
 				g.To, g.Lost = e.Time.UTC(), !e.Resumed
 				delete(open, s)

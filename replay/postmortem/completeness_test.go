@@ -46,6 +46,13 @@ func TestCompleteness(t *testing.T) {
 			line: "no gaps (1 interruption resumed without loss)", gaps: []string{"pods,services 12:00:10 12:00:20 EOF late"},
 		},
 		{
+			name: "resumed, of a selection", ledger: []store.Coverage{
+				{Time: at(10), Resource: pods, Status: store.Gap, Reason: "EOF"},
+				{Time: at(20), Resource: pods, Status: store.Partial, Reason: "only app=web", Resumed: true},
+			},
+			line: "no gaps (1 interruption resumed without loss)", gaps: []string{"pods 12:00:10 12:00:20 EOF late"},
+		},
+		{
 			name: "twice", ledger: append(gap(10, 20, "EOF", false), gap(40, 50, "EOF", false)...),
 			line: "2 gaps: what happened in them may be missing",
 			gaps: []string{"pods,services 12:00:10 12:00:20 EOF lost", "pods,services 12:00:40 12:00:50 EOF lost"},
