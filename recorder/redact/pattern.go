@@ -26,7 +26,7 @@ func (p *Policy) scan(s []byte, entropy bool) (out []byte, changed bool) {
 // words, it finds random strings too. It calls found with what it is and where,
 // in order.
 func suspects(s []byte, entropy bool, found func(what string, start, end int)) {
-	if len(s) < shortestKey && !bytes.ContainsAny(s, ":=") {
+	if len(s) < shortestKey && !assigns(s) || isTime(s) {
 		return
 	}
 	tested := 0   // how far random strings were looked for
@@ -47,7 +47,7 @@ func suspects(s []byte, entropy bool, found func(what string, start, end int)) {
 				what = "value that its name gives away"
 				start, end = assigned(s, i)
 			}
-		case b == '-':
+		case b == '-' && i+1 < len(s) && s[i+1] == '-':
 			what = "PEM"
 			start, end = armoured(s, i)
 		case !word && isAlnum(b):
@@ -66,6 +66,31 @@ func suspects(s []byte, entropy bool, found func(what string, start, end int)) {
 		word = isAlnum(b)
 		i++
 	}
+}
+
+// assigns reports whether a short text may say name=value or name: value.
+func assigns(s []byte) bool {
+	for _, b := range s {
+		if b == ':' || b == '=' {
+			return true
+		}
+	}
+	return false
+}
+
+// isTime reports whether a text is a time as Kubernetes writes it, such as
+// 2026-11-25T23:54:52Z. Many texts are, and their colons look like much.
+func isTime(s []byte) bool {
+	const like = "0000-00-00T00:00:00Z"
+	if len(s) != len(like) || s[len(like)-1] != 'Z' {
+		return false
+	}
+	for i, b := range s {
+		if like[i] == '0' && !isDigit(b) || like[i] != '0' && b != like[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // userinfo finds the password in scheme://user:password@host, whose colon is
