@@ -2,7 +2,6 @@ package recorder
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/url"
 	"time"
@@ -33,9 +32,8 @@ func (a *answer) whenQuiet(calm time.Duration, f func()) {
 func (s *stream) get(ctx context.Context, query url.Values) (*answer, error) {
 	a := &answer{limit: s.limits.answer}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
-	silent := func() { a.cancel(errSilent) }
-	a.timer = time.AfterFunc(a.limit, silent)
-	a.stop = s.pulse.whileAlive(silent)
+	a.timer = time.AfterFunc(a.limit, func() { a.cancel(silence(0)) })
+	a.stop = s.pulse.whileAlive(func(err error) { a.cancel(err) })
 	response, err := s.api.get(a.ctx, s.scope.path(), query)
 	a.timer.Stop()
 	if err != nil {
@@ -62,12 +60,16 @@ func (a *answer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cause returns errSilent for an error that is the consequence of it.
+// cause returns the silence that an error is the consequence of, if it is.
 func (a *answer) cause(err error) error {
-	if cause := context.Cause(a.ctx); errors.Is(cause, errSilent) {
+	switch cause := context.Cause(a.ctx); {
+	case !silent(cause):
+		return err
+	case cause == silence(0): // our own timer
+		return silence(a.limit)
+	default:
 		return cause
 	}
-	return err
 }
 
 func (a *answer) Close() {

@@ -36,9 +36,11 @@ func newPulse(api *client, q *queue, l limits) *pulse {
 func (p *pulse) run(ctx context.Context) {
 	defer p.lost(nil)
 	away, hung := false, false
+	answered := time.Now()
 	for ctx.Err() == nil {
 		date, err := p.beat(ctx)
 		if err == nil {
+			answered = time.Now()
 			p.queue.look(date)
 			if away {
 				p.returned()
@@ -49,7 +51,7 @@ func (p *pulse) run(ctx context.Context) {
 		}
 		if !hung && errors.Is(err, context.DeadlineExceeded) {
 			hung = true
-			p.interrupt()
+			p.interrupt(time.Since(answered))
 		}
 		away = true
 		sleep(ctx, min(p.every, impatient))
@@ -100,11 +102,12 @@ func (p *pulse) beat(ctx context.Context) (time.Time, error) {
 	return date, nil
 }
 
-// interrupt ends what depends on the server's being alive, and begins anew.
-func (p *pulse) interrupt() {
+// interrupt ends what depends on the server's being alive, which did not answer
+// for so long, and begins anew.
+func (p *pulse) interrupt(quiet time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lost(errSilent)
+	p.lost(silence(quiet))
 	p.alive, p.lost = context.WithCancelCause(context.Background())
 }
 
@@ -124,17 +127,17 @@ func (p *pulse) whenBack() <-chan struct{} {
 	return p.back
 }
 
-// whileAlive calls f if the server stops to answer; the function returned ends
-// that.
-func (p *pulse) whileAlive(f func()) (stop func() bool) {
+// whileAlive calls f with the silence if the server stops to answer; the
+// function returned ends that.
+func (p *pulse) whileAlive(f func(error)) (stop func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	alive := p.alive
 	return context.AfterFunc(alive, func() {
 		// That nobody asks any more, as the recorder is being stopped, says
 		// nothing about the server.
-		if errors.Is(context.Cause(alive), errSilent) {
-			f()
+		if cause := context.Cause(alive); silent(cause) {
+			f(cause)
 		}
 	})
 }

@@ -243,7 +243,7 @@ var streams = []struct {
 			holds(event("DELETED", pod("a", "21"))),
 		},
 		want: []string{
-			"Listing", "RELIST", "ADDED a 3", "Gap: no answer from the API server",
+			"Listing", "RELIST", "ADDED a 3", "Gap: no answer from the API server for 1s",
 			"Listing", "RELIST", "ADDED a 3", "BOOKMARK 20 end", "Current 20", "DELETED a 21",
 		},
 	},
@@ -360,7 +360,7 @@ var streams = []struct {
 			holds(event("ADDED", pod("a", "9"))),
 		},
 		want: []string{
-			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "BOOKMARK 8", "Gap 8: no answer from the API server",
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "BOOKMARK 8", "Gap 8: no answer from the API server for 1s",
 			"Current 8 resumed", "ADDED a 9",
 		},
 	},
@@ -371,7 +371,7 @@ var streams = []struct {
 			holds(event("ADDED", pod("a", "9"))),
 		},
 		want: []string{
-			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Gap 7: no answer from the API server",
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Gap 7: no answer from the API server for 1s",
 			"Current 7 resumed", "ADDED a 9",
 		},
 	},
@@ -469,6 +469,16 @@ func TestPulse(t *testing.T) {
 	want := []string{
 		"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: no answer from the API server",
 		"Current 7 resumed", "ADDED a 8", "Gap: recorder stopped",
+	}
+	for i, line := range sink.lines { // how long depends on the machine, but not less than a beat
+		before, after, found := strings.Cut(line, " for ")
+		if !found {
+			continue
+		}
+		if d, err := time.ParseDuration(after); err != nil || d < 200*time.Millisecond {
+			t.Errorf("%s: not the time of silence", line)
+		}
+		sink.lines[i] = before
 	}
 	if diff := cmp.Diff(want, sink.lines); diff != "" {
 		t.Errorf("transcript (-want +got):\n%s", diff)

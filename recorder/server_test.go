@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,7 +78,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		q.Del("allowWatchBookmarks")
 		s.queries = append(s.queries, q.Encode())
 	}
-	resources, groups := s.resources, s.groups
+	resources, groups := slices.Clone(s.resources), maps.Clone(s.groups)
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	group := groups[strings.TrimPrefix(r.URL.Path, "/apis/")]

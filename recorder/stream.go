@@ -65,9 +65,19 @@ const pageSize = 500
 
 var (
 	errClosed   = errors.New("watch closed")
-	errSilent   = errors.New("no answer from the API server")
 	errVanished = errors.New("the resource is no longer served")
 )
+
+// silence is that nothing was heard for so long. When it began to be one is not
+// known: what happened in all that time may not have been heard.
+type silence time.Duration
+
+func (d silence) Error() string {
+	return "no answer from the API server for " + time.Duration(d).Round(time.Second/10).String()
+}
+
+// silent reports whether that is why something ended.
+func silent(err error) bool { return errors.As(err, new(silence)) }
 
 // disorder is a watch event that is older than one before it: from its
 // resourceVersion on, what was heard may lack something.
@@ -176,7 +186,7 @@ func (s *stream) interrupted(err error) (again bool, wait time.Duration) {
 	s.unreached = refused == nil
 	listing := s.resourceVersion == ""
 	switch {
-	case refused == nil && listing && !s.paginated && (errors.Is(err, errSilent) || errors.Is(err, errClosed)):
+	case refused == nil && listing && !s.paginated && (silent(err) || errors.Is(err, errClosed)):
 		s.paginated = true // it does not know watch-lists, and did not say so
 	case refused == nil:
 	case refused.expired():
