@@ -288,7 +288,7 @@ func newPast(t Timeline) (*past, error) {
 	for _, c := range ledger {
 		switch s := (stream{c.Resource, c.Namespace}); {
 		case done[s]:
-		case c.Status == store.Current:
+		case c.Status == store.Current, c.Status == store.Partial: // what was chosen is all there, too
 			done[s] = true
 			// The ring's window begins where everything is there.
 			p.beginnings = append(p.beginnings, beginning{c.Resource, c.Namespace, max(c.Seq, info.First), late[s]})

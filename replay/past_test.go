@@ -2,6 +2,7 @@ package replay
 
 import (
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -187,6 +188,37 @@ func openIncident(t testing.TB, name string) *store.Recording {
 	}
 	t.Cleanup(func() { r.Close() })
 	return r
+}
+
+// chosen is a timeline of which the recorder was asked for a part only.
+type chosen struct{ Timeline }
+
+func (c chosen) Ledger(from, to store.Seq) ([]store.Coverage, error) {
+	ledger, err := c.Timeline.Ledger(from, to)
+	ledger = slices.Clone(ledger)
+	for i := range ledger {
+		if ledger[i].Status == store.Current {
+			ledger[i].Status, ledger[i].Reason = store.Partial, "only app=web"
+		}
+	}
+	return ledger, err
+}
+
+// What a recording of a selection has, it has from before its beginning too.
+func TestPastOfASelection(t *testing.T) {
+	full := openIncident(t, "bad-image-rollout")
+	m := late(t, full, full.Info().Last/2)
+	want, err := Past(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Past(chosen{m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want) == 0 || !reflect.DeepEqual(want, got) {
+		t.Errorf("%d facts, want %d", len(got), len(want))
+	}
 }
 
 // TestSinceOfALateRecording: what the selector brought about is not as old as
