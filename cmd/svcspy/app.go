@@ -110,7 +110,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.zoneName, "tz", "", "time zone for reading and showing times, such as Europe/Berlin (default: the local one)")
 	flags.StringVar(&a.color, "color", "auto", "colour the output: auto, always or never")
-	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print no progress and no notes, only data and errors")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print no progress and no notes, only data, warnings and errors")
 	flags.IntVarP(&a.verbosity, "verbosity", "v", 0, "log to stderr what is done: 1 files and times, 6 each request to the API server, 8 its headers")
 	flags.BoolP("help", "h", false, "show this page")
 	root.Flags().Bool("version", false, "print the version")
@@ -221,6 +221,12 @@ func (a *app) note(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintf(a.err, format+"\n", args...)
 	}
+}
+
+// warn says that the answer, or the evidence, is less than was asked for. That
+// is no note: whoever wants quiet wants to know it too.
+func (a *app) warn(format string, args ...any) {
+	fmt.Fprintf(a.err, "svcspy: warning: "+format+"\n", args...)
 }
 
 // detail logs what is done, from -v 1 on.

@@ -73,7 +73,7 @@ func (l *look) knowClient(s *replay.State, subject store.Ref) error {
 		}
 		return &replay.SubjectError{Problem: fmt.Sprintf("--from %s could be %s", l.options.From, strings.Join(all, " or ")), Hint: "name it with its namespace", Usage: true}
 	case !covered:
-		l.note("svcspy: warning: %s is not known, as not all %ss are recorded at that time: the answer is the same as without --from", report.Clean(l.options.From), kind)
+		l.warn("%s is not known, as not all %ss are recorded at that time: the answer is the same as without --from", report.Clean(l.options.From), kind)
 		return nil
 	}
 	return &replay.SubjectError{

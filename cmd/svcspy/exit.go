@@ -199,10 +199,10 @@ func readable(path string) error {
 // not redacted.
 func (a *app) warnOfDamage(path string, r *store.Recording) {
 	if r.Info().Redaction.Policy == "none" {
-		a.note("svcspy: warning: %s was recorded with --no-redact and may hold secrets; `%s share` makes one to give away", report.Clean(path), a.name)
+		a.warn("%s was recorded with --no-redact and may hold secrets; `%s share` makes one to give away", report.Clean(path), a.name)
 	}
 	if err := r.Damage(); err != nil {
 		a.damaged = true
-		a.note("svcspy: warning: %s is damaged, and what follows rests on what could be read; `%s verify` says what that is", report.Clean(path), a.name)
+		a.warn("%s is damaged, and what follows rests on what could be read; `%s verify` says what that is", report.Clean(path), a.name)
 	}
 }

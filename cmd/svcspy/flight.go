@@ -28,6 +28,7 @@ type flight struct {
 	now   func() time.Time
 	most  int // how many recordings lie beside the ring before conditions keep no more; 0: any number
 	say   func(format string, args ...any)
+	warn  func(format string, args ...any)
 
 	mu     sync.Mutex
 	kept   *kept    // what is being kept; nil if nothing is
@@ -81,7 +82,7 @@ func (f *flight) keepIfRoom(why string) {
 	}
 	if f.most > 0 && there >= f.most && !f.keeping() {
 		f.unkept++
-		f.say("svcspy: warning: NOT KEPT: %s; %d recordings lie beside the ring already, as many as --keep-max allows: move some elsewhere, and the next is kept (`svcspy keep` keeps one all the same)", report.Clean(why), there)
+		f.warn("NOT KEPT: %s; %d recordings lie beside the ring already, as many as --keep-max allows: move some elsewhere, and the next is kept (`svcspy keep` keeps one all the same)", report.Clean(why), there)
 		return
 	}
 	f.begin(why)
@@ -114,7 +115,7 @@ func (f *flight) Commit(now time.Time) error {
 	f.mu.Unlock()
 	f.saving.Go(func() {
 		if err := f.save(k); err != nil {
-			f.say("svcspy: warning: %s; nothing is dropped, and it is tried again in %s", report.Clean(err.Error()), report.Duration(f.after))
+			f.warn("%s; nothing is dropped, and it is tried again in %s", report.Clean(err.Error()), report.Duration(f.after))
 		}
 	})
 	return nil

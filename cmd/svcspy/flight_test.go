@@ -43,6 +43,7 @@ func takeOff(t *testing.T, window, after time.Duration) *airborne {
 			r.said = append(r.said, fmt.Sprintf(format, args...))
 		},
 	}
+	r.warn = func(format string, args ...any) { r.say("svcspy: warning: "+format, args...) }
 	return r
 }
 

@@ -218,7 +218,7 @@ func (o *getOptions) ask(t replay.Timeline, s *replay.State, path string) ([]byt
 		return nil, errors.New(status.Message)
 	}
 	for _, warning := range answer.Header().Values("Warning") {
-		o.note("svcspy: warning: %s", report.Clean(warning))
+		o.warn("%s", report.Clean(warning))
 	}
 	return answer.body.Bytes(), nil
 }

@@ -138,7 +138,7 @@ func (l *look) print(s *replay.State, ref store.Ref, r analyzer.Report) error {
 		return err
 	}
 	if damaged := s.Err(); damaged != nil {
-		l.note("svcspy: warning: %s", report.Clean(damaged.Error()))
+		l.warn("%s", report.Clean(damaged.Error()))
 		return errGap
 	}
 	return l.verdict(e)
@@ -157,7 +157,7 @@ func (l *look) verdict(e report.Envelope) error {
 		return errCondition
 	}
 	if l.partial {
-		l.note("svcspy: warning: the recording was cut down to %s; of what else there was it holds only a part", report.Clean(strings.Join(e.Recording.Source.Subjects, ", ")))
+		l.warn("the recording was cut down to %s; of what else there was it holds only a part", report.Clean(strings.Join(e.Recording.Source.Subjects, ", ")))
 		return errGap
 	}
 	for _, g := range e.Coverage.Gaps {

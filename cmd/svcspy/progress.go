@@ -118,6 +118,14 @@ func (p *progress) say(format string, args ...any) {
 	p.note(format, args...)
 }
 
+// warn is say for what is no note.
+func (p *progress) warn(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close()
+	p.app.warn(format, args...)
+}
+
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -209,7 +209,7 @@ func (o *recordOptions) record(ctx context.Context) error {
 	}
 	t := &taping{recordOptions: o, path: path, w: w, lookout: lookout, signals: signals, requests: requests, progress: newProgress(o.app, header.Start)}
 	if o.ring > 0 {
-		t.flight = &flight{Writer: w, after: o.keepFor, most: o.keepMax, now: o.now, say: t.progress.say, named: func(now time.Time) string { return beside(path, contextName, now) }}
+		t.flight = &flight{Writer: w, after: o.keepFor, most: o.keepMax, now: o.now, say: t.progress.say, warn: t.progress.warn, named: func(now time.Time) string { return beside(path, contextName, now) }}
 	}
 	o.note("recording %s into %s; ctrl-C seals it", report.ScopeWords(header.Scope), report.Clean(path))
 	if o.length > 0 { // of the recording: how long it took to begin does not count

@@ -161,7 +161,7 @@ func (o *shareOptions) check(ctx context.Context, drafts []draft) (clean bool, e
 		if err := o.printLeaks(&found, result); err != nil {
 			return false, err
 		}
-		fmt.Fprintf(o.err, "svcspy: warning: %s\n", strings.TrimRight(found.String(), "\n"))
+		o.warn("%s", strings.TrimRight(found.String(), "\n"))
 	}
 	return clean, nil
 }

@@ -59,7 +59,7 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 			select {
 			case <-ready:
 				if followed = l.run(ctx, t.path); followed != nil {
-					t.progress.say("svcspy: warning: %s; recording goes on", report.Clean(followed.Error()))
+					t.progress.warn("%s; recording goes on", report.Clean(followed.Error()))
 				}
 			case <-ctx.Done():
 			}
@@ -68,7 +68,7 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 	beside.Go(func() { keepOnSignals(ctx, t.requests, func() { t.keep("SIGUSR1") }) })
 	beside.Go(func() {
 		if answered = answerRequests(ctx, t.path, t.reply); answered != nil {
-			t.progress.say("svcspy: warning: %s; `svcspy keep` and `svcspy mark` do not work any more, SIGUSR1 does", report.Clean(answered.Error()))
+			t.progress.warn("%s; `svcspy keep` and `svcspy mark` do not work any more, SIGUSR1 does", report.Clean(answered.Error()))
 		}
 	})
 	ended := make(chan error, 1)
@@ -176,7 +176,7 @@ func (t *taping) seal() (store.Info, error) {
 
 func (t *taping) summary(info store.Info) error {
 	if t.flight != nil && t.flight.unkept > 0 {
-		t.note("svcspy: warning: a condition became true %d more times than is kept, as --keep-max is %d", t.flight.unkept, t.flight.most)
+		t.warn("a condition became true %d more times than is kept, as --keep-max is %d", t.flight.unkept, t.flight.most)
 	}
 	if t.output != "text" {
 		return t.info(t.path)
