@@ -10,6 +10,7 @@ package rawjson
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // maxDepth is encoding/json's own limit on nesting.
@@ -186,10 +187,10 @@ func plain(text []byte, i int) int {
 		quote := w ^ ones*'"'
 		slash := w ^ ones*'\\'
 		// The high bit of a byte is set where that byte of w is below 0x20,
-		// a quote or a backslash. A borrow may set one too many, never one
-		// too few; the loop below looks again.
-		if ((w-ones*0x20)&^w|(quote-ones)&^quote|(slash-ones)&^slash)&highs != 0 {
-			break
+		// a quote or a backslash. A borrow may set one too many, but only
+		// behind one that is right.
+		if found := ((w-ones*0x20)&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
 		}
 	}
 	for ; i < len(text); i++ {

@@ -96,3 +96,24 @@ func TestCursorWalk(t *testing.T) {
 		t.Errorf("items = %d, want 3", items)
 	}
 }
+
+// FuzzPlain holds the search by eight bytes against one by single bytes.
+func FuzzPlain(f *testing.F) {
+	f.Add([]byte("a \x1f!\"#[\\]\x7f\x80\xff"), 0)
+	f.Add([]byte("\x20\x1f\x20\x20\x20\x20\x20\x20\x21\"\x21\x21\x21"), 1)
+	for b := range 256 { // after each kind of byte, at each of eight places
+		f.Add([]byte{'x', 0x1f, byte(b), ' ', '"', byte(b), '!', '#', '\\', byte(b), ']', '[', 0x80, byte(b), 0xff, 'x'}, b%8)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, from int) {
+		if from < 0 || from > len(text) {
+			return
+		}
+		want := from
+		for want < len(text) && text[want] >= 0x20 && text[want] != '"' && text[want] != '\\' {
+			want++
+		}
+		if got := plain(text, from); got != want {
+			t.Errorf("plain(%q, %d) = %d, want %d", text, from, got, want)
+		}
+	})
+}
