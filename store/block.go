@@ -28,14 +28,15 @@ const (
 
 var errBlock = errors.New("malformed block")
 
-// entry is one position in a block, without its content.
+// entry is one position in a block, without its content. Whoever looks for one
+// event has all entries of its block in memory, so it is small.
 type entry struct {
 	seq      Seq
-	tag      tag
-	resource int   // place in the block's resources
 	time     int64 // microseconds since 1970
 	back     uint64
-	size     int // bytes of content
+	size     uint32 // bytes of content
+	resource uint32 // place in the block's resources
+	tag      tag
 }
 
 // tag is what an entry is: an event type, or coverage, and flags.
@@ -70,7 +71,7 @@ type block struct {
 	resources []schema.GroupVersionResource
 	of        []int // section of each resource
 	entries   []entry
-	starts    []int // where the content of each entry begins in its section
+	starts    []uint32 // where the content of each entry begins in its section
 
 	mu       sync.Mutex
 	sections []section
@@ -157,14 +158,17 @@ func parseBlock(value []byte) (*block, error) {
 
 func (b *block) parseEntries(w *wire, count int, last int64, layout byte) error {
 	b.entries = make([]entry, count)
-	b.starts = make([]int, count)
+	b.starts = make([]uint32, count)
+	column := make([]uint64, count)
+	if layout == blockSparse {
+		w.uvarints(column)
+	}
 	seq := b.first
-	for i := range b.entries {
+	for i, gap := range column {
 		if layout == blockDense {
 			b.entries[i].seq = seq + Seq(i)
 			continue
 		}
-		gap := w.uvarint()
 		if i > 0 && gap == 0 || gap > 1<<62 {
 			return fmt.Errorf("positions: %w", errBlock)
 		}
@@ -175,34 +179,40 @@ func (b *block) parseEntries(w *wire, count int, last int64, layout byte) error 
 	if w.bad {
 		return fmt.Errorf("columns: %w", errBlock)
 	}
-	for i := range b.entries {
-		place := w.uvarint()
+	w.uvarints(column)
+	deltas := 0
+	for i, place := range column {
 		if place >= uint64(len(b.resources)) {
 			return fmt.Errorf("resources: %w", errBlock)
 		}
-		b.entries[i].tag, b.entries[i].resource = tag(tags[i]), int(place)
+		b.entries[i].tag, b.entries[i].resource = tag(tags[i]), uint32(place)
+		if tag(tags[i])&tagDelta != 0 {
+			deltas++
+		}
 	}
-	for i := range b.entries {
-		last += int64(w.uvarint())
+	w.uvarints(column)
+	for i, later := range column {
+		last += int64(later)
 		b.entries[i].time = last
 	}
+	bases := column[:deltas]
+	w.uvarints(bases)
 	for i := range b.entries {
 		if e := &b.entries[i]; e.tag&tagDelta != 0 {
-			if e.back = w.uvarint(); e.back == 0 || e.back >= uint64(e.seq) {
+			if e.back, bases = bases[0], bases[1:]; e.back == 0 || e.back >= uint64(e.seq) {
 				return fmt.Errorf("bases: %w", errBlock)
 			}
 		}
 	}
+	w.uvarints(column)
 	sizes := make([]int, len(b.resources))
-	for i := range b.entries {
-		e := &b.entries[i]
-		size := w.uvarint()
+	for i, size := range column {
 		if size > maxSection {
 			return fmt.Errorf("sizes: %w", errBlock)
 		}
-		e.size, b.starts[i] = int(size), sizes[e.resource]
-		sizes[e.resource] += e.size
-		if sizes[e.resource] > maxSection {
+		sum := &sizes[b.entries[i].resource]
+		b.entries[i].size, b.starts[i] = uint32(size), uint32(*sum)
+		if *sum += int(size); *sum > maxSection {
 			return fmt.Errorf("sizes: %w", errBlock)
 		}
 	}
@@ -218,7 +228,7 @@ func (b *block) parseEntries(w *wire, count int, last int64, layout byte) error 
 		}
 	}
 	for i := range b.entries {
-		b.starts[i] += lanes[b.entries[i].resource]
+		b.starts[i] += uint32(lanes[b.entries[i].resource])
 	}
 	return nil
 }
@@ -236,7 +246,7 @@ func (b *block) content(i int) ([]byte, error) {
 		}
 		s.raw, s.packed = raw, nil
 	}
-	return s.raw[b.starts[i] : b.starts[i]+e.size], nil
+	return s.raw[b.starts[i]:][:e.size], nil
 }
 
 // told reports whether the entry is an event that readers see.

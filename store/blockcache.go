@@ -47,7 +47,7 @@ func (c *blockCache) clear() {
 
 // bytes is about what the block takes when all of it is unpacked.
 func (b *block) bytes() int {
-	n := 48 * len(b.entries)
+	n := 44 * len(b.entries)
 	for _, s := range b.sections {
 		n += s.size
 	}

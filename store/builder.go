@@ -111,7 +111,7 @@ func (b *builder) addCoverage(c *Coverage) {
 }
 
 func (b *builder) add(seq Seq, t tag, lane int, at time.Time, back uint64, content []byte) {
-	b.entries = append(b.entries, entry{seq, t, lane, at.UnixMicro(), back, len(content)})
+	b.entries = append(b.entries, entry{seq, at.UnixMicro(), back, uint32(len(content)), uint32(lane), t})
 	b.size += len(content)
 }
 

@@ -27,6 +27,28 @@ func (w *wire) uvarint() uint64 {
 	return v
 }
 
+// uvarints reads as many numbers as fit.
+func (w *wire) uvarints(into []uint64) {
+	d := w.data
+	for i := range into {
+		switch {
+		case len(d) > 0 && d[0] < 0x80:
+			into[i], d = uint64(d[0]), d[1:]
+		case len(d) > 1 && d[1] < 0x80:
+			into[i], d = uint64(d[0]&0x7f)|uint64(d[1])<<7, d[2:]
+		default:
+			v, n := binary.Uvarint(d)
+			if n <= 0 {
+				clear(into[i:])
+				w.fail()
+				return
+			}
+			into[i], d = v, d[n:]
+		}
+	}
+	w.data = d
+}
+
 func (w *wire) varint() int64 {
 	v, n := binary.Varint(w.data)
 	if n <= 0 {
