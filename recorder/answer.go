@@ -17,6 +17,7 @@ type answer struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	stop   func() bool // listening to the pulse
+	heard  time.Time   // when the server said something last
 
 	calm  time.Duration // after which quiet fires
 	quiet *time.Timer   // may be nil
@@ -42,7 +43,7 @@ func (s *stream) get(ctx context.Context, query url.Values) (*answer, error) {
 		a.cancel(nil)
 		return nil, err
 	}
-	a.body = response.Body
+	a.body, a.heard = response.Body, time.Now()
 	return a, nil
 }
 
@@ -54,6 +55,9 @@ func (a *answer) Read(p []byte) (int, error) {
 	}
 	n, err := a.body.Read(p)
 	a.timer.Stop()
+	if n > 0 {
+		a.heard = time.Now()
+	}
 	if err != nil && err != io.EOF {
 		err = a.cause(err)
 	}
@@ -62,13 +66,17 @@ func (a *answer) Read(p []byte) (int, error) {
 
 // cause returns the silence that an error is the consequence of, if it is.
 func (a *answer) cause(err error) error {
-	switch cause := context.Cause(a.ctx); {
-	case !silent(cause):
+	cause := context.Cause(a.ctx)
+	quiet, ok := cause.(silence)
+	switch {
+	case !ok:
 		return err
-	case cause == silence(0): // our own timer
+	case quiet == 0: // our own timer
 		return silence(a.limit)
-	default:
-		return cause
+	case a.heard.IsZero():
+		return quiet
+	default: // the pulse missed an answer, but this one may have gone on
+		return min(quiet, silence(time.Since(a.heard)))
 	}
 }
 
