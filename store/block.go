@@ -156,10 +156,16 @@ func parseBlock(value []byte) (*block, error) {
 	return b, nil
 }
 
+// columns are pieces of memory that columns are decoded in.
+var columns = sync.Pool{New: func() any { return new([]uint64) }}
+
 func (b *block) parseEntries(w *wire, count int, last int64, layout byte) error {
 	b.entries = make([]entry, count)
 	b.starts = make([]uint32, count)
-	column := make([]uint64, count)
+	scratch := columns.Get().(*[]uint64)
+	defer columns.Put(scratch)
+	*scratch = slices.Grow((*scratch)[:0], count)
+	column := (*scratch)[:count]
 	if layout == blockSparse {
 		w.uvarints(column)
 	}
@@ -257,6 +263,9 @@ func (b *block) last() Seq { return b.entries[len(b.entries)-1].seq }
 
 // place returns where the position is in the block; ok is false if it is not.
 func (b *block) place(seq Seq) (i int, ok bool) {
+	if n := seq - b.first; n < Seq(len(b.entries)) && b.entries[n].seq == seq { // no holes before it
+		return int(n), true
+	}
 	return slices.BinarySearchFunc(b.entries, seq, func(e entry, seq Seq) int { return cmp.Compare(e.seq, seq) })
 }
 
