@@ -1,6 +1,10 @@
 package redact
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 // kept are texts that Kubernetes writes and diagnoses read: none of them holds
 // a secret, although some look as if.
@@ -30,6 +34,8 @@ var kept = []string{
 	`$(DB_PASSWORD)`,
 	`password=$(DB_PASSWORD) password=${DB_PASSWORD} token={{token}}`,
 	`2026-11-23T14:02:00Z`,
+	"cannot log in:\n  token: true\n  password:\n    from: db\n  imagePullSecrets: [pull]\n  secret: {name: db}\n",
+	`Get "http://web:8080/a?mail=me@example.com": EOF; docker://sha256:0123/a@b; http://[fd00::1]/a@b`,
 	`password=‹r:7f3a9c:12› Bearer ‹r:7f3a9c:12› postgres://u:‹r:7f3a9c:12›@db ‹r:7f3a9c:12›`,
 }
 
@@ -38,6 +44,33 @@ func TestKept(t *testing.T) {
 	for _, s := range kept {
 		if got := p.Text(s); got != s {
 			t.Errorf("Text(%q) = %q", s, got)
+		}
+	}
+}
+
+// TestLongTexts: the time that a text takes grows with its length, whatever stands
+// in it: everybody who may write one could stop the recorder otherwise.
+func TestLongTexts(t *testing.T) {
+	took := func(text string) time.Duration {
+		began := time.Now()
+		fixed().scan([]byte(text), true)
+		return time.Since(began)
+	}
+	const size = 512 << 10
+	plain := max(took(strings.Repeat("plain text ", size/11)), time.Millisecond)
+	for _, part := range []string{
+		"token={", "token=[", "token:", "token=", "eyJ_", "sk-", "eyJ/", "eyJ.", "Bearer ", "://u:a/", "://u:a@", "://u:", "secret: |\n", " token: a",
+		`secret:"{`, `secret:\"{`, `secret:\\\"`, "-----BEGIN ", "password: $(a", `\n`, `\u0000`, "‹r:", "- token: a\n",
+	} {
+		for _, text := range []string{strings.Repeat(part, size/len(part)), part + strings.Repeat(part[len(part)-1:], size)} {
+			if d := took(text); d > 200*plain {
+				t.Errorf("%q, again and again, takes %s; other texts of that length %s", part, d, plain)
+			}
+		}
+	}
+	for _, end := range []string{"}", ")", "])", "}.", "/"} {
+		if d := took("password:" + strings.Repeat(end, size/len(end)) + " eyJ" + strings.Repeat(end, size/len(end))); d > 200*plain {
+			t.Errorf("a text that ends with %q again and again takes %s; other texts of that length %s", end, d, plain)
 		}
 	}
 }

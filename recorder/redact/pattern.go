@@ -31,6 +31,8 @@ func suspects(s []byte, entropy bool, found func(what string, start, end int)) {
 	}
 	tested := 0   // how far random strings were looked for
 	word := false // the byte before belongs to a word
+	fresh := 0    // where a word may begin although: behind an escape, as in \nAKIA
+	var keys run
 	for i := 0; i < len(s); {
 		b := s[i]
 		start, end, what := 0, 0, ""
@@ -50,8 +52,10 @@ func suspects(s []byte, entropy bool, found func(what string, start, end int)) {
 		case b == '-' && i+1 < len(s) && s[i+1] == '-':
 			what = "PEM"
 			start, end = armoured(s, i)
-		case !word && isAlnum(b):
-			start, end, what = keyShape(s, i)
+		case b == '\\':
+			fresh = i + escape(s[i:])
+		case (!word || i == fresh) && isAlnum(b):
+			start, end, what = keyShape(s, i, &keys)
 			if end == 0 && entropy && i >= tested {
 				if tested = randomEnd(s, i); isRandom(s[i:tested]) {
 					start, end, what = i, tested, "random string"
@@ -76,6 +80,18 @@ func assigns(s []byte) bool {
 		}
 	}
 	return false
+}
+
+// escape returns the length of an escape that stands for white space or
+// punctuation in a text that was quoted, as JSON in JSON is; otherwise 0.
+func escape(s []byte) int {
+	switch {
+	case len(s) > 1 && (s[1] == 'n' || s[1] == 'r' || s[1] == 't'):
+		return 2
+	case len(s) > 6 && s[1] == 'u' && s[2] == '0' && s[3] == '0':
+		return 6
+	}
+	return 0
 }
 
 // isTime reports whether a text is a time as Kubernetes writes it, such as
@@ -105,11 +121,12 @@ func userinfo(s []byte, i int) (start, end int) {
 	}
 	at := bytes.LastIndexByte(authority, '@')
 	if at < 0 {
-		return 0, 0
+		return misread(s, i+3, len(authority))
 	}
 	start, end = i+3, i+3+at
-	if colon := bytes.IndexByte(authority[:at], ':'); colon >= 0 {
-		return start + colon + 1, end
+	user := tokenLen(authority)
+	if colon := bytes.IndexByte(authority[min(user, at):at], ':'); colon >= 0 {
+		return start + user + colon + 1, end
 	}
 	if at < 16 { // a name, as in ssh://git@host
 		return 0, 0
@@ -117,11 +134,35 @@ func userinfo(s []byte, i int) (start, end int) {
 	return start, end
 }
 
+// misread finds the password of a URL that is none because there is a /, ? or #
+// in it; drivers quote such URLs when they complain. The authority of n bytes
+// that begins at i ends there.
+func misread(s []byte, i, n int) (start, end int) {
+	user := tokenLen(s[i : i+n])
+	colon := user + bytes.IndexByte(s[i+user:i+n], ':')
+	if colon < user || n == 0 || s[i] == '[' || !bytes.ContainsFunc(s[i+colon+1:i+n], func(r rune) bool { return r < '0' || r > '9' }) {
+		return 0, 0 // a host, and maybe a port
+	}
+	start = i + colon + 1
+	rest := s[start:min(len(s), start+longestPassword)]
+	if n := bytes.IndexAny(rest, " \t\r\n\"'`<>"); n >= 0 {
+		rest = rest[:n]
+	}
+	at := bytes.LastIndexByte(rest, '@')
+	if at < 0 {
+		return 0, 0
+	}
+	return start, start + at
+}
+
+// longestPassword is how far misread looks.
+const longestPassword = 256
+
 // assigned finds the value of name=value, name: value, "name":"value" and the
 // like, whose = or : is at i, if the name is that of a secret.
 func assigned(s []byte, i int) (start, end int) {
 	stop := i
-	for stop > 0 && i-stop < 4 && bytes.IndexByte([]byte(` "'\`), s[stop-1]) >= 0 {
+	for stop > 0 && i-stop < longestQuote && bytes.IndexByte([]byte(` "'\`), s[stop-1]) >= 0 {
 		stop--
 	}
 	first := stop
@@ -129,18 +170,78 @@ func assigned(s []byte, i int) (start, end int) {
 		first--
 	}
 	name := s[first:stop]
-	if len(name) < 3 || !secretName(name, certain) {
+	if len(name) < 3 || !secretName(name, certain) &&
+		!(first > 0 && escape(s[first-1:]) == 2 && secretName(name[1:], certain)) { // as in \npwd=
 		return 0, 0
 	}
 	start, end, quoted := valueAfter(s, i+1)
-	value := s[start:end]
-	if harmless(value) || bytes.HasPrefix(value, []byte("{")) || bytes.HasPrefix(value, []byte("[")) {
-		return 0, 0
+	plain := s[i] == ':' && !quoted && stop == i
+	if plain {
+		if last := lineEnd(s, first, start); last > 0 {
+			end = last
+		} else if inProse(name, s[start:end]) {
+			return 0, 0
+		}
 	}
-	if s[i] == ':' && !quoted && stop == i && inProse(name, value) {
+	if value := s[start:end]; harmless(value) || nested(value) {
 		return 0, 0
 	}
 	return start, end
+}
+
+// longestQuote is how many quotes and backslashes may stand between a name and
+// its colon: JSON in JSON in JSON.
+const longestQuote = 16
+
+// nested reports whether a value is one with parts, which are looked at on their
+// own. {SSHA}x and {bcrypt}x are not: that is how a password was hashed.
+func nested(value []byte) bool {
+	if len(value) == 0 || value[0] != '{' && value[0] != '[' {
+		return false
+	}
+	n := 1
+	for n < len(value) && n < 16 && isAlnum(value[n]) {
+		n++
+	}
+	hashed := value[0] == '{' && n > 1 && n+1 < len(value) && value[n] == '}' && (isAlnum(value[n+1]) || value[n+1] == '$')
+	return !hashed
+}
+
+// lineEnd returns where the value ends that begins at start, if its name, at
+// first, begins a line of a text of several lines, as in YAML: with the line, or
+// with the block that it introduces. Otherwise it returns 0.
+func lineEnd(s []byte, first, start int) int {
+	margin := first
+	for margin > 0 && (s[margin-1] == ' ' || s[margin-1] == '-') {
+		margin--
+	}
+	if margin > 0 && s[margin-1] != '\n' {
+		return 0
+	}
+	end := start + bytes.IndexByte(s[start:], '\n')
+	switch {
+	case end >= start:
+	case margin == 0: // the only line
+		return 0
+	default:
+		end = len(s)
+	}
+	value := bytes.TrimRight(s[start:end], " \t\r")
+	if len(value) == 0 || value[0] != '|' && value[0] != '>' || len(bytes.Trim(value[1:], "+-0123456789")) > 0 {
+		return start + len(value)
+	}
+	for end < len(s) { // which is a line feed
+		line := s[end+1:]
+		if n := bytes.IndexByte(line, '\n'); n >= 0 {
+			line = line[:n]
+		}
+		text := bytes.TrimLeft(line, " \t\r")
+		if len(text) > 0 && len(line)-len(text) <= first-margin {
+			break
+		}
+		end += 1 + len(line)
+	}
+	return end
 }
 
 // inProse reports whether name: value is more likely a sentence, as in
@@ -148,28 +249,29 @@ func assigned(s []byte, i int) (start, end int) {
 func inProse(name, value []byte) bool {
 	for _, word := range []string{"token", "secret", "credential"} {
 		if bytes.Contains(bytes.ToLower(name), []byte(word)) {
-			return !bytes.ContainsAny(value, "0123456789") || len(value) < 8
+			return len(value) < 8 || len(value) < longestWord && !bytes.ContainsAny(value, "0123456789")
 		}
 	}
 	return false
 }
+
+// longestWord is longer than what is written in sentences.
+const longestWord = 64
 
 // valueAfter finds the value that begins at or after i.
 func valueAfter(s []byte, i int) (start, end int, quoted bool) {
 	for i < len(s) && (s[i] == ' ' || s[i] == '\t') {
 		i++
 	}
-	for _, quote := range []string{`"`, `'`, `\"`, `\'`, "`"} {
-		if !bytes.HasPrefix(s[i:], []byte(quote)) {
-			continue
-		}
-		start = i + len(quote)
-		for end = start; end < len(s) && !bytes.HasPrefix(s[end:], []byte(quote)); end++ {
-			if len(quote) == 1 && s[end] == '\\' {
-				end++ // what is escaped does not end it
-			}
-		}
-		return start, min(end, len(s)), true
+	slashes := 0
+	for slashes < longestQuote && i+slashes < len(s) && s[i+slashes] == '\\' {
+		slashes++
+	}
+	if n := i + slashes; n < len(s) && (s[n] == '"' || s[n] == '\'' || s[n] == '`') {
+		return n + 1, quoteEnd(s, n+1, slashes), true
+	}
+	if nested(s[i:]) {
+		return i, i, false
 	}
 	end = wordEnd(s, i)
 	switch string(bytes.ToLower(s[i:end])) {
@@ -182,6 +284,27 @@ func valueAfter(s []byte, i int) (start, end int, quoted bool) {
 	return i, end, false
 }
 
+// quoteEnd returns the end of the value that begins at start behind a quote with
+// so many backslashes in front of it. More of them belong to a quote within, but
+// for those that are themselves escaped.
+func quoteEnd(s []byte, start, slashes int) int {
+	for i := start; ; {
+		n := bytes.IndexByte(s[i:], s[start-1])
+		if n < 0 {
+			return len(s)
+		}
+		i += n
+		before := 0
+		for i-before > start && s[i-before-1] == '\\' {
+			before++
+		}
+		if before >= slashes && (before-slashes)%(2*(slashes+1)) == 0 {
+			return i - slashes
+		}
+		i++
+	}
+}
+
 // wordEnd returns the end of an unquoted value, without the punctuation of the
 // text around.
 func wordEnd(s []byte, i int) int {
@@ -189,25 +312,32 @@ func wordEnd(s []byte, i int) int {
 	for end < len(s) && bytes.IndexByte([]byte(" \t\r\n\"'`&<>"), s[end]) < 0 {
 		end++
 	}
-	for end > i && trailing(s[i:end]) {
-		end--
-	}
-	return end
+	return i + unpunctuated(s[i:end])
 }
 
-// trailing reports whether the last byte of a value belongs to the text around.
-func trailing(value []byte) bool {
-	switch value[len(value)-1] {
-	case ',', ';', ':', '.', '\\':
-		return true
-	case ')':
-		return bytes.IndexByte(value, '(') < 0
-	case ']':
-		return bytes.IndexByte(value, '[') < 0
-	case '}':
-		return bytes.IndexByte(value, '{') < 0
+// unpunctuated returns the length of a value without the punctuation at its end
+// that belongs to the text around.
+func unpunctuated(value []byte) int {
+	var opened [3]int // the length from which on a closing bracket is the value's own, once that is known
+	for end := len(value); end > 0; end-- {
+		switch last := value[end-1]; last {
+		case ',', ';', ':', '.', '\\':
+		case ')', ']', '}':
+			n := bytes.IndexByte([]byte(")]}"), last)
+			if opened[n] == 0 {
+				opened[n] = end + 1
+				if at := bytes.IndexByte(value[:end], "([{"[n]); at >= 0 {
+					opened[n] = at + 1
+				}
+			}
+			if opened[n] <= end {
+				return end
+			}
+		default:
+			return end
+		}
 	}
-	return false
+	return 0
 }
 
 // armoured finds a PEM block, to the end of the text if it was cut off.
@@ -245,10 +375,10 @@ var shapes = func() (byFirst [256][]shape) {
 		{"LS0tLS1CRUdJTi", "private key in base64", 40, isEncodedKey}, // -----BEGIN
 		{"AKIA", "AWS key", 12, nil},
 		{"ASIA", "AWS key", 12, nil},
-		{"AROA", "AWS key", 12, nil}, // AWS
+		{"AROA", "AWS key", 12, nil},
 		{"AIza", "Google key", 30, nil},
 		{"ya29.", "Google token", 20, nil},
-		{"GOCSPX-", "Google client secret", 20, nil}, // Google
+		{"GOCSPX-", "Google client secret", 20, nil},
 		{"ghp_", "GitHub token", 20, nil},
 		{"gho_", "GitHub token", 20, nil},
 		{"ghu_", "GitHub token", 20, nil},
@@ -265,6 +395,8 @@ var shapes = func() (byFirst [256][]shape) {
 		{"sk_live_", "Stripe key", 10, nil},
 		{"sk_test_", "Stripe key", 10, nil},
 		{"rk_live_", "Stripe key", 10, nil},
+		{"hooks.slack.com/services/", "Slack webhook", 20, nil},
+		{"discord.com/api/webhooks/", "Discord webhook", 20, nil},
 		{"whsec_", "webhook secret", 16, nil},
 		{"sk-", "API key", 20, hasDigit},
 		{"npm_", "npm token", 30, nil},
@@ -284,8 +416,12 @@ var shapes = func() (byFirst [256][]shape) {
 	return byFirst
 }()
 
+// run is the stretch of bytes that keys consist of which was looked at last: it
+// may begin in many places like a key.
+type run struct{ end, trimmed int }
+
 // keyShape finds a key of a known shape that begins at i, and says whose.
-func keyShape(s []byte, i int) (start, end int, what string) {
+func keyShape(s []byte, i int, r *run) (start, end int, what string) {
 	for _, shape := range shapes[s[i]] {
 		if !bytes.HasPrefix(s[i:], []byte(shape.prefix)) {
 			continue
@@ -295,12 +431,13 @@ func keyShape(s []byte, i int) (start, end int, what string) {
 			start = end // the scheme is not the secret
 		}
 		body := end
-		for end < len(s) && (isAlnum(s[end]) || bytes.IndexByte([]byte("_-.+/=~"), s[end]) >= 0) {
-			end++
+		if r.end < body {
+			for r.end = body; r.end < len(s) && (isAlnum(s[r.end]) || bytes.IndexByte([]byte("_-.+/=~"), s[r.end]) >= 0); r.end++ {
+			}
+			for r.trimmed = r.end; r.trimmed > body && (s[r.trimmed-1] == '.' || s[r.trimmed-1] == '/'); r.trimmed-- {
+			}
 		}
-		for end > body && (s[end-1] == '.' || s[end-1] == '/') {
-			end--
-		}
+		end = max(body, r.trimmed)
 		if end-body >= shape.body && (shape.valid == nil || shape.valid(s[start:end])) {
 			return start, end, shape.what
 		}
@@ -308,9 +445,11 @@ func keyShape(s []byte, i int) (start, end int, what string) {
 	return 0, 0, ""
 }
 
-func isJWT(s []byte) bool { return bytes.IndexByte(s, '.') > 0 }
+// isJWT and hasDigit look no further than they must: a long text may begin again
+// and again like a key.
+func isJWT(s []byte) bool { return bytes.IndexByte(s[:min(len(s), 16<<10)], '.') > 0 }
 
-func hasDigit(s []byte) bool { return bytes.ContainsAny(s, "0123456789") }
+func hasDigit(s []byte) bool { return bytes.ContainsAny(s[:min(len(s), 128)], "0123456789") }
 
 // notWord tells the credentials of a header from a sentence about them.
 func notWord(s []byte) bool {

@@ -18,6 +18,7 @@
 //	args and commands                          the same, for --name=value, --name value and in scripts
 //	values, data, helm.parameters, secret* and a token for every string
 //	names of secrets in custom resources
+//	{name, value} in custom resources          a token where the name is that of a secret
 //	managedFields                              stay, without the fields of what is replaced
 //	messages and all other strings             a token for what has the shape of a secret
 //

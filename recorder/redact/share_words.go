@@ -179,9 +179,7 @@ func (s *Share) queries(text []byte) []byte {
 		if query, _, _ = bytes.Cut(query, []byte("#")); len(query) == 0 || isToken(query) {
 			continue
 		}
-		for len(query) > 1 && trailing(query) {
-			query = query[:len(query)-1]
-		}
+		query = query[:max(1, unpunctuated(query))]
 		out = append(append(out, text[copied:at+q+1]...), s.gateA.token(query)...)
 		copied = at + q + 1 + len(query)
 		at = copied

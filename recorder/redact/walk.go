@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -83,6 +84,7 @@ func (w *walk) value(key []byte) {
 // custom resources.
 func (w *walk) object(parent []byte) {
 	var requirement bool // {key, operator, values} of a label selector
+	var secret bool      // {name, value} of a parameter with the name of a secret
 	for w.c.Enter('{'); w.c.More('}'); {
 		key := w.c.Key()
 		switch string(key) {
@@ -113,6 +115,16 @@ func (w *walk) object(parent []byte) {
 			}
 		case "operator":
 			requirement = true
+		case "name":
+			if w.custom && w.c.Peek() == '"' {
+				ahead := w.c
+				secret = secretName([]byte(ahead.String()), certain)
+			}
+		case "value":
+			if secret && w.c.Peek() == '"' {
+				w.secret(customData)
+				continue
+			}
 		case "values":
 			if requirement {
 				w.value(key)
@@ -205,7 +217,7 @@ func (w *walk) annotations() {
 		switch {
 		case w.c.Peek() != '"':
 			w.value(key)
-		case copiesObject(key):
+		case copiesObject(key), w.concealed == secretData && w.saysObject():
 			start := w.c.At
 			if value := w.string(); len(value) > 0 && !isToken(value) {
 				w.replace(lastApplied, start, rawjson.Quote(nil, w.p.token(value)))
@@ -222,10 +234,17 @@ func (w *walk) annotations() {
 // somebody applied it, Secret values included.
 func copiesObject(key []byte) bool {
 	switch string(key) {
-	case "kapp.k14s.io/original", "objectset.rio.cattle.io/applied":
+	case "kapp.k14s.io/original", "kapp.k14s.io/original-diff", "kapp.k14s.io/original-diff-full", "objectset.rio.cattle.io/applied":
 		return true
 	}
-	return bytes.Contains(key, []byte("last-applied"))
+	return bytes.Contains(key, []byte("last-applied")) || bytes.Contains(key, []byte("last-handled")) // the latter by kopf
+}
+
+// saysObject reports whether the string that comes next is an object in JSON. What
+// is said of a Secret that way may be the Secret, whoever says it.
+func (w *walk) saysObject() bool {
+	ahead := w.c
+	return strings.HasPrefix(strings.TrimSpace(ahead.String()), "{")
 }
 
 // named walks names with values: a list of {name, value}, or a map.
