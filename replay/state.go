@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -140,6 +141,7 @@ func (s *State) note(err error) {
 }
 
 func (s *State) load(seqs []store.Seq) []*analyzer.Object {
+	s.objects.warm(s.timeline, seqs)
 	list := make([]*analyzer.Object, 0, len(seqs))
 	for _, seq := range seqs {
 		o, err := s.objects.get(s.timeline, seq)
@@ -187,6 +189,39 @@ func (c *objects) get(t Timeline, seq store.Seq) (*analyzer.Object, error) {
 	defer c.mu.Unlock()
 	c.put(seq, o)
 	return o, nil
+}
+
+// manyObjects is from how many on it is worth it to read objects side by side.
+const manyObjects = 64
+
+// warm reads those that are not kept, if they are many, by as many goroutines as
+// there are processors. What cannot be read is left to get, which says why.
+func (c *objects) warm(t Timeline, seqs []store.Seq) {
+	workers := runtime.GOMAXPROCS(0)
+	if workers == 1 || len(seqs) < manyObjects {
+		return
+	}
+	var cold []store.Seq
+	c.mu.Lock()
+	for _, seq := range seqs {
+		if c.young[seq] == nil && c.old[seq] == nil {
+			cold = append(cold, seq)
+		}
+	}
+	c.mu.Unlock()
+	if len(cold) < manyObjects {
+		return
+	}
+	slices.Sort(cold) // neighbours lie in the same block of the file, which is unpacked once
+	var reading sync.WaitGroup
+	for part := range slices.Chunk(cold, (len(cold)+workers-1)/workers) {
+		reading.Go(func() {
+			for _, seq := range part {
+				_, _ = c.get(t, seq)
+			}
+		})
+	}
+	reading.Wait()
 }
 
 // put must be called with the lock held.

@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -210,5 +211,38 @@ func TestDamageIsReportedNotHidden(t *testing.T) {
 	}
 	if !errors.Is(state.Err(), errUnreadable) {
 		t.Errorf("Err() = %v, want %v", state.Err(), errUnreadable)
+	}
+}
+
+// Many objects are read side by side; the list is in the same order, and what
+// cannot be read is missing and told once.
+func TestManyObjects(t *testing.T) {
+	s := newStory(t)
+	var want []string
+	for i := range 3 * manyObjects {
+		name := fmt.Sprintf("pod-%03d", (i*7)%(3*manyObjects))
+		s.say(watch.Added, "shop", name, i+1)
+		want = append(want, name)
+	}
+	slices.Sort(want)
+	damaged := store.Seq(manyObjects)
+	state, err := NewCursor(broken{s.m, damaged}).Seek(s.m.Info().Last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.m.Event(damaged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = slices.DeleteFunc(want, func(name string) bool { return name == e.Name })
+	var got []string
+	for _, o := range state.List(store.Query{Resource: pods, Namespace: "shop"}) {
+		got = append(got, o.Name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("listed (-want +got):\n%s", diff)
+	}
+	if err := state.Err(); !errors.Is(err, errUnreadable) {
+		t.Errorf("error %v, want the damage", err)
 	}
 }
