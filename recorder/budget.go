@@ -38,6 +38,13 @@ func (b *budget) take(n int64, stop <-chan struct{}) bool {
 	}
 }
 
+// idle reports whether nothing is on its way.
+func (b *budget) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.free == b.size && b.freed == nil
+}
+
 // give returns n bytes.
 func (b *budget) give(n int64) {
 	b.mu.Lock()

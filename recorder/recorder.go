@@ -104,11 +104,11 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer api.close()
-	found, err := api.discover(ctx)
+	r := newRecording(o, api)
+	found, err := r.discover(ctx)
 	if err != nil {
 		return err
 	}
-	r := newRecording(o, api)
 	return r.run(ctx, found)
 }
 
@@ -207,6 +207,13 @@ func (r *recording) wanted(resources []metav1.APIResource) ([]scope, error) {
 	return wanted, err
 }
 
+// discover does not wait for ever for a server that hangs.
+func (r *recording) discover(ctx context.Context) (discovered, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.limits.answer)
+	defer cancel()
+	return r.api.discover(ctx)
+}
+
 // running is a stream that was started.
 type running struct {
 	cancel context.CancelFunc
@@ -263,7 +270,7 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 		}
 		// A discovery that fails changes nothing: the streams themselves know
 		// whether they are heard.
-		if again, err := r.api.discover(ctx); err == nil {
+		if again, err := r.discover(ctx); err == nil {
 			if !reflect.DeepEqual(again.resources, found.resources) {
 				r.queue.describe(again.resources)
 			}

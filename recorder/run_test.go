@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -245,6 +246,89 @@ func TestCommitsByItself(t *testing.T) {
 	}
 	if n := memory.Info().Redacted["annotations"]; n != 1 {
 		t.Errorf("%d annotations were redacted, want 1", n)
+	}
+}
+
+// committing is a Sink that takes its time to commit, and looks whether what was
+// said to have been heard until a time was.
+type committing struct {
+	*sink
+	until   time.Time // of the last commit
+	pending int
+	early   []string
+}
+
+func (s *committing) Pending() int { return s.pending }
+
+func (s *committing) Append(e store.Event) (store.Seq, error) {
+	if e.Time.Before(s.until) {
+		s.early = append(s.early, fmt.Sprintf("%s %s, %v before", e.Type, e.ResourceVersion, s.until.Sub(e.Time)))
+	}
+	s.pending += len(e.Object)
+	return s.sink.Append(e)
+}
+
+func (s *committing) Commit(now time.Time) error {
+	time.Sleep(50 * time.Millisecond)
+	if now.After(s.until) {
+		s.until = now
+	}
+	s.pending = 0
+	return s.sink.Commit(now)
+}
+
+// A recording that ends with a commit was heard as far as that says: nothing
+// that waits to be written was heard before.
+func TestCommitsSayWhatWasWritten(t *testing.T) {
+	lines := []string{endOfList("1")}
+	object := strings.Replace(pod("a", "2"), `}}`, `},"x":"`+strings.Repeat("x", 40<<10)+`"}`, 1)
+	for range 600 { // some commits of 4 MiB
+		lines = append(lines, event("MODIFIED", object))
+	}
+	server := newServer(t, map[string][]step{podsPath: {holds(append(lines, event("DELETED", pod("a", "3")))...)}})
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	s := &committing{sink: newSink()}
+	s.append = func(e store.Event) error {
+		if e.Type == "DELETED" {
+			cancel()
+		}
+		return nil
+	}
+	if err := Run(ctx, Options{Config: server.config(), Profile: Minimal, Sink: s, limits: &quick}); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.early) > 0 {
+		t.Errorf("%d events were written after a commit that says that they were; the first: %s the time it was for", len(s.early), s.early[0])
+	}
+}
+
+// A discovery that is not answered is given up, and tried again.
+func TestDiscoveryHangs(t *testing.T) {
+	s := newServer(t, map[string][]step{podsPath: {holds(endOfList("1"))}, "/apis/example.com/v1/widgets": {holds(endOfList("1"))}})
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	memory := newSink()
+	memory.cover = func(c store.Coverage) error {
+		switch c.Resource.Resource + " " + string(c.Status) {
+		case "pods Current":
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			answers := func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"kind":"APIVersions","versions":["v1"]}`) }
+			s.script["/api"] = []step{hangs, hangs, answers}
+			s.groups = map[string][]metav1.APIResource{"example.com/v1": {kind("example.com", "widgets", "Widget", true)}}
+		case "widgets Current":
+			cancel()
+		}
+		return nil
+	}
+	l := quick
+	l.rediscover, l.answer = 10*time.Millisecond, 200*time.Millisecond
+	if err := Run(ctx, Options{Config: s.config(), Profile: Full, Sink: memory, limits: &l}); err != nil {
+		t.Fatal(err)
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		t.Error("a new resource was never found")
 	}
 }
 

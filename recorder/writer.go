@@ -255,6 +255,11 @@ func (w *writer) settle(now time.Time) error {
 func (w *writer) commit() error {
 	now := w.queue.clock.now()
 	w.dirty, w.committed = time.Time{}, now
+	if !w.queue.budget.idle() {
+		// What is on its way was heard before, and is lost if the recorder is
+		// killed: it listened until what was written last.
+		now = w.last
+	}
 	if s, ok := w.sink.(redactionSink); ok && w.redacted != nil {
 		s.Redacted(w.redacted())
 	}
