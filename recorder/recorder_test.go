@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/store"
@@ -381,6 +383,7 @@ var streams = []struct {
 			says(endOfList("7"), event("ADDED", pod("a", "9")), bookmark("8")),
 			holds(event("MODIFIED", pod("a", "10"))),
 		},
+		newest: "9",
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "BOOKMARK 8", "Gap 9: watch closed",
 			"Current 9 resumed", "MODIFIED a 10",
@@ -396,6 +399,56 @@ var streams = []struct {
 			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "ADDED a 9", "MODIFIED a 11",
 			"Gap 10: watch out of order: resourceVersion 10 after 11",
 			"Listing", "RELIST", "ADDED a 11", "BOOKMARK 11 end", "Current 11",
+		},
+	},
+	{
+		name: "resourceVersions that cannot be compared prove nothing, quiet does",
+		script: []step{
+			says(endOfList("a1")),
+			holds(event("ADDED", pod("a", "b2"))),
+		},
+		newest: "c3",
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK a1 end", "Current a1", "Gap a1: watch closed",
+			"ADDED a b2", "Current b2 resumed",
+		},
+	},
+	{
+		name: "one that cannot be compared is reached when it is there",
+		script: []step{
+			says(endOfList("a1")),
+			holds(event("ADDED", pod("a", "b2")), event("MODIFIED", pod("a", "c3")), event("MODIFIED", pod("a", "d4"))),
+		},
+		newest: "c3",
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK a1 end", "Current a1", "Gap a1: watch closed",
+			"ADDED a b2", "MODIFIED a c3", "Current c3 resumed", "MODIFIED a d4",
+		},
+	},
+	{
+		name: "etcd was restored from an older copy: what there is is listed",
+		script: []step{
+			says(event("ADDED", pod("a", "600")), endOfList("700")),
+			holds(bookmark("20")),
+			holds(event("ADDED", pod("b", "15")), endOfList("21")),
+		},
+		newest: "20",
+		want: []string{
+			"Listing", "RELIST", "ADDED a 600", "BOOKMARK 700 end", "Current 700", "Gap 700: watch closed",
+			"BOOKMARK 20", "Gap 20: watch out of order: resourceVersion 20 after 700",
+			"Listing", "RELIST", "ADDED b 15", "BOOKMARK 21 end", "Current 21",
+		},
+	},
+	{
+		name: "an older bookmark alone is no reason to list",
+		script: []step{
+			says(endOfList("700")),
+			holds(bookmark("20"), bookmark("701"), event("ADDED", pod("a", "702"))),
+		},
+		newest: "800",
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 700 end", "Current 700", "Gap 700: watch closed",
+			"BOOKMARK 20", "Current 700 resumed", "BOOKMARK 701", "ADDED a 702",
 		},
 	},
 	{
@@ -552,5 +605,34 @@ func TestRelistsAtOnce(t *testing.T) {
 	}
 	if last < 100*s.retry.shortest {
 		t.Errorf("waits %v after ten lists that failed, %v after the first", last, s.retry.shortest)
+	}
+}
+
+// TestRetryAfter: nobody is asked again without end, and none is left alone for
+// ever, by what an answer says.
+func TestRetryAfter(t *testing.T) {
+	status := func(seconds int32) error {
+		return newRefusal(&metav1.Status{Code: 429, Details: &metav1.StatusDetails{RetryAfterSeconds: seconds}})
+	}
+	header := func(s string) error {
+		return readRefusal(&http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {s}}, Body: http.NoBody})
+	}
+	for _, tt := range []struct {
+		name     string
+		err      error
+		from, to time.Duration
+	}{
+		{"30 in the header", header("30"), 30 * time.Second, 32 * time.Second},
+		{"30 in the Status", status(30), 30 * time.Second, 32 * time.Second},
+		{"less than nothing in the header", header("-1000"), time.Millisecond, 2 * time.Second},
+		{"less than nothing in the Status", status(-1000), time.Millisecond, 2 * time.Second},
+		{"centuries in the header", header("9223372036854775807"), longestRetryAfter, longestRetryAfter + 2*time.Second},
+		{"a century in the Status", status(math.MaxInt32), longestRetryAfter, longestRetryAfter + 2*time.Second},
+	} {
+		r := newRecording(Options{Now: time.Now}, nil)
+		s := &stream{queue: r.queue, resourceVersion: "7", retry: backoff{shortest: time.Second, longest: time.Hour}}
+		if again, wait := s.interrupted(tt.err); !again || wait < tt.from || wait > tt.to {
+			t.Errorf("%s: waits %v, want %v to %v", tt.name, wait, tt.from, tt.to)
+		}
 	}
 }

@@ -39,9 +39,18 @@ func (r *refusal) expired() bool {
 func newRefusal(s *metav1.Status) *refusal {
 	r := &refusal{code: int(s.Code), reason: s.Reason, message: s.Message}
 	if s.Details != nil {
-		r.retryAfter = time.Duration(s.Details.RetryAfterSeconds) * time.Second
+		r.retryAfter = retryAfter(int64(s.Details.RetryAfterSeconds))
 	}
 	return r
+}
+
+// longestRetryAfter bounds what is obeyed: a number gone wrong must not end a
+// stream.
+const longestRetryAfter = time.Hour
+
+// retryAfter is what a server asks for in seconds, which may be any number.
+func retryAfter(seconds int64) time.Duration {
+	return time.Duration(min(max(seconds, 0), int64(longestRetryAfter/time.Second))) * time.Second
 }
 
 // largestStatus bounds what is read of a refusal's body.
@@ -90,8 +99,8 @@ func readRefusal(response *http.Response) error {
 		refused = newRefusal(&status)
 		refused.code = response.StatusCode
 	}
-	if s, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && s >= 0 {
-		refused.retryAfter = time.Duration(s) * time.Second
+	if s, err := strconv.ParseInt(response.Header.Get("Retry-After"), 10, 64); err == nil {
+		refused.retryAfter = retryAfter(s)
 	}
 	return refused
 }

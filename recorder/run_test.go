@@ -314,7 +314,9 @@ func TestDiscoveryHangs(t *testing.T) {
 		case "pods Current":
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			answers := func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"kind":"APIVersions","versions":["v1"]}`) }
+			answers := func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, `{"kind":"APIVersions","versions":["v1"]}`)
+			}
 			s.script["/api"] = []step{hangs, hangs, answers}
 			s.groups = map[string][]metav1.APIResource{"example.com/v1": {kind("example.com", "widgets", "Widget", true)}}
 		case "widgets Current":

@@ -267,6 +267,9 @@ func (s *stream) watch(ctx context.Context, listed func()) error {
 			behind = s.catchUp(ctx) // there may have been nothing to catch up on
 		}
 		ended, err := s.hear(kind, object)
+		if err == nil && kind == watch.Bookmark {
+			err = s.rewound(ctx, object)
+		}
 		if behind && err == nil {
 			behind = s.catchUp(ctx)
 		}
@@ -359,6 +362,12 @@ func older(a, b string) bool {
 	return err == nil && c < 0
 }
 
+// reaches reports whether a is surely not older than b.
+func reaches(a, b string) bool {
+	c, err := resourceversion.CompareResourceVersion(a, b)
+	return a == b || err == nil && c >= 0
+}
+
 // begin says that a list is under way.
 func (s *stream) begin() {
 	s.mu.Lock()
@@ -401,11 +410,29 @@ func (s *stream) catchUp(ctx context.Context) bool {
 		s.newest = s.ask(ctx)
 		s.asked = time.Now()
 	}
-	if s.newest == "" || older(s.resourceVersion, s.newest) {
+	if s.newest == "" || !reaches(s.resourceVersion, s.newest) {
 		return true
 	}
 	s.current(true)
 	return false
+}
+
+// rewound returns an error if the API server knows less than it once told: its
+// etcd was restored from an older copy. It sends nothing then until it has come as
+// far again, but bookmarks, which say so. One of a server that is merely behind
+// the others is older too; a list is not.
+func (s *stream) rewound(ctx context.Context, bookmark []byte) error {
+	meta, err := scanMetadata(bookmark, false)
+	if err != nil || !older(meta.resourceVersion, s.resourceVersion) {
+		return err
+	}
+	newest := s.ask(ctx)
+	if newest == "" || !older(newest, s.resourceVersion) {
+		return nil
+	}
+	err = &disorder{newest, s.resourceVersion}
+	s.stand("")
+	return err
 }
 
 // current says that all there is was told and the watch is open: after a list,
