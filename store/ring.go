@@ -15,6 +15,12 @@ type ring struct {
 	window time.Duration  // 0: everything is kept
 	held   bool           // nothing is dropped for now
 	blocks []blockSummary // complete blocks in the file, in order
+	clocks []clockSummary // samples in the file, in order
+}
+
+type clockSummary struct {
+	key []byte
+	end time.Time // of the commit they came with
 }
 
 type blockSummary struct {
@@ -95,6 +101,10 @@ func (w *Writer) drop(blocks []blockSummary) error {
 	if err != nil {
 		return err
 	}
+	clocks := 0
+	for clocks < len(w.ring.clocks) && w.ring.clocks[clocks].end.Before(c.time) {
+		clocks++
+	}
 	end := w.end
 	end.First, end.Kinds = first, slices.Clone(end.Kinds)
 	for _, b := range blocks {
@@ -104,8 +114,16 @@ func (w *Writer) drop(blocks []blockSummary) error {
 		}
 	}
 	err = w.index.cut(cut{first, c.time, c.ledger, func(tx *bbolt.Tx) error {
-		if err := deleteBefore(tx, seqKey(first)); err != nil {
+		if err := deleteBefore(tx, bucketBlocks, seqKey(first)); err != nil {
 			return err
+		}
+		if err := dropDiscovery(tx, seqKey(first)); err != nil {
+			return err
+		}
+		for _, s := range w.ring.clocks[:clocks] {
+			if err := tx.Bucket([]byte(bucketClocks)).Delete(s.key); err != nil {
+				return err
+			}
 		}
 		for seq, block := range carried {
 			if err := put(tx, bucketBlocks, seqKey(seq), block); err != nil {
@@ -118,13 +136,28 @@ func (w *Writer) drop(blocks []blockSummary) error {
 		return err
 	}
 	w.end = end
+	w.ring.clocks = slices.Clone(w.ring.clocks[clocks:])
 	w.versions.keepOnly(func(seq Seq) bool { return seq >= first || c.current[seq] })
 	return nil
 }
 
-// deleteBefore deletes the blocks with keys before the given one.
-func deleteBefore(tx *bbolt.Tx, end []byte) error {
-	b := tx.Bucket([]byte(bucketBlocks))
+// dropDiscovery deletes the discovery documents that do not hold any more at
+// the given position.
+func dropDiscovery(tx *bbolt.Tx, at []byte) error {
+	c := tx.Bucket([]byte(bucketDiscovery)).Cursor()
+	c.Seek(at)
+	holds, _ := c.Prev() // a document holds after its key
+	if holds == nil {
+		if holds, _ = c.Last(); bytes.Compare(holds, at) >= 0 {
+			return nil
+		}
+	}
+	return deleteBefore(tx, bucketDiscovery, bytes.Clone(holds))
+}
+
+// deleteBefore deletes what has a key before the given one.
+func deleteBefore(tx *bbolt.Tx, bucket string, end []byte) error {
+	b := tx.Bucket([]byte(bucket))
 	var keys [][]byte
 	c := b.Cursor()
 	for k, _ := c.First(); k != nil && bytes.Compare(k, end) < 0; k, _ = c.Next() {

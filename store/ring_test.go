@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 )
 
@@ -281,6 +282,15 @@ func TestCompactOfAWindow(t *testing.T) {
 	}
 }
 
+func timeOf(t *testing.T, r *Recording, seq Seq) time.Time {
+	t.Helper()
+	at, err := r.TimeOf(seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
 // TestRingIsBounded writes many windows' worth: the file stops growing.
 func TestRingIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring")
@@ -296,6 +306,12 @@ func TestRingIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n%100 == 0 {
+			if err := w.Clock(Clock{Time: e.Time}); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Describe([]metav1.APIResource{{Name: fmt.Sprint("at", n)}}); err != nil {
+				t.Fatal(err)
+			}
 			if err := w.Commit(e.Time); err != nil {
 				t.Fatal(err)
 			}
@@ -314,6 +330,19 @@ func TestRingIsBounded(t *testing.T) {
 	}
 	if kept := info.Last - info.First; kept < 1000 || kept > 1600 {
 		t.Errorf("%d positions kept of a window of 1000", kept)
+	}
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	clocks, err := r.Clocks()
+	if late := clocks[0].Time.Sub(timeOf(t, r, info.First)); err != nil || len(clocks) < 10 || len(clocks) > 20 || late > 100*time.Millisecond {
+		t.Errorf("%d clocks kept of a window of 10, the first %v after it begins; %v", len(clocks), late, err)
+	}
+	documents, err := r.discovery()
+	if err != nil || len(documents) > 20 || documents[0].after >= info.First {
+		t.Errorf("%d discovery documents kept of a window of 10, the first after %d, first is %d; %v", len(documents), documents[0].after, info.First, err)
 	}
 	if v, err := Verify(path); err != nil || len(v.Damage) > 0 {
 		t.Errorf("verify: %v, %v", v.Damage, err)

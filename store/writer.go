@@ -162,12 +162,14 @@ func (e *ending) put(tx *bbolt.Tx) error {
 	return put(tx, bucketHead, []byte(keyEnd), value)
 }
 
-func (w *Writer) putClocks(tx *bbolt.Tx) error {
+// putClocks returns the key of the samples.
+func (w *Writer) putClocks(tx *bbolt.Tx) ([]byte, error) {
 	number, err := tx.Bucket([]byte(bucketClocks)).NextSequence()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return put(tx, bucketClocks, seqKey(Seq(number)), appendClocks(nil, w.clocks))
+	key := seqKey(Seq(number))
+	return key, put(tx, bucketClocks, key, appendClocks(nil, w.clocks))
 }
 
 // advance takes the next position and its time.
@@ -253,7 +255,7 @@ func (w *Writer) Describe(resources []metav1.APIResource) error {
 		return put(tx, bucketDiscovery, seqKey(w.end.Last), discovery)
 	})
 	if err != nil {
-		return fmt.Errorf("write discovery: %w", err)
+		return fmt.Errorf("write discovery: %w", limited(err))
 	}
 	w.header.Resources = resources
 	return nil
@@ -304,7 +306,8 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 	if news {
 		trailed = w.trail.encode(w.quick)
 	}
-	err := w.db.Update(func(tx *bbolt.Tx) error {
+	var clocks []byte
+	err := w.db.Update(func(tx *bbolt.Tx) (err error) {
 		if roll {
 			b := tx.Bucket([]byte(bucketBlocks))
 			for _, seq := range w.fresh {
@@ -324,7 +327,7 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 			}
 		}
 		if len(w.clocks) > 0 {
-			if err := w.putClocks(tx); err != nil {
+			if clocks, err = w.putClocks(tx); err != nil {
 				return err
 			}
 		}
@@ -334,6 +337,9 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		return fmt.Errorf("commit: %w", limited(err))
 	}
 	w.pending, w.clocks = 0, nil
+	if w.ring.window > 0 && clocks != nil {
+		w.ring.clocks = append(w.ring.clocks, clockSummary{clocks, w.end.End})
+	}
 	if news {
 		w.index.take(&w.trail)
 		w.trail = trail{}

@@ -2,8 +2,10 @@ package store
 
 import (
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -193,6 +195,23 @@ func TestMaxSize(t *testing.T) {
 	checkNumbered(t, path, 1)
 	if v, err := Verify(path); err != nil || len(v.Damage) > 0 || !v.Info.Closed {
 		t.Fatalf("verify: %+v, %v", v, err)
+	}
+}
+
+// TestMaxSizeOfDiscovery: it is the limit too if a discovery document exceeds it.
+func TestMaxSizeOfDiscovery(t *testing.T) {
+	w, err := Create(filepath.Join(t.TempDir(), "test"), Header{Start: start}, MaxSize(256<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	noise := make([]byte, 512<<10)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	if err := w.Describe([]metav1.APIResource{{Name: hex.EncodeToString(noise)}}); !errors.Is(err, ErrFull) {
+		t.Errorf("Describe = %v, want %v", err, ErrFull)
+	}
+	if _, err := w.Seal(start); err != nil {
+		t.Error(err)
 	}
 }
 
