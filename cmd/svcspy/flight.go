@@ -149,9 +149,10 @@ func (f *flight) save(k *kept) error {
 	defer f.mu.Unlock()
 	k.busy = false
 	if err != nil {
+		err = fmt.Errorf("keep %s: %w", k.path, err)
 		now := f.now()
 		k.path, k.until = f.named(now), now.Add(f.after)
-		return fmt.Errorf("keep %s: %w", k.path, err)
+		return err
 	}
 	k.saved = true
 	f.made = append(f.made, k.path)

@@ -168,9 +168,13 @@ func TestFlightWithoutRoom(t *testing.T) {
 	if from, _ := r.span(path); from.After(incident.Add(-20 * time.Second)) {
 		t.Errorf("kept from %s of an incident at %s", from, incident)
 	}
-	r.named = func(now time.Time) string { return filepath.Join(r.dir, "missing", "kept.db") }
-	r.keep("once more")
-	if err := r.finish(); err == nil || !strings.Contains(err.Error(), "keep ") {
+	n := 0
+	r.named = func(now time.Time) string {
+		n++
+		return filepath.Join(r.dir, "missing", fmt.Sprintf("kept%d.db", n))
+	}
+	path, _ = r.keep("once more")
+	if err := r.finish(); err == nil || !strings.Contains(err.Error(), "keep "+path) {
 		t.Errorf("finish: %v, want what could not be kept", err)
 	}
 	if _, err := r.Seal(r.at); err != nil {
