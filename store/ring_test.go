@@ -312,6 +312,7 @@ func TestRingIsBounded(t *testing.T) {
 			if err := w.Describe([]metav1.APIResource{{Name: fmt.Sprint("at", n)}}); err != nil {
 				t.Fatal(err)
 			}
+			w.Redacted(map[string]uint64{"secretData": uint64(n)})
 			if err := w.Commit(e.Time); err != nil {
 				t.Fatal(err)
 			}
@@ -322,6 +323,9 @@ func TestRingIsBounded(t *testing.T) {
 	}
 	if late := sizeOf(t, path); late > 2*early {
 		t.Errorf("%d bytes after 5 windows, %d after 30", early, late)
+	}
+	if saved, err := w.Save(path+"-saved", "saved"); err != nil || saved.Redacted["secretData"] != 30_000 {
+		t.Errorf("saved with %v redacted, want 30,000; %v", saved.Redacted, err)
 	}
 	w.Hold()
 	info, err := w.Seal(numbered(30_000).Time)

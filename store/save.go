@@ -80,7 +80,7 @@ func reopen(path string) (*Writer, error) {
 			return err
 		}
 		w.header, w.time = info.Header, info.End
-		w.end = ending{End: info.End, First: info.First, Last: info.Last, Events: info.Events, Kinds: kinds}
+		w.end = ending{End: info.End, First: info.First, Last: info.Last, Events: info.Events, Kinds: kinds, Redacted: info.Redacted}
 		w.block = newBuilder(info.Last + 1)
 		return w.index.reload(t)
 	})
