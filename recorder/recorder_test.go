@@ -608,6 +608,29 @@ func TestRelistsAtOnce(t *testing.T) {
 	}
 }
 
+// TestDisorderAgainAndAgain is of a server whose resourceVersions are numbers but
+// in no order: it is not asked to list without end, although each list succeeds.
+func TestDisorderAgainAndAgain(t *testing.T) {
+	r := newRecording(Options{Now: time.Now}, nil)
+	s := &stream{queue: r.queue, limits: defaultLimits, retry: defaultLimits.retry, listing: make(chan struct{}, 1)}
+	var first, last time.Duration
+	for n := range 20 {
+		s.current(false)
+		_, last = s.interrupted(&disorder{"5", "700"})
+		if n == 0 {
+			first = last
+		}
+	}
+	if first > 2*s.limits.retry.shortest || last < s.limits.retry.longest/2 {
+		t.Errorf("waits %v before the first list, %v before the twentieth", first, last)
+	}
+	s.shuffled = s.shuffled.Add(-2 * s.limits.watch) // it was in order for long
+	s.current(false)
+	if _, wait := s.interrupted(&disorder{"5", "700"}); wait > 2*s.limits.retry.shortest {
+		t.Errorf("waits %v after a long time", wait)
+	}
+}
+
 // TestRetryAfter: nobody is asked again without end, and none is left alone for
 // ever, by what an answer says.
 func TestRetryAfter(t *testing.T) {

@@ -105,6 +105,9 @@ type stream struct {
 	retry, refuse backoff
 	unreached     bool // the last attempt did not come to an answer of the API server
 
+	reorder  backoff   // after disorder: a server that has none does not get better by a list
+	shuffled time.Time // the last time
+
 	newest string    // where the server was when it was asked; "" if it was not, or did not say
 	asked  time.Time // when it was
 
@@ -211,13 +214,18 @@ func (s *stream) interrupted(err error) (again bool, wait time.Duration) {
 	stood := s.resourceVersion
 	if d := (*disorder)(nil); errors.As(err, &d) {
 		stood = d.resourceVersion
+		if time.Since(s.shuffled) > s.limits.watch {
+			s.reorder = s.limits.retry
+		}
+		s.shuffled = time.Now()
+		wait = s.reorder.next(0)
 	}
 	s.cover(store.Coverage{Status: store.Gap, ResourceVersion: stood, Reason: err.Error()})
 	var asked time.Duration
 	if refused != nil {
 		asked = refused.retryAfter
 	}
-	return true, s.retry.next(asked)
+	return true, max(wait, s.retry.next(asked))
 }
 
 // watch follows one watch until it ends. With listed, which is called at the
