@@ -69,7 +69,7 @@ func (v *reader) next(h *heard, lists map[interest][]store.Seq) (time.Time, erro
 	var next time.Time
 	if first > 0 {
 		var err error
-		if next, err = h.timeline.TimeOf(first); err != nil {
+		if next, err = h.instant(first); err != nil {
 			return next, err
 		}
 	}

@@ -54,11 +54,15 @@ func TestVerdictsOfARing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	info := r.Info()
-	segments, err := Verdicts(ctx, r, store.Ref{Resource: Services, Namespace: "shop", Name: "web"}, info.Start, info.End)
+	web := store.Ref{Resource: Services, Namespace: "shop", Name: "web"}
+	segments, err := Verdicts(ctx, r, web, info.Start, info.End)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if last := segments[len(segments)-1]; !last.To.Equal(info.End) {
 		t.Errorf("the verdicts end at %s, not at %s", last.To, info.End)
+	}
+	if _, err := ClosureOf(ctx, r, []store.Ref{web}, info.Start, info.End, true, nil); err != nil {
+		t.Errorf("closure: %v", err)
 	}
 }

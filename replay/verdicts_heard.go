@@ -3,6 +3,7 @@ package replay
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -60,6 +61,13 @@ func (h *heard) positions(i interest) ([]store.Seq, error) {
 		h.shared[i] = list
 	}
 	return list, err
+}
+
+// instant returns when the position is reached. What a window carries over from
+// before its first position has no instant of its own: all of it is there when
+// the window begins.
+func (h *heard) instant(seq store.Seq) (time.Time, error) {
+	return h.timeline.TimeOf(max(seq, h.timeline.Info().First))
 }
 
 // telling returns the positions of a question without those of versions that

@@ -312,11 +312,8 @@ func (v *scene) next() (time.Time, error) {
 	}
 	var next time.Time
 	if first > 0 {
-		// What a window carries over from before its first position has no
-		// instant of its own: all of it is there when the window begins.
-		first = max(first, v.timeline.Info().First)
 		var err error
-		if next, err = v.timeline.TimeOf(first); err != nil {
+		if next, err = v.heard.instant(first); err != nil {
 			return next, err
 		}
 	}
