@@ -34,6 +34,7 @@ var kept = []string{
 	`$(DB_PASSWORD)`,
 	`password=$(DB_PASSWORD) password=${DB_PASSWORD} token={{token}}`,
 	`2026-11-23T14:02:00Z`,
+	`{"error":"token: timeout","other":"secret: none"}`,
 	"cannot log in:\n  token: true\n  password:\n    from: db\n  imagePullSecrets: [pull]\n  secret: {name: db}\n",
 	`Get "http://web:8080/a?mail=me@example.com": EOF; docker://sha256:0123/a@b; http://[fd00::1]/a@b`,
 	`password=‹r:7f3a9c:12› Bearer ‹r:7f3a9c:12› postgres://u:‹r:7f3a9c:12›@db ‹r:7f3a9c:12›`,
@@ -61,6 +62,7 @@ func TestLongTexts(t *testing.T) {
 	for _, part := range []string{
 		"token={", "token=[", "token:", "token=", "eyJ_", "sk-", "eyJ/", "eyJ.", "Bearer ", "://u:a/", "://u:a@", "://u:", "secret: |\n", " token: a",
 		`secret:"{`, `secret:\"{`, `secret:\\\"`, "-----BEGIN ", "password: $(a", `\n`, `\u0000`, "‹r:", "- token: a\n",
+		`\ntoken: a`, `\\ntoken: |`, `"token: a`, `\"token: \"`, `\n- token: |`,
 	} {
 		for _, text := range []string{strings.Repeat(part, size/len(part)), part + strings.Repeat(part[len(part)-1:], size)} {
 			if d := took(text); d > 200*plain {

@@ -215,33 +215,84 @@ func lineEnd(s []byte, first, start int) int {
 	for margin > 0 && (s[margin-1] == ' ' || s[margin-1] == '-') {
 		margin--
 	}
-	if margin > 0 && s[margin-1] != '\n' {
+	if margin == first && first > 0 && s[first] == 'n' && s[first-1] == '\\' {
+		margin++ // what was taken for a part of the name
+		first++
+	}
+	slashes, opens := 0, false // of the line feeds; the line is the first
+	switch {
+	case margin == 0:
+		opens = true
+	case s[margin-1] == '\n':
+	case s[margin-1] == 'n':
+		if slashes = slashesBefore(s, margin-1); slashes == 0 {
+			return 0
+		}
+	case s[margin-1] == '"':
+		slashes, opens = slashesBefore(s, margin-1)+1, true
+		s = s[:quoteEnd(s, start, '"', slashes-1)]
+	default:
 		return 0
 	}
-	end := start + bytes.IndexByte(s[start:], '\n')
-	switch {
-	case end >= start:
-	case margin == 0: // the only line
+	end, feed := lineFeed(s, start, slashes)
+	if opens && feed == 0 { // the only line
 		return 0
-	default:
-		end = len(s)
 	}
 	value := bytes.TrimRight(s[start:end], " \t\r")
 	if len(value) == 0 || value[0] != '|' && value[0] != '>' || len(bytes.Trim(value[1:], "+-0123456789")) > 0 {
 		return start + len(value)
 	}
-	for end < len(s) { // which is a line feed
-		line := s[end+1:]
-		if n := bytes.IndexByte(line, '\n'); n >= 0 {
-			line = line[:n]
-		}
+	for feed > 0 {
+		from := end + feed
+		last, next := lineFeed(s, from, slashes)
+		line := s[from:last]
 		text := bytes.TrimLeft(line, " \t\r")
 		if len(text) > 0 && len(line)-len(text) <= first-margin {
 			break
 		}
-		end += 1 + len(line)
+		end, feed = last, next
 	}
 	return end
+}
+
+// lineFeed returns the end of the line that begins at i, and the length of the
+// line feed there, 0 if the text ends. In a text that was quoted, that is an n
+// with so many backslashes in front of it.
+func lineFeed(s []byte, i, slashes int) (end, feed int) {
+	if slashes == 0 {
+		if n := bytes.IndexByte(s[i:], '\n'); n >= 0 {
+			return i + n, 1
+		}
+		return len(s), 0
+	}
+	for end = i; end < len(s); end++ {
+		if s[end] != '\\' {
+			continue
+		}
+		n := 0
+		for end+n < len(s) && s[end+n] == '\\' {
+			n++
+		}
+		if n == slashes && end+n < len(s) && s[end+n] == 'n' {
+			feed = n + 1
+			break
+		}
+		end += n - 1
+	}
+	// The quoted text may end before.
+	if last := quoteEnd(s[:end], i, '"', slashes-1); last < end {
+		return last, 0
+	}
+	return end, feed
+}
+
+// slashesBefore counts the backslashes in front of what is at i.
+func slashesBefore(s []byte, i int) int {
+	n := 0
+	for n < longestQuote && i-n > 0 && s[i-n-1] == '\\' {
+		n++
+	}
+	return n
 }
 
 // inProse reports whether name: value is more likely a sentence, as in
@@ -268,7 +319,7 @@ func valueAfter(s []byte, i int) (start, end int, quoted bool) {
 		slashes++
 	}
 	if n := i + slashes; n < len(s) && (s[n] == '"' || s[n] == '\'' || s[n] == '`') {
-		return n + 1, quoteEnd(s, n+1, slashes), true
+		return n + 1, quoteEnd(s, n+1, s[n], slashes), true
 	}
 	if nested(s[i:]) {
 		return i, i, false
@@ -287,9 +338,9 @@ func valueAfter(s []byte, i int) (start, end int, quoted bool) {
 // quoteEnd returns the end of the value that begins at start behind a quote with
 // so many backslashes in front of it. More of them belong to a quote within, but
 // for those that are themselves escaped.
-func quoteEnd(s []byte, start, slashes int) int {
-	for i := start; ; {
-		n := bytes.IndexByte(s[i:], s[start-1])
+func quoteEnd(s []byte, start int, quote byte, slashes int) int {
+	for i := start; ; i++ {
+		n := bytes.IndexByte(s[i:], quote)
 		if n < 0 {
 			return len(s)
 		}
@@ -301,7 +352,6 @@ func quoteEnd(s []byte, start, slashes int) int {
 		if before >= slashes && (before-slashes)%(2*(slashes+1)) == 0 {
 			return i - slashes
 		}
-		i++
 	}
 }
 
