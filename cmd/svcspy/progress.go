@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -39,6 +40,31 @@ func newProgress(a *app, start time.Time) *progress {
 
 // lineEvery is how often a line is printed off a terminal.
 const lineEvery = 10 * time.Second
+
+// teller returns what to tell of the progress, and what shows the newest of it
+// until ctx is done. Who tells does not wait: a terminal that is held must not
+// hold the recorder.
+func (p *progress) teller() (tell func(recorder.Progress), run func(context.Context)) {
+	newest := make(chan recorder.Progress, 1)
+	tell = func(now recorder.Progress) {
+		select {
+		case <-newest:
+		default:
+		}
+		newest <- now // there is room: nobody else tells
+	}
+	run = func(ctx context.Context) {
+		for {
+			select {
+			case now := <-newest:
+				p.show(now)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+	return tell, run
+}
 
 func (p *progress) show(now recorder.Progress) {
 	if p.quiet {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,6 +79,41 @@ func TestProgress(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("quiet said %q", out.String())
 	}
+}
+
+// A terminal that is held (ctrl-S, a pager) does not hold the recorder.
+func TestProgressOfHeldTerminal(t *testing.T) {
+	terminal, w := io.Pipe() // of which nothing is read yet
+	p := newProgress(&app{err: w, now: time.Now}, time.Time{})
+	p.terminal = true
+	tell, run := p.teller()
+	ctx, cancel := context.WithCancel(t.Context())
+	var showing sync.WaitGroup
+	showing.Go(func() { run(ctx) })
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		for n := range 100 {
+			tell(recorder.Progress{Events: uint64(n)})
+		}
+	}()
+	select {
+	case <-told:
+	case <-time.After(20 * time.Second):
+		t.Error("the recorder waits for the terminal")
+	}
+	var shown strings.Builder
+	for !strings.Contains(shown.String(), " 99 events") {
+		b := make([]byte, 4096)
+		n, err := terminal.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown.Write(b[:n])
+	}
+	cancel()
+	terminal.Close()
+	showing.Wait()
 }
 
 // A Service and a Deployment of one name are told apart.

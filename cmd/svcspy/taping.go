@@ -34,7 +34,8 @@ type taping struct {
 func (t *taping) run(ctx context.Context, options recorder.Options) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	options.Sink, options.Progress = t.w, t.progress.show
+	tell, show := t.progress.teller()
+	options.Sink, options.Progress = t.w, tell
 	if t.flight != nil {
 		options.Sink = t.flight
 	}
@@ -65,6 +66,7 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 			}
 		})
 	}
+	beside.Go(func() { show(ctx) })
 	beside.Go(func() { keepOnSignals(ctx, t.requests, func() { t.keep("SIGUSR1") }) })
 	beside.Go(func() {
 		if answered = answerRequests(ctx, t.path, t.reply); answered != nil {
@@ -81,8 +83,8 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 		return errUnsealed
 	}
 	stop()
-	t.progress.end()
 	beside.Wait()
+	t.progress.end()
 	return errors.Join(t.end(err), followed, answered)
 }
 
