@@ -606,6 +606,16 @@ func TestRelistsAtOnce(t *testing.T) {
 	if last < 100*s.retry.shortest {
 		t.Errorf("waits %v after ten lists that failed, %v after the first", last, s.retry.shortest)
 	}
+	// Lists succeed, but what is heard of them is gone each time.
+	s.current(false)
+	for range 10 {
+		s.begin()
+		s.stand("9")
+		_, last = s.interrupted(gone)
+	}
+	if last < 100*s.retry.shortest {
+		t.Errorf("waits %v after ten lists that helped nothing, %v after the first", last, s.retry.shortest)
+	}
 }
 
 // TestDisorderAgainAndAgain is of a server whose resourceVersions are numbers but

@@ -193,9 +193,9 @@ func (s *stream) interrupted(err error) (again bool, wait time.Duration) {
 		s.paginated = true // it does not know watch-lists, and did not say so
 	case refused == nil:
 	case refused.expired():
-		if s.resourceVersion != "" {
+		if s.resourceVersion != "" && !s.relisted {
 			// It was away, maybe for long, but it answers: list at once. Only if
-			// that fails too is there a reason to wait longer each time.
+			// that fails, or helps nothing, is there a reason to wait longer each time.
 			s.retry.reset()
 		}
 		s.resourceVersion = ""

@@ -83,9 +83,18 @@ func (t *taping) run(ctx context.Context, options recorder.Options) error {
 		return errUnsealed
 	}
 	stop()
-	beside.Wait()
-	t.progress.end()
-	return errors.Join(t.end(err), followed, answered)
+	rest := make(chan struct{})
+	go func() {
+		beside.Wait()
+		t.progress.end()
+		close(rest)
+	}()
+	select {
+	case <-rest:
+		return errors.Join(t.end(err), followed, answered)
+	case <-t.signals.second: // a terminal that is held, say
+		return errUnsealed
+	}
 }
 
 // reply does what another process asks for.
