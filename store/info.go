@@ -9,9 +9,9 @@ import (
 
 // Header is what is known when a recording begins.
 type Header struct {
-	ID        string // random UUID of the recording
-	Recorder  string // version of svcspy that wrote it
-	Start     time.Time
+	ID        string    // random UUID of the recording
+	Recorder  string    // version of svcspy that wrote it
+	Start     time.Time // of a ring that was read: when its window begins
 	Cluster   Cluster
 	Scope     Scope
 	Redaction Redaction

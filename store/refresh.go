@@ -79,6 +79,11 @@ func (r *Recording) refresh() error {
 		}
 		r.ticks = append(r.ticks, tick{t.first, time.UnixMicro(t.times[0]).UTC()})
 	}
+	if info.First > 1 && info.Source == nil && len(r.ticks) > 0 {
+		// A ring: what was heard before its window is not there any more. A
+		// cut says itself when its window begins.
+		r.info.Start = r.ticks[0].time
+	}
 	r.parts = []part{}
 	for _, run := range r.runs {
 		r.parts = append(r.parts, run)

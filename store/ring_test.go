@@ -35,6 +35,9 @@ func (m *model) checkWindow(t fataler, got timeline, at []Seq) {
 		}
 		next++
 	}
+	if start := got.Info().Start; first > 1 && !start.Equal(m.events[first-1].Time) {
+		t.Fatalf("the window starts at %s, its first position is of %s", start, m.events[first-1].Time)
+	}
 	// What comes before is what the cluster was at First.
 	carried := []Seq{}
 	for e, err := range got.Events(1, max(first, 1)-1) {
