@@ -81,7 +81,10 @@ func Settle(segments []Segment) []Segment {
 		}
 		out = append(out, s)
 	}
-	var early *Segment // what comes first and is short is part of what follows
+	// What comes first and is short is part of what follows where a recording
+	// begins and lists come in. Where a window begins it is not short: it began
+	// before.
+	var early *Segment
 	for i := 0; i < len(segments); {
 		s := segments[i]
 		for i++; !long(&s) && i < len(segments) && !long(&segments[i]); i++ {
@@ -99,7 +102,7 @@ func Settle(segments []Segment) []Segment {
 			add(s)
 		case n > 0:
 			out[n-1].To = s.To
-		case i < len(segments):
+		case i < len(segments) && (s.Seq <= 1 || s.Report.Verdict.State == analyzer.Unknown):
 			early = &s
 		default:
 			add(s)

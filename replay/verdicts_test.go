@@ -349,6 +349,12 @@ func TestSettle(t *testing.T) {
 		}
 		return all
 	}
+	later := func(by store.Seq, all []Segment) []Segment {
+		for i := range all {
+			all[i].Seq += by
+		}
+		return all
+	}
 	const s = time.Second
 	tests := []struct {
 		name string
@@ -360,6 +366,7 @@ func TestSettle(t *testing.T) {
 		{"on the way to the next", segments(analyzer.Serving, 10*s, analyzer.Converging, s, analyzer.NotServing, 10*s), []string{"Serving 11s #1", "NotServing 10s #3"}},
 		{"many blinks are the worst of them", segments(analyzer.Serving, 10*s, analyzer.Degraded, s, analyzer.NotServing, s, analyzer.Converging, s, analyzer.Serving, 10*s), []string{"Serving 10s #1", "NotServing 3s #2", "Serving 10s #5"}},
 		{"what comes first belongs to what follows", segments(analyzer.Unknown, s/10, analyzer.Absent, s/10, analyzer.Serving, 10*s), []string{"Serving 10.2s #1"}},
+		{"what a window begins with is not short", later(500, segments(analyzer.Serving, 2*s/5, analyzer.NotServing, 10*s)), []string{"Serving 400ms #501", "NotServing 10s #502"}},
 		{"all of it short", segments(analyzer.Unknown, s/10, analyzer.Serving, s/10), []string{"Unknown 200ms #1"}},
 		{"nothing", nil, nil},
 	}

@@ -40,6 +40,7 @@ type flight struct {
 // kept is a window that is to outlive the ring.
 type kept struct {
 	path  string
+	begun time.Time
 	until time.Time // what is heard until then belongs to it
 	busy  bool      // it is being saved
 	saved bool
@@ -59,7 +60,7 @@ func beside(path, contextName string, t time.Time) string {
 }
 
 // keep asks for the window and what follows, and returns the file it will be
-// in. What is asked for while one is being kept is part of that.
+// in. What is asked for while one is being kept is part of that, which lasts longer.
 func (f *flight) keep(why string) (path string, until time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -85,6 +86,10 @@ func (f *flight) keepIfRoom(why string) {
 		f.warn("NOT KEPT: %s; %d recordings lie beside the ring already, as many as --keep-max allows: move some elsewhere, and the next is kept (`svcspy keep` keeps one all the same)", report.Clean(why), there)
 		return
 	}
+	if f.keeping() { // no longer than twice as long: what flaps for ever would hold the ring for ever
+		f.prolong(why, f.kept.begun.Add(2*f.after))
+		return
+	}
 	f.begin(why)
 }
 
@@ -92,14 +97,26 @@ func (f *flight) keepIfRoom(why string) {
 func (f *flight) keeping() bool { return f.kept != nil && !f.kept.busy && !f.kept.saved }
 
 func (f *flight) begin(why string) (path string, until time.Time) {
-	if k := f.kept; f.keeping() {
-		f.say("this is kept too, in %s: %s", report.Clean(k.path), report.Clean(why))
-		return k.path, k.until
-	}
 	now := f.now()
-	k := &kept{path: f.named(now), until: now.Add(f.after)}
+	if f.keeping() {
+		return f.prolong(why, now.Add(f.after))
+	}
+	k := &kept{path: f.named(now), begun: now, until: now.Add(f.after)}
 	f.kept = k
 	f.say("keeping what the ring holds, and what follows until %s, in %s: %s", replay.FormatInstant(k.until.Truncate(time.Second)), report.Clean(k.path), report.Clean(why))
+	return k.path, k.until
+}
+
+// prolong keeps what follows this too, but not what is later than latest.
+func (f *flight) prolong(why string, latest time.Time) (path string, until time.Time) {
+	k := f.kept
+	if until = f.now().Add(f.after); until.After(latest) {
+		until = latest
+	}
+	if until.After(k.until) {
+		k.until = until
+	}
+	f.say("this is kept too, and what follows until %s, in %s: %s", replay.FormatInstant(k.until.Truncate(time.Second)), report.Clean(k.path), report.Clean(why))
 	return k.path, k.until
 }
 
@@ -107,12 +124,16 @@ func (f *flight) begin(why string) (path string, until time.Time) {
 // recorder's goroutine, as all that changes the Writer.
 func (f *flight) Commit(now time.Time) error {
 	k := f.turn()
-	if err := f.Writer.Commit(now); err != nil || k == nil || now.Before(k.until) {
+	if err := f.Writer.Commit(now); err != nil || k == nil {
 		return err
 	}
 	f.mu.Lock()
-	k.busy = true
+	over := !now.Before(k.until)
+	k.busy = over
 	f.mu.Unlock()
+	if !over {
+		return nil
+	}
 	f.saving.Go(func() {
 		if err := f.save(k); err != nil {
 			f.warn("%s; nothing is dropped, and it is tried again in %s", report.Clean(err.Error()), report.Duration(f.after))
@@ -151,7 +172,7 @@ func (f *flight) save(k *kept) error {
 	if err != nil {
 		err = fmt.Errorf("keep %s: %w", k.path, err)
 		now := f.now()
-		k.path, k.until = f.named(now), now.Add(f.after)
+		k.path, k.begun, k.until = f.named(now), now, now.Add(f.after)
 		return err
 	}
 	k.saved = true

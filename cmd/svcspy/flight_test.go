@@ -105,13 +105,14 @@ func TestFlight(t *testing.T) {
 		t.Errorf("until %s, want %s", until, want)
 	}
 	r.pass(5)
-	if again, _ := r.keep("it broke again"); again != path {
-		t.Errorf("kept in %s too, want %s", again, path)
+	again, until := r.keep("it broke again")
+	if want := incident.Add(15 * time.Second); again != path || !until.Equal(want) {
+		t.Errorf("kept in %s too, until %s, want in %s until %s", again, until, path, want)
 	}
 	if files := r.files(); len(files) > 0 {
 		t.Errorf("saved before what follows was heard: %q", files)
 	}
-	r.pass(8)
+	r.pass(12)
 	from, to := r.span(path)
 	if from.After(incident.Add(-20*time.Second)) || to.Before(until) {
 		t.Errorf("kept %s to %s of an incident at %s", from, to, incident)
@@ -176,6 +177,36 @@ func TestFlightWithoutRoom(t *testing.T) {
 	path, _ = r.keep("once more")
 	if err := r.finish(); err == nil || !strings.Contains(err.Error(), "keep "+path) {
 		t.Errorf("finish: %v, want what could not be kept", err)
+	}
+	if _, err := r.Seal(r.at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What breaks again while it is being kept is kept with what follows it; what
+// flaps for ever does not hold the ring for ever.
+func TestFlightIsProlonged(t *testing.T) {
+	r := takeOff(t, 20*time.Second, 10*time.Second)
+	r.pass(30)
+	incident := r.at
+	r.keepIfRoom("it broke")
+	for _, step := range []struct{ at, until int }{{4, 14}, {8, 18}, {12, 20}, {16, 20}} {
+		r.pass(4)
+		r.keepIfRoom("it broke again")
+		if got := r.kept.until.Sub(incident); got != time.Duration(step.until)*time.Second {
+			t.Errorf("%d s later it is kept until %s, want %d s", step.at, got, step.until)
+		}
+	}
+	r.pass(6)
+	files := r.files()
+	if len(files) != 1 {
+		t.Fatalf("kept %q, want one file", files)
+	}
+	if _, to := r.span(files[0]); to.Before(incident.Add(20*time.Second)) || to.After(incident.Add(22*time.Second)) {
+		t.Errorf("kept until %s, want %s", to.Sub(incident), 20*time.Second)
+	}
+	if err := r.finish(); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := r.Seal(r.at); err != nil {
 		t.Fatal(err)

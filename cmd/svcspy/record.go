@@ -53,7 +53,7 @@ changes nothing in the cluster. Secret values never reach the file: keyed
 hashes show that a value changed, not what it was.
 
 What is recorded: the whole cluster, or where that is forbidden the context's
-namespace; with -n some namespaces. With TYPE/NAME (svc/web, deploy/api,
+namespace; with -n a,b these namespaces. With TYPE/NAME (svc/web, deploy/api,
 svc/shop/web) it is what decides about these subjects: their namespaces, Nodes,
 the names and addresses of all Services, cluster DNS and kube-proxy, and
 whatever else their references lead to. With -l it is what runs and is
@@ -65,8 +65,9 @@ is known to be unknown: no answer takes it for absent.
 A flight recorder (--ring) runs for days in a file that stays small. When a
 condition of --keep-on becomes true, on SIGUSR1, or when ` + "`svcspy keep FILE`" + ` asks
 for it, what the ring holds and what follows for --keep-for is saved beside it
-as a recording of its own, sealed; and the flight recorder goes on. Nothing that
-was kept is ever deleted: while --keep-max of them lie there, a condition that
+as a recording of its own, sealed; and the flight recorder goes on. What comes
+meanwhile goes into the same recording, which then lasts --keep-for from there;
+conditions alone make it at most twice as long. Nothing that was kept is ever deleted: while --keep-max of them lie there, a condition that
 becomes true again keeps no more, and a warning says so each time and in the end.
 
 A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and

@@ -29,8 +29,9 @@ type Event struct {
 	Name            string          `json:"name,omitempty"`
 	UID             string          `json:"uid,omitempty"`
 	ResourceVersion string          `json:"resourceVersion,omitempty"`
-	Status          store.Status    `json:"status,omitempty"` // of COVERAGE
-	Reason          string          `json:"reason,omitempty"` // of COVERAGE
+	Status          store.Status    `json:"status,omitempty"`  // of COVERAGE
+	Reason          string          `json:"reason,omitempty"`  // of COVERAGE
+	Resumed         bool            `json:"resumed,omitempty"` // of COVERAGE: nothing was lost in the gap before
 	Object          json.RawMessage `json:"object,omitempty"`
 	Text            string          `json:"text,omitempty"`   // of MARK
 	Author          string          `json:"author,omitempty"` // of MARK
@@ -59,7 +60,7 @@ func EventOf(e *store.Event, object bool) Event {
 func EventOfCoverage(c *store.Coverage) Event {
 	return Event{
 		Seq: c.Seq, Time: c.Time.UTC(), Type: "COVERAGE", Resource: c.Resource.GroupResource().String(),
-		Namespace: c.Namespace, ResourceVersion: c.ResourceVersion, Status: c.Status, Reason: c.Reason,
+		Namespace: c.Namespace, ResourceVersion: c.ResourceVersion, Status: c.Status, Reason: c.Reason, Resumed: c.Resumed,
 	}
 }
 
