@@ -67,8 +67,9 @@ condition of --keep-on becomes true, on SIGUSR1, or when ` + "`svcspy keep FILE`
 for it, what the ring holds and what follows for --keep-for is saved beside it
 as a recording of its own, sealed; and the flight recorder goes on. What comes
 meanwhile goes into the same recording, which then lasts --keep-for from there;
-conditions alone make it at most twice as long. Nothing that was kept is ever deleted: while --keep-max of them lie there, a condition that
-becomes true again keeps no more, and a warning says so each time and in the end.
+conditions alone make it at most twice as long. Nothing that was kept is ever
+deleted: while --keep-max of them lie there, a condition that becomes true again
+keeps no more, and a warning says so each time and in the end.
 
 A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and
 | between several: 'svc/web NotServing', 'svc/shop/web != Serving|Converging'.
