@@ -3,6 +3,7 @@ package replay
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"iter"
 	"runtime"
 	"slices"
@@ -24,8 +25,9 @@ type State struct {
 	seq      store.Seq
 	instant  time.Time
 
-	mu  sync.Mutex
-	err error
+	mu    sync.Mutex
+	err   error
+	noted map[string]bool // texts of what err joins
 }
 
 var _ analyzer.View = (*State)(nil)
@@ -135,10 +137,22 @@ func (s *State) note(err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err == nil || s.err.Error() != err.Error() {
-		s.err = errors.Join(s.err, err)
+	text := err.Error()
+	if s.noted[text] || len(s.noted) == mostErrors {
+		return
 	}
+	if s.noted == nil {
+		s.noted = map[string]bool{}
+	}
+	if s.noted[text] = true; len(s.noted) == mostErrors {
+		err = fmt.Errorf("%w (further errors are not listed)", err)
+	}
+	s.err = errors.Join(s.err, err)
 }
+
+// mostErrors is how many different errors a State lists: a damaged file has one
+// for each position.
+const mostErrors = 32
 
 func (s *State) load(seqs []store.Seq) []*analyzer.Object {
 	s.objects.warm(s.timeline, seqs)
@@ -154,19 +168,22 @@ func (s *State) load(seqs []store.Seq) []*analyzer.Object {
 	return list
 }
 
-// objects keeps decoded objects by position. A position never changes its
-// content, so nothing is ever invalidated; two generations bound the memory.
+// objects caches decoded objects by position. The content of a position never
+// changes, so nothing is invalidated. Two generations bound the memory, by the
+// number of objects and by their bytes. It is safe for concurrent use.
 type objects struct {
 	mu         sync.Mutex
 	young, old map[store.Seq]*analyzer.Object
-	limit      int // of a generation; 0 is the usual one
+	size       int // bytes of the young generation, as JSON
+	limit      int // objects in a generation; 0 is generationObjects
 
 	wholes wholes
 }
 
-// generation is how many objects are kept before the older half is let go:
-// enough for every object of a large namespace, some hundred MB at worst.
-const generation = 20_000
+// A generation ends at so many objects or at so many bytes of JSON, whichever
+// comes first: enough for every object of a large namespace. A decoded object
+// takes about four times its JSON, so both generations together stay below 512 MiB.
+const generationObjects, generationBytes = 20_000, 48 << 20
 
 func (c *objects) get(t Timeline, seq store.Seq) (*analyzer.Object, error) {
 	c.mu.Lock()
@@ -226,8 +243,11 @@ func (c *objects) warm(t Timeline, seqs []store.Seq) {
 
 // put must be called with the lock held.
 func (c *objects) put(seq store.Seq, o *analyzer.Object) {
-	if len(c.young) >= cmp.Or(c.limit, generation) || c.young == nil {
-		c.old, c.young = c.young, make(map[store.Seq]*analyzer.Object)
+	if c.young == nil || len(c.young) >= cmp.Or(c.limit, generationObjects) || c.size+len(o.Event.Object) > generationBytes {
+		c.old, c.young, c.size = c.young, make(map[store.Seq]*analyzer.Object), 0
+	}
+	if c.young[seq] == nil {
+		c.size += len(o.Event.Object)
 	}
 	c.young[seq] = o
 }

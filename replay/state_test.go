@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -244,5 +245,44 @@ func TestManyObjects(t *testing.T) {
 	}
 	if err := state.Err(); !errors.Is(err, errUnreadable) {
 		t.Errorf("error %v, want the damage", err)
+	}
+}
+
+// TestObjectsAreBoundedByBytes reads more bytes of large objects than the cache
+// may hold.
+func TestObjectsAreBoundedByBytes(t *testing.T) {
+	m := store.NewMemory(store.Header{Start: start})
+	text := fmt.Sprintf(`{"metadata":{"name":"a"},"data":%q}`, strings.Repeat("x", 1<<20))
+	for i := range 3 * generationBytes >> 20 {
+		if _, err := m.Append(store.Event{Time: start.Add(time.Duration(i) * time.Second), Type: watch.Modified, Resource: pods, Namespace: "shop", Name: "a", UID: "a", ResourceVersion: fmt.Sprint(i + 1), Object: []byte(text)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &objects{}
+	for seq := store.Seq(1); seq <= m.Info().Last; seq++ {
+		if _, err := c.get(m, seq); err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for _, generation := range []map[store.Seq]*analyzer.Object{c.young, c.old} {
+			for _, o := range generation {
+				size += len(o.Event.Object)
+			}
+		}
+		if size > 2*generationBytes {
+			t.Fatalf("after #%d the cache holds %d bytes of JSON, want at most %d", seq, size, 2*generationBytes)
+		}
+	}
+}
+
+// TestErrorsAreBounded notes many different errors: each takes the same time, and
+// the text stays short.
+func TestErrorsAreBounded(t *testing.T) {
+	s := &State{}
+	for i := range 200_000 {
+		s.note(fmt.Errorf("position %d cannot be read", i))
+	}
+	if n := len(s.Err().Error()); n > 4096 {
+		t.Errorf("the errors of a State take %d bytes", n)
 	}
 }
