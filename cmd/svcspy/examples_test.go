@@ -31,11 +31,11 @@ type example struct {
 // show. What needs a cluster or a terminal, or waits, is only checked for words
 // and flags that there are; the end-to-end tests run those.
 func TestExamples(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
+	var examples []example
+	for _, page := range pages {
+		_, text := readPage(t, page)
+		examples = append(examples, commandsIn(t, page, shellOf(text))...)
 	}
-	examples := commandsIn(t, "README.md", shellOf(string(readme)))
 	for _, cmd := range everyCommand() {
 		examples = append(examples, commandsIn(t, cmd.CommandPath()+" --help", cmd.Example)...)
 	}
@@ -90,12 +90,9 @@ func TestREADMETargets(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
-	for _, name := range []string{"README.md", "CONTRIBUTING.md"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, target := range regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z-]+)").FindAllStringSubmatch(string(text), -1) {
+	for _, name := range append([]string{"CONTRIBUTING.md"}, pages...) {
+		_, text := readPage(t, name)
+		for _, target := range regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z-]+)").FindAllStringSubmatch(text, -1) {
 			found++
 			if !regexp.MustCompile(`(?m)^` + target[1] + `:`).Match(makefile) {
 				t.Errorf("%s: there is no make %s", name, target[1])

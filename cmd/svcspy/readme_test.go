@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,63 +13,128 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestREADME runs every session of the README: a block fenced as ```console in
+// pages are the documents that show commands and what they print, relative to
+// the root of the repository. The README comes first and links to the others.
+var pages = []string{
+	"README.md",
+	"recorder/README.md",
+	"replay/README.md",
+	"replay/postmortem/README.md",
+}
+
+// readPage returns the path and the text of one of the pages.
+func readPage(t *testing.T, page string) (path, text string) {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("..", "..", filepath.FromSlash(page)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, string(data)
+}
+
+// TestREADME runs every session of the pages: a block fenced as ```console in
 // which "$ svcspy ..." is a command and the lines below are what it prints,
 // stderr and stdout together. Sessions with a cluster are not fenced so; the
 // end-to-end tests run those.
 func TestREADME(t *testing.T) {
-	path, err := filepath.Abs(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
+	texts := map[string]string{}
+	paths := map[string]string{}
+	for _, page := range pages {
+		paths[page], texts[page] = readPage(t, page)
 	}
-	text, err := os.ReadFile(path)
+	incident, err := filepath.Abs(filepath.Join("..", "..", "fixtures", "incidents", "unready-after-full-rollout.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	program := inProcess(t)
 	dir := t.TempDir()
 	program(dir, []string{"demo", "selector-edited", "-f", "demo.db"})
-	incident := filepath.Join(filepath.Dir(path), "fixtures", "incidents", "unready-after-full-rollout.db")
 	if err := recordLate(incident, time.Minute, filepath.Join(dir, "late.db")); err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
 	sessions := 0
-	rest := string(text)
-	for {
-		before, block, ok := strings.Cut(rest, "```console\n")
-		out.WriteString(before)
-		if !ok {
-			break
-		}
-		out.WriteString("```console\n")
-		block, rest, ok = strings.Cut(block, "```\n")
-		if !ok {
-			t.Fatal("README.md: a session is not closed")
-		}
-		for _, line := range strings.SplitAfter(block, "\n") {
-			command, ok := strings.CutPrefix(line, "$ svcspy ")
+	for _, page := range pages {
+		var out strings.Builder
+		for rest := texts[page]; ; {
+			before, block, ok := strings.Cut(rest, "```console\n")
+			out.WriteString(before)
 			if !ok {
+				break
+			}
+			out.WriteString("```console\n")
+			block, rest, ok = strings.Cut(block, "```\n")
+			if !ok {
+				t.Fatalf("%s: a session is not closed", page)
+			}
+			for _, line := range strings.SplitAfter(block, "\n") {
+				command, ok := strings.CutPrefix(line, "$ svcspy ")
+				if !ok {
+					continue
+				}
+				sessions++
+				out.WriteString(line)
+				out.WriteString(program(dir, strings.Fields(command)))
+			}
+			out.WriteString("```\n")
+		}
+		if *update {
+			if err := os.WriteFile(paths[page], []byte(out.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(texts[page], out.String()); diff != "" {
+			t.Errorf("%s does not show what svcspy prints (-page +svcspy):\n%s\nif this is right: go test ./cmd/svcspy -run README -update", page, diff)
+		}
+	}
+	if sessions < 3 {
+		t.Errorf("the pages show %d sessions", sessions)
+	}
+}
+
+// TestREADMELinks holds the README to its length, which a reader in an outage
+// can take in, and every relative link of the pages to a file and a heading.
+func TestREADMELinks(t *testing.T) {
+	_, readme := readPage(t, "README.md")
+	if lines := strings.Count(readme, "\n"); lines > 200 {
+		t.Errorf("README.md has %d lines; reference material belongs on the pages that it links", lines)
+	}
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]+))?\)`)
+	for _, page := range pages {
+		path, text := readPage(t, page)
+		for _, found := range link.FindAllStringSubmatch(text, -1) {
+			target, anchor := found[1], found[2]
+			if strings.Contains(target, "://") {
 				continue
 			}
-			sessions++
-			out.WriteString(line)
-			out.WriteString(program(dir, strings.Fields(command)))
+			file := path
+			if target != "" {
+				file = filepath.Join(filepath.Dir(path), filepath.FromSlash(target))
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Errorf("%s links to %s: %v", page, target, err)
+				continue
+			}
+			if anchor != "" && !slices.Contains(anchorsOf(string(data)), anchor) {
+				t.Errorf("%s links to %s#%s, which is no heading there", page, target, anchor)
+			}
 		}
-		out.WriteString("```\n")
 	}
-	if sessions == 0 {
-		t.Error("README.md shows no session")
+}
+
+// anchorsOf returns the anchors of a document's headings, as GitHub makes them.
+func anchorsOf(text string) []string {
+	var anchors []string
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(text, -1) {
+		words := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(words, " ", "-"))
 	}
-	if *update {
-		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(text), out.String()); diff != "" {
-		t.Errorf("README.md does not show what svcspy prints (-README +svcspy):\n%s\nif this is right: go test ./cmd/svcspy -run README -update", diff)
-	}
+	return anchors
 }
 
 // inProcess returns a function that runs svcspy in a folder, in UTC,
