@@ -246,7 +246,7 @@ func (q *inquiry) effect(c *cause, severity, of string) Finding {
 	}
 	return Finding{
 		ID: c.id, Variant: c.variant, Severity: severity, Subject: c.subject, Message: c.says("it"),
-		EffectOf: of, Certainty: c.certainty, Since: c.since, Evidence: slices.Clone(c.evidence), Next: c.next,
+		EffectOf: of, Certainty: c.certainty, Since: c.since, Evidence: slices.Clone(c.evidence), Next: printed(c.next),
 	}
 }
 

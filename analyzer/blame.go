@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // blame finds the missing units of service and the cause of each.
@@ -58,7 +60,7 @@ func (s *service) portUndefined() *cause {
 	}
 	c := s.cause("svc-port-undefined", clause("Service %s has no port %s%s; it has %s", s, asked, also, enumerate(have, 5)),
 		s.q.see(s.svc, "/spec/ports", strings.Join(have, ", ")))
-	c.next = []string{fmt.Sprintf("kubectl get service -n %s %s -o jsonpath='{.spec.ports}'", s.svc.Namespace, s.svc.Name)}
+	c.next = commands(s.kubectl("get").Add("-o", "jsonpath={.spec.ports}"))
 	return c
 }
 
@@ -78,7 +80,7 @@ func (s *service) selectorless() *cause {
 	for _, sl := range s.slices {
 		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
 	}
-	c.next = []string{fmt.Sprintf("kubectl get endpointslices -n %s -l %s=%s", s.svc.Namespace, discoveryv1.LabelServiceName, s.svc.Name)}
+	c.next = commands(command.Kubectl("get", "endpointslices", "-n", s.svc.Namespace, "-l", discoveryv1.LabelServiceName+"="+s.svc.Name))
 	if deeper := s.invisible(); deeper != nil {
 		return c.because(deeper)
 	}
@@ -95,10 +97,10 @@ func (s *service) nothingSelected() *cause {
 	c := s.cause("selector-matches-nothing", clause("no Pod and no workload in namespace %s carries the labels %s", s.svc.Namespace, selector),
 		s.q.see(s.svc, "/spec/selector", selector))
 	s.selectorSince(c)
-	c.next = []string{
-		fmt.Sprintf("kubectl get pods -n %s --show-labels", s.svc.Namespace),
-		"kubectl get pods -A -l " + selector,
-	}
+	c.next = commands(
+		command.Kubectl("get", "pods", "-n", s.svc.Namespace, "--show-labels"),
+		command.Kubectl("get", "pods", "-A", "-l", selector),
+	)
 	for _, sl := range s.slices {
 		if own(s.svc, sl) {
 			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))

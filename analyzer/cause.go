@@ -26,7 +26,7 @@ type cause struct {
 	since     time.Time                  // per status, until onset is asked
 	onset     func() (time.Time, string) // since when it has held, by recorded history; nil if only the status tells
 	evidence  []Evidence
-	next      []string
+	next      []next
 	from      *cause
 }
 

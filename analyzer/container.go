@@ -1,13 +1,14 @@
 package analyzer
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // container is one container of a Pod with what the kubelet says about it.
@@ -171,7 +172,7 @@ func (c *podCase) imagePull(k *container) *cause {
 	}
 	found.variant = variant
 	if d := c.workload; d != nil && d.kind == "Deployment" {
-		found.next = append([]string{fmt.Sprintf("kubectl rollout undo -n %s deployment/%s", c.pod.Namespace, d.meta.Name)}, found.next...)
+		found.next = append(commands(rolloutCommand("undo", c.pod.Namespace, d.meta.Name)), found.next...)
 	}
 	return found
 }
@@ -209,7 +210,7 @@ func (c *podCase) config(k *container) *cause {
 	if found == nil {
 		return nil
 	}
-	found.next = append(found.next, fmt.Sprintf("kubectl get configmap,secret -n %s", c.pod.Namespace))
+	found.next = append(found.next, commands(command.Kubectl("get", "configmap,secret", "-n", c.pod.Namespace))...)
 	c.missingConfig(k, found)
 	return found
 }
@@ -265,7 +266,7 @@ func (c *podCase) crashLoop(k *container, t *corev1.ContainerStateTerminated) *c
 		found.evidence = append(found.evidence, c.see(k.path("state/waiting/reason"), w))
 	}
 	found.since = t.FinishedAt.Time
-	found.next = append([]string{fmt.Sprintf("kubectl logs -n %s %s -c %s --previous", c.pod.Namespace, c.pod.Name, k.name())}, found.next...)
+	found.next = append(commands(c.logs(k).Add("--previous")), found.next...)
 	c.while(found, func(p *corev1.Pod) bool {
 		for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 			if s.Name == k.name() {
@@ -373,6 +374,6 @@ func (c *podCase) initBlocking(k *container) *cause {
 	found.says = about("did not get past init container %s", k.name())
 	found.since = since
 	found.grace = k.status.RestartCount == 0 && c.q.within(since, initGrace)
-	found.next = append([]string{fmt.Sprintf("kubectl logs -n %s %s -c %s", c.pod.Namespace, c.pod.Name, k.name())}, found.next...)
+	found.next = append(commands(c.logs(k)), found.next...)
 	return found
 }

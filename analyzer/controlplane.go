@@ -8,6 +8,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -29,7 +30,7 @@ func (q *inquiry) stalled(component string) *cause {
 		id: "control-plane-stalled", subject: q.subject(l), key: component, certainty: Certain, since: renewed,
 		says:     clause("%s stopped renewing its lease, so nothing is updated", component),
 		evidence: []Evidence{q.see(l, "/spec/renewTime", renewed.UTC().Format(time.RFC3339))},
-		next:     []string{"kubectl -n kube-system get lease " + component + " -o yaml"},
+		next:     commands(leaseOf(component)),
 	}
 }
 
@@ -132,6 +133,6 @@ func (s *service) proxyMissing() []*cause {
 		break
 	}
 	c.says = clause("%s", text)
-	c.next = []string{"kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide"}
+	c.next = commands(command.Kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-proxy", "-o", "wide"))
 	return []*cause{c}
 }

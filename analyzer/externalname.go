@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // externalName: the Service is only a DNS alias.
@@ -20,7 +22,7 @@ func (s *service) externalName(a *answer) {
 	if net.ParseIP(target) != nil {
 		c := s.cause("externalname-misfit", clause("its externalName %s is an IP address, and DNS has no alias to an address", target), see)
 		c.variant = "is-ip"
-		c.next = []string{"use a Service without selector and an EndpointSlice for the address"}
+		c.next = []next{{advice: "use a Service without selector and an EndpointSlice for the address"}}
 		fail(resultNXDomain, c)
 		return
 	}
@@ -39,7 +41,7 @@ func (s *service) externalName(a *answer) {
 		fail(resultNXDomain, c)
 	case next.state == Absent || next.state == NotServing:
 		c := s.cause("externalname-dead-target", clause("it is an alias for Service %s/%s, which %s", namespace, name, map[State]string{Absent: "does not exist", NotServing: "does not serve"}[next.state]), see)
-		c.next = []string{"kubectl get services -n " + namespace}
+		c.next = commands(command.Kubectl("get", "services", "-n", namespace))
 		for _, g := range next.groups()[:min(1, len(next.groups()))] {
 			c.evidence = append(c.evidence, g.root.evidence...)
 			c.since = g.since

@@ -2,9 +2,9 @@ package analyzer
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -60,7 +61,7 @@ func (s *service) selectorEdited() *cause {
 	}
 	c.since, c.units = changed.Time, len(left)
 	c.onset = func() (time.Time, string) { return changed.Time, "" }
-	c.next = []string{fmt.Sprintf("kubectl patch service -n %s %s -p '%s'", s.svc.Namespace, s.svc.Name, selectorPatch(s.svc.Spec.Selector, before.Spec.Selector))}
+	c.next = commands(s.kubectl("patch").Add("-p", selectorPatch(s.svc.Spec.Selector, before.Spec.Selector)))
 	return c
 }
 
@@ -68,19 +69,22 @@ func healthy(n int) string { return quantity(n, "healthy Pod") }
 
 // selectorPatch is the merge patch from one selector to another.
 func selectorPatch(from, to map[string]string) string {
-	var fields []string
+	fields := map[string]*string{} // nil takes a label away
 	for k, v := range to {
 		if from[k] != v {
-			fields = append(fields, fmt.Sprintf("%q:%q", k, v))
+			fields[k] = &v
 		}
 	}
 	for k := range from {
 		if _, keep := to[k]; !keep {
-			fields = append(fields, fmt.Sprintf("%q:null", k))
+			fields[k] = nil
 		}
 	}
-	slices.Sort(fields)
-	return `{"spec":{"selector":{` + strings.Join(fields, ",") + `}}}`
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"selector": fields}})
+	if err != nil {
+		panic(err) // maps of strings can be encoded
+	}
+	return string(patch)
 }
 
 // maxFormer bounds how many Pods that left the Service are looked at.
@@ -137,7 +141,7 @@ func (s *service) workloadDeleted() *cause {
 		found = s.q.workloadCause(top, "workload-deleted", clause("%s, which made the Pods of Service %s, was deleted", top, s),
 			s.q.see(top.object, "/spec/template/metadata/labels", pairs(top.template.Labels)))
 		found.evidence[0].Note = "final state"
-		found.since, found.next = o.Time, []string{"kubectl get events -n " + p.Namespace}
+		found.since, found.next = o.Time, commands(command.Kubectl("get", "events", "-n", p.Namespace))
 		return false
 	})
 	return found
@@ -220,7 +224,7 @@ func (s *service) detached() *cause {
 		c.evidence = append(c.evidence, s.q.see(p, "/metadata/labels", pairs(p.Labels)))
 		c.since = s.q.seen(p).Time
 	}
-	c.next = []string{fmt.Sprintf("kubectl get pods -n %s --show-labels", s.svc.Namespace)}
+	c.next = commands(command.Kubectl("get", "pods", "-n", s.svc.Namespace, "--show-labels"))
 	return c
 }
 

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -153,7 +154,7 @@ func (q *inquiry) notProgrammed(object any, path, gateway string, c metav1.Condi
 		id: "gateway-not-programmed", variant: c.Reason, subject: q.subject(object), key: gateway, certainty: Certain, since: c.LastTransitionTime.Time,
 		says:     clause("Gateway %s does not take the route: %s", gateway, why),
 		evidence: []Evidence{q.see(object, path, why)},
-		next:     []string{"kubectl get gateways -A"},
+		next:     commands(command.Kubectl("get", "gateways", "-A")),
 	}
 }
 
@@ -169,7 +170,7 @@ func (q *inquiry) unresolvedBackend(object any, route *httpRoute, b *backendRef,
 		id: "route-backend-unresolved", subject: q.subject(object), key: home + "/" + b.Name, certainty: Certain, since: route.CreationTimestamp.Time,
 		says:     clause("the backend %s/%s of the route %s", home, b.Name, why),
 		evidence: append([]Evidence{q.see(object, "/spec/rules/backendRefs", home+"/"+b.Name)}, evidence...),
-		next:     []string{"kubectl get services -n " + home},
+		next:     commands(command.Kubectl("get", "services", "-n", home)),
 	}
 }
 

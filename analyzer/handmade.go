@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // invisible returns the cause if a slice of the Service has endpoints that
@@ -40,7 +42,7 @@ func (s *service) invisibleSlice(sl *discoveryv1.EndpointSlice) *cause {
 	c := s.cause("slice-invisible-to-proxy", clause("kube-proxy cannot use EndpointSlice %s: %s", sl.Name, why),
 		s.q.see(sl, path, value), s.q.see(s.svc, "/spec/ports", servicePorts(s.svc)))
 	c.key, c.since = sl.Name, s.q.seen(sl).Time
-	c.next = []string{fmt.Sprintf("kubectl get endpointslice -n %s %s -o yaml", sl.Namespace, sl.Name)}
+	c.next = commands(command.Kubectl("get").Add(command.Object("endpointslice", sl.Namespace, sl.Name)...).Add("-o", "yaml"))
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -120,7 +121,7 @@ func (q *inquiry) brokenBackend(in *networkingv1.Ingress, r ingressRoute) *cause
 	c := &cause{
 		id: "ingress-backend-broken", subject: q.subject(in), key: b.Name + ":" + asked, certainty: Certain, since: in.CreationTimestamp.Time,
 		evidence: []Evidence{q.see(in, "/spec/rules", r.where+" -> "+b.Name+":"+asked)},
-		next:     []string{fmt.Sprintf("kubectl describe ingress -n %s %s", in.Namespace, in.Name)},
+		next:     commands(describe("ingress", in.Namespace, in.Name)),
 	}
 	svc := get[corev1.Service](q, in.Namespace, b.Name)
 	if svc == nil {
@@ -191,7 +192,7 @@ func (q *inquiry) unclaimed(a *answer, in *networkingv1.Ingress) {
 		c := &cause{
 			id: "ingress-unclaimed", subject: q.subject(in), certainty: Likely, since: in.CreationTimestamp.Time,
 			says: clause("no controller seems to claim Ingress %s: %s", in.Name, why), evidence: []Evidence{q.see(in, path, name)},
-			next: []string{"kubectl get ingressclasses"},
+			next: commands(command.Kubectl("get", "ingressclasses")),
 		}
 		a.risks = append(a.risks, c)
 	})

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // misdirected are endpoints that take traffic and lead nowhere, or to a Pod
@@ -109,7 +111,7 @@ func (s *service) frozenSlice(sl *discoveryv1.EndpointSlice) *cause {
 	c := s.cause("slices-frozen", clause("the selector was removed, and the endpoints stay as they were then"),
 		s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")), s.q.see(s.svc, "/spec/selector", ""))
 	c.since = s.q.seen(sl).Time
-	c.next = []string{"restore the selector, or delete EndpointSlice " + sl.Name}
+	c.next = []next{{advice: "restore the selector, or delete EndpointSlice " + command.Quote(sl.Name)}}
 	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
 		if o.UID != s.svc.UID {
 			break

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -220,7 +221,7 @@ func (s *service) policyHint(v *policyView, client *peer) *cause {
 		}
 	}
 	c.evidence = append(c.evidence, s.q.see(v.pod, "/metadata/labels", pairs(v.pod.Labels)))
-	c.next = []string{"kubectl describe networkpolicy -n " + s.svc.Namespace}
+	c.next = commands(command.Kubectl("describe", "networkpolicy", "-n", s.svc.Namespace))
 	return c
 }
 

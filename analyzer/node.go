@@ -33,7 +33,7 @@ func (q *inquiry) nodeNotReady(n *corev1.Node) *cause {
 	reason, message := "no Ready condition", ""
 	found := &cause{
 		id: "node-not-ready", subject: q.subject(n), key: n.Name, certainty: Certain, since: n.CreationTimestamp.Time,
-		next: []string{"kubectl describe node " + n.Name},
+		next: commands(describe("node", "", n.Name)),
 	}
 	if c := nodeCondition(n, corev1.NodeReady); c != nil {
 		reason, message = c.Reason, c.Message
@@ -68,7 +68,7 @@ func (q *inquiry) nodeDraining(n *corev1.Node) *cause {
 	c := &cause{
 		id: "node-draining", subject: q.subject(n), key: n.Name, certainty: Likely, since: q.seen(n).Time,
 		evidence: []Evidence{q.see(n, "/spec/unschedulable", "true")},
-		next:     []string{"kubectl describe node " + n.Name},
+		next:     commands(describe("node", "", n.Name)),
 	}
 	by := ""
 	if w := writerOf(&n.ObjectMeta, "f:spec", "f:unschedulable"); w != nil {
@@ -97,7 +97,7 @@ func (q *inquiry) nodeNetwork(n *corev1.Node) *cause {
 			return fmt.Sprintf("the network of Node %s is not set up, which puts %s out of service", n.Name, who)
 		},
 		evidence: []Evidence{q.see(n, conditionPath(c.Type)+"/status", string(c.Status)), q.see(n, conditionPath(c.Type)+"/reason", c.Reason)},
-		next:     []string{"kubectl describe node " + n.Name},
+		next:     commands(describe("node", "", n.Name)),
 	}
 }
 
@@ -117,7 +117,7 @@ func (s *service) networkOfNodes(units []unit) {
 			deeper = &cause{
 				id: "node-network-unavailable", subject: s.q.subject(n), key: name, certainty: Likely, since: failed[0].cause.since,
 				says:     func(who string) string { return fmt.Sprintf("Node %s cannot set up the network of %s", name, who) },
-				evidence: failed[0].cause.evidence, next: []string{"kubectl describe node " + name},
+				evidence: failed[0].cause.evidence, next: commands(describe("node", "", name)),
 			}
 		}
 		for _, u := range failed {

@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -55,7 +54,7 @@ func (c *podCase) cause(id, key string, says func(string) string, evidence ...Ev
 	return &cause{
 		id: id, key: key, subject: subject, says: says, evidence: evidence, certainty: Certain,
 		grace: c.young(), since: c.changed(),
-		next: []string{fmt.Sprintf("kubectl describe pod -n %s %s", c.pod.Namespace, c.pod.Name)},
+		next: commands(describe("pod", c.pod.Namespace, c.pod.Name)),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -48,7 +49,7 @@ func (q *inquiry) createFailed(w *workload) *cause {
 	c.variant, c.since, c.certainty = variant, since, certainty
 	switch variant {
 	case "quota-exhausted", "quota-needs-requests":
-		c.next = []string{"kubectl describe quota -n " + w.meta.Namespace}
+		c.next = commands(command.Kubectl("describe", "quota", "-n", w.meta.Namespace))
 		if m := quotaName.FindStringSubmatch(message); m != nil {
 			if quota := get[corev1.ResourceQuota](q, w.meta.Namespace, m[1]); quota != nil {
 				c.key = m[1]

@@ -76,7 +76,7 @@ func (s *service) pausedRollouts() []*cause {
 			continue
 		}
 		c := s.q.rolloutCause(r, "rollout-paused", clause("Deployment %s is paused, so its last change%s is not rolled out", r.deployment.Name, prefixed(" ", r.pending())), s.q.see(r.deployment, "/spec/paused", "true"))
-		c.next = []string{fmt.Sprintf("kubectl rollout resume -n %s deployment/%s", r.deployment.Namespace, r.deployment.Name)}
+		c.next = commands(rolloutCommand("resume", r.deployment.Namespace, r.deployment.Name))
 		found = append(found, c)
 	}
 	return found

@@ -11,6 +11,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -154,7 +155,7 @@ func (q *inquiry) rolloutCause(r *rollout, id string, says func(string) string, 
 	return &cause{
 		id: id, subject: q.subject(r.deployment), key: string(r.deployment.UID), says: says, evidence: evidence, certainty: Certain,
 		since: r.started(),
-		next:  []string{fmt.Sprintf("kubectl rollout status -n %s deployment/%s", r.deployment.Namespace, r.deployment.Name)},
+		next:  commands(rolloutCommand("status", r.deployment.Namespace, r.deployment.Name)),
 	}
 }
 
@@ -209,7 +210,7 @@ func (q *inquiry) rolloutEffects(r *rollout) []*cause {
 		c := q.rolloutCause(r, "rollout-stuck", clause("the rollout of %s made no progress within its deadline of %ds", r.name(), deadline(d)),
 			q.see(d, conditionPath(p.Type)+"/reason", p.Reason))
 		c.since = p.LastTransitionTime.Time
-		c.next = []string{fmt.Sprintf("kubectl rollout undo -n %s deployment/%s", d.Namespace, d.Name)}
+		c.next = commands(rolloutCommand("undo", d.Namespace, d.Name))
 		effects = append(effects, c)
 	}
 	return effects
@@ -273,6 +274,7 @@ func (s *service) cutCapacity(r *rollout) *cause {
 			c.evidence = append(c.evidence, s.q.see(rs, "/spec/replicas", fmt.Sprint(replicas(rs.Spec.Replicas))))
 		}
 	}
-	c.next = []string{fmt.Sprintf("kubectl patch deployment -n %s %s -p '{\"spec\":{\"strategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxUnavailable\":0,\"maxSurge\":1}}}}'", d.Namespace, d.Name)}
+	c.next = commands(command.Kubectl("patch").Add(command.Object("deployment", d.Namespace, d.Name)...).
+		Add("-p", `{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":0,"maxSurge":1}}}}`))
 	return c
 }

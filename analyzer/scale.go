@@ -24,7 +24,7 @@ func (q *inquiry) atZero(w *workload) *cause {
 		return q.workloadCause(w, "workload-scaled-to-zero", clause("no node is one that %s wants", w), q.see(w.object, "/status/desiredNumberScheduled", "0"))
 	}
 	c := q.workloadCause(w, "workload-scaled-to-zero", clause("%s is scaled to 0", w), q.see(w.object, "/spec/replicas", "0"))
-	c.next = []string{fmt.Sprintf("kubectl scale -n %s %s/%s --replicas=%d", w.meta.Namespace, kindsByName[w.kind].resource.Resource, w.meta.Name, 1)}
+	c.next = commands(w.scaleTo(1))
 	q.whoScaled(w, c)
 	return c.because(q.scaledDown(w))
 }
@@ -55,7 +55,7 @@ func (q *inquiry) whoScaled(w *workload, c *cause) {
 	}
 	if before > 0 {
 		c.evidence[0].Old = fmt.Sprint(before)
-		c.next[0] = fmt.Sprintf("kubectl scale -n %s %s/%s --replicas=%d", w.meta.Namespace, kindsByName[w.kind].resource.Resource, w.meta.Name, before)
+		c.next = commands(w.scaleTo(before))
 		c.says = clause("%s was scaled from %d to 0%s", w, before, by)
 	} else if by != "" {
 		c.says = clause("%s is scaled to 0%s", w, by)

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // gated: scheduling gates hold the Pod back.
@@ -34,7 +36,7 @@ func (c *podCase) unschedulable() *cause {
 		c.see(conditionPath(s.Type)+"/message", s.Message))
 	found.variant, found.since = variant, s.LastTransitionTime.Time
 	found.grace = c.q.within(s.LastTransitionTime.Time, scheduleGrace)
-	found.next = append(found.next, "kubectl describe nodes | grep -A6 Allocated")
+	found.next = append(found.next, commands(command.Kubectl("describe", "nodes").Pipe("grep", "-A6", "Allocated"))...)
 	c.while(found, func(p *corev1.Pod) bool {
 		s := podCondition(p, corev1.PodScheduled)
 		return s != nil && s.Status == corev1.ConditionFalse
@@ -87,6 +89,6 @@ func (c *podCase) ignored() *cause {
 	found := c.cause("pod-ignored-by-scheduler", c.pod.Spec.SchedulerName, about("never came before a scheduler: %q has not tried them", c.pod.Spec.SchedulerName),
 		c.see("/spec/schedulerName", c.pod.Spec.SchedulerName))
 	found.since = c.pod.CreationTimestamp.Time
-	found.next = []string{"kubectl -n kube-system get lease kube-scheduler -o yaml"}
+	found.next = commands(leaseOf("kube-scheduler"))
 	return found.because(c.q.stalled("kube-scheduler"))
 }

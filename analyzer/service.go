@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -258,7 +259,7 @@ func (q *inquiry) noService(namespace, name string) *answer {
 		c = &cause{
 			id: "svc-missing", subject: a.subject, certainty: Certain,
 			says: clause("Service %s does not exist", full), evidence: []Evidence{q.absent(k, namespace, name)},
-			next: []string{"kubectl get services -A | grep " + name},
+			next: commands(command.Kubectl("get", "services", "-A").Pipe("grep", name)),
 		}
 		q.wording(func() { q.nearby(a, c, namespace, name) })
 	}
@@ -274,7 +275,7 @@ func (q *inquiry) deletedService(namespace, name string) *cause {
 			id: "svc-deleted", subject: q.subject(svc), certainty: Certain, since: o.Time,
 			says:     clause("Service %s/%s was deleted", namespace, name),
 			evidence: []Evidence{q.see(svc, "/spec/clusterIP", svc.Spec.ClusterIP), q.see(svc, "/spec/selector", pairs(svc.Spec.Selector))},
-			next:     []string{"kubectl get events -n " + namespace, "look in the audit log for who deleted it: no object tells"},
+			next:     append(commands(command.Kubectl("get", "events", "-n", namespace)), next{advice: "look in the audit log for who deleted it: no object tells"}),
 		}
 		for i := range c.evidence {
 			c.evidence[i].Note = "final state"

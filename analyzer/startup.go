@@ -2,6 +2,8 @@ package analyzer
 
 import (
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // startTrouble: bound to a node, and no container has anything to say.
@@ -29,7 +31,7 @@ func (c *podCase) startTrouble() *cause {
 	found := c.cause("pod-stalled-on-node", p.Spec.NodeName, about("did not begin to start: the kubelet of Node %s has not touched them", p.Spec.NodeName),
 		c.see("/spec/nodeName", p.Spec.NodeName), c.see(conditionPath(corev1.PodScheduled), "True since "+clock(scheduled, c.q.now)))
 	found.grace, found.since = false, scheduled
-	found.next = []string{"kubectl describe node " + p.Spec.NodeName}
+	found.next = commands(describe("node", "", p.Spec.NodeName))
 	return found.because(c.q.nodeNotReady(c.q.node(p.Spec.NodeName)))
 }
 
@@ -52,6 +54,6 @@ func (c *podCase) sandbox() *cause {
 	}
 	found := c.cause("pod-sandbox-failed", c.pod.Spec.NodeName, about("cannot start: Node %s cannot set up the sandbox or network: %s", c.pod.Spec.NodeName, firstWords(e.Message, 120)), c.q.see(e, "/message", e.Message))
 	found.variant, found.certainty, found.since = e.Reason, Likely, eventTime(e)
-	found.next = []string{"kubectl get pods -A -o wide --field-selector spec.nodeName=" + c.pod.Spec.NodeName}
+	found.next = commands(command.Kubectl("get", "pods", "-A", "-o", "wide", "--field-selector", "spec.nodeName="+c.pod.Spec.NodeName))
 	return found
 }

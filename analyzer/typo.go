@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -96,7 +95,7 @@ func (s *service) typo() *cause {
 		}
 	}
 	to[key] = value
-	c.next = []string{fmt.Sprintf("kubectl patch service -n %s %s -p '%s'", s.svc.Namespace, s.svc.Name, selectorPatch(selector, to))}
+	c.next = commands(s.kubectl("patch").Add("-p", selectorPatch(selector, to)))
 	return c
 }
 

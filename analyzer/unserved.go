@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // podCause returns why a selected Pod does not serve; nil if it does.
@@ -54,7 +56,7 @@ func (s *service) nodeMissing(p *corev1.Pod) *cause {
 		c.since = o.Time
 		break
 	}
-	c.next = []string{"kubectl get nodes", fmt.Sprintf("kubectl delete pod -n %s %s", p.Namespace, p.Name)}
+	c.next = commands(command.Kubectl("get", "nodes"), command.Kubectl("delete").Add(command.Object("pod", p.Namespace, p.Name)...))
 	return c
 }
 
@@ -99,10 +101,10 @@ func (s *service) portUnresolved(p *corev1.Pod) *cause {
 		}
 		c.key += " " + portLabel(sp)
 		c.since = p.CreationTimestamp.Time
-		c.next = []string{
-			fmt.Sprintf("kubectl get pod -n %s %s -o jsonpath='{.spec.containers[*].ports}'", p.Namespace, p.Name),
-			fmt.Sprintf("kubectl edit service -n %s %s", s.svc.Namespace, s.svc.Name),
-		}
+		c.next = commands(
+			command.Kubectl("get").Add(command.Object("pod", p.Namespace, p.Name)...).Add("-o", "jsonpath={.spec.containers[*].ports}"),
+			s.kubectl("edit"),
+		)
 		return c
 	}
 	return nil
@@ -118,7 +120,7 @@ func (s *service) noSlice(*corev1.Pod) *cause {
 	c := s.cause("endpointslice-missing", clause("the controller has written no EndpointSlice"),
 		s.q.absent(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace, s.svc.Name+"-..."))
 	c.grace = s.q.within(s.svc.CreationTimestamp.Time, sliceGrace)
-	c.next = []string{"kubectl -n kube-system get lease kube-controller-manager -o yaml"}
+	c.next = commands(leaseOf("kube-controller-manager"))
 	return c.because(s.controllersStalled())
 }
 
@@ -151,6 +153,6 @@ func (s *service) stale(p *corev1.Pod) *cause {
 		c.variant = "wrong-ready"
 		c.evidence = append(c.evidence, s.q.see(l.slice, "/endpoints[targetRef="+p.Name+"]/conditions/ready", fmt.Sprint(epReady(l.endpoint))))
 	}
-	c.next = []string{fmt.Sprintf("kubectl get events -n %s --field-selector involvedObject.name=%s", s.svc.Namespace, s.svc.Name)}
+	c.next = commands(command.Kubectl("get", "events", "-n", s.svc.Namespace, "--field-selector", "involvedObject.name="+s.svc.Name))
 	return c.because(s.controllersStalled())
 }

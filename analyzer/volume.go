@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -35,7 +34,7 @@ func (c *podCase) unavailableClaim() *cause {
 			continue
 		}
 		found.grace = false
-		found.next = []string{fmt.Sprintf("kubectl describe pvc -n %s %s", c.pod.Namespace, name)}
+		found.next = commands(describe("pvc", c.pod.Namespace, name))
 		return found
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 // ways are the ways in that are broken while the Service works: from outside,
@@ -38,7 +40,7 @@ func (s *service) ways() []unit {
 		for _, sl := range s.slices[:min(len(s.slices), maxRows-1)] {
 			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints/nodeName", strings.Join(sliceNodes(sl), ",")))
 		}
-		c.next = []string{fmt.Sprintf("kubectl get pods -n %s -l %s -o wide", s.svc.Namespace, pairs(s.svc.Spec.Selector))}
+		c.next = commands(command.Kubectl("get", "pods", "-n", s.svc.Namespace, "-l", pairs(s.svc.Spec.Selector), "-o", "wide"))
 		units = append(units, unit{kind: gap.kind, count: len(dropped), cause: c})
 	}
 	return units
@@ -112,7 +114,7 @@ func (s *service) pendingLoadBalancer() *cause {
 	c.since = since
 	c.onset = func() (time.Time, string) { return since, note }
 	c.grace = s.q.within(since, loadBalancer)
-	c.next = []string{fmt.Sprintf("kubectl describe service -n %s %s", s.svc.Namespace, s.svc.Name)}
+	c.next = commands(s.kubectl("describe"))
 	why := ""
 	event := s.balancerEvent()
 	switch {

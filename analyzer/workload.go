@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -266,7 +265,7 @@ func (q *inquiry) workloadCause(w *workload, id string, says func(string) string
 	return &cause{
 		id: id, subject: q.subject(w.object), key: string(w.meta.UID), says: says, evidence: evidence, certainty: Certain,
 		since: q.seen(w.object).Time,
-		next:  []string{fmt.Sprintf("kubectl describe %s -n %s %s", kindsByName[w.kind].resource.Resource, w.meta.Namespace, w.meta.Name)},
+		next:  commands(describe(kindsByName[w.kind].resource.Resource, w.meta.Namespace, w.meta.Name)),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/fixtures"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
@@ -100,7 +101,8 @@ func (a *app) writeDemo(d fixtures.Demo, path string) error {
 	if err != nil {
 		return err
 	}
-	a.note("wrote %s; look at it with: %s replay %s %s --at %s", path, a.name, path, d.Subject, replay.FormatInstant(broken.Add(d.Broken).Truncate(time.Second)))
+	look := command.New(append(a.program(), "replay", path, d.Subject, "--at", replay.FormatInstant(broken.Add(d.Broken).Truncate(time.Second)))...)
+	a.note("wrote %s; look at it with: %s", path, look)
 	return nil
 }
 

@@ -6,9 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/analyzer/command"
 )
 
 func (a *app) shellCommand() *cobra.Command {
@@ -52,8 +53,8 @@ type exited struct{ code int }
 
 func (e exited) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
-// run runs the user's shell, or one command in it.
-func (p *past) run(at *served, command string) error {
+// run runs the user's shell, or one command line in it.
+func (p *past) run(at *served, line string) error {
 	path := os.Getenv("SHELL")
 	if path == "" {
 		path = "/bin/sh"
@@ -62,8 +63,8 @@ func (p *past) run(at *served, command string) error {
 	if err != nil {
 		return err
 	}
-	if command != "" {
-		args, env = []string{"-c", command}, nil
+	if line != "" {
+		args, env = []string{"-c", line}, nil
 	}
 	shell := exec.Command(path, args...)
 	shell.Stdin, shell.Stdout, shell.Stderr = p.in, p.out, p.err
@@ -102,10 +103,8 @@ func prompt(at *served, shell string) (args, env []string, err error) {
 		if home == "" {
 			home = os.Getenv("HOME")
 		}
-		text := "ZDOTDIR=" + quoteShell(home) + "\n[ -r \"$ZDOTDIR/.zshrc\" ] && . \"$ZDOTDIR/.zshrc\"\nPROMPT='" + prefix + "'\"$PROMPT\"\n"
+		text := "ZDOTDIR=" + command.Quote(home) + "\n[ -r \"$ZDOTDIR/.zshrc\" ] && . \"$ZDOTDIR/.zshrc\"\nPROMPT='" + prefix + "'\"$PROMPT\"\n"
 		return []string{"-i"}, []string{"ZDOTDIR=" + at.dir}, os.WriteFile(filepath.Join(at.dir, ".zshrc"), []byte(text), 0o600)
 	}
 	return nil, []string{"PS1=" + prefix + "$ "}, nil
 }
-
-func quoteShell(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -28,10 +28,11 @@ var layers = map[string]struct {
 	"recorder":           {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/redact":    {[]string{"store", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"store/rawjson":      {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
-	"analyzer":           {[]string{"store", "store/rawjson"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"analyzer/command":   {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"analyzer":           {[]string{"store", "store/rawjson", "analyzer/command"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay":             {[]string{"store", "analyzer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/report":      {[]string{"store", "analyzer", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay/postmortem":  {[]string{"store", "analyzer", "replay", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/postmortem":  {[]string{"store", "analyzer", "analyzer/command", "replay", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/apiserver":   {[]string{"store", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/tui":         {[]string{"store", "analyzer", "replay", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"fixtures/hostile":   {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
@@ -39,7 +40,7 @@ var layers = map[string]struct {
 	"fixtures/again":     {nil, []string{"k8s.io/"}},
 	"fixtures":           {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents": {nil, []string{"k8s.io/"}},
-	"cmd/svcspy":         {[]string{"store", "recorder", "recorder/redact", "analyzer", "replay", "replay/report", "replay/postmortem", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
+	"cmd/svcspy":         {[]string{"store", "recorder", "recorder/redact", "analyzer", "analyzer/command", "replay", "replay/report", "replay/postmortem", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
 }
 
 type listed struct {

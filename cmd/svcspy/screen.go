@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/tui"
 	"github.com/svcspy/svcspy/store"
@@ -81,26 +82,18 @@ func author() string {
 
 // commandLine is what shows the subject of a recording at an instant.
 func (l *look) commandLine(file string, subject store.Ref, at time.Time) string {
-	words := []string{l.name, "replay", quoted(file)}
+	words := append(l.program(), "replay", file)
 	if subject.Name != "" {
-		words = append(words, quoted(resourceName(subject.Resource.Resource, subject.Resource.Group)+"/"+subject.Name))
+		words = append(words, resourceName(subject.Resource.Resource, subject.Resource.Group)+"/"+subject.Name)
 	}
 	if subject.Namespace != "" {
-		words = append(words, "-n", quoted(subject.Namespace))
+		words = append(words, "-n", subject.Namespace)
 	}
-	return strings.Join(append(words, "--at", replay.FormatInstant(at)), " ")
+	return command.New(append(words, "--at", replay.FormatInstant(at))...).String()
 }
 
-// quoted makes a word safe for a shell.
-func quoted(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
-	}
-	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
+// program is the words with which svcspy was called: one, or two as a plugin.
+func (a *app) program() []string { return strings.Fields(a.name) }
 
 // saveText writes a new file in the current folder.
 func saveText(name string, text []byte) (string, error) {

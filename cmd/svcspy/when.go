@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
@@ -25,7 +26,7 @@ func (l *look) open(ctx context.Context, file string, words []string) (*store.Re
 	if errors.Is(err, fs.ErrNotExist) {
 		for _, word := range words {
 			if st, werr := os.Stat(word); werr == nil && st.Mode().IsRegular() {
-				return nil, usageError{err, "the recording comes before its subject: " + quoted(word) + " " + quoted(file)}
+				return nil, usageError{err, "the recording comes before its subject: " + command.New(word, file).String()}
 			}
 		}
 	}

@@ -4,93 +4,95 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
-// harmless is what a shell takes as one word, as it is.
-var harmless = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+][A-Za-z0-9_./:=@%+,-]*$`)
-
 // quoted writes a word so that a shell takes it as it is. Names come from the
 // cluster or from whoever wrote the file, and the line is meant to be pasted.
-func quoted(word string) string {
-	word = report.Clean(word)
-	if harmless.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
+func quoted(word string) string { return command.Quote(report.Clean(word)) }
 
 // quotedFile is the recording on a command line.
-func (s *story) quotedFile() string {
-	if s.File == "" {
+func (s *story) quotedFile() string { return command.Quote(fileArgument(s.File)) }
+
+// fileArgument is the argument that names a recording, FILE if it has no path.
+func fileArgument(path string) string {
+	name := report.Clean(fileName(path))
+	switch {
+	case path == "":
 		return "FILE"
+	case strings.HasPrefix(name, "-"): // would be a flag
+		return "./" + name
 	}
-	return quoted(fileName(s.File))
+	return name
 }
 
-// object is a subject on a command line.
-func object(a analyzer.Subject) string {
-	words := quoted(strings.ToLower(a.Kind) + "/" + a.Name)
+// object is a subject on a command line of svcspy.
+func object(a analyzer.Subject) []string {
+	words := []string{report.Clean(strings.ToLower(a.Kind) + "/" + a.Name)}
 	if a.Namespace != "" {
-		words += " -n " + quoted(a.Namespace)
+		words = append(words, "-n", report.Clean(a.Namespace))
 	}
 	return words
 }
 
 // commands are the lines that reproduce what the document says.
 func (s *story) commands(p *Postmortem) []Command {
-	file := s.quotedFile()
-	list := []Command{{"The recording is as it was written, with this digest", "svcspy verify " + file}}
-	add := func(claim, format string, args ...any) {
-		list = append(list, Command{claim, fmt.Sprintf(format, args...)})
+	var list []Command
+	add := func(claim string, words ...[]string) {
+		list = append(list, Command{claim, command.New(append([]string{"svcspy"}, slices.Concat(words...)...)...).String()})
 	}
-	add("What was recorded, and when nobody was listening", "svcspy info %s", file)
-	stretch := ""
+	words := func(w ...string) []string { return w }
+	instant := func(t time.Time) string { return replay.FormatInstant(t.UTC()) }
+	file := fileArgument(s.File)
+	var stretch []string
 	if !s.Since.IsZero() {
-		stretch += " --since " + replay.FormatInstant(s.Since.UTC())
+		stretch = append(stretch, "--since", instant(s.Since))
 	}
 	if !s.Until.IsZero() {
-		stretch += " --until " + replay.FormatInstant(s.Until.UTC())
+		stretch = append(stretch, "--until", instant(s.Until))
 	}
+	add("The recording is as it was written, with this digest", words("verify", file))
+	add("What was recorded, and when nobody was listening", words("info", file))
 	if s.Subject.Name == "" {
-		add("Which Services were hurt", "svcspy timeline %s --all%s", file, stretch)
+		add("Which Services were hurt", words("timeline", file, "--all"), stretch)
 	}
 	if p.Subject.Name == "" {
 		return list
 	}
 	subject := object(p.Subject)
-	add("Every change of the verdict, with what explains it", "svcspy timeline %s %s%s", file, subject, stretch)
+	add("Every change of the verdict, with what explains it", words("timeline", file), subject, stretch)
 	if x := s.outage; x != nil {
-		at := replay.FormatInstant(x.Worst.From.UTC())
-		add("The story of the outage", "svcspy explain %s %s --at %s", file, subject, at)
-		add("The report when it was at its worst", "svcspy replay %s %s --at '#%d' --once", file, subject, x.Worst.Seq)
+		at := instant(x.Worst.From)
+		add("The story of the outage", words("explain", file), subject, words("--at", at))
+		add("The report when it was at its worst", words("replay", file), subject, words("--at", fmt.Sprintf("#%d", x.Worst.Seq), "--once"))
 		if x.Before != nil {
-			add("The first change after which it was broken", "svcspy bisect %s %s --good %s --bad %s", file, subject, replay.FormatInstant(x.Before.From.UTC()), at)
-			add("What was different then", "svcspy diff %s %s --since %s --until %s", file, subject, replay.FormatInstant(x.Before.From.UTC()), at)
+			good := instant(x.Before.From)
+			add("The first change after which it was broken", words("bisect", file), subject, words("--good", good, "--bad", at))
+			add("What was different then", words("diff", file), subject, words("--since", good, "--until", at))
 		}
 		if len(x.Worst.Changes) > 0 {
-			c := &x.Worst.Changes[0]
-			add("What was changed, and by which tool", "svcspy changes %s -f %s", object(c.Subject), file)
+			add("What was changed, and by which tool", words("changes"), object(x.Worst.Changes[0].Subject), words("-f", file))
 		}
-		add("The cluster at that time, for kubectl", "svcspy shell %s --at %s", file, at)
+		add("The cluster at that time, for kubectl", words("shell", file, "--at", at))
 	}
-	how := ""
-	if p.zone() != time.UTC {
-		how += " --tz " + quoted(s.Zone.String())
-	}
+	how := words("-o", "html")
 	if p.Template != plain {
-		how += " --template " + p.Template
+		how = append(words("--template", p.Template), how...)
 	}
-	what := ""
-	if s.Subject.Name != "" {
-		what = " " + subject
+	if p.zone() != time.UTC {
+		how = append(words("--tz", s.Zone.String()), how...)
 	}
-	add("This document", "svcspy report %s%s%s%s -o html", file, what, stretch, how)
+	if s.Subject.Name == "" {
+		subject = nil
+	}
+	add("This document", words("report", file), subject, stretch, how)
 	return list
 }
 

@@ -523,11 +523,19 @@ func TestQuoted(t *testing.T) {
 		{"a b", "'a b'"},
 		{"it's", `'it'\''s'`},
 		{"$(id)", "'$(id)'"},
-		{"-n", "'-n'"},
 		{"", "''"},
 	} {
 		if diff := cmp.Diff(tt.want, quoted(tt.in)); diff != "" {
 			t.Errorf("quoted(%q) (-want +got):\n%s", tt.in, diff)
+		}
+	}
+}
+
+// A file whose name begins with a dash is no flag; quotes would not help.
+func TestFileArgument(t *testing.T) {
+	for path, want := range map[string]string{"": "FILE", "/a/b.db": "b.db", "/a/-n": "./-n", `C:\x.db`: "x.db"} {
+		if diff := cmp.Diff(want, fileArgument(path)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", path, diff)
 		}
 	}
 }
