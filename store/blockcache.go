@@ -10,6 +10,7 @@ type blockCache struct {
 	mu     sync.Mutex
 	size   int
 	recent list.List // of *block, most recent first
+	clears int       // how often clear was called
 }
 
 const cachedBlocks = 32 << 20 // bytes
@@ -28,9 +29,14 @@ func (c *blockCache) holding(seq Seq) *block {
 	return nil
 }
 
-func (c *blockCache) keep(b *block) {
+// keep adds a block that was read when there had been so many clears; later it
+// is one of those that were to be forgotten.
+func (c *blockCache) keep(b *block, clears int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if clears != c.clears {
+		return
+	}
 	c.recent.PushFront(b)
 	for c.size += b.bytes(); c.size > cachedBlocks && c.recent.Len() > 1; {
 		c.size -= c.recent.Remove(c.recent.Back()).(*block).bytes()
@@ -43,6 +49,14 @@ func (c *blockCache) clear() {
 	defer c.mu.Unlock()
 	c.recent.Init()
 	c.size = 0
+	c.clears++
+}
+
+// cleared returns how often clear was called.
+func (c *blockCache) cleared() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clears
 }
 
 // bytes is about what the block takes when all of it is unpacked.

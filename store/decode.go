@@ -28,6 +28,7 @@ func (r *Recording) block(seq Seq) (*block, error) {
 		return b, nil
 	}
 	var found *block
+	clears := r.blocks.cleared()
 	err := r.mended(func() (err error) {
 		found, err = r.readBlock(seq)
 		return err
@@ -35,7 +36,7 @@ func (r *Recording) block(seq Seq) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.blocks.keep(found)
+	r.blocks.keep(found, clears)
 	return found, nil
 }
 

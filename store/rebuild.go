@@ -22,25 +22,27 @@ func (r *Recording) mended(read func() error) error {
 			return err
 		}
 	}
-	r.mending.Lock()
-	r.mu.RLock()
-	salvaged, rebuilt := r.broken != nil, r.rebuilt
-	r.mu.RUnlock()
-	switch {
-	case errors.Is(err, errPage) && !salvaged:
-		if failed := r.salvage(err); failed != nil {
-			r.mending.Unlock()
-			return failed
-		}
-	case !rebuilt:
-		r.rebuild()
+	if err := r.mend(err); err != nil {
+		return err
 	}
-	r.mending.Unlock()
 	return read()
 }
 
+// mend makes anew what is damaged, once.
+func (r *Recording) mend(cause error) error {
+	r.updating.Lock()
+	defer r.updating.Unlock()
+	switch {
+	case errors.Is(cause, errPage) && r.broken == nil:
+		return r.salvage(cause)
+	case !r.rebuilt:
+		r.rebuild()
+	}
+	return nil
+}
+
 // salvage gives up on the file's tree for the given cause: values are looked
-// for on its pages.
+// for on its pages. updating must be held, if others know the Recording.
 func (r *Recording) salvage(cause error) error {
 	if errors.Is(cause, ErrVersion) || errors.Is(cause, ErrInUse) {
 		return cause
@@ -74,7 +76,8 @@ func (r *Recording) salvage(cause error) error {
 	return nil
 }
 
-// rebuild makes the index anew from what can be read of the events.
+// rebuild makes the index anew from what can be read of the events. updating
+// must be held, if others know the Recording.
 func (r *Recording) rebuild() {
 	read := func(seq Seq) (*block, error) {
 		if b := r.blocks.holding(seq); b != nil {
@@ -82,7 +85,7 @@ func (r *Recording) rebuild() {
 		}
 		b, err := r.readBlock(seq)
 		if err == nil {
-			r.blocks.keep(b)
+			r.blocks.keep(b, r.blocks.cleared())
 		}
 		return b, err
 	}

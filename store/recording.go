@@ -24,6 +24,10 @@ type Recording struct {
 	file *os.File
 	at   fileAt
 
+	// updating is held while what is known is replaced: while it is refreshed,
+	// or made anew because the file is damaged. It comes before mu.
+	updating sync.Mutex
+
 	mu     sync.RWMutex
 	txid   uint64 // transaction up to which the rest is known
 	info   Info
@@ -35,9 +39,8 @@ type Recording struct {
 	ledger ledger
 	ticks  []tick
 
-	mending sync.Mutex // held while the tree or the index is made anew
-	broken  error      // why the tree was given up
-	rebuilt bool       // the index was made anew from the events
+	broken  error // why the tree was given up
+	rebuilt bool  // the index was made anew from the events
 
 	blocks blockCache
 	made   made
@@ -76,7 +79,7 @@ func Open(path string) (*Recording, error) {
 
 // begin reads what is known of the recording without its events.
 func (r *Recording) begin() error {
-	err := r.refresh()
+	err := r.created()
 	if err == nil && !r.info.Closed {
 		// The order matters: what was written before the file was released is
 		// seen by the refresh after it.
@@ -88,6 +91,45 @@ func (r *Recording) begin() error {
 		err = r.salvage(err)
 	}
 	return err
+}
+
+// A file that is being created is looked at every createdEvery, createdTries
+// times while somebody holds it, and emptyTries times while it is empty: there
+// is a moment before its creator holds it.
+const (
+	createdEvery = 20 * time.Millisecond
+	createdTries = 500
+	emptyTries   = 25
+)
+
+// created is refresh for a file that may be in the middle of its creation: it
+// waits until the first transaction is complete.
+func (r *Recording) created() error {
+	err := r.refresh()
+	for try := 0; err != nil && try < createdTries; try++ {
+		used := inUse(r.path)
+		if !r.bare() || !used && (try >= emptyTries || !isEmpty(r.file)) {
+			return r.refresh() // what is there now may be newer than the error
+		}
+		time.Sleep(createdEvery)
+		err = r.refresh()
+	}
+	return err
+}
+
+// bare reports whether no transaction has put anything into the file yet.
+func (r *Recording) bare() bool {
+	t, err := newest(r.file)
+	if err != nil {
+		return true
+	}
+	root, err := t.node(t.root)
+	return err == nil && root.count == 0
+}
+
+func isEmpty(file *os.File) bool {
+	st, err := file.Stat()
+	return err == nil && st.Size() == 0
 }
 
 // inUse reports whether a process has the file open for writing.

@@ -12,15 +12,18 @@ import (
 
 // refresh takes up what was written since the last time.
 func (r *Recording) refresh() error {
+	r.updating.Lock()
+	defer r.updating.Unlock()
 	var txid uint64
 	var info Info
 	var kinds []Kind
 	var runs []*run
 	var trails []*trail
 	var again bool // the runs must be read again
-	r.mu.RLock()
-	known := r.runs
-	r.mu.RUnlock()
+	// Only who holds updating changes what is read here without mu.
+	if r.rebuilt {
+		return nil // what is known comes from the events, and there will be no more
+	}
 	err := r.source().view(func(t *tree) (err error) {
 		txid, runs, trails, again = t.txid, nil, nil, false
 		if txid == r.txid {
@@ -32,7 +35,7 @@ func (r *Recording) refresh() error {
 		if trails, err = readTrails(t, r.info.Last+1); err != nil {
 			return err
 		}
-		same, err := sameRuns(t, known)
+		same, err := sameRuns(t, r.runs)
 		if err != nil {
 			return err
 		}
@@ -54,9 +57,6 @@ func (r *Recording) refresh() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.rebuilt {
-		return nil // what is known comes from the events, and there will be no more
-	}
 	if info.First != r.info.First {
 		r.blocks.clear() // they hold what was dropped
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
@@ -63,7 +62,7 @@ func sealCopy(path, id string, key ed25519.PrivateKey) (Info, error) {
 // is not in its file.
 func reopen(path string) (*Writer, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: time.Nanosecond, NoFreelistSync: true, PageSize: pageSize, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
+		Timeout: lockPatience, NoFreelistSync: true, PageSize: pageSize, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
 	})
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func MaxSize(bytes int64) Option { return func(w *Writer) { w.db.MaxSize = int(b
 func Create(path string, h Header, options ...Option) (*Writer, error) {
 	made := false
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:        time.Nanosecond,
+		Timeout:        lockPatience, // who looks whether it is in use holds it for a moment
 		NoFreelistSync: true, PageSize: pageSize,
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
