@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
@@ -21,8 +20,8 @@ follows for as long as its --keep-for says, and prints the path of the recording
 that will hold it. The flight recorder goes on. It is what SIGUSR1 does, from
 another shell, or from a container that shares the folder.
 
-It leaves a request beside FILE, which the recorder takes within a second and
-answers; without an answer it is taken back.
+It asks on the socket beside FILE (FILE.sock), which only the user of the
+recorder can open.
 
 EXIT STATUS
   0 it is kept, 1 error (nobody records FILE, or it has ended), 2 wrong words.`,
@@ -41,29 +40,25 @@ func (a *app) keep(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	over := abandoned(ctx, r)
 	closed := r.Info().Closed
 	if err := r.Close(); err != nil {
 		return err
 	}
-	switch {
-	case closed:
+	if closed {
 		return fmt.Errorf("keep %s: the recording has ended; it is kept as it is", file)
-	case over:
-		return fmt.Errorf("keep %s: %w", file, errNoRecorder)
 	}
 	ctx, stop := a.interruptible(ctx)
 	defer stop()
-	answer, err := ask(ctx, file, request{Verb: verbKeep})
-	if err != nil {
+	answer, err := flight.Ask(ctx, file, flight.Request{Verb: flight.Keep})
+	switch {
+	case errors.Is(err, flight.ErrNoRecorder):
+		return fmt.Errorf("keep %s: %w", file, errNoRecorder)
+	case errors.Is(err, context.Canceled):
+		return errInterrupted
+	case err != nil:
 		return fmt.Errorf("keep %s: %w", file, err)
 	}
 	a.note("%s", report.Clean(answer.Remark))
 	_, err = fmt.Fprintln(a.out, report.Clean(answer.Path))
 	return err
-}
-
-// keptRemark says until when what follows is kept.
-func keptRemark(until time.Time) string {
-	return "what follows is kept until " + replay.FormatInstant(until.Truncate(time.Second))
 }

@@ -7,18 +7,14 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
-
-// longestMark is how many bytes the text of a mark may have: it is a remark,
-// not a document.
-const longestMark = 4096
 
 type markOptions struct {
 	*look
@@ -71,7 +67,7 @@ EXIT STATUS
 
 func (o *markOptions) add(file, text string) error {
 	m := store.Mark{Written: o.now().UTC().Truncate(time.Millisecond), Author: o.author, Text: strings.TrimSpace(text)}
-	if err := checkMark(m); err != nil {
+	if err := flight.CheckMark(m); err != nil {
 		return err
 	}
 	r, err := openRecording(file)
@@ -102,19 +98,6 @@ func (o *markOptions) add(file, text string) error {
 	return o.list(file, false)
 }
 
-// checkMark refuses what is no remark.
-func checkMark(m store.Mark) error {
-	switch {
-	case m.Text == "":
-		return usageError{errors.New("the text of the mark is empty"), "svcspy mark FILE lists the marks there are"}
-	case len(m.Text) > longestMark || len(m.Author) > longestMark:
-		return usageError{errors.New("the mark is longer than 4096 bytes"), "put what is longer into the postmortem"}
-	case !utf8.ValidString(m.Text) || !utf8.ValidString(m.Author):
-		return usageError{errors.New("the mark is not valid UTF-8"), ""}
-	}
-	return nil
-}
-
 // writeMark writes a mark into a recording, or has its recorder do so, and
 // returns the time it is about: if it has none, the end of the recording, which is
 // now where it is still written.
@@ -127,13 +110,13 @@ func writeMark(ctx context.Context, file string, m store.Mark, end time.Time) (t
 	if !errors.Is(err, store.ErrInUse) {
 		return ended.Time, err
 	}
-	switch is, asked := ask(ctx, file, request{Verb: verbMark, Mark: &m}); {
-	case errors.Is(asked, errNoAnswer):
+	switch is, asked := flight.Ask(ctx, file, flight.Request{Verb: flight.Mark, Mark: &m}); {
+	case errors.Is(asked, flight.ErrNoRecorder):
 		// Nobody records it who would answer: it may have ended just now.
 		if again := store.AddMark(file, ended); !errors.Is(again, store.ErrInUse) {
 			return ended.Time, again
 		}
-		return m.Time, fmt.Errorf("%w, and %w", err, errNoAnswer)
+		return m.Time, fmt.Errorf("%w, and %w", err, flight.ErrNoRecorder)
 	case asked != nil:
 		return m.Time, fmt.Errorf("mark %s: %w", file, asked)
 	default:

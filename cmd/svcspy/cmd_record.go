@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
@@ -39,7 +40,7 @@ type recordOptions struct {
 	dryRun          bool
 
 	chosen                          labels.Selector
-	untilConditions, keepConditions []condition
+	untilConditions, keepConditions []flight.Condition
 }
 
 func (a *app) recordCommand() *cobra.Command {
@@ -73,7 +74,7 @@ keeps no more, and a warning says so each time and in the end.
 
 A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and
 | between several: 'svc/web NotServing', 'svc/shop/web != Serving|Converging'.
-States: ` + stateWords(", ") + `.
+States: ` + flight.StateWords(", ") + `.
 It is looked at after each commit, about once a second.
 
 The first INT, TERM or HUP seals the file and exits 0; a second one leaves it
@@ -82,7 +83,8 @@ older than a second is in the file. The file is new each time; nothing is ever
 overwritten. Without -f it is named after the context and the time.
 
 EXIT STATUS
-  0 sealed, 1 error, 2 wrong flags, words or conditions, 130 interrupted twice.`,
+  0 sealed, 1 error, 2 wrong flags, words or conditions, 4 sealed, but for some
+  time conditions could not be followed, 130 interrupted twice.`,
 		Example: `  # record everything until ctrl-C
   svcspy record -f incident.db
 
@@ -133,10 +135,10 @@ func (o *recordOptions) check(words []string) error {
 	if o.asked.namespaces != nil {
 		o.overrides.Context.Namespace = o.asked.namespaces[0]
 	}
-	if o.untilConditions, err = parseConditions(o.until); err != nil {
+	if o.untilConditions, err = flight.ParseConditions(o.until); err != nil {
 		return err
 	}
-	if o.keepConditions, err = parseConditions(o.keepOn); err != nil {
+	if o.keepConditions, err = flight.ParseConditions(o.keepOn); err != nil {
 		return err
 	}
 	switch {
@@ -193,7 +195,7 @@ func (o *recordOptions) record(ctx context.Context) error {
 	header.Scope = options.Scope()
 	header.Cluster.Context = contextName
 	header.Recorder = programVersion()
-	lookout, err := o.lookout(&options, header.Resources)
+	verdicts, err := o.verdictWatch(&options, header.Resources)
 	if err != nil {
 		return err
 	}
@@ -203,15 +205,21 @@ func (o *recordOptions) record(ctx context.Context) error {
 
 	path := o.file
 	if path == "" {
-		path = beside("", contextName, header.Start)
+		path = flight.Name("", contextName, header.Start)
 	}
 	w, err := store.Create(path, header, writing...)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	t := &taping{recordOptions: o, path: path, w: w, lookout: lookout, signals: signals, requests: requests, progress: newProgress(o.app, header.Start)}
+	p := newProgress(o.app, header.Start)
+	session := &recordSession{
+		recordOptions: o, signals: signals, requests: requests, progress: p,
+		Session: flight.Session{Path: path, Writer: w, Watch: verdicts, Now: o.now, Say: p.say, Warn: p.warn},
+	}
 	if o.ring > 0 {
-		t.flight = &flight{Writer: w, after: o.keepFor, most: o.keepMax, now: o.now, say: t.progress.say, warn: t.progress.warn, named: func(now time.Time) string { return beside(path, contextName, now) }}
+		ring := flight.NewRing(w, path, contextName)
+		ring.After, ring.Most, ring.Now, ring.Say, ring.Warn = o.keepFor, o.keepMax, o.now, p.say, p.warn
+		session.Ring = ring
 	}
 	o.note("recording %s into %s; ctrl-C seals it", report.ScopeWords(header.Scope), report.Clean(path))
 	if o.length > 0 { // of the recording: how long it took to begin does not count
@@ -219,7 +227,7 @@ func (o *recordOptions) record(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, o.length)
 		defer cancel()
 	}
-	return t.run(ctx, options)
+	return session.run(ctx, options)
 }
 
 // writing returns how the file is written.
@@ -263,18 +271,4 @@ func resourceName(name, group string) string {
 		return name
 	}
 	return name + "." + group
-}
-
-// fileName makes a context name usable in a file name.
-func fileName(s string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
-			return r
-		}
-		return '-'
-	}, s)
-	if clean = strings.Trim(clean, "-."); clean == "" {
-		return "cluster"
-	}
-	return clean[:min(len(clean), 60)]
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
@@ -95,9 +96,9 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	}
 	ctx, over := o.interruptible(ctx)
 	defer over()
-	references := newPursuit()
+	references := flight.NewReferences()
 	options := recorder.Options{
-		Config: config, Profile: recorder.Standard, Redactor: redact.Standard(false), Now: o.now, Follow: references.targets,
+		Config: config, Profile: recorder.Standard, Redactor: redact.Standard(false), Now: o.now, Follow: references.Targets,
 	}
 	limited, cancel, err := o.limited(ctx)
 	if err != nil {
@@ -149,7 +150,7 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 const settle = 200 * time.Millisecond
 
 // follow prints the answer, and with -w each new one until interrupted.
-func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.Ref, references *pursuit) error {
+func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.Ref, references *flight.References) error {
 	cursor := replay.NewCursor(t)
 	var last string
 	var before *replay.State
@@ -211,15 +212,15 @@ func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyz
 
 // diagnose answers for the present. Where the answer leads to something that is
 // not listened to yet, it is given when that is known.
-func (o *traceOptions) diagnose(ctx context.Context, cursor *replay.Cursor, ref store.Ref, references *pursuit) (*replay.State, analyzer.Report, error) {
+func (o *traceOptions) diagnose(ctx context.Context, cursor *replay.Cursor, ref store.Ref, references *flight.References) (*replay.State, analyzer.Report, error) {
 	for {
 		s, err := cursor.SeekTime(o.now())
 		if err != nil {
 			return nil, analyzer.Report{}, err
 		}
-		view := &asking{State: s}
+		view := &flight.View{State: s}
 		r := analyzer.Diagnose(view, ref, o.options)
-		news := references.pursue(ctx, view)
+		news := references.Follow(ctx, view)
 		if len(news) == 0 {
 			return s, r, nil
 		}

@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
@@ -38,7 +39,8 @@ const exitCodesHelp = `Every svcspy command ends with one of these codes:
   2    usage: wrong flags or words, or a time that is ambiguous or outside the recording
   3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged;
        scan: something looks like a secret)
-  4    answered, but at that time the recording has a gap or damage, or had not begun
+  4    answered, but at that time the recording has a gap or damage, or had not begun;
+       record: sealed, but for some time conditions could not be followed
   130  interrupted before the work was done; a second interrupt ends any command at once
 
 diff ends as kubectl diff does: 0 nothing is different, 1 something is, 2 or more
@@ -68,7 +70,7 @@ func exitCode(err error) int {
 		return exitTrue
 	case errors.Is(err, errGap):
 		return exitGap
-	case errors.As(err, &usage), errors.As(err, &when) && when.Err == nil:
+	case errors.As(err, &usage), errors.As(err, new(*flight.UsageError)), errors.As(err, &when) && when.Err == nil:
 		return exitUsage
 	case errors.As(err, &subject) && subject.Usage:
 		return exitUsage
@@ -112,6 +114,7 @@ type errorDocument struct {
 // hintsFor says what to do next, at most twice.
 func hintsFor(err error) []string {
 	var usage usageError
+	var text *flight.UsageError
 	var subject *replay.SubjectError
 	var when *replay.WhenError
 	var network *net.OpError
@@ -121,11 +124,13 @@ func hintsFor(err error) []string {
 	switch {
 	case errors.As(err, &usage):
 		hint = usage.hint
+	case errors.As(err, &text):
+		hint = text.Hint
 	case errors.As(err, &subject):
 		hint = subject.Hint
 	case errors.As(err, &when):
 		hint = when.Hint
-	case errors.Is(err, errNoAnswer):
+	case errors.Is(err, flight.ErrNoRecorder):
 		hint = "the recorder must be a svcspy that can write beside the file; mark it when it has ended"
 	case errors.Is(err, store.ErrInUse):
 		hint = "it is being recorded; look again when `svcspy record` has ended, or use `svcspy trace` on the live cluster"

@@ -26,6 +26,7 @@ var layers = map[string]struct {
 }{
 	"store":              {nil, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
 	"recorder":           {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"recorder/flight":    {[]string{"store", "recorder", "analyzer", "replay"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/redact":    {[]string{"store", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"store/rawjson":      {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"analyzer/command":   {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
@@ -40,7 +41,7 @@ var layers = map[string]struct {
 	"fixtures/again":     {nil, []string{"k8s.io/"}},
 	"fixtures":           {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents": {nil, []string{"k8s.io/"}},
-	"cmd/svcspy":         {[]string{"store", "recorder", "recorder/redact", "analyzer", "analyzer/command", "replay", "replay/report", "replay/postmortem", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
+	"cmd/svcspy":         {[]string{"store", "recorder", "recorder/flight", "recorder/redact", "analyzer", "analyzer/command", "replay", "replay/report", "replay/postmortem", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
 }
 
 type listed struct {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -26,8 +27,8 @@ type progress struct {
 	terminal bool
 	width    func() int // of the terminal
 	start    time.Time
-	// sightings returns the verdicts to show; nil if none are followed.
-	sightings func() []sighting
+	// verdicts returns the verdicts to show; nil if none are followed.
+	verdicts func() []flight.Verdict
 
 	mu   sync.Mutex
 	last time.Time
@@ -90,14 +91,14 @@ func (p *progress) words(now recorder.Progress, elapsed time.Duration) string {
 	parts := []string{report.Duration(elapsed)}
 	named := map[string]int{}
 	for _, s := range p.followed() {
-		named[shortSubject(s.subject)]++
+		named[shortSubject(s.Subject)]++
 	}
 	for _, s := range p.followed() {
-		name := shortSubject(s.subject)
+		name := shortSubject(s.Subject)
 		if named[name] > 1 { // a Service and its Deployment, say
-			name = subjectName(s.subject)
+			name = report.Clean(flight.SubjectName(s.Subject))
 		}
-		parts = append(parts, fmt.Sprintf("%s %s", name, s.state))
+		parts = append(parts, fmt.Sprintf("%s %s", name, s.State))
 	}
 	parts = append(parts, streamWords(now.Streams), fmt.Sprintf("%d events", now.Events),
 		fmt.Sprintf("%.0f/s", now.Rate), report.Bytes(int64(now.Bytes)))
@@ -115,7 +116,7 @@ func (p *progress) pairs(now recorder.Progress, elapsed time.Duration) string {
 		int(elapsed.Seconds()), now.Events, now.Rate, now.Bytes,
 		count[store.Current]+count[store.Partial], count[store.Listing], count[store.Gap], count[store.Forbidden])
 	for _, s := range p.followed() {
-		line += fmt.Sprintf(" %s=%s", subjectName(s.subject), s.state)
+		line += fmt.Sprintf(" %s=%s", report.Clean(flight.SubjectName(s.Subject)), s.State)
 	}
 	if named := lagging(now.Streams); len(named) > 0 {
 		line += " why=" + strconv.Quote(strings.Join(named, "; "))
@@ -124,11 +125,11 @@ func (p *progress) pairs(now recorder.Progress, elapsed time.Duration) string {
 }
 
 // followed returns the verdicts there are.
-func (p *progress) followed() []sighting {
-	var known []sighting
-	if p.sightings != nil {
-		for _, s := range p.sightings() {
-			if s.state != "" {
+func (p *progress) followed() []flight.Verdict {
+	var known []flight.Verdict
+	if p.verdicts != nil {
+		for _, s := range p.verdicts() {
+			if s.State != "" {
 				known = append(known, s)
 			}
 		}
@@ -141,7 +142,7 @@ func (p *progress) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.close()
-	p.note(format, args...)
+	p.note("%s", report.Clean(fmt.Sprintf(format, args...)))
 }
 
 // warn is say for what is no note.
@@ -149,7 +150,7 @@ func (p *progress) warn(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.close()
-	p.app.warn(format, args...)
+	p.app.warn("%s", report.Clean(fmt.Sprintf(format, args...)))
 }
 
 func (p *progress) end() {
@@ -217,4 +218,12 @@ func cutTo(line string, width int) string {
 		return line
 	}
 	return string(runes[:width-1]) + "…"
+}
+
+// shortSubject is a subject where space is short: "shop/web".
+func shortSubject(ref store.Ref) string {
+	if ref.Namespace == "" {
+		return report.Clean(ref.Name)
+	}
+	return report.Clean(ref.Namespace + "/" + ref.Name)
 }

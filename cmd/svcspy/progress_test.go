@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/store"
 )
@@ -29,10 +30,10 @@ var going = recorder.Progress{
 	},
 }
 
-func sighted() []sighting {
-	return []sighting{
-		{store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}, analyzer.NotServing},
-		{store.Ref{Resource: replay.Services, Namespace: "shop", Name: "new"}, ""},
+func sighted() []flight.Verdict {
+	return []flight.Verdict{
+		{Subject: store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}, State: analyzer.NotServing},
+		{Subject: store.Ref{Resource: replay.Services, Namespace: "shop", Name: "new"}, State: ""},
 	}
 }
 
@@ -42,7 +43,7 @@ func TestProgress(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{err: &out, now: func() time.Time { return now }}
 	p := newProgress(a, start)
-	p.sightings = sighted
+	p.verdicts = sighted
 
 	// Elsewhere than on a terminal: a line each ten seconds, of pairs.
 	for range 25 {
@@ -120,11 +121,11 @@ func TestProgressOfHeldTerminal(t *testing.T) {
 func TestProgressNames(t *testing.T) {
 	p := newProgress(&app{err: &bytes.Buffer{}, now: time.Now}, time.Time{})
 	deployments := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-	p.sightings = func() []sighting {
-		return []sighting{
-			{store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}, analyzer.Serving},
-			{store.Ref{Resource: deployments, Namespace: "shop", Name: "web"}, analyzer.Degraded},
-			{store.Ref{Resource: replay.Services, Namespace: "shop", Name: "api"}, analyzer.Serving},
+	p.verdicts = func() []flight.Verdict {
+		return []flight.Verdict{
+			{Subject: store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}, State: analyzer.Serving},
+			{Subject: store.Ref{Resource: deployments, Namespace: "shop", Name: "web"}, State: analyzer.Degraded},
+			{Subject: store.Ref{Resource: replay.Services, Namespace: "shop", Name: "api"}, State: analyzer.Serving},
 		}
 	}
 	want := "1s  services/shop/web Serving  deployments.apps/shop/web Degraded  shop/api Serving  "

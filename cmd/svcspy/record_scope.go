@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/svcspy/svcspy/recorder"
+	"github.com/svcspy/svcspy/recorder/flight"
+	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -81,7 +83,7 @@ func subjectWords(words []string) ([][]string, error) {
 func (q *asked) refs(namespace string, resources []metav1.APIResource) ([]store.Ref, error) {
 	var refs []store.Ref
 	for _, words := range q.subjects {
-		ref, err := namedSubject(words, namespace, resources)
+		ref, err := flight.ParseSubject(words, namespace, resources)
 		if err != nil {
 			return nil, err
 		}
@@ -178,9 +180,9 @@ func (o *recordOptions) rbacNamespace() (string, error) {
 	return o.cluster.namespace()
 }
 
-// lookout returns what follows the verdicts of whatever was named, nil if
+// verdictWatch returns what follows the verdicts of whatever was named, nil if
 // nothing was.
-func (o *recordOptions) lookout(options *recorder.Options, resources []metav1.APIResource) (*lookout, error) {
+func (o *recordOptions) verdictWatch(options *recorder.Options, resources []metav1.APIResource) (*flight.VerdictWatch, error) {
 	namespace, err := o.cluster.namespace()
 	if err != nil {
 		return nil, err
@@ -189,33 +191,24 @@ func (o *recordOptions) lookout(options *recorder.Options, resources []metav1.AP
 	if err != nil {
 		return nil, err
 	}
-	subjects := options.Subjects
-	l := &lookout{until: o.untilConditions, keepOn: o.keepConditions}
-	for _, ref := range subjects {
-		l.add(ref)
-	}
-	for _, list := range [][]condition{l.until, l.keepOn} {
+	for _, list := range [][]flight.Condition{o.untilConditions, o.keepConditions} {
 		for i := range list {
-			if err := list[i].resolve(namespace, resources); err != nil {
+			if err := list[i].Resolve(namespace, resources); err != nil {
 				return nil, err
 			}
-			ref := list[i].ref
+			ref := list[i].Ref()
 			if !slices.ContainsFunc(targets, func(t recorder.Target) bool {
 				return t.Resource == ref.Resource && (t.Namespace == "" || t.Namespace == ref.Namespace)
 			}) {
 				return nil, usageError{
-					fmt.Errorf("condition %q: %s would not be recorded, so it could never be known", list[i].String(), subjectName(ref)),
+					fmt.Errorf("condition %q: %s would not be recorded, so it could never be known", list[i].String(), report.Clean(flight.SubjectName(ref))),
 					"record it too: name it, or its namespace with -n, or take a larger --profile",
 				}
 			}
-			l.add(ref)
 		}
 	}
-	if len(l.subjects) == 0 {
+	if len(options.Subjects) == 0 && o.untilConditions == nil && o.keepConditions == nil {
 		return nil, nil
 	}
-	if len(subjects) > 0 {
-		l.pursuit = newPursuit()
-	}
-	return l, nil
+	return flight.NewVerdictWatch(options.Subjects, o.untilConditions, o.keepConditions, len(options.Subjects) > 0), nil
 }

@@ -1,4 +1,4 @@
-package main
+package flight
 
 import (
 	"errors"
@@ -23,7 +23,7 @@ func TestParseCondition(t *testing.T) {
 		{"Deployment/api Degraded | NotServing|degraded", "Deployment/api Degraded|NotServing"},
 		{"node/worker-1 NotServing", "node/worker-1 NotServing"},
 	} {
-		c, err := parseCondition(tt.text)
+		c, err := ParseCondition(tt.text)
 		if err != nil {
 			t.Errorf("%q: %v", tt.text, err)
 		} else if c.String() != tt.want {
@@ -34,9 +34,9 @@ func TestParseCondition(t *testing.T) {
 		"", " ", "NotServing", "svc/web", "svc/web ", "svc NotServing", "svc/ NotServing", "/web Serving", "svc/a/b/c Serving",
 		"svc/web Broken", "svc/web Serving|", "svc/web |Serving", "svc/web ! Serving", "svc/web = = Serving", "= Serving", "svc/web Serving NotServing",
 	} {
-		c, err := parseCondition(text)
-		var usage usageError
-		if !errors.As(err, &usage) || usage.hint == "" {
+		c, err := ParseCondition(text)
+		var usage *UsageError
+		if !errors.As(err, &usage) || usage.Hint == "" {
 			t.Errorf("%q: %+v, %v; want an error with a hint", text, c, err)
 		}
 	}
@@ -54,11 +54,11 @@ func TestConditionHolds(t *testing.T) {
 		{"svc/web != Serving|Converging", analyzer.Converging, false},
 		{"svc/web != Serving|Converging", analyzer.Unknown, true},
 	} {
-		c, err := parseCondition(tt.text)
+		c, err := ParseCondition(tt.text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := c.holds(tt.state); got != tt.want {
+		if got := c.Holds(tt.state); got != tt.want {
 			t.Errorf("%s of %s: %v, want %v", tt.text, tt.state, got, tt.want)
 		}
 	}
@@ -66,8 +66,8 @@ func TestConditionHolds(t *testing.T) {
 
 // Every state the analyzer may answer with can be asked for.
 func TestConditionKnowsAllStates(t *testing.T) {
-	for _, s := range states {
-		if c, err := parseCondition("svc/web " + strings.ToUpper(string(s))); err != nil || !slices.Equal(c.states, []analyzer.State{s}) {
+	for _, s := range States {
+		if c, err := ParseCondition("svc/web " + strings.ToUpper(string(s))); err != nil || !slices.Equal(c.states, []analyzer.State{s}) {
 			t.Errorf("%s: %v, %v", s, c.states, err)
 		}
 	}
@@ -85,18 +85,15 @@ func TestConditionResolve(t *testing.T) {
 		{"no/shop/a Serving", "nodes lie in no namespace: \"no/shop/a\""},
 		{"svv/web Serving", "the cluster has no resource type \"svv\""},
 	} {
-		c, err := parseCondition(tt.text)
+		c, err := ParseCondition(tt.text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := ""
-		if err := c.resolve("shop", resources); err != nil {
+		if err := c.Resolve("shop", resources); err != nil {
 			got = err.Error()
-			if exitCode(err) != exitUsage {
-				t.Errorf("%s: exit code %d, want %d", tt.text, exitCode(err), exitUsage)
-			}
 		} else {
-			got = subjectName(c.ref)
+			got = SubjectName(c.ref)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.text, diff)
@@ -110,14 +107,14 @@ func FuzzParseCondition(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseCondition(text)
+		c, err := ParseCondition(text)
 		if err != nil {
-			if exitCode(err) != exitUsage {
+			if !errors.As(err, new(*UsageError)) {
 				t.Fatalf("%q: %v is not the user's error", text, err)
 			}
 			return
 		}
-		again, err := parseCondition(c.String())
+		again, err := ParseCondition(c.String())
 		if err != nil || again.String() != c.String() || !slices.Equal(again.states, c.states) || again.negated != c.negated || !slices.Equal(again.words, c.words) {
 			t.Fatalf("%q is printed as %q, which means %+v, %v", text, c.String(), again, err)
 		}
