@@ -73,6 +73,41 @@ func (x *index) begin(o *object, s span) {
 	x.terms[t] = append(x.terms[t], o)
 }
 
+// from returns the index without the versions before first that are not current
+// there.
+func (x *index) from(first Seq) *index {
+	y := newIndex()
+	for _, namespaces := range x.kinds {
+		for _, names := range namespaces {
+			for _, o := range names {
+				dropped := outdated(o.versions, first)
+				if dropped == len(o.versions) {
+					continue
+				}
+				left := y.hold(o.ref)
+				left.versions = slices.Clone(o.versions[dropped:])
+				y.size += len(left.versions)
+				for _, s := range o.spans {
+					if p, ok := (posting{start: s.start, end: s.end}).after(dropped); ok {
+						y.begin(left, span{s.attr, p.start, p.end})
+					}
+				}
+			}
+		}
+	}
+	return y
+}
+
+// outdated returns how many of an object's versions lie before first and are
+// not current there.
+func outdated(versions []version, first Seq) int {
+	n := len(upTo(versions, max(first, 1)-1))
+	if n > 0 && versions[n-1].state == present {
+		n--
+	}
+	return n
+}
+
 // hold returns what is known under a name, which may be nothing yet.
 func (x *index) hold(ref Ref) *object {
 	namespaces := x.kinds[ref.Resource]

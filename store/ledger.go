@@ -20,6 +20,13 @@ type scope struct {
 	namespace string
 }
 
+func newLedger(changes []Coverage) (l ledger) {
+	for _, c := range changes {
+		l.add(c)
+	}
+	return l
+}
+
 func (l *ledger) add(c Coverage) {
 	if l.scopes == nil {
 		l.scopes = map[scope][]int{}

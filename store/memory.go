@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,11 +19,16 @@ import (
 
 // Memory is a recording without a file: it takes the writes of a Writer and
 // answers like a Recording, while it is being written. One goroutine may write;
-// any number may read at the same time. Everything is kept.
+// any number may read at the same time. Everything is kept, unless KeepWindow
+// was called.
 type Memory struct {
-	mu     sync.RWMutex
-	info   Info
-	log    []position // log[i] is at Seq i+1
+	mu      sync.RWMutex
+	window  time.Duration // 0: everything is kept
+	info    Info
+	carried []position // from before info.First, in order
+	dropped Seq        // the last position before log
+	log     []position // log[i] is at Seq dropped+i+1
+
 	track  *tracker
 	index  *index
 	ledger ledger
@@ -33,6 +39,7 @@ type Memory struct {
 
 // position is what is at a Seq: an event, or a change of coverage.
 type position struct {
+	seq   Seq
 	time  time.Time
 	event *Event
 }
@@ -65,8 +72,8 @@ func (m *Memory) next(t time.Time) (Seq, time.Time, error) {
 	if t.Before(last) {
 		t = last
 	}
-	seq := Seq(len(m.log)) + 1
-	m.info.First, m.info.Last = 1, seq
+	seq := m.info.Last + 1
+	m.info.First, m.info.Last = max(m.info.First, 1), seq
 	m.extend(t)
 	return seq, t, nil
 }
@@ -91,7 +98,7 @@ func (m *Memory) Append(e Event) (Seq, error) {
 		return 0, err
 	}
 	e.Seq, e.Time, e.Object = seq, t, bytes.Clone(e.Object)
-	m.log = append(m.log, position{t, &e})
+	m.log = append(m.log, position{seq, t, &e})
 	for _, c := range m.track.observe(nil, &e, &id) {
 		m.index.add(&c)
 	}
@@ -109,7 +116,7 @@ func (m *Memory) Cover(c Coverage) (Seq, error) {
 		return 0, err
 	}
 	c.Seq, c.Time = seq, t
-	m.log = append(m.log, position{time: t})
+	m.log = append(m.log, position{seq: seq, time: t})
 	m.ledger.add(c)
 	return seq, nil
 }
@@ -133,7 +140,7 @@ func (m *Memory) Commit(now time.Time) error {
 		return ErrClosed
 	}
 	m.extend(clockTime(now))
-	return nil
+	return m.fold()
 }
 
 // Seal ends the recording: nothing can be added, and waiting readers see its end.
@@ -176,7 +183,11 @@ func (m *Memory) Clocks() ([]Clock, error) {
 func (m *Memory) SeqAt(t time.Time) (Seq, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return Seq(sort.Search(len(m.log), func(i int) bool { return m.log[i].time.After(t) })), nil
+	n := sort.Search(len(m.log), func(i int) bool { return m.log[i].time.After(t) })
+	if n == 0 {
+		return 0, nil
+	}
+	return m.log[n-1].seq, nil
 }
 
 // TimeOf returns the time of a position.
@@ -198,26 +209,41 @@ func (m *Memory) Event(seq Seq) (Event, error) {
 }
 
 func (m *Memory) position(seq Seq) (position, error) {
+	p, ok := m.from(seq)
+	if !ok || p.seq != seq {
+		return position{}, fmt.Errorf("read position %d of %d: %w", seq, m.Info().Last, ErrNotEvent)
+	}
+	return p, nil
+}
+
+// from returns the first position that is kept, not before seq; ok is false if
+// there is none.
+func (m *Memory) from(seq Seq) (p position, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if seq == 0 || seq > Seq(len(m.log)) {
-		return position{}, fmt.Errorf("read position %d of %d: %w", seq, len(m.log), ErrNotEvent)
+	if seq <= m.dropped {
+		n, _ := slices.BinarySearchFunc(m.carried, seq, func(p position, seq Seq) int { return cmp.Compare(p.seq, seq) })
+		if n < len(m.carried) {
+			return m.carried[n], true
+		}
+		seq = m.dropped + 1
 	}
-	return m.log[seq-1], nil
+	if n := seq - m.dropped - 1; n < Seq(len(m.log)) {
+		return m.log[n], true
+	}
+	return position{}, false
 }
 
 // Events yields the events with from <= Seq <= to in order; it ends at what is
 // there when it gets there. The error is always nil.
 func (m *Memory) Events(from, to Seq) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		for seq := max(from, 1); seq <= to; seq++ {
-			p, err := m.position(seq)
-			if err != nil {
+		for {
+			p, ok := m.from(from)
+			if !ok || p.seq > to || p.event != nil && !yield(*p.event, nil) {
 				return
 			}
-			if p.event != nil && !yield(*p.event, nil) {
-				return
-			}
+			from = p.seq + 1
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (r *run) pressObjects(sources []source, moves []moved, z *zstd.Encoder, put
 			all = append(all, streams[i].head.versions...)
 			streams[i].done()
 		}
-		before := r.before(all)
+		before := outdated(all, r.cut)
 		if before == len(all) {
 			for _, i := range lowest {
 				moves[i].ranks[len(moves[i].ranks)-1] = noRank
@@ -92,16 +92,6 @@ func (r *run) pressObjects(sources []source, moves []moved, z *zstd.Encoder, put
 
 // noRank is the rank of an object that is left out.
 const noRank = math.MaxUint32
-
-// before returns how many of an object's versions lie before the cut and are
-// not current there.
-func (r *run) before(versions []version) int {
-	n := len(upTo(versions, max(r.cut, 1)-1))
-	if n > 0 && versions[n-1].state == present {
-		n--
-	}
-	return n
-}
 
 // after returns what is left of a posting when the object's first versions are
 // left out; ok is false if nothing is.
