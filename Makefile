@@ -60,3 +60,16 @@ cluster-up: ## start a real control plane to play with; prints KUBECONFIG
 
 cluster-down: ## stop it
 	@cd $(CONTROLPLANE) && $(GO) run ./cmd/cluster down
+
+NODES ?= 3
+REALNODES = fixtures/nodes
+
+.PHONY: nodes-up nodes-down truth
+nodes-up: ## start real nodes with packets (Linux, root, Debian's containerd and nftables); NODES=3; prints KUBECONFIG
+	@cd $(REALNODES) && $(GO) run ./cmd/nodes up $(NODES)
+
+nodes-down: ## stop them, and leave nothing behind
+	@cd $(REALNODES) && $(GO) run ./cmd/nodes down
+
+truth: ## play faults on real nodes and hold every verdict against packets; FAULTS=names
+	@cd $(REALNODES) && $(GO) run ./cmd/truth $(FAULTS)
