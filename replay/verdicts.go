@@ -32,7 +32,7 @@ const resolution = time.Microsecond
 // the outcome is that of diagnosing at every instant. It returns early, with
 // what it has, when ctx is done.
 func Verdicts(ctx context.Context, t Timeline, subject store.Ref, from, to time.Time) ([]Segment, error) {
-	h, err := newHeard(t)
+	h, err := newHeardFrom(t, from)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ const together = 250
 // how many of them the work amounts.
 func AllVerdicts(ctx context.Context, t Timeline, from, to time.Time, progress func(done, total int)) iter.Seq2[Course, error] {
 	return func(yield func(Course, error) bool) {
-		h, err := newHeard(t)
+		h, err := newHeardFrom(t, from)
 		if err != nil {
 			yield(Course{}, err)
 			return
@@ -182,9 +182,16 @@ func (q *queue) Pop() any {
 	return c
 }
 
-// services returns the Services that ever existed, by namespace and name.
+// services returns the Services that exist at the first position or are touched
+// later, by namespace and name.
 func (h *heard) services() ([]store.Ref, error) {
-	seqs, err := h.timeline.Touched(store.Query{Resource: Services}, 1, h.last)
+	q := store.Query{Resource: Services}
+	seqs, err := h.timeline.Touched(q, h.first, h.last)
+	if err == nil && h.first > 1 {
+		var there []store.Seq
+		there, err = h.timeline.Find(q, h.first)
+		seqs = append(there, seqs...)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 // subjects ask is kept; it may be used by several goroutines.
 type heard struct {
 	timeline Timeline
+	first    store.Seq // nothing before it is asked for
 	last     store.Seq // the last position at which the recorder was listening
 	ledger   []store.Coverage
 	whole    bool // all subjects are looked at: what is read for one is kept for all
@@ -24,13 +25,21 @@ type heard struct {
 	gists  map[interest]map[store.Ref][]store.Seq // of a whole resource, by object
 }
 
-func newHeard(t Timeline) (*heard, error) {
+func newHeard(t Timeline) (*heard, error) { return newHeardFrom(t, time.Time{}) }
+
+// newHeardFrom answers for the time from an instant on. Whoever follows a recording
+// that grows reads what is new only.
+func newHeardFrom(t Timeline, from time.Time) (*heard, error) {
 	end, err := NewCursor(t).End()
 	if err != nil {
 		return nil, err
 	}
-	h := &heard{timeline: t, last: end.seq, shared: map[interest][]store.Seq{}, gists: map[interest]map[store.Ref][]store.Seq{}}
-	h.ledger, err = t.Ledger(0, h.last)
+	first, err := t.SeqAt(from)
+	if err != nil {
+		return nil, err
+	}
+	h := &heard{timeline: t, first: max(first, 1), last: end.seq, shared: map[interest][]store.Seq{}, gists: map[interest]map[store.Ref][]store.Seq{}}
+	h.ledger, err = t.Ledger(h.first, max(h.first, h.last))
 	return h, err
 }
 
@@ -49,14 +58,14 @@ func (h *heard) positions(i interest) ([]store.Seq, error) {
 	case i.templates, slices.Contains(heartbeats, i.resource.Resource):
 		return h.telling(i)
 	case i.namespace != "":
-		return h.timeline.Touched(i.query(), 1, h.last)
+		return h.timeline.Touched(i.query(), h.first, h.last)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if list, ok := h.shared[i]; ok {
 		return list, nil
 	}
-	list, err := h.timeline.Touched(i.query(), 1, h.last)
+	list, err := h.timeline.Touched(i.query(), h.first, h.last)
 	if err == nil {
 		h.shared[i] = list
 	}
@@ -87,7 +96,7 @@ func (h *heard) telling(i interest) ([]store.Seq, error) {
 	}
 	objects, ok := h.gists[all]
 	if !ok {
-		seqs, err := h.timeline.Touched(all.query(), 1, h.last)
+		seqs, err := h.timeline.Touched(all.query(), h.first, h.last)
 		if err != nil {
 			return nil, err
 		}

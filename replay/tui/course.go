@@ -14,8 +14,9 @@ import (
 // course is the verdicts on one subject over the recording, as far as they are
 // known.
 type course struct {
-	raw      []replay.Segment
-	segments []replay.Segment // settled
+	follower *replay.Follower // used by one computation at a time
+	log      replay.SegmentLog
+	segments []replay.Segment // those of log
 	spans    []span           // as they are drawn
 	until    time.Time        // how far they were computed; zero while they were not
 	busy     *hearing         // nil when nobody computes
@@ -26,9 +27,9 @@ type course struct {
 // courseMsg brings verdicts.
 type courseMsg struct {
 	subject  store.Ref
-	from, to time.Time
-	segments []replay.Segment
-	looked   []*witness // at what, where each began
+	to       time.Time
+	segments []replay.Segment // they begin where the last ones ended
+	looked   []*witness       // at what, where each began
 	err      error
 }
 
@@ -63,25 +64,29 @@ func (m *Model) compute() tea.Cmd {
 	}
 	c := m.courses[m.subject]
 	if c == nil {
-		c = &course{}
+		c = &course{follower: replay.NewFollower(m.subject)}
 		m.courses[m.subject] = c
 	}
 	info := m.timeline.Info()
 	if c.busy != nil || c.err != nil || !c.until.Before(info.End) {
 		return nil
 	}
-	from := info.Start
-	if n := len(c.raw); n > 0 {
-		from = c.raw[n-1].From
+	from, first := info.Start, c.until.IsZero()
+	if !first {
+		from = c.until
 	}
 	h := &hearing{Timeline: m.timeline, from: from, to: info.End}
 	c.busy = h
 	subject := m.subject
 	return tea.Batch(m.beat(), m.crew.do(func(ctx context.Context) tea.Msg {
-		msg := courseMsg{subject: subject, from: from, to: info.End}
-		msg.segments, msg.err = replay.Verdicts(ctx, h, subject, from, info.End)
+		msg := courseMsg{subject: subject, to: info.End}
+		msg.segments, msg.err = c.follower.Next(ctx, h, from, info.End)
 		if msg.err == nil {
-			msg.looked, msg.err = lookedAt(ctx, h.Timeline, subject, msg.segments)
+			began := msg.segments
+			if !first && len(began) > 0 {
+				began = began[1:] // the first goes on from the last portion
+			}
+			msg.looked, msg.err = lookedAt(ctx, c.follower.Cursor(h.Timeline), subject, began)
 		}
 		return msg
 	}))
@@ -91,8 +96,7 @@ func (m *Model) compute() tea.Cmd {
 const maxLooked = 64
 
 // lookedAt returns what the analyzer looks at where verdicts begin.
-func lookedAt(ctx context.Context, t replay.Timeline, subject store.Ref, segments []replay.Segment) ([]*witness, error) {
-	cursor := replay.NewCursor(t)
+func lookedAt(ctx context.Context, cursor *replay.Cursor, subject store.Ref, segments []replay.Segment) ([]*witness, error) {
 	var all []*witness
 	for _, g := range replay.Settle(segments) {
 		if len(all) == maxLooked || ctx.Err() != nil {
@@ -117,11 +121,8 @@ func (m *Model) learn(msg courseMsg) tea.Cmd {
 		m.fail("verdicts", msg.err)
 		return nil
 	}
-	for len(c.raw) > 0 && !c.raw[len(c.raw)-1].From.Before(msg.from) {
-		c.raw = c.raw[:len(c.raw)-1]
-	}
-	c.raw = append(c.raw, msg.segments...)
-	c.segments = replay.Settle(c.raw)
+	c.log.Append(msg.segments)
+	c.segments = c.log.Segments()
 	c.spans = spansOf(c.segments)
 	c.until = msg.to
 	var cmd tea.Cmd

@@ -17,7 +17,7 @@ import (
 type courses struct {
 	of    map[store.Ref][]span // settled
 	all   []span               // of all of them
-	raw   map[store.Ref][]replay.Segment
+	logs  map[store.Ref]*replay.SegmentLog
 	until time.Time // how far they were computed; zero while they were not
 	busy  *share    // nil when nobody computes
 	err   error
@@ -80,15 +80,19 @@ func (m *Model) learnAll(msg coursesMsg) tea.Cmd {
 		m.fail("verdicts", msg.err)
 		return nil
 	}
-	if c.raw == nil {
-		c.raw = map[store.Ref][]replay.Segment{}
+	if c.logs == nil {
+		c.logs = map[store.Ref]*replay.SegmentLog{}
 	}
 	for ref, segments := range msg.raw {
-		c.raw[ref] = append(c.raw[ref], segments...)
+		if c.logs[ref] == nil {
+			c.logs[ref] = &replay.SegmentLog{}
+		}
+		c.logs[ref].Append(segments)
 	}
 	c.of, c.all, c.until = map[store.Ref][]span{}, nil, msg.to
-	for ref, segments := range c.raw {
-		spans := spansOf(replay.Settle(segments))
+	for ref, log := range c.logs {
+		log.Extend(msg.to) // a Service that was deleted earlier has no new segments
+		spans := spansOf(log.Segments())
 		c.of[ref] = spans
 		c.all = append(c.all, spans...)
 	}

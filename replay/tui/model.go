@@ -102,7 +102,7 @@ func New(ctx context.Context, o Options) (*Model, error) {
 	}
 	t := o.At.Timeline()
 	m := &Model{
-		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), crew: newCrew(ctx), moments: moments{timeline: t},
+		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), crew: newCrew(ctx), moments: moments{timeline: t, limit: maxPlaces},
 		width: 80, height: 24, zones: []*time.Location{o.Zone}, subject: o.Subject,
 		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*story{}, pasts: map[store.Ref]*past{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
 	}

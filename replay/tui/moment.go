@@ -31,11 +31,12 @@ type moment struct {
 // position never changes.
 type moments struct {
 	timeline replay.Timeline
+	limit    int               // of places, see maxPlaces
 	known    map[place]*moment // nil: nothing that says anything
 }
 
 // maxKnown bounds what is remembered.
-const maxKnown = 50_000
+const maxKnown = 20_000
 
 // anyNumber of places may be looked at.
 const anyNumber = math.MaxInt
@@ -44,7 +45,7 @@ const anyNumber = math.MaxInt
 // to which it looked. It looks at no more than so many places that it does not
 // know yet.
 func (h *moments) after(seq store.Seq, n, unknown int, i *interests) ([]*moment, store.Seq, error) {
-	if err := h.locate(i); err != nil {
+	if err := h.locate(i, seq); err != nil {
 		return nil, seq, err
 	}
 	first, _ := slices.BinarySearchFunc(i.places, seq+1, place.compare)
@@ -70,8 +71,13 @@ func (h *moments) after(seq store.Seq, n, unknown int, i *interests) ([]*moment,
 // before returns up to n moments at or before a position, in order. It looks at
 // no more than so many places that it does not know yet.
 func (h *moments) before(seq store.Seq, n, unknown int, i *interests) ([]*moment, error) {
-	if err := h.locate(i); err != nil {
+	if err := h.locate(i, seq); err != nil {
 		return nil, err
+	}
+	if i.floor > 1 && unknown == anyNumber && (len(i.places) == 0 || i.places[0].seq > seq) {
+		if err := h.locate(i, 1); err != nil {
+			return nil, err
+		}
 	}
 	last, _ := slices.BinarySearchFunc(i.places, seq+1, place.compare)
 	var found []*moment
@@ -121,7 +127,7 @@ func (h *moments) at(p place, i *interests) (*moment, error) {
 // read says what an event changed, nil if that was only heartbeats and time
 // stamps.
 func (h *moments) read(p place, i *interests) (*moment, error) {
-	ref := p.ref
+	ref := p.ref // of a query's place, it has no name
 	if ref.Name == "" || ref.Resource.Resource == "events" {
 		e, err := h.timeline.Event(p.seq)
 		if errors.Is(err, store.ErrNotEvent) || err == nil && (!e.IsObject() || !i.hold(&e)) {

@@ -18,45 +18,55 @@ type place struct {
 // compare orders a place against a position.
 func (p place) compare(seq store.Seq) int { return cmp.Compare(p.seq, seq) }
 
-// locate finds the places of all interests, or those that are missing.
-func (h *moments) locate(i *interests) error {
+// maxPlaces bounds the places that are kept while a recording grows. Older ones
+// are found again when somebody goes there.
+const maxPlaces = 100_000
+
+// locate finds the places from a position on that are missing: those of new
+// interests, and those of what was recorded since.
+func (h *moments) locate(i *interests, from store.Seq) error {
 	last := h.timeline.Info().Last
-	if i.located && i.upto >= last {
+	from = max(from, 1)
+	if i.floor == 0 {
+		i.floor = 1
+	}
+	if from < i.floor { // somebody went back behind what was dropped
+		i.places, i.upto, i.floor = nil, 0, 1
+		_ = i.each(func(_ store.Query, x *extent) error {
+			x.upto = 0
+			return nil
+		})
+	}
+	if !i.fresh && !i.widened && i.upto >= last {
 		return nil
 	}
-	from := i.upto + 1
-	if !i.located {
-		i.places, from = nil, 1
-	}
-	named := map[store.Seq][]store.Ref{}
 	var found []place
-	for ref := range i.named {
-		seqs, err := h.timeline.Touched(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}, from, last)
+	err := i.each(func(q store.Query, x *extent) error {
+		if x.upto >= last || x.upto > 0 && x.round < i.round-idleRounds {
+			return nil
+		}
+		seqs, err := h.timeline.Touched(q, max(x.upto+1, i.floor), last)
 		if err != nil {
 			return err
 		}
+		ref := store.Ref{Resource: q.Resource}
+		if x.named {
+			ref.Namespace, ref.Name = q.Namespace, q.Name
+		}
 		for _, seq := range seqs {
-			named[seq] = append(named[seq], ref)
 			found = append(found, place{seq: seq, ref: ref})
 		}
-	}
-	for _, queries := range i.queries {
-		for _, q := range queries {
-			seqs, err := h.timeline.Touched(q, from, last)
-			if err != nil {
-				return err
-			}
-			for _, seq := range seqs {
-				// The event of a named object is told of once.
-				if !slices.ContainsFunc(named[seq], func(r store.Ref) bool { return r.Resource == q.Resource }) {
-					named[seq] = append(named[seq], store.Ref{Resource: q.Resource})
-					found = append(found, place{seq: seq})
-				}
-			}
-		}
+		x.upto = last
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	// A group of changes may go on where the last look ended.
-	fresh := max(from, stretch) - stretch
+	fresh := max(i.upto+1, i.floor, stretch) - stretch
+	if i.widened {
+		fresh = max(i.floor, 1) - 1
+	}
 	i.places = slices.DeleteFunc(i.places, func(p place) bool { return p.group != nil && p.seq >= fresh })
 	listening, err := h.listening(fresh, last, i)
 	if err != nil {
@@ -65,12 +75,45 @@ func (h *moments) locate(i *interests) error {
 	for seq, group := range listening {
 		found = append(found, place{seq: seq, group: &group})
 	}
-	i.places = append(i.places, found...)
-	slices.SortFunc(i.places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.seq, b.seq), strings.Compare(a.ref.Resource.Resource, b.ref.Resource.Resource), strings.Compare(fullName(a.ref), fullName(b.ref)))
-	})
-	i.located, i.upto = true, last
+	i.merge(found)
+	i.fresh, i.widened, i.upto = false, false, last
+	if half := len(i.places) / 2; len(i.places) > h.limit && from > i.places[half].seq {
+		i.floor = i.places[half].seq
+		i.places = slices.Clone(i.places[half:])
+	}
 	return nil
+}
+
+// merge adds places. An event that a query found and that is about a named object
+// is listed once.
+func (i *interests) merge(found []place) {
+	slices.SortFunc(found, comparePlaces)
+	n := len(i.places)
+	i.places = append(i.places, found...)
+	if n > 0 && len(found) > 0 && comparePlaces(i.places[n-1], found[0]) > 0 {
+		slices.SortFunc(i.places, comparePlaces)
+	}
+	if len(found) == 0 {
+		return
+	}
+	// The query's place, without a name, comes before the named object's.
+	first, _ := slices.BinarySearchFunc(i.places, found[0].seq, place.compare)
+	kept := i.places[:first]
+	for n := first; n < len(i.places); n++ {
+		p := i.places[n]
+		if p.group == nil && p.ref.Name == "" && n+1 < len(i.places) {
+			if next := i.places[n+1]; next.group == nil && next.seq == p.seq && next.ref.Resource == p.ref.Resource {
+				continue
+			}
+		}
+		kept = append(kept, p)
+	}
+	clear(i.places[len(kept):])
+	i.places = kept
+}
+
+func comparePlaces(a, b place) int {
+	return cmp.Or(cmp.Compare(a.seq, b.seq), strings.Compare(a.ref.Resource.Resource, b.ref.Resource.Resource), strings.Compare(fullName(a.ref), fullName(b.ref)))
 }
 
 // stretch is how far back changes of what is listened to may belong to later

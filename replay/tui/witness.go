@@ -71,36 +71,81 @@ func (w *witness) name(ref store.Ref) {
 // can matter to it. They only grow, so that stepping back leads over the same
 // events as stepping on.
 type interests struct {
-	named   map[store.Ref]bool
-	queries map[schema.GroupVersionResource][]store.Query
+	named   map[store.Ref]*extent
+	queries map[schema.GroupVersionResource][]*placeQuery
 	covered []stream
 
-	located bool      // the places of all these are known
-	upto    store.Seq // as far as the recording went then
-	places  []place   // in order
+	round       int       // how often something was looked at
+	fresh       bool      // places of some are missing
+	widened     bool      // changes of some coverage are missing
+	floor, upto store.Seq // from where to where the places are known
+	places      []place   // in order
 }
 
+// extent says up to where the places of something are known.
+type extent struct {
+	named bool      // it is one object
+	upto  store.Seq // 0 where they are not
+	round int       // when it was looked at last
+}
+
+// placeQuery is a question and the extent of its places.
+type placeQuery struct {
+	store.Query
+	extent
+}
+
+// idleRounds is how many looks at the subject do without something before it
+// counts as gone: the places of a Pod that was replaced hours ago are known.
+const idleRounds = 128
+
 func newInterests() *interests {
-	return &interests{named: map[store.Ref]bool{}, queries: map[schema.GroupVersionResource][]store.Query{}}
+	return &interests{named: map[store.Ref]*extent{}, queries: map[schema.GroupVersionResource][]*placeQuery{}}
 }
 
 // add takes up what a witness looked at.
 func (i *interests) add(w *witness) {
+	i.round++
+	look := func(x *extent) {
+		i.fresh = i.fresh || x.upto == 0 || x.round < i.round-idleRounds && x.upto < i.upto
+		x.round = i.round
+	}
 	for _, ref := range slices.Concat(w.named, w.seen) {
-		if !i.named[ref] {
-			i.named[ref], i.located = true, false
+		if i.named[ref] == nil {
+			i.named[ref] = &extent{named: true}
 		}
+		look(i.named[ref])
 	}
 	for _, q := range w.queries {
-		if !slices.ContainsFunc(i.queries[q.Resource], func(other store.Query) bool { return sameQuery(&q, &other) }) {
-			i.queries[q.Resource], i.located = append(i.queries[q.Resource], q), false
+		n := slices.IndexFunc(i.queries[q.Resource], func(other *placeQuery) bool { return sameQuery(&q, &other.Query) })
+		if n < 0 {
+			n = len(i.queries[q.Resource])
+			i.queries[q.Resource] = append(i.queries[q.Resource], &placeQuery{Query: q})
 		}
+		look(&i.queries[q.Resource][n].extent)
 	}
 	for _, s := range w.covered {
 		if !slices.Contains(i.covered, s) {
-			i.covered, i.located = append(i.covered, s), false
+			i.covered, i.widened = append(i.covered, s), true
 		}
 	}
+}
+
+// each calls a function for everything that has places, until it fails.
+func (i *interests) each(do func(store.Query, *extent) error) error {
+	for ref, x := range i.named {
+		if err := do(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}, x); err != nil {
+			return err
+		}
+	}
+	for _, queries := range i.queries {
+		for _, q := range queries {
+			if err := do(q.Query, &q.extent); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func sameQuery(a, b *store.Query) bool {
@@ -112,11 +157,11 @@ func (i *interests) hold(e *store.Event) bool {
 	if !e.IsObject() {
 		return false
 	}
-	if i.named[e.Ref()] {
+	if _, named := i.named[e.Ref()]; named {
 		return true
 	}
 	var meta *metadata
-	return slices.ContainsFunc(i.queries[e.Resource], func(q store.Query) bool {
+	return slices.ContainsFunc(i.queries[e.Resource], func(q *placeQuery) bool {
 		if q.Namespace != "" && q.Namespace != e.Namespace || q.Name != "" && q.Name != e.Name {
 			return false
 		}
@@ -126,7 +171,7 @@ func (i *interests) hold(e *store.Event) bool {
 		if meta == nil {
 			meta = metadataOf(e.Object)
 		}
-		return meta.matches(&q)
+		return meta.matches(&q.Query)
 	})
 }
 
