@@ -151,6 +151,7 @@ func (p *past) serve(ctx context.Context, file string, use func(*served) error) 
 		Handler:           handler,
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{credentials.Certificate}, MinVersion: tls.VersionTLS12},
 		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
 		// What a client does wrong is its own to report.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -82,7 +81,7 @@ func (s *Server) selectableFields(res *resource, seq store.Seq) []string {
 // its age where it has none or was not recorded.
 func (s *Server) customPrinter(res *resource, seq store.Seq) (printer, error) {
 	p := printer{columns: columns("Name")}
-	var paths []jsonPath
+	var paths []*jsonPath
 	if d := s.definition(res, seq); d != nil {
 		for _, c := range d.Columns {
 			path, err := parseJSONPath(c.JSONPath)
@@ -103,8 +102,14 @@ func (s *Server) customPrinter(res *resource, seq store.Seq) (printer, error) {
 	}
 	p.cells = func(object []byte, at time.Time) ([]any, error) {
 		cells := []any{text(object, "metadata.name")}
+		content := decoded(object)
 		for i, path := range paths {
-			cells = append(cells, customCell(p.columns[i+1].Type, path.first(object), at))
+			v, found := path.first(content)
+			if !found {
+				cells = append(cells, nil)
+				continue
+			}
+			cells = append(cells, customCell(p.columns[i+1].Type, v, at))
 		}
 		return cells, nil
 	}
@@ -113,27 +118,25 @@ func (s *Server) customPrinter(res *resource, seq store.Seq) (printer, error) {
 
 // customCell converts a value to the type of its column, nil where that does
 // not go (apiextensions-apiserver, pkg/registry/customresource/tableconvertor).
-func customCell(kind string, raw []byte, at time.Time) any {
-	if len(raw) == 0 {
-		return nil
-	}
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return nil
-	}
+func customCell(kind string, v any, at time.Time) any {
 	switch kind {
 	case "string":
-		return customText(v, raw)
+		return customText(v)
 	case "integer":
-		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		switch n := v.(type) {
+		case int64:
 			return n
-		}
-		if f, ok := v.(float64); ok && math.Abs(f) < 1<<63 {
-			return int64(f)
+		case float64:
+			if math.Abs(n) < 1<<63 {
+				return int64(n)
+			}
 		}
 	case "number":
-		if f, ok := v.(float64); ok {
-			return f
+		switch n := v.(type) {
+		case int64:
+			return float64(n)
+		case float64:
+			return n
 		}
 	case "boolean":
 		if b, ok := v.(bool); ok {
@@ -153,7 +156,7 @@ func customCell(kind string, raw []byte, at time.Time) any {
 	return nil
 }
 
-func customText(v any, raw []byte) any {
+func customText(v any) any {
 	switch v := v.(type) {
 	case nil:
 		return "null"
@@ -165,10 +168,6 @@ func customText(v any, raw []byte) any {
 			return nil
 		}
 		return string(b)
-	case float64:
-		if _, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
-			return string(raw)
-		}
 	}
 	return fmt.Sprint(v)
 }

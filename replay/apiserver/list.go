@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -21,6 +22,9 @@ import (
 func (s *Server) get(w http.ResponseWriter, r *http.Request, st *stage, res *resource, q query) error {
 	f, err := negotiate(r)
 	if err != nil {
+		return err
+	}
+	if err := checkVersion(r.URL.Query().Get("resourceVersion")); err != nil {
 		return err
 	}
 	at := st.moment()
@@ -110,11 +114,28 @@ func listOptions(r *http.Request) (*internalversion.ListOptions, error) {
 	if err := internalscheme.ParameterCodec.DecodeParameters(r.URL.Query(), metav1.SchemeGroupVersion, opts); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
+	if err := checkVersion(opts.ResourceVersion); err != nil {
+		return nil, err
+	}
+	if opts.Continue != "" && opts.ResourceVersion != "" && opts.ResourceVersion != "0" && !opts.Watch {
+		return nil, apierrors.NewBadRequest("specifying resource version is not allowed when using continue")
+	}
 	internalversion.SetListOptionsDefaults(opts, true)
 	if errs := internalvalidation.ValidateListOptions(opts, true); len(errs) > 0 {
 		return nil, apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "ListOptions"}, "", errs)
 	}
 	return opts, nil
+}
+
+// checkVersion refuses a resourceVersion that is no number, as an API server does.
+func checkVersion(version string) error {
+	if version == "" {
+		return nil
+	}
+	if _, err := strconv.ParseUint(version, 10, 64); err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("resourceVersion: Invalid value: %q: must be a whole number", version))
+	}
+	return nil
 }
 
 // page is a part of a list, in order, and its metadata.
@@ -130,7 +151,7 @@ func (s *Server) page(st *stage, chosen *selected, opts *internalversion.ListOpt
 	switch {
 	case opts.Continue != "":
 		var err error
-		if from, err = parseToken(opts.Continue, s.timeline.Info().Last); err != nil {
+		if from, err = parseToken(opts.Continue, chosen.String(), s.timeline.Info().Last); err != nil {
 			return nil, err
 		}
 	case opts.ResourceVersionMatch == metav1.ResourceVersionMatchExact:
@@ -168,7 +189,7 @@ func (s *Server) page(st *stage, chosen *selected, opts *internalversion.ListOpt
 		p.ResourceVersion = st.version(chosen.resource.gvr, from.Seq)
 	}
 	if next < len(seqs) {
-		p.Continue = token{RV: p.ResourceVersion, Seq: from.Seq, Start: next}.String()
+		p.Continue = token{List: chosen.String(), RV: p.ResourceVersion, Seq: from.Seq, Start: next}.String()
 		if chosen.everything() {
 			left := int64(len(seqs) - next)
 			p.RemainingItemCount = &left

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -17,6 +18,7 @@ import (
 // the client takes, and however far time has moved on.
 type token struct {
 	Version string    `json:"v"`
+	List    string    `json:"list"`  // what is listed: see selected.String
 	RV      string    `json:"rv"`    // of the list
 	Seq     store.Seq `json:"seq"`   // read at
 	Start   int       `json:"start"` // place in everything the index finds
@@ -31,9 +33,10 @@ func (t token) String() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// parseToken reads a continue token. A token of another server is as good as
-// one that is too old: the client has to list again.
-func parseToken(s string, last store.Seq) (token, error) {
+// parseToken reads a continue token of a list. A token of another server is as good
+// as one that is too old: the client has to list again. One of another list is an
+// error of the client.
+func parseToken(s, list string, last store.Seq) (token, error) {
 	var kind struct {
 		Version string `json:"v"`
 	}
@@ -44,6 +47,9 @@ func parseToken(s string, last store.Seq) (token, error) {
 	}
 	if kind.Version != tokenVersion || json.Unmarshal(b, &t) != nil || t.Seq > last || t.Start < 0 {
 		return t, apierrors.NewResourceExpired("the continue token is not of this recording: list again without it")
+	}
+	if t.List != list {
+		return t, apierrors.NewBadRequest(fmt.Sprintf("continue key is not valid: it continues a list of %s, not of %s", t.List, list))
 	}
 	return t, nil
 }

@@ -57,6 +57,24 @@ func newSelected(res *resource, q query, opts *internalversion.ListOptions, cust
 	return s, nil
 }
 
+// String names the list: the resource, the namespace and the selectors.
+func (s *selected) String() string {
+	text := s.resource.gvr.GroupVersion().String() + " " + s.resource.Name
+	if s.namespace != "" {
+		text += " in " + s.namespace
+	}
+	if s.name != "" {
+		text += " named " + s.name
+	}
+	if s.labels != nil {
+		text += " with labels " + s.labels.String()
+	}
+	if s.fields != nil {
+		text += " with fields " + s.fields.String()
+	}
+	return text
+}
+
 // query is what the recording's index can answer of it.
 func (s *selected) query() store.Query {
 	q := store.Query{Resource: s.resource.gvr, Namespace: s.namespace, Name: s.name}

@@ -106,6 +106,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if !s.allowed(r) {
+		w.Header().Set("Connection", "close") // also ends a connection of HTTP/2
 		return apierrors.NewUnauthorized("Unauthorized")
 	}
 	at, path, err := s.at(r.URL.Path)

@@ -4,7 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
@@ -200,7 +201,14 @@ func deed(c *replay.Change) string {
 	return report.Clean(c.Writer.Manager) + " wrote " + named(c.Subject) + ": " + happened(c)
 }
 
-func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+// sentence returns the text with its first letter in upper case.
+func sentence(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	if size == 0 || first == utf8.RuneError {
+		return s
+	}
+	return string(unicode.ToUpper(first)) + s[size:]
+}
 
 // weight says which rows are kept where there are too many.
 func weight(r *Row) int {
