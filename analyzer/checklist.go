@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/svcspy/svcspy/analyzer/kube"
 )
 
 // steps are the questions of the checklist: kubespy's six, and two more.
@@ -82,7 +84,7 @@ func (s *service) selects(a *answer) (string, string) {
 	switch {
 	case s.svc.Spec.Type == corev1.ServiceTypeExternalName:
 		return yes, "it exists, as an alias for " + s.svc.Spec.ExternalName
-	case !selectable(s.svc):
+	case !kube.Selectable(s.svc):
 		if c := a.blamed("C1"); c != nil {
 			return no, "it has no selector and no endpoints"
 		}
@@ -114,16 +116,16 @@ func workloadNames(ws []*workload) []string {
 }
 
 func (s *service) running(a *answer) (string, string) {
-	if !selectable(s.svc) {
+	if !kube.Selectable(s.svc) {
 		return notApplicable, ""
 	}
 	up, live := 0, 0
 	for _, p := range s.pods {
-		if terminal(p) || terminating(p) {
+		if kube.Terminal(p) || kube.Terminating(p) {
 			continue
 		}
 		live++
-		if ready(p) {
+		if kube.Ready(p) {
 			up++
 		}
 	}
@@ -153,7 +155,7 @@ func (s *service) listsPods(a *answer) (string, string) {
 		return unknown, "EndpointSlices were not all recorded"
 	case a.blamed("C3", "target-port-name-unresolved", "slice-invisible-to-proxy", "endpointslice-missing", "endpointslice-stale", "endpoint-node-missing", "ip-family-mismatch", "svc-selectorless-no-endpoints", "endpoints-not-mirrored", "slices-frozen") != nil:
 		return no, have
-	case selectable(s.svc) && len(s.pods) == 0:
+	case kube.Selectable(s.svc) && len(s.pods) == 0:
 		return notApplicable, "no Pod to list"
 	case ready == 0 && terminating == 0:
 		return no, have
@@ -163,7 +165,7 @@ func (s *service) listsPods(a *answer) (string, string) {
 
 func (s *service) resolves(a *answer) (string, string) {
 	for _, c := range a.classes {
-		if c.Class == "headless" && c.Result == resultNXDomain || c.Class == "externalname" && c.Result != "CNAME" {
+		if c.Class == "headless" && c.Result == kube.ResultNXDomain || c.Class == "externalname" && c.Result != "CNAME" {
 			return no, c.Detail
 		}
 	}
@@ -171,7 +173,7 @@ func (s *service) resolves(a *answer) (string, string) {
 }
 
 func (s *service) leads(a *answer) (string, string) {
-	if s.svc.Spec.Type == corev1.ServiceTypeExternalName || headless(s.svc) {
+	if s.svc.Spec.Type == corev1.ServiceTypeExternalName || kube.Headless(s.svc) {
 		return notApplicable, "it has no IP of its own"
 	}
 	if c := a.blamed("C5", "svc-port-undefined", "itp-local-gaps", "ip-family-mismatch", "svc-allocation-conflict"); c != nil {
@@ -182,11 +184,11 @@ func (s *service) leads(a *answer) (string, string) {
 			continue
 		}
 		switch c.Result {
-		case resultOK:
+		case kube.ResultOK:
 			return yes, s.svc.Spec.ClusterIP + " leads to " + c.Detail
-		case resultUnknown, "NOT_PROXIED":
+		case kube.ResultUnknown, "NOT_PROXIED":
 			return unknown, c.Detail
-		case resultBlackhole:
+		case kube.ResultBlackhole:
 			return no, "the endpoints lead nowhere"
 		}
 	}
@@ -202,7 +204,7 @@ func (s *service) reachable(a *answer) (string, string) {
 		}
 		parts = append(parts, c.Class+" "+c.Result)
 		switch {
-		case c.Result != resultOK:
+		case c.Result != kube.ResultOK:
 			result = no
 		case result == notApplicable:
 			result = yes

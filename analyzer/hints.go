@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -89,8 +90,8 @@ func (s *service) differ(a, b *workload) bool {
 func (s *service) portsApart(a, b *workload) string {
 	for i := range s.svc.Spec.Ports {
 		sp := &s.svc.Spec.Ports[i]
-		x, okX := FindPort(&corev1.Pod{Spec: a.template.Spec}, sp)
-		y, okY := FindPort(&corev1.Pod{Spec: b.template.Spec}, sp)
+		x, okX := kube.FindPort(&corev1.Pod{Spec: a.template.Spec}, sp)
+		y, okY := kube.FindPort(&corev1.Pod{Spec: b.template.Spec}, sp)
 		switch {
 		case okX && okY && x != y:
 			return fmt.Sprintf("port %s leads to %d of one and to %d of the other", portLabel(sp), x, y)
@@ -121,7 +122,7 @@ func (s *service) undeclaredPort() []*cause {
 		if declared || !only {
 			continue
 		}
-		have := declaredPorts(&p.Spec)
+		have := kube.DeclaredPorts(&p.Spec)
 		c := s.cause("target-port-undeclared", clause("port %s sends to %d, but the Pods declare only %s", portLabel(sp), sp.TargetPort.IntVal, strings.Join(have, ", ")),
 			s.q.see(s.svc, portPath(sp)+"/targetPort", sp.TargetPort.String()), s.q.see(p, "/spec/containers/ports", strings.Join(have, ", ")))
 		c.certainty, c.key = Possible, portLabel(sp)
@@ -132,7 +133,7 @@ func (s *service) undeclaredPort() []*cause {
 
 func declaredNumbers(spec *corev1.PodSpec) []int32 {
 	var numbers []int32
-	for c := range portContainers(spec) {
+	for c := range kube.PortContainers(spec) {
 		for _, p := range c.Ports {
 			numbers = append(numbers, p.ContainerPort)
 		}
@@ -149,7 +150,7 @@ func (s *service) unprobedPort() []*cause {
 		p := w.pods[0]
 		for i := range s.svc.Spec.Ports {
 			sp := &s.svc.Spec.Ports[i]
-			number, ok := FindPort(p, sp)
+			number, ok := kube.FindPort(p, sp)
 			if !ok || !s.asked(sp) || covered(&p.Spec, number) {
 				continue
 			}
@@ -163,7 +164,7 @@ func (s *service) unprobedPort() []*cause {
 
 // covered: a readiness probe asks the port, or runs a command that may.
 func covered(spec *corev1.PodSpec, number int32) bool {
-	for c := range portContainers(spec) {
+	for c := range kube.PortContainers(spec) {
 		probe := c.ReadinessProbe
 		if probe == nil {
 			continue
@@ -193,7 +194,7 @@ func covered(spec *corev1.PodSpec, number int32) bool {
 
 // unmappedPort: a headless Service has a targetPort that nothing maps.
 func (s *service) unmappedPort() []*cause {
-	if !headless(s.svc) {
+	if !kube.Headless(s.svc) {
 		return nil
 	}
 	for i := range s.svc.Spec.Ports {
@@ -217,9 +218,9 @@ func (s *service) governing() []*cause {
 		}
 		why := ""
 		switch {
-		case !headless(s.svc):
+		case !kube.Headless(s.svc):
 			why = "it is not headless"
-		case selectable(s.svc) && !matches(s.svc.Spec.Selector, set.Spec.Template.Labels):
+		case kube.Selectable(s.svc) && !kube.Matches(s.svc.Spec.Selector, set.Spec.Template.Labels):
 			why = "it does not select its Pods"
 		}
 		if why == "" {
@@ -241,7 +242,7 @@ func (s *service) sourceRanges() []*cause {
 	client := s.q.client()
 	for _, r := range ranges {
 		r = strings.TrimSpace(r)
-		if strings.HasSuffix(r, "/0") || client != nil && client.pod == nil && inCIDR(r, client.ip) {
+		if strings.HasSuffix(r, "/0") || client != nil && client.Pod == nil && kube.InCIDR(r, client.IP) {
 			return nil
 		}
 	}
@@ -263,7 +264,7 @@ func (s *service) externalIPs() []*cause {
 // hostNetwork: the endpoints are the nodes' own addresses.
 func (s *service) hostNetwork() []*cause {
 	for _, p := range s.pods {
-		if p.Spec.HostNetwork && !terminal(p) {
+		if p.Spec.HostNetwork && !kube.Terminal(p) {
 			c := s.cause("hostnetwork-backends", clause("the Pods use their nodes' network: NetworkPolicies do not apply, and one Pod fits a node per port"), s.q.see(p, "/spec/hostNetwork", "true"))
 			return []*cause{c}
 		}

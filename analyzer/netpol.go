@@ -3,119 +3,27 @@ package analyzer
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
 )
 
-// peer is one end of a connection as NetworkPolicies see it.
-type peer struct {
-	pod       *corev1.Pod // nil for an address outside the cluster
-	namespace *corev1.Namespace
-	ip        string
-}
-
 // client is the peer that --from names; nil if it names none that is known.
-func (q *inquiry) client() *peer {
+func (q *inquiry) client() *kube.Peer {
 	if p := q.fromPod(); p != nil {
-		return &peer{pod: p, namespace: get[corev1.Namespace](q, "", p.Namespace), ip: p.Status.PodIP}
+		return &kube.Peer{Pod: p, Namespace: get[corev1.Namespace](q, "", p.Namespace), IP: p.Status.PodIP}
 	}
-	if ip, family := canonicalIP(q.options.From); family != "" {
-		return &peer{ip: ip}
+	if ip, family := kube.CanonicalIP(q.options.From); family != "" {
+		return &kube.Peer{IP: ip}
 	}
 	return nil
-}
-
-// isolating lists the policies that select a Pod for a direction, by name.
-// Every policy counts for Ingress unless its types leave it out.
-func isolating(policies []*networkingv1.NetworkPolicy, p *corev1.Pod, direction networkingv1.PolicyType) []*networkingv1.NetworkPolicy {
-	var found []*networkingv1.NetworkPolicy
-	for _, np := range policies {
-		types := np.Spec.PolicyTypes
-		if len(types) == 0 {
-			types = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
-			if len(np.Spec.Egress) > 0 {
-				types = append(types, networkingv1.PolicyTypeEgress)
-			}
-		}
-		if slices.Contains(types, direction) && selectorMatches(&np.Spec.PodSelector, p.Labels) {
-			found = append(found, np)
-		}
-	}
-	return found
-}
-
-// selectorMatches reads a label selector; an empty one matches everything.
-func selectorMatches(s *metav1.LabelSelector, have map[string]string) bool {
-	selector, err := metav1.LabelSelectorAsSelector(s)
-	return err == nil && selector.Matches(labels.Set(have))
-}
-
-// admits reports whether a rule's peers include the other end; home is the
-// policy's namespace. An empty list includes everybody.
-func admits(peers []networkingv1.NetworkPolicyPeer, other *peer, home string) bool {
-	if len(peers) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
-		if p.IPBlock != nil {
-			return inBlock(p.IPBlock, other.ip)
-		}
-		if other.pod == nil {
-			return false
-		}
-		if p.NamespaceSelector == nil {
-			if other.pod.Namespace != home {
-				return false
-			}
-		} else if other.namespace == nil || !selectorMatches(p.NamespaceSelector, other.namespace.Labels) {
-			return false
-		}
-		return p.PodSelector == nil || selectorMatches(p.PodSelector, other.pod.Labels)
-	})
-}
-
-func inBlock(b *networkingv1.IPBlock, ip string) bool {
-	return inCIDR(b.CIDR, ip) && !slices.ContainsFunc(b.Except, func(cidr string) bool { return inCIDR(cidr, ip) })
-}
-
-func inCIDR(cidr, ip string) bool {
-	p, err := netip.ParsePrefix(cidr)
-	addr, bad := netip.ParseAddr(ip)
-	return err == nil && bad == nil && p.Contains(addr)
-}
-
-// opens reports whether a rule's ports include a port of a Pod. Policies see
-// the Pod's port, not the Service's. An empty list includes all.
-func opens(ports []networkingv1.NetworkPolicyPort, number int32, protocol corev1.Protocol, p *corev1.Pod) bool {
-	if len(ports) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(ports, func(np networkingv1.NetworkPolicyPort) bool {
-		if np.Protocol != nil && *np.Protocol != protocol || np.Protocol == nil && protocol != corev1.ProtocolTCP {
-			return false
-		}
-		switch {
-		case np.Port == nil:
-			return true
-		case np.Port.Type == intstr.String:
-			sp := &corev1.ServicePort{TargetPort: *np.Port, Protocol: protocol}
-			n, ok := FindPort(p, sp)
-			return ok && n == number
-		case np.EndPort != nil:
-			return np.Port.IntVal <= number && number <= *np.EndPort
-		}
-		return np.Port.IntVal == number
-	})
 }
 
 // policyView is what policies mean for one port of a Service.
@@ -131,33 +39,33 @@ type policyView struct {
 
 // policyViews looks at each port on one Pod for each set of labels: Pods with
 // the same labels are treated alike.
-func (s *service) policyViews(policies []*networkingv1.NetworkPolicy, client *peer) []policyView {
+func (s *service) policyViews(policies []*networkingv1.NetworkPolicy, client *kube.Peer) []policyView {
 	var views []policyView
 	seen := map[string]bool{}
 	for _, p := range s.pods {
-		if key := pairs(p.Labels); terminal(p) || p.Spec.HostNetwork || seen[key] {
+		if key := pairs(p.Labels); kube.Terminal(p) || p.Spec.HostNetwork || seen[key] {
 			continue
 		} else {
 			seen[key] = true
 		}
-		isolated := isolating(policies, p, networkingv1.PolicyTypeIngress)
+		isolated := kube.Isolating(policies, p, networkingv1.PolicyTypeIngress)
 		if len(isolated) == 0 {
 			continue
 		}
 		for i := range s.svc.Spec.Ports {
 			sp := &s.svc.Spec.Ports[i]
-			number, ok := FindPort(p, sp)
+			number, ok := kube.FindPort(p, sp)
 			if !ok || !s.asked(sp) {
 				continue
 			}
 			v := policyView{port: sp, pod: p, number: number, policies: isolated}
 			for _, np := range isolated {
 				for _, rule := range np.Spec.Ingress {
-					if client != nil && !admits(rule.From, client, np.Namespace) {
+					if client != nil && !kube.Admits(rule.From, client, np.Namespace) {
 						continue
 					}
 					v.peers = true
-					if opens(rule.Ports, number, sp.Protocol, p) {
+					if kube.Opens(rule.Ports, number, sp.Protocol, p) {
 						v.open = true
 						v.everyone = v.everyone || len(rule.From) == 0
 					}
@@ -186,7 +94,7 @@ func (s *service) policyHints() []*cause {
 	return append(hints, s.clientEgress(client)...)
 }
 
-func (s *service) policyHint(v *policyView, client *peer) *cause {
+func (s *service) policyHint(v *policyView, client *kube.Peer) *cause {
 	var names []string
 	for _, np := range v.policies {
 		names = append(names, np.Name)
@@ -227,14 +135,14 @@ func (s *service) policyHint(v *policyView, client *peer) *cause {
 
 // wrongPort: a rule lists the Service's port, or its node port, where the
 // Pod's is meant.
-func (s *service) wrongPort(v *policyView, client *peer) bool {
+func (s *service) wrongPort(v *policyView, client *kube.Peer) bool {
 	return s.eachAllowed(v, client, func(p intstr.IntOrString) bool {
 		return p.Type == intstr.Int && (p.IntVal == v.port.Port || p.IntVal == v.port.NodePort && p.IntVal != 0) ||
 			p.Type == intstr.String && p.StrVal == v.port.Name && p.StrVal != ""
 	})
 }
 
-func (s *service) allowedPorts(v *policyView, client *peer) string {
+func (s *service) allowedPorts(v *policyView, client *kube.Peer) string {
 	var list []string
 	s.eachAllowed(v, client, func(p intstr.IntOrString) bool {
 		if !slices.Contains(list, p.String()) {
@@ -247,10 +155,10 @@ func (s *service) allowedPorts(v *policyView, client *peer) string {
 
 // eachAllowed calls f with the ports that rules for the client list, until it
 // returns true.
-func (s *service) eachAllowed(v *policyView, client *peer, f func(intstr.IntOrString) bool) bool {
+func (s *service) eachAllowed(v *policyView, client *kube.Peer, f func(intstr.IntOrString) bool) bool {
 	for _, np := range v.policies {
 		for _, rule := range np.Spec.Ingress {
-			if client != nil && !admits(rule.From, client, np.Namespace) {
+			if client != nil && !kube.Admits(rule.From, client, np.Namespace) {
 				continue
 			}
 			for _, p := range rule.Ports {
@@ -264,18 +172,18 @@ func (s *service) eachAllowed(v *policyView, client *peer, f func(intstr.IntOrSt
 }
 
 // clientEgress: policies keep the client from the Pods, or from asking DNS.
-func (s *service) clientEgress(client *peer) []*cause {
-	if client == nil || client.pod == nil {
+func (s *service) clientEgress(client *kube.Peer) []*cause {
+	if client == nil || client.Pod == nil {
 		return nil
 	}
-	policies := isolating(list[networkingv1.NetworkPolicy](s.q, store.Query{Namespace: client.pod.Namespace}), client.pod, networkingv1.PolicyTypeEgress)
+	policies := kube.Isolating(list[networkingv1.NetworkPolicy](s.q, store.Query{Namespace: client.Pod.Namespace}), client.Pod, networkingv1.PolicyTypeEgress)
 	if len(policies) == 0 {
 		return nil
 	}
-	allowed := func(to *peer, number int32, protocol corev1.Protocol) bool {
+	allowed := func(to *kube.Peer, number int32, protocol corev1.Protocol) bool {
 		for _, np := range policies {
 			for _, rule := range np.Spec.Egress {
-				if (to == nil || admits(rule.To, to, np.Namespace)) && opens(rule.Ports, number, protocol, podOr(to)) {
+				if (to == nil || kube.Admits(rule.To, to, np.Namespace)) && kube.Opens(rule.Ports, number, protocol, podOr(to)) {
 					return true
 				}
 			}
@@ -300,13 +208,13 @@ func (s *service) clientEgress(client *peer) []*cause {
 		hints = append(hints, hint("dns", "DNS (53/UDP)"))
 	}
 	for _, p := range s.pods {
-		if terminal(p) {
+		if kube.Terminal(p) {
 			continue
 		}
-		to := &peer{pod: p, namespace: get[corev1.Namespace](s.q, "", p.Namespace), ip: p.Status.PodIP}
+		to := &kube.Peer{Pod: p, Namespace: get[corev1.Namespace](s.q, "", p.Namespace), IP: p.Status.PodIP}
 		for i := range s.svc.Spec.Ports {
 			sp := &s.svc.Spec.Ports[i]
-			if n, ok := FindPort(p, sp); ok && s.asked(sp) && !allowed(to, n, sp.Protocol) {
+			if n, ok := kube.FindPort(p, sp); ok && s.asked(sp) && !allowed(to, n, sp.Protocol) {
 				return append(hints, hint("backend", fmt.Sprintf("port %d/%s of the Pods", n, sp.Protocol)))
 			}
 		}
@@ -315,11 +223,11 @@ func (s *service) clientEgress(client *peer) []*cause {
 	return hints
 }
 
-func podOr(p *peer) *corev1.Pod {
-	if p == nil || p.pod == nil {
+func podOr(p *kube.Peer) *corev1.Pod {
+	if p == nil || p.Pod == nil {
 		return &corev1.Pod{}
 	}
-	return p.pod
+	return p.Pod
 }
 
 // allowed says what NetworkPolicies mean for the Service's Pods, for the

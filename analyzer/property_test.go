@@ -131,15 +131,15 @@ func unchanged(t *testing.T, v *view) {
 	t.Helper()
 	for _, o := range v.objects {
 		k := kindsByResource[o.Resource.GroupResource()]
-		if k.goType == nil || o.value == nil {
+		if k.goType == nil || o.Value() == nil {
 			continue
 		}
 		fresh := reflect.New(k.goType).Interface()
 		if err := json.Unmarshal(o.Object, fresh); err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(fresh, o.value) {
-			t.Errorf("%s %s/%s was changed:\n%s", k.name, o.Namespace, o.Name, cmp.Diff(fresh, o.value))
+		if !reflect.DeepEqual(fresh, o.Value()) {
+			t.Errorf("%s %s/%s was changed:\n%s", k.name, o.Namespace, o.Name, cmp.Diff(fresh, o.Value()))
 		}
 	}
 }

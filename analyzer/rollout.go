@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/analyzer/object"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -65,10 +66,10 @@ func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
 // sameTemplateText reports whether the templates of two objects are sameTemplate,
 // if the texts tell that: they do when the same API server wrote both.
 func sameTemplateText(a, b *Object) bool {
-	x, y := memberOf(memberOf(a.Event.Object, "spec"), "template"), memberOf(memberOf(b.Event.Object, "spec"), "template")
-	return len(x) > 0 && len(y) > 0 && sameMembers(x, y, "metadata", func(x, y []byte) bool {
-		return sameMembers(x, y, "labels", func(x, y []byte) bool {
-			return sameMembers(x, y, appsv1.DefaultDeploymentUniqueLabelKey, func(_, _ []byte) bool { return true })
+	x, y := object.Member(object.Member(a.Event.Object, "spec"), "template"), object.Member(object.Member(b.Event.Object, "spec"), "template")
+	return len(x) > 0 && len(y) > 0 && object.SameMembers(x, y, "metadata", func(x, y []byte) bool {
+		return object.SameMembers(x, y, "labels", func(x, y []byte) bool {
+			return object.SameMembers(x, y, appsv1.DefaultDeploymentUniqueLabelKey, func(_, _ []byte) bool { return true })
 		})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -83,12 +84,12 @@ func (q *inquiry) gather(svc *corev1.Service) *service {
 	for _, sl := range s.slices {
 		for i := range sl.Endpoints {
 			e := &sl.Endpoints[i]
-			if uid := podOf(e); uid != "" {
+			if uid := kube.PodOf(e); uid != "" {
 				s.listed[uid] = append(s.listed[uid], listing{sl, e})
 			}
 		}
 	}
-	if !selectable(svc) {
+	if !kube.Selectable(svc) {
 		return s
 	}
 	s.pods = list[corev1.Pod](q, store.Query{Namespace: svc.Namespace, Labels: svc.Spec.Selector})
@@ -102,13 +103,13 @@ func (q *inquiry) gather(svc *corev1.Service) *service {
 		s.desired += w.desired
 		for _, p := range w.pods {
 			s.owner[p.UID] = w
-			if !w.scaled && !terminal(p) {
+			if !w.scaled && !kube.Terminal(p) {
 				s.desired++
 			}
 		}
 	}
 	for _, p := range s.bare {
-		if !terminal(p) {
+		if !kube.Terminal(p) {
 			s.desired++
 		}
 	}
@@ -142,15 +143,17 @@ func (s *service) selectorSince(c *cause) *cause {
 // serves reports whether clients reach the Pod through the Service on every
 // port: it is listed as ready, with the ports.
 func (s *service) serves(p *corev1.Pod) bool {
-	if headless(s.svc) {
-		return slices.ContainsFunc(s.listed[p.UID], func(l listing) bool { return epReady(l.endpoint) })
+	if kube.Headless(s.svc) {
+		return slices.ContainsFunc(s.listed[p.UID], func(l listing) bool { return kube.EndpointReady(l.endpoint) })
 	}
 	for i := range s.svc.Spec.Ports {
 		sp := &s.svc.Spec.Ports[i]
 		if !s.asked(sp) {
 			continue
 		}
-		if !slices.ContainsFunc(s.listed[p.UID], func(l listing) bool { return epReady(l.endpoint) && proxyVisible(l.slice) && hasPort(l.slice, sp) }) {
+		if !slices.ContainsFunc(s.listed[p.UID], func(l listing) bool {
+			return kube.EndpointReady(l.endpoint) && kube.ProxyVisible(l.slice) && hasPort(l.slice, sp)
+		}) {
 			return false
 		}
 	}
@@ -162,19 +165,19 @@ func (s *service) asked(sp *corev1.ServicePort) bool {
 	if s.q.options.Port == "" {
 		return true
 	}
-	found := findServicePort(s.svc, s.q.options.Port)
+	found := kube.FindServicePort(s.svc, s.q.options.Port)
 	return found == nil || found == sp
 }
 
 func hasPort(sl *discoveryv1.EndpointSlice, sp *corev1.ServicePort) bool {
-	return slices.ContainsFunc(sl.Ports, func(p discoveryv1.EndpointPort) bool { return servesPort(&p, sp) })
+	return slices.ContainsFunc(sl.Ports, func(p discoveryv1.EndpointPort) bool { return kube.ServesPort(&p, sp) })
 }
 
 // list fills in the endpoints of the answer.
 func (s *service) list(a *answer) {
 	ready, terminating := s.usable()
 	a.endpoints = Endpoints{Ready: ready, Desired: s.desired, Terminating: terminating}
-	if !selectable(s.svc) {
+	if !kube.Selectable(s.svc) {
 		a.endpoints.Desired = ready
 	}
 	shown := map[types.UID]bool{}
@@ -205,7 +208,7 @@ func (s *service) list(a *answer) {
 		item := Endpoint{Address: p.Status.PodIP, State: "unlisted", Pod: p.Name, Node: p.Spec.NodeName}
 		if c := s.causes[p.UID]; c != nil {
 			item.Reason = c.root().short()
-		} else if terminal(p) {
+		} else if kube.Terminal(p) {
 			item.Reason = "finished"
 		}
 		a.endpoints.Items = append(a.endpoints.Items, item)
@@ -214,9 +217,9 @@ func (s *service) list(a *answer) {
 
 func endpointState(e *discoveryv1.Endpoint) string {
 	switch {
-	case epReady(e):
+	case kube.EndpointReady(e):
 		return "ready"
-	case epTerminating(e):
+	case kube.EndpointTerminating(e):
 		return "terminating"
 	}
 	return "notready"
@@ -246,11 +249,11 @@ func (q *inquiry) noService(namespace, name string) *answer {
 	k := kindOf[corev1.Service]()
 	a := &answer{
 		subject: subjectOf(k, namespace, name), state: Absent,
-		classes: []ClassResult{{Class: "dns", Result: resultNXDomain}},
+		classes: []ClassResult{{Class: "dns", Result: kube.ResultNXDomain}},
 	}
 	full := namespace + "/" + name
 	if !q.covered(k, namespace) {
-		a.state, a.classes = Unknown, []ClassResult{{Class: "dns", Result: resultUnknown}}
+		a.state, a.classes = Unknown, []ClassResult{{Class: "dns", Result: kube.ResultUnknown}}
 		a.ok = fmt.Sprintf("Whether Service %s exists cannot be known: Services %s", full, q.hole(k, namespace))
 		return a
 	}

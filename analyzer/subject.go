@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -127,7 +129,7 @@ func (q *inquiry) reach(a *answer, full, namespace string, labels map[string]str
 func (q *inquiry) reachable(a *answer, full, namespace string, labels map[string]string) *answer {
 	var worst *answer
 	for _, svc := range list[corev1.Service](q, store.Query{Namespace: namespace}) {
-		if !selectable(svc) || !matches(svc.Spec.Selector, labels) {
+		if !kube.Selectable(svc) || !kube.Matches(svc.Spec.Selector, labels) {
 			continue
 		}
 		next := q.serviceAnswer(namespace, svc.Name)
@@ -170,7 +172,7 @@ func (q *inquiry) notSelected(a *answer, full, namespace string, labels map[stri
 	c.evidence = []Evidence{q.absent(k, namespace, "")}
 	c.evidence[0].Note = "none selects " + pairs(labels)
 	for _, svc := range list[corev1.Service](q, store.Query{Namespace: namespace}) {
-		if !selectable(svc) {
+		if !kube.Selectable(svc) {
 			continue
 		}
 		if want, have, ok := oddPair(svc.Spec.Selector, labels); ok {
@@ -180,4 +182,119 @@ func (q *inquiry) notSelected(a *answer, full, namespace string, labels map[stri
 		}
 	}
 	a.hints = append(a.hints, c)
+}
+
+// pod answers for one Pod: is it ready, and does a Service lead to it?
+func (q *inquiry) pod(namespace, name string) *answer {
+	p := get[corev1.Pod](q, namespace, name)
+	if p == nil {
+		return q.nothing(kindOf[corev1.Pod](), namespace, name)
+	}
+	full := "Pod " + namespace + "/" + name
+	a := &answer{subject: q.subject(p), prefix: full + " is not ready: ", ok: full + " is ready", state: Serving}
+	a.endpoints = Endpoints{Desired: 1, Items: []Endpoint{{Address: p.Status.PodIP, State: "ready", Pod: p.Name, Node: p.Spec.NodeName}}}
+	w := q.controller(&p.ObjectMeta)
+	var c *cause
+	switch {
+	case kube.Terminating(p):
+		c = q.ending(p, w)
+	case !kube.Ready(p):
+		c = q.podCause(p, w)
+	}
+	if c == nil {
+		a.endpoints.Ready = 1
+		a.steady, a.steadyBut = (&podCase{q: q, pod: p}).changed(), "per status"
+		q.reach(a, full, namespace, p.Labels, func(u unit) bool { return u.pod != nil && u.pod.UID == p.UID })
+		return a
+	}
+	u := unit{kind: podUnit, count: 1, pod: p, cause: c}
+	q.nameWaiting(&u, a.subject, full)
+	a.units = []unit{u}
+	a.endpoints.Items[0].State, a.endpoints.Items[0].Reason = "notready", c.root().short()
+	a.state = NotServing
+	if c.root().grace {
+		a.state = Converging
+	}
+	a.alone = true
+	q.reach(a, full, namespace, p.Labels, nil)
+	return a
+}
+
+// workload answers for a controller of Pods: do its Pods come up, and does a
+// Service lead to them?
+func (q *inquiry) workload(k kind, namespace, name string) *answer {
+	w := asWorkload(q.owned(k.name, namespace, name))
+	if w == nil {
+		return q.nothing(k, namespace, name)
+	}
+	w.pods = q.podsOf(w)
+	a := &answer{subject: q.subject(w.object)}
+	up, living := 0, 0
+	for _, p := range w.pods {
+		if kube.Terminal(p) || kube.Terminating(p) {
+			continue
+		}
+		living++
+		item := Endpoint{Address: p.Status.PodIP, State: "ready", Pod: p.Name, Node: p.Spec.NodeName}
+		if kube.Ready(p) {
+			up++
+		} else {
+			c := q.podCause(p, w)
+			item.State, item.Reason = "notready", c.root().short()
+			a.units = append(a.units, unit{kind: podUnit, count: 1, pod: p, workload: w, cause: c})
+		}
+		a.endpoints.Items = append(a.endpoints.Items, item)
+	}
+	a.endpoints.Ready, a.endpoints.Desired = up, w.desired
+	if missing := w.desired - living; missing > 0 {
+		a.units = append(a.units, unit{kind: unbornUnit, count: missing, workload: w, cause: q.unbornCause(w)})
+	}
+	full := fmt.Sprintf("%s %s/%s", w.kind, namespace, name)
+	if zero := q.atZero(w); zero != nil && living == 0 {
+		a.units = append(a.units, unit{kind: serviceUnit, count: 1, cause: zero})
+		a.intent = "Idle"
+	}
+	if r := q.rollout(w); r != nil {
+		a.effects = q.rolloutEffects(r)
+	}
+	for i := range a.units {
+		q.nameWaiting(&a.units[i], a.subject, full)
+	}
+	faulty := false
+	for _, u := range a.units {
+		faulty = faulty || !u.cause.root().grace
+	}
+	switch {
+	case len(a.units) == 0:
+		a.state = Serving
+	case up == 0 && faulty:
+		a.state = NotServing
+	case faulty:
+		a.state = Degraded
+	default:
+		a.state = Converging
+	}
+	a.steady = w.meta.CreationTimestamp.Time
+	a.steadyBut = "per status"
+	a.prefix = map[State]string{
+		NotServing: full + " has no ready Pod: ",
+		Degraded:   fmt.Sprintf("%s has %d of %s ready: ", full, up, quantity(w.desired, "Pod")),
+		Converging: fmt.Sprintf("%s is changing, %d of %s ready: ", full, up, quantity(w.desired, "Pod")),
+	}[a.state]
+	a.ok = fmt.Sprintf("%s is healthy: %s ready", full, quantity(up, "Pod"))
+	q.reach(a, full, namespace, w.template.Labels, func(u unit) bool { return u.workload != nil && u.workload.meta.UID == w.meta.UID })
+	return a
+}
+
+// podsOf lists the Pods a workload controls, through its ReplicaSets if it has
+// some.
+func (q *inquiry) podsOf(w *workload) []*corev1.Pod {
+	if d, ok := w.object.(*appsv1.Deployment); ok {
+		var pods []*corev1.Pod
+		for _, rs := range list[appsv1.ReplicaSet](q, store.Query{Namespace: d.Namespace, Owner: d.UID}) {
+			pods = append(pods, list[corev1.Pod](q, store.Query{Namespace: d.Namespace, Owner: rs.UID})...)
+		}
+		return pods
+	}
+	return list[corev1.Pod](q, store.Query{Namespace: w.meta.Namespace, Owner: w.meta.UID})
 }

@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -18,8 +19,8 @@ import (
 type portRoute struct {
 	port     *corev1.ServicePort
 	family   corev1.IPFamily
-	backends []Backend
-	policy   Policy
+	backends []kube.Backend
+	policy   kube.Policy
 	inside   []nodeResult // what clients on the nodes get through the cluster IP
 	outside  []nodeResult // what enters at the nodes from outside gets; nil if nothing can
 }
@@ -42,27 +43,27 @@ func (r *portRoute) label() string {
 func (s *service) traffic(a *answer) {
 	known := s.q.covered(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)
 	if !known {
-		a.classes = append(a.classes, ClassResult{"dns", resultOK, ""}, ClassResult{s.class(), resultUnknown, "EndpointSlices " + s.q.hole(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)})
+		a.classes = append(a.classes, ClassResult{"dns", kube.ResultOK, ""}, ClassResult{s.class(), kube.ResultUnknown, "EndpointSlices " + s.q.hole(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)})
 		return
 	}
-	if headless(s.svc) {
+	if kube.Headless(s.svc) {
 		s.headlessTraffic(a)
 		return
 	}
-	a.classes = append(a.classes, ClassResult{"dns", resultOK, ""})
+	a.classes = append(a.classes, ClassResult{"dns", kube.ResultOK, ""})
 	nodes := s.clientNodes()
 	for i := range s.svc.Spec.Ports {
 		sp := &s.svc.Spec.Ports[i]
 		if !s.asked(sp) {
 			continue
 		}
-		for _, f := range families(s.svc) {
-			r := portRoute{port: sp, family: f, backends: Backends(sp, f, s.slices), policy: PolicyOf(s.svc, sp, f)}
+		for _, f := range kube.Families(s.svc) {
+			r := portRoute{port: sp, family: f, backends: kube.Backends(sp, f, s.slices), policy: kube.PolicyOf(s.svc, sp, f)}
 			s.routeNodes(&r, nodes)
 			s.routes = append(s.routes, r)
 		}
 	}
-	if !proxied(s.svc) {
+	if !kube.Proxied(s.svc) {
 		a.classes = append(a.classes, ClassResult{"cluster", "NOT_PROXIED", "kube-proxy leaves this Service to another proxy"})
 		return
 	}
@@ -77,7 +78,7 @@ func (s *service) traffic(a *answer) {
 
 // class is the class by which clients inside the cluster reach the Service.
 func (s *service) class() string {
-	if headless(s.svc) {
+	if kube.Headless(s.svc) {
 		return "headless"
 	}
 	return "cluster"
@@ -102,7 +103,7 @@ func (s *service) clientNodes() []*corev1.Node {
 
 // local: where the client is decides what it gets.
 func (s *service) local() bool {
-	return len(s.svc.Spec.Ports) > 0 && func(p Policy) bool { return p.InternalLocal || p.ExternalLocal }(PolicyOf(s.svc, &s.svc.Spec.Ports[0], corev1.IPv4Protocol))
+	return len(s.svc.Spec.Ports) > 0 && func(p kube.Policy) bool { return p.InternalLocal || p.ExternalLocal }(kube.PolicyOf(s.svc, &s.svc.Spec.Ports[0], corev1.IPv4Protocol))
 }
 
 func (s *service) hinted() bool {
@@ -150,7 +151,7 @@ func (s *service) routeNodes(r *portRoute, nodes []*corev1.Node) {
 }
 
 func (s *service) routeNode(r *portRoute, node, zone string, nodes []string) {
-	routes := Route(r.backends, r.policy, node, zone)
+	routes := kube.Route(r.backends, r.policy, node, zone)
 	r.inside = append(r.inside, s.result(&routes, r.policy.InternalLocal, nodes))
 	if r.policy.External || r.policy.ExternalLocal {
 		r.outside = append(r.outside, s.result(&routes, r.policy.ExternalLocal, nodes))
@@ -159,16 +160,16 @@ func (s *service) routeNode(r *portRoute, node, zone string, nodes []string) {
 
 // result of traffic, with what kube-proxy cannot know: addresses behind which
 // no Pod is left.
-func (s *service) result(routes *Routes, local bool, nodes []string) nodeResult {
-	result, chosen := routes.outcome(local)
+func (s *service) result(routes *kube.Routes, local bool, nodes []string) nodeResult {
+	result, chosen := routes.Outcome(local)
 	n := nodeResult{result: result, nodes: nodes}
 	for i := range chosen {
 		if b := &chosen[i]; b.Pod == nil || !s.dead(b.Pod, b.IP) {
 			n.live++
 		}
 	}
-	if result == resultOK && n.live == 0 {
-		n.result = resultBlackhole
+	if result == kube.ResultOK && n.live == 0 {
+		n.result = kube.ResultBlackhole
 	}
 	return n
 }
@@ -180,9 +181,9 @@ func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 	if !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace) {
 		return false
 	}
-	late := func(since time.Time) bool { return !selectable(s.svc) || !s.q.within(since, sliceGrace) }
+	late := func(since time.Time) bool { return !kube.Selectable(s.svc) || !s.q.within(since, sliceGrace) }
 	if p := s.podBehind(ref); p != nil {
-		lost := len(p.Status.PodIPs) > 0 && !slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := canonicalIP(i.IP); return c == ip })
+		lost := len(p.Status.PodIPs) > 0 && !slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := kube.CanonicalIP(i.IP); return c == ip })
 		return lost && late(s.q.seen(p).Time)
 	}
 	if o, _ := s.lastPod(ref); o != nil {
@@ -204,13 +205,13 @@ func (s *service) podBehind(ref *corev1.ObjectReference) *corev1.Pod {
 
 // gone is dead, for an endpoint as it stands in a slice.
 func (s *service) gone(e *discoveryv1.Endpoint) bool {
-	if podOf(e) == "" || len(e.Addresses) == 0 {
+	if kube.PodOf(e) == "" || len(e.Addresses) == 0 {
 		return false
 	}
-	if p := s.byUID[podOf(e)]; p != nil && p.Status.PodIP == e.Addresses[0] {
+	if p := s.byUID[kube.PodOf(e)]; p != nil && p.Status.PodIP == e.Addresses[0] {
 		return false // as it is nearly always
 	}
-	ip, _ := canonicalIP(e.Addresses[0])
+	ip, _ := kube.CanonicalIP(e.Addresses[0])
 	return s.dead(e.TargetRef, ip)
 }
 
@@ -228,14 +229,14 @@ func (s *service) usable() (ready, terminating int) {
 func (s *service) countUsable() (ready, terminating int) {
 	state := map[string]bool{} // address or Pod -> ready
 	note := func(e *discoveryv1.Endpoint) {
-		if !epUsable(e) || s.gone(e) || len(e.Addresses) == 0 {
+		if !kube.EndpointUsable(e) || s.gone(e) || len(e.Addresses) == 0 {
 			return
 		}
-		key := string(podOf(e))
+		key := string(kube.PodOf(e))
 		if key == "" {
 			key = e.Addresses[0]
 		}
-		state[key] = state[key] || epReady(e)
+		state[key] = state[key] || kube.EndpointReady(e)
 	}
 	for _, sl := range s.slices {
 		if !s.counts(sl) {
@@ -258,10 +259,10 @@ func (s *service) countUsable() (ready, terminating int) {
 // counts: what is in the slice is reachable by clients in the cluster, on some
 // port.
 func (s *service) counts(sl *discoveryv1.EndpointSlice) bool {
-	if headless(s.svc) {
+	if kube.Headless(s.svc) {
 		return true
 	}
-	if !proxyVisible(sl) || !slices.Contains(families(s.svc), corev1.IPFamily(sl.AddressType)) {
+	if !kube.ProxyVisible(sl) || !slices.Contains(kube.Families(s.svc), corev1.IPFamily(sl.AddressType)) {
 		return false
 	}
 	return slices.ContainsFunc(s.svc.Spec.Ports, func(sp corev1.ServicePort) bool { return hasPort(sl, &sp) })
@@ -274,30 +275,30 @@ func (s *service) headlessTraffic(a *answer) {
 	seen := map[types.UID]bool{}
 	for _, sl := range s.slices {
 		for i := range sl.Endpoints {
-			if e := &sl.Endpoints[i]; epReady(e) && !seen[podOf(e)] {
-				seen[podOf(e)] = podOf(e) != ""
+			if e := &sl.Endpoints[i]; kube.EndpointReady(e) && !seen[kube.PodOf(e)] {
+				seen[kube.PodOf(e)] = kube.PodOf(e) != ""
 				n++
 			}
 		}
 	}
 	if n == 0 {
-		a.classes = append(a.classes, ClassResult{"headless", resultNXDomain, "no ready address"})
+		a.classes = append(a.classes, ClassResult{"headless", kube.ResultNXDomain, "no ready address"})
 		return
 	}
-	a.classes = append(a.classes, ClassResult{"headless", resultOK, quantity(n, "address")})
+	a.classes = append(a.classes, ClassResult{"headless", kube.ResultOK, quantity(n, "address")})
 }
 
 // summary is the result of a class over all ports and nodes: the worst one,
 // with what gets what if they differ.
 func (s *service) summary(class string, of func(*portRoute) []nodeResult) ClassResult {
-	worst := ClassResult{Class: class, Result: resultOK}
+	worst := ClassResult{Class: class, Result: kube.ResultOK}
 	live, broken, total := -1, 0, 0
 	var details []string
 	for i := range s.routes {
 		r := &s.routes[i]
 		for _, n := range of(r) {
 			total++
-			if n.result == resultOK {
+			if n.result == kube.ResultOK {
 				live = max(live, n.live)
 				continue
 			}
@@ -306,7 +307,7 @@ func (s *service) summary(class string, of func(*portRoute) []nodeResult) ClassR
 				worst.Result = n.result
 			}
 			where := "port " + r.label()
-			if len(families(s.svc)) > 1 {
+			if len(kube.Families(s.svc)) > 1 {
 				where += " " + string(r.family)
 			}
 			if n.nodes != nil {
@@ -317,7 +318,7 @@ func (s *service) summary(class string, of func(*portRoute) []nodeResult) ClassR
 	}
 	switch {
 	case total == 0:
-		worst.Result, worst.Detail = resultUnknown, "the Service has no ports"
+		worst.Result, worst.Detail = kube.ResultUnknown, "the Service has no ports"
 	case broken == 0:
 		worst.Detail = quantity(live, "endpoint")
 	case broken < total:
@@ -327,7 +328,7 @@ func (s *service) summary(class string, of func(*portRoute) []nodeResult) ClassR
 }
 
 func resultRank(result string) int {
-	return slices.Index([]string{resultOK, resultBlackhole, resultDrop, resultReject}, result)
+	return slices.Index([]string{kube.ResultOK, kube.ResultBlackhole, kube.ResultDrop, kube.ResultReject}, result)
 }
 
 // inside tells whether all, some or none of the ways through the cluster IP
@@ -335,7 +336,7 @@ func resultRank(result string) int {
 func (s *service) inside() (works, fails bool) {
 	for _, r := range s.routes {
 		for _, n := range r.inside {
-			if n.result == resultOK {
+			if n.result == kube.ResultOK {
 				works = true
 			} else {
 				fails = true

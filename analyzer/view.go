@@ -6,8 +6,22 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/svcspy/svcspy/analyzer/object"
 	"github.com/svcspy/svcspy/store"
 )
+
+// Object is one version of an object, decoded on demand and once. It is shared
+// between Views and must not be changed.
+type Object = object.Object
+
+// Template is what an object that makes Pods tells of them.
+type Template = object.Template
+
+// NewObject returns the object of an event.
+func NewObject(e store.Event) *Object { return object.New(e) }
+
+// As decodes an object into a Kubernetes API type; see [object.As].
+func As[T any](o *Object) *T { return object.As[T](o) }
 
 // View is a cluster at one instant, as far as it is known. It is all the
 // analyzer sees: the same View gives the same Report, live or years later.

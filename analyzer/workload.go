@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -84,7 +85,7 @@ func (w *workload) suspended() bool {
 func (w *workload) active() int {
 	n := 0
 	for _, p := range w.pods {
-		if !terminal(p) && !terminating(p) {
+		if !kube.Terminal(p) && !kube.Terminating(p) {
 			n++
 		}
 	}
@@ -186,7 +187,7 @@ func (q *inquiry) workloads(namespace string, selector map[string]string, pods [
 			bare = append(bare, p)
 		}
 	}
-	for _, w := range q.templates(namespace, selector, func(labels map[string]string) bool { return matches(selector, labels) }) {
+	for _, w := range q.templates(namespace, selector, func(labels map[string]string) bool { return kube.Matches(selector, labels) }) {
 		c.add(w)
 	}
 	for _, w := range c.byUID {

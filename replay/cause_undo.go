@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -192,7 +193,7 @@ func (v *overlay) relist(ref store.Ref) {
 		return v.Get(store.Ref{Resource: nodeResource, Name: name}) != nil || v.Coverage(nodeResource, "").Status != store.Current
 	}
 	byPorts := map[string]*discoveryv1.EndpointSlice{}
-	for _, e := range analyzer.Expected(svc, pods, nodeExists) {
+	for _, e := range kube.Expected(svc, pods, nodeExists) {
 		key := fmt.Sprint(e.Family, e.Ports)
 		sl := byPorts[key]
 		if sl == nil {
@@ -221,7 +222,7 @@ func (v *overlay) relist(ref store.Ref) {
 
 // newSlice begins a slice as the controller would have written it
 // (k8s.io/endpointslice/reconciler.go).
-func (v *overlay) newSlice(svc *corev1.Service, o *analyzer.Object, e *analyzer.ExpectedEndpoint, n int) *discoveryv1.EndpointSlice {
+func (v *overlay) newSlice(svc *corev1.Service, o *analyzer.Object, e *kube.ExpectedEndpoint, n int) *discoveryv1.EndpointSlice {
 	sl := &discoveryv1.EndpointSlice{
 		TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"},
 		ObjectMeta: metav1.ObjectMeta{

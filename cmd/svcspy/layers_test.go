@@ -30,8 +30,10 @@ var layers = map[string]struct {
 	"recorder/redact":   {[]string{"store", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"store/rawjson":     {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"analyzer/command":  {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"analyzer":          {[]string{"store", "store/rawjson", "analyzer/command"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay":            {[]string{"store", "analyzer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"analyzer/kube":     {nil, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"analyzer/object":   {[]string{"store", "store/rawjson", "analyzer/kube"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"analyzer":          {[]string{"store", "analyzer/command", "analyzer/kube", "analyzer/object"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay":            {[]string{"store", "analyzer", "analyzer/kube"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/report":     {[]string{"store", "analyzer", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/postmortem": {[]string{"store", "analyzer", "analyzer/command", "replay", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	// Of client-go it takes util/jsonpath, as the API server does for columns; the rest talks to clusters.

@@ -1,0 +1,221 @@
+package analyzer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/analyzer/kube"
+)
+
+// blame finds the missing units of service and the cause of each.
+func (s *service) blame(a *answer) {
+	a.units = s.definition()
+	if len(a.units) == 0 && kube.Selectable(s.svc) {
+		a.units = s.podUnits()
+		s.networkOfNodes(a.units)
+		a.units = append(a.units, s.unborn()...)
+		if len(a.units) == 0 && len(s.pods) == 0 || s.allTerminal() {
+			a.units = append(a.units, s.noPods()...)
+		}
+	}
+	a.units = append(a.units, s.misdirected()...)
+	a.units = append(a.units, s.ways()...)
+	for i := range a.units {
+		s.name(&a.units[i])
+	}
+}
+
+// definition: the Service itself cannot work, or selects nothing.
+func (s *service) definition() []unit {
+	rungs := []func() *cause{s.portUndefined, s.selectorless, s.nothingSelected}
+	for _, rung := range rungs {
+		if c := rung(); c != nil {
+			return []unit{{kind: serviceUnit, count: max(1, s.desired, c.root().units), cause: c}}
+		}
+	}
+	return nil
+}
+
+// portUndefined: the port asked about is not one of the Service's.
+func (s *service) portUndefined() *cause {
+	asked := s.q.options.Port
+	if asked == "" || kube.FindServicePort(s.svc, asked) != nil {
+		return nil
+	}
+	var have []string
+	also := ""
+	for i := range s.svc.Spec.Ports {
+		sp := &s.svc.Spec.Ports[i]
+		have = append(have, strings.TrimPrefix(fmt.Sprintf("%s %d/%s", sp.Name, sp.Port, sp.Protocol), " "))
+		switch asked {
+		case sp.TargetPort.String():
+			also = ", which is a target port of its Pods"
+		case fmt.Sprint(sp.NodePort):
+			also = ", which is a node port"
+		}
+	}
+	c := s.cause("svc-port-undefined", clause("Service %s has no port %s%s; it has %s", s, asked, also, enumerate(have, 5)),
+		s.q.see(s.svc, "/spec/ports", strings.Join(have, ", ")))
+	c.next = commands(s.kubectl("get").Add("-o", "jsonpath={.spec.ports}"))
+	return c
+}
+
+// selectorless: nobody lists Pods for the Service, and nobody else provides
+// endpoints.
+func (s *service) selectorless() *cause {
+	if kube.Selectable(s.svc) {
+		return nil
+	}
+	for _, sl := range s.slices {
+		if s.counts(sl) && slices.ContainsFunc(sl.Endpoints, func(e discoveryv1.Endpoint) bool { return kube.EndpointUsable(&e) }) {
+			return nil // somebody provided them, whether or not they lead anywhere
+		}
+	}
+	c := s.cause("svc-selectorless-no-endpoints", clause("there is no selector, so Kubernetes adds no Pods, and nothing else provides endpoints"),
+		s.q.see(s.svc, "/spec/selector", ""))
+	for _, sl := range s.slices {
+		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
+	}
+	c.next = commands(command.Kubectl("get", "endpointslices", "-n", s.svc.Namespace, "-l", discoveryv1.LabelServiceName+"="+s.svc.Name))
+	if deeper := s.invisible(); deeper != nil {
+		return c.because(deeper)
+	}
+	return c.because(s.notMirrored())
+}
+
+// nothingSelected: neither Pods nor workloads carry the labels, or a change
+// took them away.
+func (s *service) nothingSelected() *cause {
+	if !kube.Selectable(s.svc) || len(s.pods) > 0 || len(s.workloads) > 0 {
+		return nil
+	}
+	selector := pairs(s.svc.Spec.Selector)
+	c := s.cause("selector-matches-nothing", clause("no Pod and no workload in namespace %s carries the labels %s", s.svc.Namespace, selector),
+		s.q.see(s.svc, "/spec/selector", selector))
+	s.selectorSince(c)
+	c.next = commands(
+		command.Kubectl("get", "pods", "-n", s.svc.Namespace, "--show-labels"),
+		command.Kubectl("get", "pods", "-A", "-l", selector),
+	)
+	for _, sl := range s.slices {
+		if kube.Own(s.svc, sl) {
+			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
+		}
+	}
+	for _, deeper := range []func() *cause{s.selectorEdited, s.workloadDeleted, s.relabelled, s.detached, s.typo} {
+		if found := deeper(); found != nil {
+			return c.because(found)
+		}
+	}
+	return c
+}
+
+// podUnits are the selected Pods that should serve and do not.
+func (s *service) podUnits() []unit {
+	var units []unit
+	for _, p := range s.pods {
+		if kube.Terminal(p) || kube.Terminating(p) {
+			continue
+		}
+		c := s.podCause(p)
+		if c == nil {
+			continue
+		}
+		s.causes[p.UID] = c
+		units = append(units, unit{kind: podUnit, count: 1, pod: p, workload: s.owner[p.UID], cause: c})
+	}
+	return units
+}
+
+// unborn are Pods that workloads should have and have not.
+func (s *service) unborn() []unit {
+	var units []unit
+	for _, w := range s.workloads {
+		if missing := w.desired - w.active(); missing > 0 {
+			units = append(units, unit{kind: unbornUnit, count: missing, workload: w, cause: s.q.unbornCause(w)})
+		}
+	}
+	return units
+}
+
+// noPods: a workload is selected, and is not meant to have Pods; or what there
+// was has finished.
+func (s *service) noPods() []unit {
+	var c *cause
+	if s.allTerminal() {
+		p := s.pods[0]
+		c = s.cause("selected-pods-all-terminal", clause("all Pods it selects (%d) have finished, and finished Pods are never endpoints", len(s.pods)),
+			s.q.see(p, "/status/phase", string(p.Status.Phase)))
+		return []unit{{kind: serviceUnit, count: max(1, len(s.bare)), cause: c.because(s.q.podCause(p, s.owner[p.UID]))}}
+	}
+	var names []string
+	for _, w := range s.workloads {
+		names = append(names, w.String())
+	}
+	c = s.cause("selected-workload-has-no-pods", clause("%s, which Service %s selects, has no Pods", enumerate(names, 3), s))
+	for _, w := range s.workloads {
+		c.evidence = append(c.evidence, s.q.see(w.object, "/spec/replicas", fmt.Sprint(w.desired)))
+		if zero := s.q.atZero(w); zero != nil {
+			c.because(zero)
+		}
+	}
+	return []unit{{kind: serviceUnit, count: 1, cause: c}}
+}
+
+func (s *service) allTerminal() bool {
+	return len(s.pods) > 0 && !slices.ContainsFunc(s.pods, func(p *corev1.Pod) bool { return !kube.Terminal(p) })
+}
+
+// name finishes a cause that is only "not ready yet": what it waits for is the
+// rollout, or what took the capacity, or nothing in particular.
+func (s *service) name(u *unit) {
+	root := u.cause.root()
+	if root.id != "" {
+		return
+	}
+	if u.workload != nil {
+		if r := s.q.rollout(u.workload); r != nil {
+			if cut := s.cutCapacity(r); cut != nil && s.lost() {
+				*root = *cut
+				return
+			}
+			if r.inProgress() {
+				*root = *s.q.progress(r)
+				return
+			}
+		}
+	}
+	ready, _ := s.usable()
+	together, at := s.lostTogether()
+	switch {
+	case ready > 0:
+		root.id = "endpoints-partial"
+	case together > 0 && s.lost():
+		root.id, root.since = "all-endpoints-lost-at-once", at
+		root.subject, root.key, root.onset = s.q.subject(s.svc), s.String(), nil
+		root.says = func(who string) string {
+			return fmt.Sprintf("all its %s were lost within %s, and %s did not become ready yet", quantity(together, "endpoint"), lossWindow, who)
+		}
+		return
+	case kube.Headless(s.svc):
+		root.id = "headless-no-addresses"
+	default:
+		root.id = "no-usable-endpoints"
+	}
+	root.subject, root.key, root.onset = s.q.subject(s.svc), s.String(), nil
+	if u.kind == podUnit {
+		root.says = func(who string) string { return who + " should serve and did not become ready yet" }
+	}
+}
+
+// lost: there are fewer usable endpoints than there were under the same
+// demand. A Service that comes up, or grows, has lost nothing.
+func (s *service) lost() bool {
+	ready, _ := s.usable()
+	return ready < s.desired && s.hadMore(ready)
+}
