@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -68,11 +67,12 @@ func absentChecklist(why string) []Step {
 	return list
 }
 
-// blamed returns the first cause at work that answers a step.
-func (a *answer) blamed(code string, ids ...string) *cause {
+// blamed returns the first cause at work that answers a step and, unless traits
+// is 0, has one of them.
+func (a *answer) blamed(code string, traits Trait) *cause {
 	for _, u := range a.units {
 		for _, c := range u.cause.chain() {
-			if d := byID[c.id]; d != nil && d.hasStep(code) && (len(ids) == 0 || slices.Contains(ids, c.id)) {
+			if d := byID[c.id]; d != nil && d.hasStep(code) && (traits == 0 || d.Is(traits)) {
 				return c
 			}
 		}
@@ -85,7 +85,7 @@ func (s *service) selects(a *answer) (string, string) {
 	case s.svc.Spec.Type == corev1.ServiceTypeExternalName:
 		return yes, "it exists, as an alias for " + s.svc.Spec.ExternalName
 	case !kube.Selectable(s.svc):
-		if c := a.blamed("C1"); c != nil {
+		if c := a.blamed("C1", 0); c != nil {
 			return no, "it has no selector and no endpoints"
 		}
 		return yes, "it exists, without a selector"
@@ -93,7 +93,7 @@ func (s *service) selects(a *answer) (string, string) {
 	selector := pairs(s.svc.Spec.Selector)
 	for _, u := range a.units {
 		for _, c := range u.cause.chain() {
-			if c.layer() == selection && c.id != "selected-workload-has-no-pods" && c.id != "selected-pods-all-terminal" {
+			if c.layer() == selection && !Lookup(c.id).Is(selectorFits) {
 				return no, selector + " matches no Pod"
 			}
 		}
@@ -132,7 +132,7 @@ func (s *service) running(a *answer) (string, string) {
 	switch {
 	case !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace):
 		return unknown, "Pods were not all recorded"
-	case len(s.pods) == 0 && a.blamed("C1", "selector-typo", "selector-edited", "pods-detached-by-label") != nil:
+	case len(s.pods) == 0 && a.blamed("C1", strandsPods) != nil:
 		return yes, "the Pods it misses are ready"
 	case len(s.pods) == 0 && len(s.workloads) == 0:
 		return notApplicable, "no Pod to look at"
@@ -153,7 +153,7 @@ func (s *service) listsPods(a *answer) (string, string) {
 		return notApplicable, ""
 	case !s.q.covered(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace):
 		return unknown, "EndpointSlices were not all recorded"
-	case a.blamed("C3", "target-port-name-unresolved", "slice-invisible-to-proxy", "endpointslice-missing", "endpointslice-stale", "endpoint-node-missing", "ip-family-mismatch", "svc-selectorless-no-endpoints", "endpoints-not-mirrored", "slices-frozen") != nil:
+	case a.blamed("C3", breaksListing) != nil:
 		return no, have
 	case kube.Selectable(s.svc) && len(s.pods) == 0:
 		return notApplicable, "no Pod to list"
@@ -176,7 +176,7 @@ func (s *service) leads(a *answer) (string, string) {
 	if s.svc.Spec.Type == corev1.ServiceTypeExternalName || kube.Headless(s.svc) {
 		return notApplicable, "it has no IP of its own"
 	}
-	if c := a.blamed("C5", "svc-port-undefined", "itp-local-gaps", "ip-family-mismatch", "svc-allocation-conflict"); c != nil {
+	if c := a.blamed("C5", breaksAddress); c != nil {
 		return no, c.id
 	}
 	for _, c := range a.classes {

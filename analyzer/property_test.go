@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -234,6 +237,41 @@ func TestCatalogue(t *testing.T) {
 		}
 		if !slices.Contains([]string{outage, degraded, risk, hint, info}, d.Severity) || d.Meaning == "" {
 			t.Errorf("%s: severity %q, meaning %q", d.ID, d.Severity, d.Meaning)
+		}
+	}
+}
+
+// TestDeclarations: no part of a diagnosis is left out, and the function that is
+// said to decide it is one of this package that names it.
+func TestDeclarations(t *testing.T) {
+	sources := map[string]string{}
+	for _, d := range catalogue {
+		if d.ID == "" || !slices.Contains(severities, d.Severity) || d.Meaning == "" || d.Trap == "" || d.Changes == nil || d.decides == nil {
+			t.Errorf("%q is declared without severity, meaning, trap, changes or the function that decides it", d.ID)
+			continue
+		}
+		if d.Steps == "" && d.Severity != info && d.Severity != hint {
+			t.Errorf("%s answers no step of the checklist", d.ID)
+		}
+		f := runtime.FuncForPC(reflect.ValueOf(d.decides).Pointer())
+		path, _ := f.FileLine(f.Entry())
+		if sources[path] == "" {
+			text, err := os.ReadFile(filepath.Base(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources[path] = string(text)
+		}
+		name := f.Name()[strings.LastIndexByte(f.Name(), '.')+1:]
+		_, body, found := strings.Cut(sources[path], ") "+name+"(")
+		body, _, _ = strings.Cut(body, "\n}\n")
+		if !found || !strings.Contains(body, `"`+d.ID+`"`) {
+			t.Errorf("%s is not decided by %s: that does not name it", d.ID, f.Name())
+		}
+		for _, r := range d.Changes {
+			if len(r.Resources) == 0 || len(r.Paths) == 0 && !r.Existence {
+				t.Errorf("%s: a rule for changes matches none: %+v", d.ID, r)
+			}
 		}
 	}
 }

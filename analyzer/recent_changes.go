@@ -33,7 +33,7 @@ func (s *service) explain(a *answer) []*cause {
 // imageChange: only Pods with a new image fail.
 func (s *service) imageChange(g *group) *cause {
 	w := g.units[0].workload
-	if w == nil || g.root.layer() != startup && g.root.layer() != readiness || g.root.id == "pod-stalled-on-node" {
+	if w == nil || g.root.layer() != startup && g.root.layer() != readiness || Lookup(g.root.id).Is(NotOfTemplate) {
 		return nil
 	}
 	r := s.q.rollout(w)
@@ -74,7 +74,7 @@ func (s *service) imageChange(g *group) *cause {
 // configChange: what the failing containers read changed before they started,
 // however long before: environment is read at the start only.
 func (s *service) configChange(g *group) []*cause {
-	if !slices.Contains([]string{"crash-loop", "oom-killed", "liveness-killing", "container-start-error", "container-config-error", "readiness-probe-failing", "startup-probe-pending", "init-blocking"}, g.root.id) {
+	if !Lookup(g.root.id).Is(readsConfig) {
 		return nil
 	}
 	pc := &podCase{q: s.q, pod: g.units[0].pod, workload: g.units[0].workload}

@@ -116,7 +116,7 @@ func (m *moment) fates() fates {
 	if !healthy(m.after.Verdict.State) {
 		for _, f := range m.after.Because[:min(1, len(m.after.Because))] {
 			for _, e := range f.Evidence {
-				if e.Kind == "Pod" && f.ID != "selector-edited" && f.ID != "selector-typo" {
+				if e.Kind == "Pod" && !analyzer.Lookup(f.ID).Is(analyzer.ShowsWorkingPods) {
 					state[e.Name] = "failing"
 				}
 			}
@@ -162,9 +162,11 @@ func (x *inquest) candidates(m *moment) ([]Change, error) {
 	if s := m.after.Verdict.Since; !s.IsZero() && s.Before(onset) && !healthy(m.after.Verdict.State) {
 		onset = s
 	}
-	rules := relevant(m.root)
-	if m.caused("replica-create-failed") { // whatever that comes from
-		rules = append(rules, creation...)
+	rules := analyzer.Lookup(m.root).Explained()
+	for _, f := range m.causes {
+		if d := analyzer.Lookup(f.ID); d.Is(analyzer.RefusesPods) { // whatever that comes from
+			rules = append(rules, d.Changes...)
+		}
 	}
 	var found []Change
 	for _, ref := range m.reach.refs {
@@ -178,9 +180,9 @@ func (x *inquest) candidates(m *moment) ([]Change, error) {
 				continue
 			}
 			if c.Verb == Deleting && finalized(all, &c) {
-				within = latent // it took effect when the last finalizer was gone
+				within = analyzer.Latent // it took effect when the last finalizer was gone
 			}
-			if within != latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.floor && (m.improved || !c.rolledOut())) {
+			if within != analyzer.Latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.floor && (m.improved || !c.rolledOut())) {
 				continue
 			}
 			if !x.meant(m, &c, matter) {
@@ -190,7 +192,7 @@ func (x *inquest) candidates(m *moment) ([]Change, error) {
 			if c.ref.Resource == podResource && c.Verb != Updated {
 				c.Origin = Intent // meant has told it from what controllers do
 			}
-			if n := len(found); within == latent && n > 0 && found[n-1].ref == ref {
+			if n := len(found); within == analyzer.Latent && n > 0 && found[n-1].ref == ref {
 				found[n-1] = c // the last state of a configuration is the one that counts
 				continue
 			}
@@ -347,7 +349,7 @@ func (m *moment) structural(c *Change) string {
 	if len(with) == 0 && c.ref.Resource != nodeResource {
 		return ""
 	}
-	if m.root == "pod-stalled-on-node" && c.ref.Resource != nodeResource {
+	if analyzer.Lookup(m.root).Is(analyzer.NotOfTemplate) && c.ref.Resource != nodeResource {
 		return "" // whatever the Pods are made of
 	}
 	all := func(pods []*corev1.Pod, is func(*corev1.Pod) bool) bool {
@@ -380,11 +382,11 @@ func (m *moment) structural(c *Change) string {
 		if m.improved && all(with, after) && none(without, after) {
 			return "it was paused, and only Pods made since work"
 		}
-	case slices.Contains(podMakers, c.ref.Resource.Resource) && c.Verb == Created:
+	case slices.Contains(analyzer.PodMakers, c.ref.Resource.Resource) && c.Verb == Created:
 		if all(with, func(p *corev1.Pod) bool { return m.reach.top(m.reach.names[p.UID]) == c.ref }) {
 			return "it made the Pods"
 		}
-	case slices.Contains(podMakers, c.ref.Resource.Resource):
+	case slices.Contains(analyzer.PodMakers, c.ref.Resource.Resource):
 		for _, f := range c.all {
 			steps, in := ofPod(f.steps)
 			if !in {
@@ -414,7 +416,7 @@ func (m *moment) structural(c *Change) string {
 // refuses says that a webhook kept Pods from being made, if the causes name it.
 func (m *moment) refuses(c *Change) string {
 	named := slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool {
-		return f.ID == "replica-create-failed" && slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
+		return analyzer.Lookup(f.ID).Is(analyzer.RefusesPods) && slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
 			return e.Kind == c.Subject.Kind && e.Name == c.ref.Name
 		})
 	})
@@ -427,11 +429,6 @@ func (m *moment) refuses(c *Change) string {
 		return "no new Pod is made without its consent, and it gives none"
 	}
 	return ""
-}
-
-// caused reports whether a diagnosis is among the causes.
-func (m *moment) caused(id string) bool {
-	return slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool { return f.ID == id })
 }
 
 // lostPods are the Pods that were ready before the transition and are not in

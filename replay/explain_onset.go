@@ -39,7 +39,7 @@ func (x *inquest) onsets(r *analyzer.Report, course []Segment) ([]Onset, error) 
 		if f.EffectOf != "" && o.At.Before(last.At) {
 			o.Seq, o.At = last.Seq, last.At
 		}
-		if f.ID != "rollout-stuck" || len(all) == 0 { // which leads to nothing
+		if !analyzer.Lookup(f.ID).Is(analyzer.LeadsNowhere) || len(all) == 0 { // which leads to nothing
 			last = o
 		}
 		all = append(all, o)

@@ -147,20 +147,20 @@ func (m *moment) explainedBy(id string, f *Fact) (within time.Duration, ok bool)
 	if f.What == Creation && (f.ref.Resource == nodeResource || f.ref.Resource == namespaceResource) {
 		return 0, false // there was nothing to break in them before
 	}
-	matter, whole, within := explains(relevant(id), &c)
+	matter, whole, within := explains(analyzer.Lookup(id).Explained(), &c)
 	if !whole && len(matter) == 0 {
 		return 0, false
 	}
 	switch {
-	case f.What == Creation && within == latent:
+	case f.What == Creation && within == analyzer.Latent:
 		within = before
 	case f.What == Creation:
-		within = min(within, soon)
-	case within == latent:
+		within = min(within, analyzer.Soon)
+	case within == analyzer.Latent:
 		within = longAgo
 	}
 	if f.What == Writing { // only what it owns of the fields that matter
-		if own, _, _ := explains(explaining[id], &c); len(own) > 0 {
+		if own, _, _ := explains(analyzer.Lookup(id).Changes, &c); len(own) > 0 {
 			matter = own
 		}
 		f.Path, f.New, f.Fields = matter[0].Path, matter[0].New, nil

@@ -91,9 +91,6 @@ func (o *recordOptions) plan(ctx context.Context, options *recorder.Options, h s
 	return o.printPlan(&p)
 }
 
-// ofSystem are the diagnoses that are made from kube-system.
-var ofSystem = []string{"cluster-dns-down", "kube-proxy-missing"}
-
 // decide fills in what could not be told. What a cluster does not have needs
 // not be known.
 func (p *recordPlan) decide(discovery []metav1.APIResource) {
@@ -105,7 +102,7 @@ func (p *recordPlan) decide(discovery []metav1.APIResource) {
 			if !ok || !served {
 				continue
 			}
-			for _, why := range p.missing(gvr.GroupResource(), slices.Contains(ofSystem, d.ID)) {
+			for _, why := range p.missing(gvr.GroupResource(), d.Is(analyzer.OfSystem)) {
 				if !slices.Contains(because, why) {
 					because = append(because, why)
 				}

@@ -135,7 +135,7 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 		p.line("  No recorded change explains this; what is reconstructed may.")
 	case !e.From.After(e.Recording.Start):
 		p.line("  It was so when the recording began: what led to it came before.")
-	case e.Worst.Headline.ID == "container-completed":
+	case analyzer.Lookup(e.Worst.Headline.ID).Is(analyzer.EndsByItself):
 		p.line("  Nothing had to change: the containers came to their end.")
 	default:
 		p.line("  No recorded change explains this: the cause lies outside of what was recorded, such as load or a dependency.")

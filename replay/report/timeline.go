@@ -154,7 +154,7 @@ func darkness(items []TimelineItem) []dark {
 			continue
 		}
 		is := it.State == analyzer.NotServing || it.State == analyzer.Absent
-		if it.Headline.ID == "svc-missing" && i < len(items)-1 {
+		if analyzer.Lookup(it.Headline.ID).Is(analyzer.NotYetThere) && i < len(items)-1 {
 			is = false // it was not there yet
 		}
 		switch {

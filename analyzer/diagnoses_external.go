@@ -1,0 +1,171 @@
+package analyzer
+
+import "slices"
+
+// externalDiagnoses: from outside.
+func externalDiagnoses() []Diagnosis {
+	return []Diagnosis{
+		{
+			ID: "lb-pending", Severity: outage, layer: external, Steps: "C7",
+			Meaning: "The Service has no external address yet; in-cluster access is unaffected.",
+			Trap:    "Within 60 s, or with a class nobody here implements.",
+			Changes: balancerChanges, decides: (*service).pendingLoadBalancer,
+		},
+		{
+			ID: "lb-status-error", Severity: degraded, layer: external, Steps: "C7",
+			Meaning: "The load balancer reports an error for the Service.",
+			Trap:    "The error is of a port that is gone.",
+			Changes: balancerChanges, decides: (*service).balancerErrors,
+		},
+		{
+			ID: "lb-address-changed", Severity: degraded, layer: external, Steps: "C7", Kinds: on("Service"),
+			Meaning: "The external address changed: DNS records may still have the old one.",
+			Trap:    "The first address it ever gets.",
+			Changes: balancerChanges, decides: (*service).addressChanged,
+		},
+		{
+			ID: "lb-source-ranges", Severity: hint, layer: external, Steps: "C7",
+			Meaning: "Only some client addresses may use the load balancer.",
+			Trap:    "A range that admits everybody.",
+			Changes: anyChange, decides: (*service).sourceRanges, sees: map[string]int{"timeout": 4},
+		},
+		{
+			ID: "externalips-unmanaged", Severity: hint, layer: external, Steps: "C7",
+			Meaning: "Nothing in Kubernetes routes the external IPs of the Service.",
+			Trap:    "The address is that of a node.",
+			Changes: anyChange, decides: (*service).externalIPs,
+		},
+		{
+			ID: "etp-local-gaps", Severity: outage, layer: external, Steps: "C7", Kinds: on("EndpointSlice", "Node"),
+			Meaning: "externalTrafficPolicy Local: nodes without a local endpoint drop external traffic.",
+			Trap:    "A health check keeps the balancer away from such nodes: only node ports fail.",
+			Changes: slices.Concat(balancerChanges, placementChanges), decides: (*service).ways, sees: map[string]int{"timeout": 7},
+		},
+		{
+			ID: "itp-local-gaps", Severity: outage, layer: external, Steps: "C5", Kinds: on("EndpointSlice", "Node"),
+			Meaning: "internalTrafficPolicy Local: clients on nodes without a local endpoint get timeouts.",
+			Trap:    "A node that runs no clients.",
+			Changes: slices.Concat(serviceChanges, placementChanges), decides: (*service).ways, traits: breaksAddress,
+		},
+		{
+			ID: "ingress-backend-broken", Severity: outage, layer: external, Steps: "C7", Kinds: on("Ingress", "Service"),
+			Meaning: "An Ingress names a Service or port that does not exist.",
+			Trap:    "A default backend answers instead.",
+			Changes: routeChanges, decides: (*inquiry).brokenBackend,
+		},
+		{
+			ID: "ingress-unclaimed", Severity: outage, layer: external, Steps: "C7", Kinds: on("IngressClass"),
+			Meaning: "No controller claims the Ingress.",
+			Trap:    "A controller that does not write status.",
+			Changes: anyChange, decides: (*inquiry).unclaimed,
+		},
+		{
+			ID: "route-backend-unresolved", Severity: outage, layer: external, Steps: "C7", Kinds: on("Service", "ReferenceGrant"),
+			Meaning: "A Gateway route names a Service or port that does not exist or is not permitted.",
+			Trap:    "The condition is about an older generation.",
+			Changes: routeChanges, decides: (*inquiry).unresolvedBackend,
+		},
+		{
+			ID: "gateway-not-programmed", Severity: outage, layer: external, Steps: "C7", Kinds: on("Gateway"),
+			Meaning: "No Gateway takes the route, or the Gateway is not programmed.",
+			Trap:    "Another parent takes the route.",
+			Changes: anyChange, decides: (*inquiry).notProgrammed,
+		},
+		{
+			ID: "cluster-dns-down", Severity: outage, layer: external, Steps: "C4", Kinds: on("Service", "EndpointSlice"),
+			Meaning: "Cluster DNS has no endpoints: no name resolves.",
+			Trap:    "The cluster's DNS does not run as a Service here.",
+			Changes: anyChange, decides: (*service).dnsDown, traits: OfSystem, sees: map[string]int{"nxdomain": 1},
+		},
+	}
+}
+
+// policyDiagnoses: policy: never more than hints, as enforcement cannot be seen in objects.
+func policyDiagnoses() []Diagnosis {
+	return []Diagnosis{
+		{
+			ID: "netpol-denies-ingress", Severity: hint, layer: policy, Steps: "C8", Kinds: on("NetworkPolicy"),
+			Meaning: "NetworkPolicies admit nobody, or only some, to the Pods.",
+			Trap:    "The network plugin may not enforce policies.",
+			Changes: policyChanges, decides: (*service).policyHint, sees: map[string]int{"timeout": 1},
+		},
+		{
+			ID: "netpol-wrong-port", Severity: hint, layer: policy, Steps: "C8", Kinds: on("NetworkPolicy"),
+			Meaning: "A NetworkPolicy allows a port the Pods do not use.",
+			Trap:    "The policy is about other Pods.",
+			Changes: policyChanges, decides: (*service).policyHint, sees: map[string]int{"timeout": 2},
+		},
+		{
+			ID: "netpol-client-egress", Severity: hint, layer: policy, Steps: "C8", Kinds: on("NetworkPolicy"),
+			Meaning: "NetworkPolicies keep the client from the Pods or from DNS.",
+			Trap:    "Only asked with --from.",
+			Changes: anyChange, decides: (*service).clientEgress, sees: map[string]int{"timeout": 3, "nxdomain": 2},
+		},
+	}
+}
+
+// impactDiagnoses: impact.
+func impactDiagnoses() []Diagnosis {
+	return []Diagnosis{
+		{
+			ID: "no-usable-endpoints", Severity: outage, layer: impact, Steps: "C3 C5", Kinds: on("EndpointSlice"),
+			Meaning: "The Service has no usable endpoint: connections are refused.",
+			Trap:    "Terminating Pods still serve: only-terminating-endpoints.",
+			Changes: anyChange, decides: (*service).name,
+		},
+		{
+			ID: "headless-no-addresses", Severity: outage, layer: impact, Steps: "C3 C4", Kinds: on("EndpointSlice"),
+			Meaning: "No Pod is ready, so the headless name does not resolve.",
+			Trap:    "publishNotReadyAddresses is set.",
+			Changes: anyChange, decides: (*service).name,
+		},
+		{
+			ID: "endpoints-partial", Severity: degraded, layer: impact, Steps: "C2 C3", Kinds: on("EndpointSlice"),
+			Meaning: "Fewer endpoints than wanted.",
+			Trap:    "A surge or a scale-up that lost nothing.",
+			Changes: anyChange, decides: (*service).name,
+		},
+		{
+			ID: "only-terminating-endpoints", Severity: degraded, layer: impact, Steps: "C3", Kinds: on("EndpointSlice"),
+			Meaning: "Only Pods that are shutting down still serve.",
+			Trap:    "The Pods are past their grace period.",
+			Changes: anyChange, decides: (*service).onlyTerminating,
+		},
+		{
+			ID: "all-endpoints-lost-at-once", Severity: outage, layer: impact, Steps: "C3", Kinds: on("EndpointSlice"),
+			Meaning: "All endpoints were lost within seconds.",
+			Trap:    "A scale to 0: that is the cause.",
+			Changes: anyChange, decides: (*service).name,
+		},
+		{
+			ID: "pods-not-ready", Severity: degraded, layer: impact, Steps: "C2",
+			Meaning: "Pods are not ready yet, and nothing says why.",
+			Trap:    "A deeper cause is known.",
+			Changes: anyChange, decides: (*inquiry).nameWaiting,
+		},
+		{
+			ID: "pod-terminating", Severity: info, layer: impact, Steps: "C2",
+			Meaning: "The Pod was deleted and is about to go.",
+			Trap:    "The Pod is past its grace: pod-stuck-terminating.",
+			Changes: anyChange, decides: (*inquiry).ending,
+		},
+		{
+			ID: "subject-missing", Severity: info, layer: impact, Steps: "",
+			Meaning: "There is no such object.",
+			Trap:    "Its kind was not recorded: unknown.",
+			Changes: anyChange, decides: (*inquiry).nothing,
+		},
+		{
+			ID: "subject-deleted", Severity: info, layer: impact, Steps: "",
+			Meaning: "The object was deleted.",
+			Trap:    "Another of the name exists since.",
+			Changes: anyChange, decides: (*inquiry).nothing,
+		},
+		{
+			ID: "recording-gap", Severity: info, layer: impact, Steps: "",
+			Meaning: "The recording has a hole where the answer would be.",
+			Trap:    "The hole is in kinds that do not decide.",
+			Changes: anyChange, decides: (*service).effects,
+		},
+	}
+}
