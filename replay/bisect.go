@@ -39,7 +39,7 @@ func Bisect(ctx context.Context, t Timeline, subject store.Ref, good, bad time.T
 			worst = i
 		}
 	}
-	x, err := newInquest(t, subject)
+	x, err := newExplainer(t, subject)
 	if err != nil {
 		return nil, err
 	}

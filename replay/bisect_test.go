@@ -72,7 +72,7 @@ func checkBisect(t rapidT, timeline Timeline, subject store.Ref, good, bad time.
 func TestBisectIsThePlainScan(t *testing.T) {
 	for _, name := range []string{"selector-edited", "readiness-flapping", "drain-nowhere-to-go", "node-loss", "scale-to-zero"} {
 		t.Run(name, func(t *testing.T) {
-			r, err := store.Open("../fixtures/incidents/" + name + ".db")
+			r, err := store.Open(incidentFiles(t) + "/" + name + ".db")
 			if err != nil {
 				t.Fatal(err)
 			}

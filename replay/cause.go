@@ -17,14 +17,14 @@ import (
 type inquest struct {
 	timeline Timeline
 	heard    *heard
-	objects  *objects
+	objects  *Cache
 	subject  store.Ref
 	causes   []analyzer.Finding // of the outage that was explained last
 }
 
 func newInquest(t Timeline, subject store.Ref) (*inquest, error) {
 	h, err := newHeard(t)
-	return &inquest{timeline: t, heard: h, objects: &objects{}, subject: subject}, err
+	return &inquest{timeline: t, heard: h, objects: &Cache{}, subject: subject}, err
 }
 
 const (
@@ -80,7 +80,7 @@ func (x *inquest) changes(m *moment) ([]Change, error) {
 // verdict is taken a little after it began, when what belongs together has been
 // heard, if it still holds then.
 func (x *inquest) moment(before *analyzer.Report, after *Segment) (*moment, error) {
-	cursor := &Cursor{timeline: x.timeline, objects: x.objects}
+	cursor := NewCursorWith(x.timeline, x.objects)
 	for wait := min(aftermath, after.To.Add(-resolution).Sub(after.From)); ; wait /= 2 {
 		if wait < time.Second/2 {
 			wait = 0
@@ -201,12 +201,6 @@ func (x *inquest) candidates(m *moment) ([]Change, error) {
 	}
 	slices.SortFunc(found, func(a, b Change) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found, nil
-}
-
-// rolledOut reports whether the change made new Pods of another kind: it may
-// show only long after the rollout went well.
-func (c *Change) rolledOut() bool {
-	return c.Verb == Updated && slices.ContainsFunc(c.all, func(f Field) bool { return strings.HasPrefix(f.Path, "/spec/template/spec") })
 }
 
 // horizon is how far back the past of an object is looked at: so many versions.
@@ -508,32 +502,11 @@ func (m *moment) shows(c *Change) bool {
 	})
 }
 
-func (l Link) weight() int { return slices.Index([]Link{Counterfactual, Structural, Correlated}, l) }
-
 func boolRank(b bool) int {
 	if b {
 		return 1
 	}
 	return 0
-}
-
-// restart reports whether the change does nothing but make new Pods
-// (kubectl rollout restart).
-func (c *Change) restart() bool {
-	return c.Verb == Updated && !slices.ContainsFunc(c.all, func(f Field) bool {
-		return !strings.HasPrefix(f.Path, "/spec/template/metadata/annotations")
-	})
-}
-
-// resume reports whether the change does nothing but let a Deployment roll out
-// what was changed while it was paused.
-func (c *Change) resume() bool {
-	return c.Verb == Updated && c.Path == "/spec/paused" && c.Old == true && c.rest("/spec/paused")
-}
-
-// rest reports whether nothing else that is meant changed.
-func (c *Change) rest(path string) bool {
-	return !slices.ContainsFunc(c.all, func(f Field) bool { return f.Path != path && f.top() == "spec" })
 }
 
 // createdSince: object times have a resolution of a second.

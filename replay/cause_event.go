@@ -91,10 +91,10 @@ func (r *reach) named(uids map[types.UID]bool) []store.Ref {
 		note(o.UID, o.Ref())
 	}
 	if len(uids) > 0 {
-		seqs, err := r.state.timeline.Touched(store.Query{Resource: podResource}, 1, r.state.seq)
-		r.state.note(err)
+		seqs, err := r.state.Timeline().Touched(store.Query{Resource: podResource}, 1, r.state.Seq())
+		r.state.Note(err)
 		for _, seq := range seqs[max(0, len(seqs)-maxPods*maxVersions):] {
-			if e, err := r.state.timeline.Event(seq); err == nil && e.IsObject() {
+			if e, err := r.state.Timeline().Event(seq); err == nil && e.IsObject() {
 				note(e.UID, e.Ref())
 			}
 		}

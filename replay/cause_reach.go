@@ -15,23 +15,6 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-var (
-	podResource       = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	nodeResource      = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-	namespaceResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	sliceResource     = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
-)
-
-// workloads are what makes Pods, by kind as ownerReferences name it.
-var workloads = map[string]schema.GroupVersionResource{
-	"Deployment":            {Group: "apps", Version: "v1", Resource: "deployments"},
-	"ReplicaSet":            {Group: "apps", Version: "v1", Resource: "replicasets"},
-	"StatefulSet":           {Group: "apps", Version: "v1", Resource: "statefulsets"},
-	"DaemonSet":             {Group: "apps", Version: "v1", Resource: "daemonsets"},
-	"Job":                   {Group: "batch", Version: "v1", Resource: "jobs"},
-	"ReplicationController": {Version: "v1", Resource: "replicationcontrollers"},
-}
-
 // neighbours are kinds of which every object in the subject's namespace can
 // matter to it.
 var neighbours = []schema.GroupVersionResource{
@@ -119,13 +102,13 @@ func (r *reach) everIn(resource schema.GroupVersionResource, namespace string) {
 	for _, o := range r.state.List(store.Query{Resource: resource, Namespace: namespace}) {
 		r.add(o.Ref())
 	}
-	seqs, err := r.state.timeline.Touched(store.Query{Resource: resource, Namespace: namespace}, 1, r.state.seq)
-	r.state.note(err)
+	seqs, err := r.state.Timeline().Touched(store.Query{Resource: resource, Namespace: namespace}, 1, r.state.Seq())
+	r.state.Note(err)
 	if len(seqs) > maxPods*maxVersions { // heartbeats of a large cluster: what exists is enough
 		return
 	}
 	for _, seq := range seqs {
-		if e, err := r.state.timeline.Event(seq); err == nil && e.IsObject() {
+		if e, err := r.state.Timeline().Event(seq); err == nil && e.IsObject() {
 			r.add(e.Ref())
 		}
 	}
@@ -197,14 +180,14 @@ func aliased(spec *corev1.ServiceSpec) (name, namespace string, ok bool) {
 // exists, or existed and can be found.
 func (r *reach) past(resource schema.GroupVersionResource, namespace string) []*analyzer.Object {
 	list := r.state.List(store.Query{Resource: resource, Namespace: namespace})
-	seqs, err := r.state.timeline.Touched(store.Query{Resource: resource, Namespace: namespace}, 1, r.state.seq)
-	r.state.note(err)
+	seqs, err := r.state.Timeline().Touched(store.Query{Resource: resource, Namespace: namespace}, 1, r.state.Seq())
+	r.state.Note(err)
 	known := map[store.Ref]bool{}
 	for _, o := range list {
 		known[o.Ref()] = true
 	}
 	for _, seq := range slices.Backward(seqs) {
-		if o, err := r.state.objects.get(r.state.timeline, seq); err == nil && o.IsObject() && !known[o.Ref()] {
+		if o, err := r.state.Version(seq); err == nil && o.IsObject() && !known[o.Ref()] {
 			known[o.Ref()] = true
 			list = append(list, o)
 		}
@@ -272,7 +255,7 @@ func (r *reach) workload(ref store.Ref) {
 func (r *reach) shown(causes []analyzer.Finding) {
 	for i := range causes {
 		for _, shown := range causes[i].Evidence {
-			e, err := r.state.timeline.Event(shown.Seq)
+			e, err := r.state.Timeline().Event(shown.Seq)
 			if shown.Seq == 0 || err != nil || !e.IsObject() || e.Resource == eventResource {
 				continue
 			}

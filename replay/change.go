@@ -83,10 +83,10 @@ var controllers = []string{
 // in order. What only moved time stamps or versions is left out. The first
 // version of an object that existed before the recording is no change.
 func Changes(t Timeline, ref store.Ref, after, to store.Seq) ([]Change, error) {
-	return changes(t, &objects{}, ref, after, to)
+	return changes(t, &Cache{}, ref, after, to)
 }
 
-func changes(t Timeline, cache *objects, ref store.Ref, after, to store.Seq) ([]Change, error) {
+func changes(t Timeline, cache *Cache, ref store.Ref, after, to store.Seq) ([]Change, error) {
 	if to == 0 {
 		return nil, nil
 	}
@@ -103,7 +103,7 @@ func changes(t Timeline, cache *objects, ref store.Ref, after, to store.Seq) ([]
 	var found []Change
 	var last *analyzer.Object // the version before, nil if the object did not exist
 	for i, seq := range seqs[max(first-1, 0):] {
-		o, err := cache.get(t, seq)
+		o, err := cache.Get(t, seq)
 		if err != nil {
 			return found, err
 		}

@@ -9,24 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"pgregory.net/rapid"
-	"sigs.k8s.io/yaml"
 
-	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/store"
 )
-
-// value reads an object written in YAML.
-func yamlValue(t testing.TB, text string) any {
-	t.Helper()
-	var v any
-	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
 
 func TestFields(t *testing.T) {
 	tests := []struct {
@@ -171,33 +158,6 @@ func TestWriterOf(t *testing.T) {
 	}
 }
 
-// tell writes a version of an object, as YAML without its identity.
-func tell(t *testing.T, m *store.Memory, after time.Duration, typ watch.EventType, resource schema.GroupVersionResource, name, uid, text string) store.Seq {
-	t.Helper()
-	v, _ := yamlValue(t, text).(map[string]any)
-	if v == nil {
-		v = map[string]any{}
-	}
-	metadata, _ := v["metadata"].(map[string]any)
-	if metadata == nil {
-		metadata = map[string]any{}
-	}
-	metadata["namespace"], metadata["name"], metadata["uid"] = "shop", name, uid
-	if metadata["creationTimestamp"] == nil {
-		metadata["creationTimestamp"] = start.Add(after).Format(time.RFC3339)
-	}
-	v["metadata"] = metadata
-	data, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seq, err := m.Append(store.Event{Time: start.Add(after), Type: typ, Resource: resource, Namespace: "shop", Name: name, UID: types.UID(uid), Object: data})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return seq
-}
-
 func TestChanges(t *testing.T) {
 	m := store.NewMemory(store.Header{Start: start})
 	s := func(n int) time.Duration { return time.Duration(n) * time.Second }
@@ -281,40 +241,5 @@ func TestSecretsStaySecret(t *testing.T) {
 	want := `[{"path":"/data/a","old":"‹hidden›","new":"‹hidden›"},{"path":"/data/b","old":"‹r:11›","new":"‹r:22›"}]`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestOverlay(t *testing.T) {
-	m := store.NewMemory(store.Header{Start: start})
-	tell(t, m, 0, watch.Added, podResource, "a", "ua", "metadata: {labels: {app: web}}")
-	tell(t, m, time.Second, watch.Added, podResource, "b", "ub", "metadata: {labels: {app: web}}")
-	changed := tell(t, m, 2*time.Second, watch.Modified, podResource, "a", "ua", "metadata: {labels: {app: other}}")
-	s, err := NewCursor(m).Last()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ref := store.Ref{Resource: podResource, Namespace: "shop", Name: "a"}
-	first := (&reach{state: s}).before(ref, changed)
-	v := newOverlay(s)
-	v.put(ref, first, changed)
-	v.put(store.Ref{Resource: podResource, Namespace: "shop", Name: "b"}, nil, 1)
-	list := func(view analyzer.View) []string {
-		var got []string
-		for _, o := range view.List(store.Query{Resource: podResource, Namespace: "shop", Labels: map[string]string{"app": "web"}}) {
-			got = append(got, o.Name)
-		}
-		return got
-	}
-	if diff := cmp.Diff([]string{"b"}, list(s)); diff != "" {
-		t.Errorf("the state (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"a"}, list(v)); diff != "" {
-		t.Errorf("the overlay (-want +got):\n%s", diff)
-	}
-	if got := len(v.History(ref)); got != 1 {
-		t.Errorf("%d versions of a in the overlay, want only the first", got)
-	}
-	if v.Get(store.Ref{Resource: podResource, Namespace: "shop", Name: "b"}) != nil {
-		t.Error("b is there")
 	}
 }

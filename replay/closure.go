@@ -80,7 +80,7 @@ func ClosureOf(ctx context.Context, t Timeline, subjects []store.Ref, from, to t
 	}
 	for range min(runtime.GOMAXPROCS(0), len(subjects)) {
 		workers.Go(func() {
-			cache := &objects{}
+			cache := &Cache{}
 			for ref, ok := take(); ok; ref, ok = take() {
 				finish(c.subject(ctx, t, h, cache, ref, from, to, causes))
 			}
@@ -94,9 +94,9 @@ func ClosureOf(ctx context.Context, t Timeline, subjects []store.Ref, from, to t
 }
 
 // subject notes what the answers about one subject rest on.
-func (c *Closure) subject(ctx context.Context, t Timeline, h *heard, cache *objects, ref store.Ref, from, to time.Time, causes bool) error {
+func (c *Closure) subject(ctx context.Context, t Timeline, h *heard, cache *Cache, ref store.Ref, from, to time.Time, causes bool) error {
 	c.note(ref, current)
-	if err := c.read(h, &Cursor{timeline: t, objects: cache}, ref, from, to, ctx.Err); err != nil || !causes {
+	if err := c.read(h, NewCursorWith(t, cache), ref, from, to, ctx.Err); err != nil || !causes {
 		return err
 	}
 	course := newCourse(h, cache, ref, from, to)
@@ -105,8 +105,8 @@ func (c *Closure) subject(ctx context.Context, t Timeline, h *heard, cache *obje
 			return err
 		}
 	}
-	x := &inquest{timeline: t, heard: h, objects: cache, subject: ref}
-	s, err := h.seek(&Cursor{timeline: t, objects: cache}, to)
+	x := &explainer{&inquest{timeline: t, heard: h, objects: cache, subject: ref}}
+	s, err := h.seek(NewCursorWith(t, cache), to)
 	if err != nil {
 		return err
 	}
@@ -225,29 +225,4 @@ func SubjectsIn(t Timeline, from, to time.Time) ([]store.Ref, error) {
 	}
 	slices.SortFunc(refs, compareRefs)
 	return refs, nil
-}
-
-// refsAt returns the objects that events are about, each once, in order.
-func refsAt(t Timeline, seqs []store.Seq) ([]store.Ref, error) {
-	seen := map[store.Ref]bool{}
-	var refs []store.Ref
-	for _, seq := range seqs {
-		e, err := t.Event(seq)
-		if err != nil {
-			return nil, err
-		}
-		if ref := e.Ref(); e.IsObject() && !seen[ref] {
-			seen[ref] = true
-			refs = append(refs, ref)
-		}
-	}
-	slices.SortFunc(refs, compareRefs)
-	return refs, nil
-}
-
-func compareRefs(a, b store.Ref) int {
-	return cmp.Or(
-		cmp.Compare(a.Resource.Group, b.Resource.Group), cmp.Compare(a.Resource.Resource, b.Resource.Resource),
-		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
-	)
 }

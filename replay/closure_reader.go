@@ -61,7 +61,7 @@ func (v *reader) next(h *heard, lists map[interest][]store.Seq) (time.Time, erro
 			}
 			lists[i] = list
 		}
-		n := sort.Search(len(list), func(n int) bool { return list[n] > v.seq })
+		n := sort.Search(len(list), func(n int) bool { return list[n] > v.Seq() })
 		if n < len(list) && (first == 0 || list[n] < first) {
 			first = list[n]
 		}

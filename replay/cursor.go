@@ -13,13 +13,19 @@ import (
 // concurrent use; the States it returns are.
 type Cursor struct {
 	timeline Timeline
-	objects  *objects
+	objects  *Cache
 	seq      store.Seq
 }
 
 // NewCursor returns a cursor before the first position.
 func NewCursor(t Timeline) *Cursor {
-	return &Cursor{timeline: t, objects: &objects{}}
+	return NewCursorWith(t, &Cache{})
+}
+
+// NewCursorWith returns a cursor before the first position whose States share the
+// cache with others of the same timeline.
+func NewCursorWith(t Timeline, cache *Cache) *Cursor {
+	return &Cursor{timeline: t, objects: cache}
 }
 
 // First moves to the first position.
@@ -93,6 +99,15 @@ func (c *Cursor) SeekTime(t time.Time) (*State, error) {
 	}
 	c.seq = seq
 	return c.state(t), nil
+}
+
+// SeekTimeUpTo is SeekTime, but the state is never of a later position than last.
+func (c *Cursor) SeekTimeUpTo(t time.Time, last store.Seq) (*State, error) {
+	s, err := c.SeekTime(t)
+	if err == nil {
+		s.seq = min(s.seq, last)
+	}
+	return s, err
 }
 
 func (c *Cursor) state(instant time.Time) *State {

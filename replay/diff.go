@@ -59,7 +59,7 @@ func difference(from, to *State, ref store.Ref) (*Difference, error) {
 	if before == nil && after == nil || before != nil && after != nil && before.Seq == after.Seq {
 		return nil, nil
 	}
-	all, err := changes(to.timeline, to.objects, ref, from.seq, to.seq)
+	all, err := changes(to.Timeline(), to.Cache(), ref, from.Seq(), to.Seq())
 	if err != nil {
 		return nil, err
 	}
@@ -78,13 +78,13 @@ func difference(from, to *State, ref store.Ref) (*Difference, error) {
 			return nil, nil
 		}
 	}
-	seqs, err := to.timeline.History(ref, to.seq)
+	seqs, err := to.Timeline().History(ref, to.Seq())
 	if err != nil {
 		return nil, err
 	}
 	for _, seq := range seqs {
-		if seq > from.seq && !slices.ContainsFunc(all, func(c Change) bool { return c.Seq == seq }) {
-			if o, err := to.objects.get(to.timeline, seq); err == nil && o.Type == watch.Modified {
+		if seq > from.Seq() && !slices.ContainsFunc(all, func(c Change) bool { return c.Seq == seq }) {
+			if o, err := to.Version(seq); err == nil && o.Type == watch.Modified {
 				d.Folded++
 			}
 		}

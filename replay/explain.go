@@ -63,7 +63,7 @@ func Explain(ctx context.Context, t Timeline, subject store.Ref, segments []Segm
 	if !ok {
 		return nil, ErrNoOutage
 	}
-	x, err := newInquest(t, subject)
+	x, err := newExplainer(t, subject)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func replaced(lost []Loss, now *analyzer.Report) bool {
 // Transitions explains every change of verdict in a timeline, the first segment
 // excepted, which nothing precedes.
 func Transitions(ctx context.Context, t Timeline, subject store.Ref, segments []Segment) ([]Transition, error) {
-	x, err := newInquest(t, subject)
+	x, err := newExplainer(t, subject)
 	if err != nil {
 		return nil, err
 	}
@@ -195,14 +195,14 @@ func outagesIn(segments []Segment) []outage {
 
 // recovery explains the first verdict after an outage, compared with the worst
 // in it.
-func (x *inquest) recovery(segments []Segment, o outage) (Transition, error) {
+func (x *explainer) recovery(segments []Segment, o outage) (Transition, error) {
 	course := slices.Concat(segments[:o.worst+1], segments[o.last+1:o.last+2])
 	return x.transition(course, o.worst+1, o.worst+1)
 }
 
 // transition explains how the verdict of one segment came about: compared with
 // the one before the first that belongs to it.
-func (x *inquest) transition(segments []Segment, first, at int) (Transition, error) {
+func (x *explainer) transition(segments []Segment, first, at int) (Transition, error) {
 	tr := Transition{Segment: segments[at]}
 	// Shortly before it began: what was too short to be a segment belongs to it.
 	since := segments[first].From.Add(-oneAct)
@@ -258,8 +258,8 @@ func (x *inquest) transition(segments []Segment, first, at int) (Transition, err
 }
 
 // reportAt returns the report of one instant.
-func (x *inquest) reportAt(at time.Time) (*analyzer.Report, error) {
-	s, err := x.heard.seek(&Cursor{timeline: x.timeline, objects: x.objects}, at)
+func (x *explainer) reportAt(at time.Time) (*analyzer.Report, error) {
+	s, err := x.heard.seek(NewCursorWith(x.timeline, x.objects), at)
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +289,7 @@ func origins(past []Segment, improved bool) *Segment {
 
 // last returns the last thing that was meant and happened to anything the
 // subject depends on; nil if nothing did.
-func (x *inquest) last(m *moment) (*Change, error) {
+func (x *explainer) last(m *moment) (*Change, error) {
 	var found *Change
 	for _, ref := range m.reach.refs {
 		all, err := changes(x.timeline, x.objects, ref, x.horizon(ref, m.seq), m.seq)
@@ -303,4 +303,12 @@ func (x *inquest) last(m *moment) (*Change, error) {
 		}
 	}
 	return found, nil
+}
+
+// explainer finds what explains the verdicts on one subject.
+type explainer struct{ *inquest }
+
+func newExplainer(t Timeline, subject store.Ref) (*explainer, error) {
+	x, err := newInquest(t, subject)
+	return &explainer{x}, err
 }

@@ -199,8 +199,8 @@ func (r *reach) serviceChange(after store.Seq) *Change {
 		if ref.Resource != Services {
 			continue
 		}
-		all, err := changes(r.state.timeline, r.state.objects, ref, after, r.state.seq)
-		r.state.note(err)
+		all, err := changes(r.state.Timeline(), r.state.Cache(), ref, after, r.state.Seq())
+		r.state.Note(err)
 		for _, c := range all {
 			if specOrWhole(&c) {
 				return &c
@@ -381,8 +381,8 @@ func (r *reach) grew(top, but store.Ref, at time.Time) bool {
 	}
 	// Recreate: the new ReplicaSet is made when all old Pods are gone; the new
 	// template tells of it before that.
-	changed, err := changes(r.state.timeline, r.state.objects, top, 0, r.state.seq)
-	r.state.note(err)
+	changed, err := changes(r.state.Timeline(), r.state.Cache(), top, 0, r.state.Seq())
+	r.state.Note(err)
 	return slices.ContainsFunc(changed, func(c Change) bool {
 		d := at.Sub(c.ObservedAt)
 		return d >= 0 && d < 10*recently && slices.ContainsFunc(c.all, func(f Field) bool { return strings.HasPrefix(f.Path, "/spec/template") })

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -21,7 +20,7 @@ type Onset struct {
 // began. What the report shows as evidence is what an object says by then, which
 // may have been written again since, or long before something else made a fault
 // of it: an effect does not begin before its cause.
-func (x *inquest) onsets(r *analyzer.Report, course []Segment) ([]Onset, error) {
+func (x *explainer) onsets(r *analyzer.Report, course []Segment) ([]Onset, error) {
 	var all []Onset
 	last := Onset{}
 	for _, f := range slices.Concat(r.Because, r.Also, r.Symptoms, r.Risks) {
@@ -49,7 +48,7 @@ func (x *inquest) onsets(r *analyzer.Report, course []Segment) ([]Onset, error) 
 
 // onset is the first change to what the evidence shows, since the finding holds;
 // without such a date, the last one.
-func (x *inquest) onset(f *analyzer.Finding) (Onset, error) {
+func (x *explainer) onset(f *analyzer.Finding) (Onset, error) {
 	found := Onset{ID: f.ID, Subject: f.Subject, At: f.Since.UTC()}
 	for i := range f.Evidence {
 		shown := &f.Evidence[i]
@@ -76,7 +75,7 @@ func (x *inquest) onset(f *analyzer.Finding) (Onset, error) {
 
 // lastChange returns the first change to what is shown since a moment, or, if
 // that is zero, the last one; nil if there is none.
-func (x *inquest) lastChange(shown *analyzer.Evidence, since time.Time) (*Change, error) {
+func (x *explainer) lastChange(shown *analyzer.Evidence, since time.Time) (*Change, error) {
 	if shown.Seq == 0 || shown.Path == "" {
 		return nil, nil
 	}
@@ -102,18 +101,4 @@ func (x *inquest) lastChange(shown *analyzer.Evidence, since time.Time) (*Change
 		}
 	}
 	return found, nil
-}
-
-// touches reports whether the change is to a field, to one in it, or to one that
-// has it.
-func (c *Change) touches(path string) bool {
-	if c.Verb != Updated {
-		return true
-	}
-	for i := range c.all {
-		if p := c.all[i].Path; strings.HasPrefix(p, path) || strings.HasPrefix(path, p) {
-			return true
-		}
-	}
-	return false
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
 	"github.com/svcspy/svcspy/store"
@@ -78,52 +77,6 @@ func (e *expected) check(changes []Change, n int, steps [][2]time.Time) string {
 		return fmt.Sprintf("%s: want %+v", text, *e)
 	}
 	return ""
-}
-
-// subjectOfIncident reads whom an incident is about.
-func subjectOfIncident(t *testing.T, name string) store.Ref {
-	t.Helper()
-	data, err := os.ReadFile("../fixtures/incidents/" + name + ".yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var incident struct{ Subject, Namespace string }
-	if err := yaml.Unmarshal(data, &incident); err != nil {
-		t.Fatal(err)
-	}
-	kind, object, _ := strings.Cut(incident.Subject, "/")
-	resource, ok := map[string]schema.GroupVersionResource{
-		"service": Services, "deployment": workloads["Deployment"], "statefulset": workloads["StatefulSet"],
-		"ingress": {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
-	}[kind]
-	if !ok {
-		t.Fatalf("no resource for %s", incident.Subject)
-	}
-	return store.Ref{Resource: resource, Namespace: incident.Namespace, Name: object}
-}
-
-// stepsOf reads when the operations of an incident were performed: the second
-// column onwards of its list, which fixtures/incidents describes.
-func stepsOf(t *testing.T, name string) [][2]time.Time {
-	t.Helper()
-	data, err := os.ReadFile("../fixtures/incidents/" + name + ".ops")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var steps [][2]time.Time
-	for line := range strings.SplitSeq(strings.TrimSpace(string(data)), "\n") {
-		columns := strings.Split(line, "\t")
-		if len(columns) < 5 {
-			continue // t0
-		}
-		from, err1 := time.Parse(time.RFC3339Nano, columns[0])
-		to, err2 := time.Parse(time.RFC3339Nano, columns[1])
-		if err := errors.Join(err1, err2); err != nil {
-			t.Fatal(err)
-		}
-		steps = append(steps, [2]time.Time{from, to})
-	}
-	return steps
 }
 
 // Every recorded incident is explained as its operations say. The score is

@@ -23,7 +23,7 @@ func TestLiveEqualsRecorded(t *testing.T) {
 	if n, err := strconv.ParseUint(os.Getenv("SVCSPY_EVERY"), 10, 32); err == nil && n > 0 {
 		every = store.Seq(n)
 	}
-	all, err := incidents.Load("../fixtures/incidents")
+	all, err := incidents.Load(incidentFiles(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,7 +209,7 @@ func (p *past) object(ref store.Ref, at store.Seq) (exists bool, err error) {
 	if err != nil || len(seqs) == 0 {
 		return false, err
 	}
-	o, err := p.objects.get(p.timeline, seqs[0])
+	o, err := p.objects.Get(p.timeline, seqs[0])
 	if err != nil {
 		return false, err
 	}
@@ -231,7 +231,7 @@ func (p *past) object(ref store.Ref, at store.Seq) (exists bool, err error) {
 			return false, err
 		}
 		for _, seq := range seqs {
-			o, err := p.objects.get(p.timeline, seq)
+			o, err := p.objects.Get(p.timeline, seq)
 			if err != nil {
 				return false, err
 			}
@@ -244,7 +244,7 @@ func (p *past) object(ref store.Ref, at store.Seq) (exists bool, err error) {
 // past collects facts.
 type past struct {
 	timeline   Timeline
-	objects    *objects
+	objects    *Cache
 	beginnings []beginning
 	skew       skew
 	kinds      map[schema.GroupKind]schema.GroupVersionResource
@@ -261,15 +261,9 @@ type beginning struct {
 	late      bool // the stream could not be listed at first
 }
 
-var (
-	eventResource    = schema.GroupVersionResource{Version: "v1", Resource: "events"}
-	leaseResource    = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
-	revisionResource = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "controllerrevisions"}
-)
-
 func newPast(t Timeline) (*past, error) {
 	p := &past{
-		timeline: t, objects: &objects{}, kinds: map[schema.GroupKind]schema.GroupVersionResource{},
+		timeline: t, objects: &Cache{}, kinds: map[schema.GroupKind]schema.GroupVersionResource{},
 		revisions: map[revised][]revision{}, revisable: map[revised]*teller{},
 	}
 	info := t.Info()

@@ -15,22 +15,18 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// underway is how long after it was written a version may be heard, and how
-// long after it happened a status may be written, on a busy machine.
-const underway = 3 * time.Second
-
 // witnessed checks facts against what a recording heard that began earlier: the
 // oracle for the reconstructed past.
 type witnessed struct {
 	timeline Timeline
-	objects  *objects
+	objects  *Cache
 	until    store.Seq // nothing heard later may be needed
 }
 
 // TestPastInventsNothing begins every recording of an incident late, several
 // times, and compares each fact with what was heard before that.
 func TestPastInventsNothing(t *testing.T) {
-	files, err := filepath.Glob("../fixtures/incidents/*.db")
+	files, err := filepath.Glob(incidentFiles(t) + "/*.db")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no recordings", err)
 	}
@@ -45,7 +41,7 @@ func TestPastInventsNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				w := &witnessed{r, &objects{}, from}
+				w := &witnessed{r, &Cache{}, from}
 				for i := range facts {
 					f := &facts[i]
 					if f.Earliest.After(f.Time) || f.Time.After(f.Latest) || f.Latest.After(f.ObservedAt) || f.ObservedAt.After(m.Info().Start) || !f.Reconstructed {
@@ -75,54 +71,6 @@ func TestPastInventsNothing(t *testing.T) {
 		}
 	}
 	t.Logf("facts that agree with what was heard: %v", checked)
-}
-
-func clock(t time.Time) string { return t.Format("15:04:05.000") }
-
-// lateStarts are positions at which a recording may have been begun instead:
-// shortly after each operation, later, and in between.
-func lateStarts(t *testing.T, r *store.Recording, name string) []store.Seq {
-	info := r.Info()
-	var at []time.Time
-	for _, step := range stepsOf(t, name) {
-		at = append(at, step[1].Add(time.Second), step[1].Add(7*time.Second), step[1].Add(20*time.Second))
-	}
-	for i := range 4 {
-		at = append(at, info.Start.Add(info.End.Sub(info.Start)*time.Duration(i+1)/5))
-	}
-	var seqs []store.Seq
-	for _, instant := range at {
-		seq, err := r.SeqAt(instant)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if seq > 0 && instant.Before(info.End) && !slices.Contains(seqs, seq) && listening(t, r, seq) {
-			seqs = append(seqs, seq)
-		}
-	}
-	if testing.Short() {
-		seqs = seqs[:min(len(seqs), 2)]
-	}
-	return seqs
-}
-
-// listening reports whether every stream was current: otherwise a recording that
-// begins there begins with a list that is made later.
-func listening(t *testing.T, r *store.Recording, at store.Seq) bool {
-	now := map[string]store.Status{}
-	ledger, err := r.Ledger(0, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range ledger {
-		now[c.Resource.String()+" "+c.Namespace] = c.Status
-	}
-	for _, status := range now {
-		if status != store.Current {
-			return false
-		}
-	}
-	return true
 }
 
 // check returns what speaks against a fact, and whether it could be checked at
@@ -200,7 +148,7 @@ func (w *witnessed) versions(ref store.Ref, uid types.UID) []*analyzer.Object {
 	}
 	var all []*analyzer.Object
 	for _, seq := range seqs {
-		o, err := w.objects.get(w.timeline, seq)
+		o, err := w.objects.Get(w.timeline, seq)
 		if err != nil {
 			panic(err)
 		}
@@ -312,7 +260,7 @@ func (w *witnessed) reported(f *Fact) string {
 	}
 	said := "no such Event was heard"
 	for _, seq := range seqs {
-		e, err := w.objects.get(w.timeline, seq)
+		e, err := w.objects.Get(w.timeline, seq)
 		if err != nil {
 			panic(err)
 		}

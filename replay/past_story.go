@@ -2,7 +2,6 @@ package replay
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -34,7 +33,7 @@ func PreludeTo(t Timeline, subject store.Ref, segments []Segment) (*Prelude, err
 	if n < 0 || healthy(segments[n].Report.Verdict.State) {
 		return nil, nil
 	}
-	x, err := newInquest(t, subject)
+	x, err := newExplainer(t, subject)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +48,7 @@ func PreludeAt(s *State, subject store.Ref, r *analyzer.Report) ([]Fact, error) 
 	if s.Instant().Before(s.Start()) || !unhealthy(v.State) || v.Since.IsZero() || !v.Since.Before(s.Start()) && v.SinceNote == "" {
 		return nil, nil
 	}
-	x, err := newInquest(s.timeline, subject)
+	x, err := newExplainer(s.Timeline(), subject)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +61,7 @@ func PreludeAt(s *State, subject store.Ref, r *analyzer.Report) ([]Fact, error) 
 
 // prelude collects the facts about a subject that are tied to its first verdict
 // by the rules for changes.
-func (x *inquest) prelude(first *Segment) (*Prelude, error) {
+func (x *explainer) prelude(first *Segment) (*Prelude, error) {
 	b, err := beginningOf(x.timeline)
 	if err != nil {
 		return nil, err
@@ -94,7 +93,7 @@ func (x *inquest) prelude(first *Segment) (*Prelude, error) {
 	}
 	last := map[act]bool{} // what waits for a restart counts as it was last
 	for _, f := range slices.Backward(facts) {
-		within, ok := m.explainedBy(m.after.Headline.ID, &f)
+		within, ok := explainedBy(m, m.after.Headline.ID, &f)
 		switch a := (act{f.ref, f.What}); {
 		case !ok && !f.symptom():
 		case !ok:
@@ -113,7 +112,7 @@ func (x *inquest) prelude(first *Segment) (*Prelude, error) {
 
 // explainedBy reports whether a fact can explain the verdict, and how long
 // before its onset it may lie; it notes the link.
-func (m *moment) explainedBy(id string, f *Fact) (within time.Duration, ok bool) {
+func explainedBy(m *moment, id string, f *Fact) (within time.Duration, ok bool) {
 	c := Change{ref: f.ref, Subject: f.Subject, all: f.all, Verb: Updated, Writer: f.Writer, Origin: Intent, ObservedAt: f.Time, Seq: f.Seq}
 	switch f.What {
 	case Creation:
@@ -175,23 +174,6 @@ func (m *moment) explainedBy(id string, f *Fact) (within time.Duration, ok bool)
 	return within, true
 }
 
-// symptom reports whether the fact shows that something was wrong.
-func (f *Fact) symptom() bool {
-	switch f.What {
-	case DeletionAsked, Tainted, Renewal:
-		return true
-	case KubernetesEvent:
-		return f.Warning
-	case Terminated:
-		return f.New != 0
-	case Condition:
-		bad := map[string]string{"Ready": "False", "Available": "False", "Progressing": "False", "ReplicaFailure": "True", "DisruptionTarget": "True", "PodScheduled": "False"}
-		kind := selected(f.Path)
-		return f.New == bad[kind] || kind == "Ready" && f.New == "Unknown"
-	}
-	return false
-}
-
 // withoutEchoes leaves out what another fact says better: the writing by which a
 // rollout came about.
 func withoutEchoes(facts []Fact) []Fact {
@@ -200,12 +182,6 @@ func withoutEchoes(facts []Fact) []Fact {
 			return r.What == Rollout && r.ref == f.ref && r.Writer != nil && *r.Writer == *f.Writer
 		})
 	})
-}
-
-// scaledDown reports whether a Kubernetes Event says that Pods were taken away:
-// scaling may leave no other trace.
-func (f *Fact) scaledDown() bool {
-	return f.Reason == "ScalingReplicaSet" && strings.HasPrefix(f.Message, "Scaled down") || f.Reason == "SuccessfulRescale"
 }
 
 // firstReports keeps of Kubernetes Events that show something the first of each

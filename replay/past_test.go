@@ -10,24 +10,8 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
-	recorded "github.com/svcspy/svcspy/fixtures/late"
 	"github.com/svcspy/svcspy/store"
 )
-
-// late is the recording as it would have been if the recorder had been started
-// at a position of it.
-func late(t testing.TB, full Timeline, from store.Seq) *store.Memory {
-	t.Helper()
-	h, err := recorded.Header(full, from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := store.NewMemory(h)
-	if err := recorded.Write(m, full, from); err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
 
 // hindsight is what is to be told of an incident by a recording that began so
 // long after one of its operations, inside the outage: as link and words, in any
@@ -125,7 +109,7 @@ func TestPreludeTellsTheCause(t *testing.T) {
 // TestPreludeIsTrue holds what is said to have been dark against the verdicts
 // of the recording that began earlier.
 func TestPreludeIsTrue(t *testing.T) {
-	files, err := filepath.Glob("../fixtures/incidents/*.db")
+	files, err := filepath.Glob(incidentFiles(t) + "/*.db")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,16 +162,6 @@ func TestPreludeIsTrue(t *testing.T) {
 	if told < 20 && !testing.Short() || told == 0 {
 		t.Errorf("only %d recordings were found to begin in the dark", told)
 	}
-}
-
-func openIncident(t testing.TB, name string) *store.Recording {
-	t.Helper()
-	r, err := store.Open("../fixtures/incidents/" + name + ".db")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
 }
 
 // chosen is a timeline of which the recorder was asked for a part only.

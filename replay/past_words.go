@@ -157,3 +157,26 @@ func selected(path string) string {
 	name, _, _ := strings.Cut(rest, "]")
 	return name
 }
+
+// symptom reports whether the fact shows that something was wrong.
+func (f *Fact) symptom() bool {
+	switch f.What {
+	case DeletionAsked, Tainted, Renewal:
+		return true
+	case KubernetesEvent:
+		return f.Warning
+	case Terminated:
+		return f.New != 0
+	case Condition:
+		bad := map[string]string{"Ready": "False", "Available": "False", "Progressing": "False", "ReplicaFailure": "True", "DisruptionTarget": "True", "PodScheduled": "False"}
+		kind := selected(f.Path)
+		return f.New == bad[kind] || kind == "Ready" && f.New == "Unknown"
+	}
+	return false
+}
+
+// scaledDown reports whether a Kubernetes Event says that Pods were taken away:
+// scaling may leave no other trace.
+func (f *Fact) scaledDown() bool {
+	return f.Reason == "ScalingReplicaSet" && strings.HasPrefix(f.Message, "Scaled down") || f.Reason == "SuccessfulRescale"
+}

@@ -21,7 +21,7 @@ import (
 // after the cursor has moved on, and by several goroutines.
 type State struct {
 	timeline Timeline
-	objects  *objects
+	objects  *Cache
 	seq      store.Seq
 	instant  time.Time
 
@@ -47,6 +47,19 @@ func (s *State) Seq() store.Seq { return s.seq }
 // Timeline returns where the state is read from.
 func (s *State) Timeline() Timeline { return s.timeline }
 
+// Cache returns what the state keeps decoded objects in.
+func (s *State) Cache() *Cache { return s.objects }
+
+// Version returns the object in the event at a position.
+func (s *State) Version(seq store.Seq) (*analyzer.Object, error) {
+	return s.objects.Get(s.timeline, seq)
+}
+
+// Before returns the state just before a position that is not after this one.
+func (s *State) Before(seq store.Seq) *State {
+	return &State{timeline: s.timeline, objects: s.objects, seq: max(seq, 1) - 1, instant: s.instant}
+}
+
 // Get returns the object with this name, nil if none is known.
 func (s *State) Get(ref store.Ref) *analyzer.Object {
 	found := s.List(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name})
@@ -69,7 +82,7 @@ func (s *State) List(q store.Query) []*analyzer.Object {
 
 func (s *State) find(q store.Query) []*analyzer.Object {
 	seqs, err := s.timeline.Find(q, s.seq)
-	s.note(err)
+	s.Note(err)
 	return s.load(seqs)
 }
 
@@ -80,7 +93,7 @@ func (s *State) History(ref store.Ref) []*analyzer.Object {
 		return nil
 	}
 	seqs, err := s.timeline.History(ref, s.seq)
-	s.note(err)
+	s.Note(err)
 	return s.load(seqs)
 }
 
@@ -92,7 +105,7 @@ func (s *State) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 			return
 		}
 		seqs, err := s.timeline.History(ref, s.seq)
-		s.note(err)
+		s.Note(err)
 		s.versions(seqs)(yield)
 	}
 }
@@ -101,9 +114,9 @@ func (s *State) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 func (s *State) versions(seqs []store.Seq) iter.Seq[*analyzer.Object] {
 	return func(yield func(*analyzer.Object) bool) {
 		for _, seq := range slices.Backward(seqs) {
-			o, err := s.objects.get(s.timeline, seq)
+			o, err := s.objects.Get(s.timeline, seq)
 			if err != nil {
-				s.note(err)
+				s.Note(err)
 				continue
 			}
 			if !yield(o) {
@@ -117,7 +130,7 @@ func (s *State) versions(seqs []store.Seq) iter.Seq[*analyzer.Object] {
 func (s *State) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
 	c, err := s.timeline.Coverage(resource, namespace, s.seq)
 	if err != nil {
-		s.note(err)
+		s.Note(err)
 		return store.Coverage{Resource: resource, Namespace: namespace, Status: store.Gap, Reason: err.Error()}
 	}
 	return c
@@ -131,7 +144,8 @@ func (s *State) Err() error {
 	return s.err
 }
 
-func (s *State) note(err error) {
+// Note adds an error to what Err returns; nil is ignored.
+func (s *State) Note(err error) {
 	if err == nil {
 		return
 	}
@@ -158,9 +172,9 @@ func (s *State) load(seqs []store.Seq) []*analyzer.Object {
 	s.objects.warm(s.timeline, seqs)
 	list := make([]*analyzer.Object, 0, len(seqs))
 	for _, seq := range seqs {
-		o, err := s.objects.get(s.timeline, seq)
+		o, err := s.objects.Get(s.timeline, seq)
 		if err != nil {
-			s.note(err)
+			s.Note(err)
 			continue
 		}
 		list = append(list, o)
@@ -168,10 +182,10 @@ func (s *State) load(seqs []store.Seq) []*analyzer.Object {
 	return list
 }
 
-// objects caches decoded objects by position. The content of a position never
+// Cache caches decoded objects by position. The content of a position never
 // changes, so nothing is invalidated. Two generations bound the memory, by the
 // number of objects and by their bytes. It is safe for concurrent use.
-type objects struct {
+type Cache struct {
 	mu         sync.Mutex
 	young, old map[store.Seq]*analyzer.Object
 	size       int // bytes of the young generation, as JSON
@@ -180,12 +194,17 @@ type objects struct {
 	wholes wholes
 }
 
+// NewCache returns a cache with generations of at most so many objects.
+func NewCache(limit int) *Cache { return &Cache{limit: limit} }
+
 // A generation ends at so many objects or at so many bytes of JSON, whichever
 // comes first: enough for every object of a large namespace. A decoded object
 // takes about four times its JSON, so both generations together stay below 512 MiB.
 const generationObjects, generationBytes = 20_000, 48 << 20
 
-func (c *objects) get(t Timeline, seq store.Seq) (*analyzer.Object, error) {
+// Get returns the object in the event at a position of the timeline, which must
+// be the same for all calls.
+func (c *Cache) Get(t Timeline, seq store.Seq) (*analyzer.Object, error) {
 	c.mu.Lock()
 	o, ok := c.young[seq]
 	if !ok {
@@ -213,7 +232,7 @@ const manyObjects = 64
 
 // warm reads those that are not kept, if they are many, by as many goroutines as
 // there are processors. What cannot be read is left to get, which says why.
-func (c *objects) warm(t Timeline, seqs []store.Seq) {
+func (c *Cache) warm(t Timeline, seqs []store.Seq) {
 	workers := runtime.GOMAXPROCS(0)
 	if workers == 1 || len(seqs) < manyObjects {
 		return
@@ -234,7 +253,7 @@ func (c *objects) warm(t Timeline, seqs []store.Seq) {
 	for part := range slices.Chunk(cold, (len(cold)+workers-1)/workers) {
 		reading.Go(func() {
 			for _, seq := range part {
-				_, _ = c.get(t, seq)
+				_, _ = c.Get(t, seq)
 			}
 		})
 	}
@@ -242,7 +261,7 @@ func (c *objects) warm(t Timeline, seqs []store.Seq) {
 }
 
 // put must be called with the lock held.
-func (c *objects) put(seq store.Seq, o *analyzer.Object) {
+func (c *Cache) put(seq store.Seq, o *analyzer.Object) {
 	if c.young == nil || len(c.young) >= cmp.Or(c.limit, generationObjects) || c.size+len(o.Event.Object) > generationBytes {
 		c.old, c.young, c.size = c.young, make(map[store.Seq]*analyzer.Object), 0
 	}

@@ -23,10 +23,7 @@ var (
 	_ Timeline = (*store.Recording)(nil)
 )
 
-var (
-	pods  = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	start = time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
-)
+var pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
 // story writes events a second apart.
 type story struct {
@@ -258,9 +255,9 @@ func TestObjectsAreBoundedByBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := &objects{}
+	c := &Cache{}
 	for seq := store.Seq(1); seq <= m.Info().Last; seq++ {
-		if _, err := c.get(m, seq); err != nil {
+		if _, err := c.Get(m, seq); err != nil {
 			t.Fatal(err)
 		}
 		size := 0
@@ -280,7 +277,7 @@ func TestObjectsAreBoundedByBytes(t *testing.T) {
 func TestErrorsAreBounded(t *testing.T) {
 	s := &State{}
 	for i := range 200_000 {
-		s.note(fmt.Errorf("position %d cannot be read", i))
+		s.Note(fmt.Errorf("position %d cannot be read", i))
 	}
 	if n := len(s.Err().Error()); n > 4096 {
 		t.Errorf("the errors of a State take %d bytes", n)

@@ -36,7 +36,7 @@ func Verdicts(ctx context.Context, t Timeline, subject store.Ref, from, to time.
 	if err != nil {
 		return nil, err
 	}
-	c := newCourse(h, &objects{}, subject, from, to)
+	c := newCourse(h, &Cache{}, subject, from, to)
 	for !c.over && err == nil && ctx.Err() == nil {
 		err = c.step()
 	}
@@ -119,4 +119,13 @@ func worse(a, b analyzer.State) bool { return cmp.Compare(rank(a), rank(b)) < 0 
 // healthy reports whether there is nothing to explain in a state.
 func healthy(s analyzer.State) bool {
 	return s == analyzer.Serving || s == analyzer.NotSelected
+}
+
+// unhealthy reports whether less is served than should be.
+func unhealthy(s analyzer.State) bool {
+	switch s {
+	case analyzer.Absent, analyzer.NotServing, analyzer.PartiallyServing, analyzer.Degraded:
+		return true
+	}
+	return false
 }

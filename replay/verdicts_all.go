@@ -136,7 +136,7 @@ func (h *heard) work(ctx context.Context, subjects []store.Ref, from, to time.Ti
 func (h *heard) sweep(ctx context.Context, subjects []store.Ref, from, to time.Time, reached *atomic.Int64) ([]*Course, error) {
 	// Of its own: groups share little but Nodes. What is current is held by the
 	// courses themselves, so only the latest past is looked for here.
-	cache := &objects{limit: 4 * together}
+	cache := NewCache(4 * together)
 	all := make([]*Course, len(subjects))
 	line := make(queue, 0, len(subjects))
 	for i, subject := range subjects {

@@ -20,9 +20,9 @@ type Course struct {
 	over   bool      // there is none
 }
 
-func newCourse(h *heard, cache *objects, subject store.Ref, from, to time.Time) *Course {
+func newCourse(h *heard, cache *Cache, subject store.Ref, from, to time.Time) *Course {
 	return &Course{
-		Subject: subject, scene: newScene(h), cursor: &Cursor{timeline: h.timeline, objects: cache},
+		Subject: subject, scene: newScene(h), cursor: NewCursorWith(h.timeline, cache),
 		at: from, to: to, over: from.After(to),
 	}
 }
@@ -66,9 +66,5 @@ func (c *Course) stop() {
 // seek moves to an instant, but not behind the last position at which the
 // recorder was listening: that it was stopped says nothing about the cluster.
 func (h *heard) seek(c *Cursor, at time.Time) (*State, error) {
-	s, err := c.SeekTime(at)
-	if err == nil {
-		s.seq = min(s.seq, h.last)
-	}
-	return s, err
+	return c.SeekTimeUpTo(at, h.last)
 }

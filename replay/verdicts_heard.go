@@ -38,7 +38,7 @@ func newHeardFrom(t Timeline, from time.Time) (*heard, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &heard{timeline: t, first: max(first, 1), last: end.seq, shared: map[interest][]store.Seq{}, gists: map[interest]map[store.Ref][]store.Seq{}}
+	h := &heard{timeline: t, first: max(first, 1), last: end.Seq(), shared: map[interest][]store.Seq{}, gists: map[interest]map[store.Ref][]store.Seq{}}
 	h.ledger, err = t.Ledger(h.first, max(h.first, h.last))
 	return h, err
 }

@@ -90,7 +90,7 @@ func (v *scene) ask(i interest) *kept {
 		k = &kept{}
 		var err error
 		if k.positions, err = v.heard.positions(i); err != nil {
-			v.note(err)
+			v.Note(err)
 		}
 		v.kept[i] = k
 	}
@@ -101,7 +101,7 @@ func (v *scene) ask(i interest) *kept {
 	if !v.aside {
 		v.asked = append(v.asked, k)
 	}
-	for ; k.next < len(k.positions) && k.positions[k.next] <= v.seq; k.next++ {
+	for ; k.next < len(k.positions) && k.positions[k.next] <= v.Seq(); k.next++ {
 		k.known = k.known && !i.coverage && v.apply(k, &i, k.positions[k.next])
 	}
 	return k
@@ -110,7 +110,7 @@ func (v *scene) ask(i interest) *kept {
 // apply takes a version of an object into the answer; false if what is at the
 // position tells too little for that.
 func (v *scene) apply(k *kept, i *interest, at store.Seq) bool {
-	o, err := v.State.objects.get(v.timeline, at)
+	o, err := v.Version(at)
 	if err != nil || !o.IsObject() {
 		return false
 	}
@@ -219,11 +219,11 @@ func (v *scene) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 		return v.State.Past(ref)
 	case k.history == nil:
 		var err error
-		if k.history, err = v.timeline.History(ref, v.heard.last); err != nil {
-			v.note(err)
+		if k.history, err = v.Timeline().History(ref, v.heard.last); err != nil {
+			v.Note(err)
 		}
 	}
-	n, _ := slices.BinarySearch(k.history, v.seq+1)
+	n, _ := slices.BinarySearch(k.history, v.Seq()+1)
 	return v.recall(k, k.history[:n])
 }
 
@@ -243,8 +243,8 @@ func (v *scene) recall(k *kept, seqs []store.Seq) iter.Seq[*analyzer.Object] {
 				o, known = known[0], known[1:]
 			} else {
 				var err error
-				if o, err = v.State.objects.get(v.timeline, seq); err != nil {
-					v.note(err)
+				if o, err = v.Version(seq); err != nil {
+					v.Note(err)
 					continue
 				}
 			}

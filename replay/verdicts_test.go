@@ -5,72 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"pgregory.net/rapid"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/store"
 )
-
-var web = store.Ref{Resource: Services, Namespace: "shop", Name: "web"}
-
-// recordings opens every recorded incident.
-func recordings(t *testing.T, each func(t *testing.T, name string, r *store.Recording)) {
-	t.Helper()
-	paths, err := filepath.Glob("../fixtures/incidents/*.db")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no recordings: %v", err)
-	}
-	for _, path := range paths {
-		name := strings.TrimSuffix(filepath.Base(path), ".db")
-		t.Run(name, func(t *testing.T) {
-			r, err := store.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
-			each(t, name, r)
-		})
-	}
-}
-
-// momentsOf returns the moments at which something was heard, and those a second
-// apart between them: graces end without an event.
-func momentsOf(t rapidT, timeline Timeline, last store.Seq) []time.Time {
-	info := timeline.Info()
-	at := []time.Time{info.Start}
-	add := func(to time.Time) {
-		for next := at[len(at)-1].Add(time.Second); next.Before(to); next = next.Add(time.Second) {
-			at = append(at, next)
-		}
-		if to.After(at[len(at)-1]) {
-			at = append(at, to)
-		}
-	}
-	for seq := max(info.First, 1); seq <= last; seq++ {
-		heard, err := timeline.TimeOf(seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		add(heard)
-	}
-	add(info.End)
-	return at
-}
-
-type rapidT interface {
-	Fatal(args ...any)
-	Errorf(format string, args ...any)
-}
 
 // oracle is a report made at one instant, without looking at others.
 func oracle(t rapidT, h *heard, c *Cursor, subject store.Ref, at time.Time) string {
@@ -240,99 +185,6 @@ func (s *stops) Err() error {
 		return context.Canceled
 	}
 	return nil
-}
-
-// randomRecording is a cluster of few objects, to which much happens: Pods come,
-// change their readiness and labels, and go; slices follow or do not; selectors
-// are edited; streams break and are listed anew.
-func randomRecording(t *rapid.T) *store.Memory {
-	m := store.NewMemory(store.Header{ID: "random", Start: start})
-	at := start
-	rv := 0
-	kinds := []schema.GroupVersionResource{Services, podResource, nodeResource, sliceResource, workloads["Deployment"], workloads["ReplicaSet"]}
-	for _, k := range kinds {
-		if _, err := m.Cover(store.Coverage{Time: at, Resource: k, Status: store.Current}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	live := map[store.Ref]bool{}
-	say := func(resource schema.GroupVersionResource, namespace, name, body string, deleted bool) {
-		ref := store.Ref{Resource: resource, Namespace: namespace, Name: name}
-		typ := watch.Added
-		switch {
-		case deleted && !live[ref]:
-			return
-		case deleted:
-			typ = watch.Deleted
-		case live[ref]:
-			typ = watch.Modified
-		}
-		live[ref] = !deleted
-		rv++
-		meta := fmt.Sprintf(`"namespace":%q,"name":%q,"uid":"%s-%s","resourceVersion":"%d","creationTimestamp":%q`, namespace, name, resource.Resource, name, rv, start.Format(time.RFC3339))
-		object := strings.Replace(body, `"metadata":{`, `"metadata":{`+meta+`,`, 1)
-		object = strings.Replace(object, `,}`, `}`, 1)
-		_, err := m.Append(store.Event{
-			Time: at, Type: typ, Resource: resource, Namespace: namespace, Name: name,
-			UID: types.UID(resource.Resource + "-" + name), ResourceVersion: fmt.Sprint(rv), Object: []byte(object),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	steps := rapid.IntRange(1, 25).Draw(t, "steps")
-	for range steps {
-		at = at.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 300, 1500, 8000, 40000}).Draw(t, "after")) * time.Millisecond)
-		pod := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "pod")
-		truth := rapid.SampledFrom([]string{"True", "False"}).Draw(t, "ready")
-		gone := rapid.IntRange(0, 5).Draw(t, "gone") == 0
-		label := rapid.SampledFrom([]string{"web", "web", "wbe"}).Draw(t, "label")
-		switch rapid.IntRange(0, 6).Draw(t, "what") {
-		case 0:
-			say(Services, "shop", "web", fmt.Sprintf(`{"metadata":{},"spec":{"clusterIP":"10.0.0.1","type":"ClusterIP","ipFamilies":["IPv4"],"selector":{"app":%q},"ports":[{"name":"http","port":80,"protocol":"TCP","targetPort":8080}]}}`, label), gone)
-		case 1, 2:
-			say(podResource, "shop", pod, fmt.Sprintf(`{"metadata":{"labels":{"app":%q},"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-1","uid":"replicasets-web-1","controller":true}]},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"i","readinessProbe":{"httpGet":{"port":8080},"periodSeconds":1}}]},"status":{"phase":"Running","podIP":"10.1.0.%d","podIPs":[{"ip":"10.1.0.%[2]d"}],"conditions":[{"type":"PodScheduled","status":"True"},{"type":"Ready","status":%[3]q,"lastTransitionTime":%[4]q},{"type":"ContainersReady","status":%[3]q}],"containerStatuses":[{"name":"c","ready":%[5]t,"started":true,"state":{"running":{"startedAt":%[4]q}}}]}}`,
-				label, pod[0], truth, at.Format(time.RFC3339), truth == "True"), gone)
-		case 3:
-			say(sliceResource, "shop", "web-x", fmt.Sprintf(`{"metadata":{"labels":{"kubernetes.io/service-name":"web","endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io"},"ownerReferences":[{"apiVersion":"v1","kind":"Service","name":"web","uid":"services-web","controller":true}]},"addressType":"IPv4","ports":[{"name":"http","port":8080,"protocol":"TCP"}],"endpoints":[{"addresses":["10.1.0.%d"],"conditions":{"ready":%t,"serving":%[2]t},"nodeName":"n1","targetRef":{"kind":"Pod","namespace":"shop","name":%[3]q,"uid":"pods-%[4]s"}}]}`, pod[0], truth == "True", pod, pod), gone)
-		case 4:
-			say(nodeResource, "", "n1", fmt.Sprintf(`{"metadata":{},"status":{"conditions":[{"type":"Ready","status":%q,"lastHeartbeatTime":%q}]}}`, truth, at.Format(time.RFC3339)), gone)
-		case 5:
-			n := rapid.IntRange(0, 3).Draw(t, "replicas")
-			say(workloads["Deployment"], "shop", "web", fmt.Sprintf(`{"metadata":{"generation":1},"spec":{"replicas":%d,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}}}},"status":{"observedGeneration":1,"replicas":%[1]d}}`, n), gone)
-			say(workloads["ReplicaSet"], "shop", "web-1", fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"deployments-web","controller":true}]},"spec":{"replicas":%d,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}}}}}`, n), gone)
-		case 6:
-			k := rapid.SampledFrom(kinds).Draw(t, "kind")
-			for _, c := range []store.Coverage{{Status: store.Gap, Reason: "410 Gone"}, {Status: store.Listing}} {
-				c.Time, c.Resource = at, k
-				if _, err := m.Cover(c); err != nil {
-					t.Fatal(err)
-				}
-				at = at.Add(time.Second)
-			}
-			for _, e := range []store.Event{
-				{Type: store.Relist},
-				{Type: watch.Bookmark, Object: fmt.Appendf(nil, `{"metadata":{"resourceVersion":"%d","annotations":{%q:"true"}}}`, rv, store.InitialEventsEnd)},
-			} {
-				e.Time, e.Resource = at, k
-				if _, err := m.Append(e); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for ref := range live {
-				if ref.Resource == k {
-					live[ref] = false
-				}
-			}
-			if _, err := m.Cover(store.Coverage{Time: at, Resource: k, Status: store.Current}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := m.Commit(at.Add(90 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 func TestSettle(t *testing.T) {

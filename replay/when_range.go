@@ -181,12 +181,3 @@ func IncidentOf(segments []Segment) (time.Time, error) {
 	}
 	return time.Time{}, &NotThere{"it was never seen unhealthy", ""}
 }
-
-// unhealthy reports whether less is served than should be.
-func unhealthy(s analyzer.State) bool {
-	switch s {
-	case analyzer.Absent, analyzer.NotServing, analyzer.PartiallyServing, analyzer.Degraded:
-		return true
-	}
-	return false
-}

@@ -58,7 +58,7 @@ func (s *State) whole(resource schema.GroupVersionResource) []*analyzer.Object {
 		last := s.timeline.Info().Last
 		more, err := s.timeline.Touched(q, k.upto+1, last)
 		if err != nil {
-			s.note(err)
+			s.Note(err)
 			return s.find(q)
 		}
 		k.touched, k.upto = append(k.touched, more...), last
@@ -97,7 +97,7 @@ func (s *State) onwards(k *whole, n int) ([]*analyzer.Object, bool) {
 	}
 	objects := slices.Clone(k.answers[from])
 	for _, seq := range k.touched[from:n] {
-		o, err := s.objects.get(s.timeline, seq)
+		o, err := s.objects.Get(s.timeline, seq)
 		if err != nil || !o.IsObject() {
 			return nil, false // a list that says what is gone is no object
 		}
