@@ -49,7 +49,7 @@ func checkChanges(t rapidT, timeline Timeline, ref store.Ref) (n int) {
 			last = nil
 		}
 		e, err := timeline.Event(c.Seq)
-		heard := err == nil && e.Ref() == ref && e.UID == uidOf(&c) && (e.Type == watch.Modified || e.Type == watch.Deleted || e.Type == watch.Added && c.Verb == Created)
+		heard := err == nil && e.Ref() == ref && e.UID == uidOf(c) && (e.Type == watch.Modified || e.Type == watch.Deleted || e.Type == watch.Added && c.Verb == Created)
 		if !heard && (c.Earliest.IsZero() || c.Earliest.After(c.ObservedAt)) {
 			t.Errorf("%s: #%d %s was not heard, and is not said to lie between two moments", ref.Name, c.Seq, c.Verb)
 		}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/store"
 )
 
