@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/fixtures/incidents"
+	"github.com/svcspy/svcspy/replay/replaytest"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -23,7 +24,7 @@ func TestLiveEqualsRecorded(t *testing.T) {
 	if n, err := strconv.ParseUint(os.Getenv("SVCSPY_EVERY"), 10, 32); err == nil && n > 0 {
 		every = store.Seq(n)
 	}
-	all, err := incidents.Load(incidentFiles(t))
+	all, err := incidents.Load(replaytest.Folder(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// refsAt returns the objects that events are about, each once, in order.
-func refsAt(t Timeline, seqs []store.Seq) ([]store.Ref, error) {
+// RefsAt returns the objects that events are about, each once, in order.
+func RefsAt(t Timeline, seqs []store.Seq) ([]store.Ref, error) {
 	seen := map[store.Ref]bool{}
 	var refs []store.Ref
 	for _, seq := range seqs {
@@ -21,11 +21,11 @@ func refsAt(t Timeline, seqs []store.Seq) ([]store.Ref, error) {
 			refs = append(refs, ref)
 		}
 	}
-	slices.SortFunc(refs, compareRefs)
+	slices.SortFunc(refs, CompareRefs)
 	return refs, nil
 }
 
-func compareRefs(a, b store.Ref) int {
+func CompareRefs(a, b store.Ref) int {
 	return cmp.Or(
 		cmp.Compare(a.Resource.Group, b.Resource.Group), cmp.Compare(a.Resource.Resource, b.Resource.Resource),
 		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),

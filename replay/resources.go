@@ -3,14 +3,14 @@ package replay
 import "k8s.io/apimachinery/pkg/runtime/schema"
 
 var (
-	podResource       = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	nodeResource      = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-	namespaceResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	sliceResource     = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
+	Pods           = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	Nodes          = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	Namespaces     = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	EndpointSlices = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
 )
 
-// workloads are what makes Pods, by kind as ownerReferences name it.
-var workloads = map[string]schema.GroupVersionResource{
+// Workloads are what makes Pods, by kind as ownerReferences name it.
+var Workloads = map[string]schema.GroupVersionResource{
 	"Deployment":            {Group: "apps", Version: "v1", Resource: "deployments"},
 	"ReplicaSet":            {Group: "apps", Version: "v1", Resource: "replicasets"},
 	"StatefulSet":           {Group: "apps", Version: "v1", Resource: "statefulsets"},
@@ -20,7 +20,7 @@ var workloads = map[string]schema.GroupVersionResource{
 }
 
 var (
-	eventResource    = schema.GroupVersionResource{Version: "v1", Resource: "events"}
-	leaseResource    = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
-	revisionResource = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "controllerrevisions"}
+	KubernetesEvents    = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+	Leases              = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
+	ControllerRevisions = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "controllerrevisions"}
 )

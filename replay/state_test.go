@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay/replaytest"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -33,7 +34,7 @@ type story struct {
 }
 
 func newStory(t *testing.T) *story {
-	return &story{t, store.NewMemory(store.Header{Start: start}), start}
+	return &story{t, store.NewMemory(store.Header{Start: replaytest.Start}), replaytest.Start}
 }
 
 func (s *story) say(typ watch.EventType, namespace, name string, version int) store.Seq {
@@ -132,11 +133,11 @@ func TestSeekTime(t *testing.T) {
 		at   time.Duration
 		want store.Seq
 	}{{0, 0}, {999 * time.Millisecond, 0}, {time.Second, 1}, {1500 * time.Millisecond, 1}, {2 * time.Second, 2}, {time.Hour, 2}} {
-		state, err := c.SeekTime(start.Add(tt.at))
+		state, err := c.SeekTime(replaytest.Start.Add(tt.at))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if state.Seq() != tt.want || !state.Instant().Equal(start.Add(tt.at)) {
+		if state.Seq() != tt.want || !state.Instant().Equal(replaytest.Start.Add(tt.at)) {
 			t.Errorf("SeekTime(+%v) = #%d at %v, want #%d", tt.at, state.Seq(), state.Instant(), tt.want)
 		}
 	}
@@ -248,10 +249,10 @@ func TestManyObjects(t *testing.T) {
 // TestObjectsAreBoundedByBytes reads more bytes of large objects than the cache
 // may hold.
 func TestObjectsAreBoundedByBytes(t *testing.T) {
-	m := store.NewMemory(store.Header{Start: start})
+	m := store.NewMemory(store.Header{Start: replaytest.Start})
 	text := fmt.Sprintf(`{"metadata":{"name":"a"},"data":%q}`, strings.Repeat("x", 1<<20))
 	for i := range 3 * generationBytes >> 20 {
-		if _, err := m.Append(store.Event{Time: start.Add(time.Duration(i) * time.Second), Type: watch.Modified, Resource: pods, Namespace: "shop", Name: "a", UID: "a", ResourceVersion: fmt.Sprint(i + 1), Object: []byte(text)}); err != nil {
+		if _, err := m.Append(store.Event{Time: replaytest.Start.Add(time.Duration(i) * time.Second), Type: watch.Modified, Resource: pods, Namespace: "shop", Name: "a", UID: "a", ResourceVersion: fmt.Sprint(i + 1), Object: []byte(text)}); err != nil {
 			t.Fatal(err)
 		}
 	}

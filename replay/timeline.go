@@ -1,3 +1,10 @@
+// Package replay reads the state of a cluster at any instant of a recording.
+//
+// There are only a few types. A Timeline is recorded history, and grows while
+// the recording does. A Cursor is a place on it. A State is everything known at
+// that place; it is an analyzer.View, and answers a store.Query. A Cache shares
+// decoded objects among the States of one timeline. What is found out from
+// states lies in packages above: change, verdict, cause, past, story, when.
 package replay
 
 import (

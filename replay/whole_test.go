@@ -7,13 +7,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay/replaytest"
 	"github.com/svcspy/svcspy/store"
 )
 
 // TestWhole walks over each recording, sometimes from a random place, with one cursor that remembers and
 // one for each place: both see the same objects.
 func TestWhole(t *testing.T) {
-	recordings(t, testWhole)
+	replaytest.Recordings(t, testWhole)
 }
 
 func testWhole(t *testing.T, _ string, r *store.Recording) {
@@ -45,7 +46,7 @@ func testWhole(t *testing.T, _ string, r *store.Recording) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, k := range []store.Query{{Resource: Services}, {Resource: podResource}, {Resource: nodeResource}} {
+		for _, k := range []store.Query{{Resource: Services}, {Resource: Pods}, {Resource: Nodes}} {
 			got, want := one.List(k), other.find(k)
 			if at == 0 {
 				want = nil

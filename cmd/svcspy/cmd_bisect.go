@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
 )
 
 type bisectOptions struct {
@@ -62,12 +62,12 @@ func (o *bisectOptions) run(ctx context.Context, file string, words []string) er
 	}
 	t, done := o.walk(r)
 	defer done()
-	found, err := replay.Bisect(ctx, t, ref, good, bad)
+	found, err := story.Bisect(ctx, t, ref, good, bad)
 	done()
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	e := report.NewTimeline(r.Info(), []replay.Transition{*found}, true)
+	e := report.NewTimeline(r.Info(), []story.Transition{*found}, true)
 	if o.output == "text" {
 		return report.TimelineText(o.out, e, o.text())
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -80,7 +81,7 @@ func (o *changesOptions) recorded(ctx context.Context, words []string) error {
 	if err != nil {
 		return err
 	}
-	changes, err := replay.Changes(r, ref, first, last)
+	changes, err := change.List(r, ref, first, last)
 	if err != nil {
 		return err
 	}
@@ -88,8 +89,8 @@ func (o *changesOptions) recorded(ctx context.Context, words []string) error {
 }
 
 // keep leaves out what was not asked for.
-func (o *changesOptions) keep(all []replay.Change) []replay.Change {
-	kept := []replay.Change{}
+func (o *changesOptions) keep(all []change.Change) []change.Change {
+	kept := []change.Change{}
 	for _, c := range all {
 		if o.status {
 			var some bool
@@ -102,7 +103,7 @@ func (o *changesOptions) keep(all []replay.Change) []replay.Change {
 	return kept
 }
 
-func (o *changesOptions) print(t replay.Timeline, changes []replay.Change) error {
+func (o *changesOptions) print(t replay.Timeline, changes []change.Change) error {
 	info := t.Info()
 	switch o.output {
 	case "text":
@@ -172,7 +173,7 @@ func (o *changesOptions) follow(ctx context.Context, t replay.Timeline, ref stor
 		default:
 		}
 		last := t.Info().Last
-		changes, err := replay.Changes(t, ref, seen, last)
+		changes, err := change.List(t, ref, seen, last)
 		if err != nil {
 			return err
 		}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -47,7 +47,7 @@ EXIT STATUS
 				return err
 			}
 			_, err = fmt.Fprintf(a.out, "%s\n  %d events from %s to %s\n  %s, was %s\n  sha256 %s\n", report.Clean(args[1]), info.Events,
-				replay.FormatInstant(info.Start), replay.FormatInstant(info.End), report.Bytes(after.Size()), report.Bytes(before.Size()), info.SHA256)
+				when.Format(info.Start), when.Format(info.End), report.Bytes(after.Size()), report.Bytes(before.Size()), info.SHA256)
 			return err
 		},
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -99,7 +101,7 @@ func (o *cutOptions) describe(out string, info store.Info) error {
 		return err
 	}
 	_, err = fmt.Fprintf(o.out, "%s\n  %d events from %s to %s\n  %s\n  sha256 %s\n", report.Clean(out), info.Events,
-		replay.FormatInstant(info.Start), replay.FormatInstant(info.End), report.Bytes(st.Size()), info.SHA256)
+		when.Format(info.Start), when.Format(info.End), report.Bytes(st.Size()), info.SHA256)
 	return err
 }
 
@@ -138,7 +140,7 @@ func (o *cutOptions) chosen(r *store.Recording, words []string, from, to time.Ti
 	}
 	info := r.Info()
 	if len(words) == 0 && info.Source != nil && len(info.Source.Subjects) > 0 {
-		all, err := replay.SubjectsIn(r, from, to)
+		all, err := story.SubjectsIn(r, from, to)
 		if err != nil {
 			return nil, err
 		}
@@ -172,13 +174,13 @@ func (o *cutOptions) closure(ctx context.Context, r *store.Recording, chosen []s
 	}
 	subjects, causes := chosen, true
 	if len(chosen) == 0 {
-		if subjects, err = replay.SubjectsIn(r, from, to); err != nil {
+		if subjects, err = story.SubjectsIn(r, from, to); err != nil {
 			return nil, err
 		}
 	}
 	bar := o.counter("subjects")
 	defer bar.end()
-	c, err := replay.ClosureOf(ctx, r, subjects, from, to, causes, bar.show)
+	c, err := story.ClosureOf(ctx, r, subjects, from, to, causes, bar.show)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,9 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -90,7 +93,7 @@ func instants(r *store.Recording, random *rand.Rand, from, to time.Time, n int) 
 func cutFile(t *testing.T, r *store.Recording, out string, from, to time.Time, words ...string) *store.Recording {
 	t.Helper()
 	o := &cutOptions{stretch: stretch{look: &look{app: &app{now: time.Now, out: io.Discard, err: io.Discard, quiet: true, zoneName: "UTC"}}}}
-	o.since, o.until = replay.FormatInstant(from), replay.FormatInstant(to)
+	o.since, o.until = when.Format(from), when.Format(to)
 	if len(words) > 0 { // ns/type/name
 		ns, word, _ := strings.Cut(words[0], "/")
 		o.namespace, words = ns, []string{word}
@@ -131,7 +134,7 @@ func TestCutGivesTheSameReports(t *testing.T) {
 			for _, at := range instants(r, random, from, to, 1) {
 				for _, ref := range refs {
 					if d := cmp.Diff(told(t, r, ref, at, down), told(t, cut, ref, at, down)); d != "" {
-						t.Fatalf("%v at %s in the cut from %s to %s (-whole +cut):\n%s", ref, replay.FormatInstant(at), replay.FormatInstant(from), replay.FormatInstant(to), d)
+						t.Fatalf("%v at %s in the cut from %s to %s (-whole +cut):\n%s", ref, when.Format(at), when.Format(from), when.Format(to), d)
 					}
 				}
 			}
@@ -142,7 +145,7 @@ func TestCutGivesTheSameReports(t *testing.T) {
 				from = from.Add(time.Duration(random.Int64N(int64(to.Sub(from))))).Truncate(time.Microsecond)
 				to = from.Add(time.Duration(random.Int64N(int64(to.Sub(from)) + 1))).Truncate(time.Microsecond)
 			}
-			refs, err := replay.SubjectsIn(r, from, to)
+			refs, err := story.SubjectsIn(r, from, to)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +153,7 @@ func TestCutGivesTheSameReports(t *testing.T) {
 			compare(cut, refs, from, to, false)
 			// What was cut can be cut again.
 			mid := from.Add(to.Sub(from) / 2).Truncate(time.Microsecond)
-			refs, err = replay.SubjectsIn(r, mid, to)
+			refs, err = story.SubjectsIn(r, mid, to)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,11 +196,11 @@ func windows(t *testing.T) int {
 func sameTimeline(t *testing.T, whole, cut *store.Recording, ref store.Ref, from, to time.Time) {
 	t.Helper()
 	text := func(r *store.Recording) string {
-		segments, err := replay.Verdicts(t.Context(), r, ref, from, to)
+		segments, err := verdict.Of(t.Context(), r, ref, from, to)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := replay.Transitions(t.Context(), r, ref, replay.Settle(segments))
+		all, err := story.Transitions(t.Context(), r, ref, verdict.Settle(segments))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +216,7 @@ func sameTimeline(t *testing.T, whole, cut *store.Recording, ref store.Ref, from
 		return b.String()
 	}
 	if d := cmp.Diff(text(whole), text(cut)); d != "" {
-		t.Errorf("timeline of %v from %s to %s (-whole +cut):\n%s", ref, replay.FormatInstant(from), replay.FormatInstant(to), d)
+		t.Errorf("timeline of %v from %s to %s (-whole +cut):\n%s", ref, when.Format(from), when.Format(to), d)
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/tui"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -101,7 +103,7 @@ func (a *app) writeDemo(d fixtures.Demo, path string) error {
 	if err != nil {
 		return err
 	}
-	look := command.New(append(a.program(), "replay", path, d.Subject, "--at", replay.FormatInstant(broken.Add(d.Broken).Truncate(time.Second)))...)
+	look := command.New(append(a.program(), "replay", path, d.Subject, "--at", when.Format(broken.Add(d.Broken).Truncate(time.Second)))...)
 	a.note("wrote %s; look at it with: %s", path, look)
 	return nil
 }
@@ -147,7 +149,7 @@ func (l *look) demo(ctx context.Context, d fixtures.Demo, onScreen bool) error {
 	if err := l.story(ctx, r, ref, start); err != nil {
 		return err
 	}
-	fmt.Fprintf(l.out, "\nAt %s:\n\n", replay.FormatInstant(broken))
+	fmt.Fprintf(l.out, "\nAt %s:\n\n", when.Format(broken))
 	s, err := replay.NewCursor(r).SeekTime(broken)
 	if err != nil {
 		return err
@@ -161,7 +163,7 @@ LOOK FURTHER
   %[1]s replay demo.db %[3]s -n %[4]s --at %[5]s
   %[1]s explain demo.db %[3]s -n %[4]s
   %[1]s demo --help     lists the other outages
-`, l.name, d.Name, d.Subject, d.Namespace, replay.FormatInstant(broken))
+`, l.name, d.Name, d.Subject, d.Namespace, when.Format(broken))
 	return err
 }
 
@@ -189,11 +191,11 @@ func (l *look) tour(ctx context.Context, d fixtures.Demo, r *store.Recording, pa
 
 // story prints each stretch of time in which the verdict stayed the same.
 func (l *look) story(ctx context.Context, t replay.Timeline, ref store.Ref, start time.Time) error {
-	segments, err := replay.Verdicts(ctx, t, ref, start, t.Info().End)
+	segments, err := verdict.Of(ctx, t, ref, start, t.Info().End)
 	if err != nil {
 		return err
 	}
-	for _, g := range replay.Settle(segments) {
+	for _, g := range verdict.Settle(segments) {
 		if _, err := fmt.Fprintf(l.out, "  %s  %-16s %s\n", g.From.UTC().Format("15:04:05"), g.Report.Verdict.State, report.Clean(g.Report.Headline.Message)); err != nil {
 			return err
 		}

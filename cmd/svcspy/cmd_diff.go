@@ -10,6 +10,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
 )
 
 // errDifferent is returned after a diff that found something, as kubectl diff
@@ -66,7 +67,7 @@ func (o *stretch) diff(ctx context.Context, file string, words []string) error {
 	if err != nil {
 		return err
 	}
-	items, err := replay.Diff(before, after, ref)
+	items, err := story.Diff(before, after, ref)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -115,7 +116,7 @@ func (o *eventsOptions) facts(r *store.Recording) error {
 	if err != nil {
 		return err
 	}
-	from, to := replay.When{}, replay.When{Time: r.Info().End}
+	from, to := when.Instant{}, when.Instant{Time: r.Info().End}
 	if len(facts) > 0 {
 		from.Time = facts[0].Time
 	}
@@ -129,7 +130,7 @@ func (o *eventsOptions) facts(r *store.Recording) error {
 			return err
 		}
 	}
-	facts = slices.DeleteFunc(slices.Clone(facts), func(f replay.Fact) bool {
+	facts = slices.DeleteFunc(slices.Clone(facts), func(f past.Fact) bool {
 		return f.Time.Before(from.Time) || f.Time.After(to.Time) || o.namespace != "" && len(o.words) == 0 && f.Subject.Namespace != o.namespace
 	})
 	list := report.NewFactList(r.Info(), facts)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -91,11 +91,11 @@ func (o *explainOptions) run(ctx context.Context, file string, words []string) e
 		return interrupted(ctx, err)
 	}
 	t.causes()
-	story, err := replay.Explain(ctx, t, ref, segments, at)
+	told, err := story.Explain(ctx, t, ref, segments, at)
 	done()
-	if errors.Is(err, replay.ErrNoOutage) {
+	if errors.Is(err, story.ErrNoOutage) {
 		o.note("%s had no outage %s", slash(ref), map[bool]string{true: "in this recording", false: "at that time or before"}[at.IsZero()])
-		all := make([]replay.Transition, len(segments))
+		all := make([]story.Transition, len(segments))
 		for i := range segments {
 			all[i].Segment = segments[i]
 		}
@@ -104,7 +104,7 @@ func (o *explainOptions) run(ctx context.Context, file string, words []string) e
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	e := report.NewExplanation(r.Info(), story)
+	e := report.NewExplanation(r.Info(), told)
 	if o.output == "text" {
 		err = report.ExplanationText(o.out, e, o.text())
 	} else {
@@ -113,7 +113,7 @@ func (o *explainOptions) run(ctx context.Context, file string, words []string) e
 	if err != nil {
 		return err
 	}
-	for _, s := range story.Course {
+	for _, s := range told.Course {
 		if strings.HasPrefix(s.Gap, string(store.Gap)) {
 			return errGap
 		}

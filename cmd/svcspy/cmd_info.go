@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -58,11 +58,11 @@ const quick = 5000
 // knownPast says how far the time before the recording can be reconstructed, as
 // far as that is quickly known.
 func knownPast(r *store.Recording) (*report.KnownPast, error) {
-	n, err := replay.PastObjects(r)
+	n, err := past.Count(r)
 	if err != nil || n > quick {
 		return &report.KnownPast{Objects: n}, err
 	}
-	facts, err := replay.Past(r)
+	facts, err := past.All(r)
 	if err != nil {
 		return nil, err
 	}

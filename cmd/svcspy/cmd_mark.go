@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcspy/svcspy/recorder/flight"
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -76,7 +76,7 @@ func (o *markOptions) add(file, text string) error {
 	}
 	defer r.Close()
 	o.warnOfDamage(file, r)
-	var at replay.When
+	var at when.Instant
 	if o.at != "" {
 		if at, err = o.when(r, o.at, time.Time{}); err != nil {
 			return err
@@ -90,9 +90,9 @@ func (o *markOptions) add(file, text string) error {
 	if at.Time, err = writeMark(o.ctx, file, m, r.Info().End); err != nil {
 		return err
 	}
-	o.note("marked %s", replay.Echo(at, zone))
+	o.note("marked %s", when.Echo(at, zone))
 	if o.output == "text" {
-		_, err := fmt.Fprintf(o.out, "%s  %s\n", replay.FormatInstant(at.Time), report.Clean(m.Text))
+		_, err := fmt.Fprintf(o.out, "%s  %s\n", when.Format(at.Time), report.Clean(m.Text))
 		return err
 	}
 	return o.list(file, false)

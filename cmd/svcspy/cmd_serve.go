@@ -23,7 +23,7 @@ import (
 )
 
 // past is a recording to be served, and from when.
-type past struct {
+type serveOptions struct {
 	*app
 	instants  []string
 	namespace string
@@ -31,7 +31,7 @@ type past struct {
 	speed     float64
 }
 
-func (p *past) addFlags(cmd *cobra.Command) {
+func (p *serveOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&p.instants, "at", nil, "the instant to look at, such as 14:02 or end-30s; given again, each is a context of its own (default: the end)")
 	flags.StringVarP(&p.namespace, "namespace", "n", "", "namespace of the contexts (default: the recorded one, if it is one)")
@@ -39,7 +39,7 @@ func (p *past) addFlags(cmd *cobra.Command) {
 	flags.Float64Var(&p.speed, "speed", 1, "with --play, recorded seconds per second")
 }
 
-func (p *past) check(cmd *cobra.Command) error {
+func (p *serveOptions) check(cmd *cobra.Command) error {
 	switch {
 	case p.speed <= 0 || p.speed > 1e6:
 		return usageError{fmt.Errorf("--speed %g is not between 0 and 1000000", p.speed), ""}
@@ -50,7 +50,7 @@ func (p *past) check(cmd *cobra.Command) error {
 }
 
 func (a *app) serveCommand() *cobra.Command {
-	p := &past{app: a}
+	p := &serveOptions{app: a}
 	cmd := &cobra.Command{
 		Use:   "serve FILE",
 		Short: "Let kubectl and other clients look at the past",
@@ -117,7 +117,7 @@ type served struct {
 }
 
 // serve serves a recording while use runs.
-func (p *past) serve(ctx context.Context, file string, use func(*served) error) (err error) {
+func (p *serveOptions) serve(ctx context.Context, file string, use func(*served) error) (err error) {
 	r, err := openRecording(file)
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func (p *past) serve(ctx context.Context, file string, use func(*served) error) 
 }
 
 // options resolves the instants.
-func (p *past) options(ctx context.Context, t replay.Timeline) (apiserver.Options, error) {
+func (p *serveOptions) options(ctx context.Context, t replay.Timeline) (apiserver.Options, error) {
 	o := apiserver.Options{Now: p.now}
 	if p.play {
 		o.Speed = p.speed
@@ -230,7 +230,7 @@ func instantName(text string, taken map[string]bool) string {
 func contextName(i apiserver.Instant) string { return "svcspy@" + i.Name }
 
 // kubeconfig has one context for each instant; the first is the current one.
-func (p *past) kubeconfig(namespaces []string, instants []apiserver.Instant, url string, c apiserver.Credentials) *api.Config {
+func (p *serveOptions) kubeconfig(namespaces []string, instants []apiserver.Instant, url string, c apiserver.Credentials) *api.Config {
 	namespace := p.namespace
 	if namespace == "" && len(namespaces) == 1 {
 		namespace = namespaces[0]

@@ -19,7 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/recorder/redact"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -39,12 +40,12 @@ func courses(t *testing.T, r *store.Recording) []string {
 	t.Helper()
 	info := r.Info()
 	var lines []string
-	for c, err := range replay.AllVerdicts(t.Context(), r, info.Start, info.End, nil) {
+	for c, err := range verdict.All(t.Context(), r, info.Start, info.End, nil) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range c.Segments {
-			lines = append(lines, fmt.Sprint(c.Subject.Namespace, "/", c.Subject.Name, " ", replay.FormatInstant(s.From), " #", s.Seq, " ",
+			lines = append(lines, fmt.Sprint(c.Subject.Namespace, "/", c.Subject.Name, " ", when.Format(s.From), " #", s.Seq, " ",
 				s.Report.Verdict.State, " ", s.Report.Verdict.Intent, " ", s.Report.Headline.ID, " ", s.Report.Headline.Units, " ", s.Report.Verdict.Certainty))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) shellCommand() *cobra.Command {
-	p := &past{app: a}
+	p := &serveOptions{app: a}
 	var command string
 	cmd := &cobra.Command{
 		Use:   "shell FILE",
@@ -54,7 +54,7 @@ type exited struct{ code int }
 func (e exited) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
 // run runs the user's shell, or one command line in it.
-func (p *past) run(at *served, line string) error {
+func (p *serveOptions) run(at *served, line string) error {
 	path := os.Getenv("SHELL")
 	if path == "" {
 		path = "/bin/sh"

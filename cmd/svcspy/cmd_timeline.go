@@ -10,6 +10,8 @@ import (
 
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -23,18 +25,18 @@ func (s *stretch) addFlags(cmd *cobra.Command) {
 // course returns the verdicts on a subject in the whole recording, settled, so
 // that what is said of one instant does not depend on where one began to look.
 // With an error of the context it returns those so far.
-func (s *stretch) course(ctx context.Context, t replay.Timeline, ref store.Ref, raw bool) ([]replay.Segment, error) {
+func (s *stretch) course(ctx context.Context, t replay.Timeline, ref store.Ref, raw bool) ([]verdict.Segment, error) {
 	info := t.Info()
-	segments, err := replay.Verdicts(ctx, t, ref, info.Start, info.End)
+	segments, err := verdict.Of(ctx, t, ref, info.Start, info.End)
 	if !raw {
-		segments = replay.Settle(segments)
+		segments = verdict.Settle(segments)
 	}
 	return segments, err
 }
 
 // within cuts transitions to the stretch.
-func within(all []replay.Transition, from, to time.Time) []replay.Transition {
-	var cut []replay.Transition
+func within(all []story.Transition, from, to time.Time) []story.Transition {
+	var cut []story.Transition
 	for _, t := range all {
 		if t.To.After(from) && t.From.Before(to) || t.From.Equal(from) {
 			cut = append(cut, t)
@@ -123,16 +125,16 @@ func (o *timelineOptions) run(ctx context.Context, file string, words []string) 
 		return cut
 	}
 	t.causes()
-	all, err := replay.Transitions(ctx, t, ref, segments)
+	all, err := story.Transitions(ctx, t, ref, segments)
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
 	for len(all) < len(segments) { // interrupted: the verdicts are known, the causes are not
-		all = append(all, replay.Transition{Segment: segments[len(all)]})
+		all = append(all, story.Transition{Segment: segments[len(all)]})
 	}
 	all = within(all, from, to)
 	if from.Equal(r.Info().Start) && len(all) > 0 && ctx.Err() == nil {
-		before, err := replay.PreludeTo(r, ref, segments)
+		before, err := story.PreludeTo(r, ref, segments)
 		if err != nil {
 			return err
 		}
@@ -161,7 +163,7 @@ func (o *timelineOptions) show(e report.TimelineEnvelope) error {
 	return report.Document(o.out, o.output, e)
 }
 
-func gapIn(all []replay.Transition) error {
+func gapIn(all []story.Transition) error {
 	for _, t := range all {
 		if strings.HasPrefix(t.Gap, string(store.Gap)) {
 			return errGap
@@ -178,7 +180,7 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 	list := report.TimelineList{APIVersion: report.APIVersion, Kind: "TimelineList", Recording: report.RecordingOf(t.Info()), Complete: true, Items: []report.TimelineEnvelope{}}
 	lines := report.ListTimelines(o.out, list.Recording, o.text())
 	var gap error
-	for c, err := range replay.AllVerdicts(ctx, t, from, to, bar.show) {
+	for c, err := range verdict.All(ctx, t, from, to, bar.show) {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -226,21 +228,21 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 
 // stretches are the segments of one Service of many, and what is known of the
 // time before if it was not well when the recording began.
-func (o *timelineOptions) stretches(ctx context.Context, t replay.Timeline, c *replay.Course, from time.Time) ([]replay.Transition, error) {
+func (o *timelineOptions) stretches(ctx context.Context, t replay.Timeline, c *verdict.Course, from time.Time) ([]story.Transition, error) {
 	segments := c.Segments
 	if !o.raw {
-		segments = replay.Settle(segments)
+		segments = verdict.Settle(segments)
 	}
-	var all []replay.Transition
+	var all []story.Transition
 	if from.Equal(t.Info().Start) && len(segments) > 0 && ctx.Err() == nil {
-		before, err := replay.PreludeTo(t, c.Subject, segments)
+		before, err := story.PreludeTo(t, c.Subject, segments)
 		if err != nil {
 			return nil, err
 		}
 		all = before.Stretches(&segments[0])
 	}
 	for _, s := range segments {
-		all = append(all, replay.Transition{Segment: s})
+		all = append(all, story.Transition{Segment: s})
 	}
 	return all, nil
 }

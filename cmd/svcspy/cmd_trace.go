@@ -15,6 +15,8 @@ import (
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -189,12 +191,12 @@ func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyz
 	if o.output != "text" {
 		return o.print(s, subject, r)
 	}
-	at := "=== " + replay.FormatInstant(s.Instant().Truncate(time.Millisecond))
+	at := "=== " + when.Format(s.Instant().Truncate(time.Millisecond))
 	if before == nil {
 		fmt.Fprintln(o.out, at)
 		return o.print(s, subject, r)
 	}
-	between, err := replay.Diff(before, s, subject)
+	between, err := story.Diff(before, s, subject)
 	if err != nil {
 		return err
 	}

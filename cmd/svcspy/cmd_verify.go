@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -112,7 +112,7 @@ func (a *app) printVerification(path string, r verifyResult) error {
 	if r.Signer != "" {
 		seal += ", signed by " + r.Signer
 	}
-	_, err := fmt.Fprintf(a.out, "%s is intact: %s to %s, %s\n", report.Clean(path), replay.FormatInstant(r.Recording.Start), replay.FormatInstant(r.Recording.End), seal)
+	_, err := fmt.Fprintf(a.out, "%s is intact: %s to %s, %s\n", report.Clean(path), when.Format(r.Recording.Start), when.Format(r.Recording.End), seal)
 	return err
 }
 

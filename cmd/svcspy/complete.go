@@ -15,6 +15,7 @@ import (
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -298,8 +299,8 @@ func (a *app) completeTime(cmd *cobra.Command, args []string, typed string) ([]c
 	return inside(func(in *content) ([]cobra.Completion, bool) {
 		info := in.Info()
 		all := []cobra.Completion{
-			cobra.CompletionWithDesc("start", replay.FormatInstant(info.Start)),
-			cobra.CompletionWithDesc("end", replay.FormatInstant(info.End)),
+			cobra.CompletionWithDesc("start", when.Format(info.Start)),
+			cobra.CompletionWithDesc("end", when.Format(info.End)),
 		}
 		if len(in.words) > 0 {
 			all = append(all, a.turns(in)...)
@@ -309,7 +310,7 @@ func (a *app) completeTime(cmd *cobra.Command, args []string, typed string) ([]c
 			marks = nil
 		}
 		for _, m := range marks {
-			all = append(all, cobra.CompletionWithDesc("@"+m.Text, replay.FormatInstant(m.Time)))
+			all = append(all, cobra.CompletionWithDesc("@"+m.Text, when.Format(m.Time)))
 		}
 		return all, false
 	})(cmd, args, typed)
@@ -323,11 +324,11 @@ func (a *app) turns(in *content) []cobra.Completion {
 		return nil
 	}
 	var anchors, instants []cobra.Completion
-	if at, err := replay.IncidentOf(segments); err == nil {
-		anchors = append(anchors, cobra.CompletionWithDesc("incident", replay.FormatInstant(at)))
+	if at, err := when.IncidentOf(segments); err == nil {
+		anchors = append(anchors, cobra.CompletionWithDesc("incident", when.Format(at)))
 	}
 	for i, s := range segments {
-		at := replay.FormatInstant(s.From)
+		at := when.Format(s.From)
 		what := strings.TrimSpace(string(s.Report.Verdict.State) + " " + report.Clean(s.Report.Headline.ID))
 		anchors = append(anchors, cobra.CompletionWithDesc(fmt.Sprintf("verdict:%d", i+1), at+" "+what))
 		instants = append(instants, cobra.CompletionWithDesc(at, what))

@@ -218,7 +218,7 @@ func TestDocuments(t *testing.T) {
 func asCluster(t *testing.T, file string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &past{app: &app{out: io.Discard, err: io.Discard, now: time.Now, quiet: true}, instants: []string{"end"}}
+	p := &serveOptions{app: &app{out: io.Discard, err: io.Discard, now: time.Now, quiet: true}, instants: []string{"end"}}
 	kubeconfig, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
 		ended <- p.serve(ctx, file, func(at *served) error {

@@ -19,6 +19,7 @@ import (
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -57,7 +58,7 @@ var errGap = errors.New("the evidence has a gap at that time")
 func exitCode(err error) int {
 	var usage usageError
 	var subject *replay.SubjectError
-	var when *replay.WhenError
+	var when *when.Error
 	var child exited
 	switch {
 	case err == nil:
@@ -116,7 +117,7 @@ func hintsFor(err error) []string {
 	var usage usageError
 	var text *flight.UsageError
 	var subject *replay.SubjectError
-	var when *replay.WhenError
+	var when *when.Error
 	var network *net.OpError
 	var request *url.Error
 	var syntax *json.SyntaxError

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 )
 
 // TestExitCodes holds the one switch and svcspy help exit-codes together.
@@ -22,16 +23,16 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{nil, exitOK},
 		{errors.New("disk full"), exitError},
-		{&replay.WhenError{Err: errors.New("block 7 is damaged")}, exitError},
+		{&when.Error{Err: errors.New("block 7 is damaged")}, exitError},
 		{&replay.SubjectError{Problem: "the recording never saw it"}, exitError},
 		{usageError{errors.New("unknown flag"), ""}, exitUsage},
-		{&replay.WhenError{Text: "garbage"}, exitUsage},
+		{&when.Error{Text: "garbage"}, exitUsage},
 		{&replay.SubjectError{Problem: "two namespaces", Usage: true}, exitUsage},
 		{errCondition, exitTrue},
 		{errDamaged, exitTrue},
 		{errGap, exitGap},
 		{errInterrupted, exitInterrupted},
-		{&replay.WhenError{Err: errInterrupted}, exitInterrupted},
+		{&when.Error{Err: errInterrupted}, exitInterrupted},
 		{errors.Join(errInterrupted, errors.New("seal")), exitInterrupted},
 	} {
 		for _, err := range []error{test.err, fmt.Errorf("wrapped: %w", test.err)} {

@@ -12,7 +12,10 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -28,8 +31,8 @@ type look struct {
 	speed     float64 // of the screen, to play at
 	partial   bool    // the recording was cut down to other subjects
 	options   analyzer.Options
-	past      bool          // the instant may lie before the recording
-	facts     []replay.Fact // of that time, once they are asked for
+	past      bool        // the instant may lie before the recording
+	facts     []past.Fact // of that time, once they are asked for
 }
 
 func (l *look) addFlags(cmd *cobra.Command) {
@@ -131,7 +134,7 @@ func (l *look) print(s *replay.State, ref store.Ref, r analyzer.Report) error {
 	if err != nil {
 		return err
 	}
-	if e.Facts, err = replay.PreludeAt(s, ref, &r); err != nil {
+	if e.Facts, err = story.PreludeAt(s, ref, &r); err != nil {
 		return err
 	}
 	if err := l.show(e); err != nil {
@@ -170,7 +173,7 @@ func (l *look) verdict(e report.Envelope) error {
 
 func (l *look) overview(s *replay.State) error {
 	info := s.Timeline().Info()
-	reports := slices.DeleteFunc(replay.Overview(s), func(r analyzer.Report) bool {
+	reports := slices.DeleteFunc(verdict.Overview(s), func(r analyzer.Report) bool {
 		ref := store.Ref{Resource: replay.Services, Namespace: r.Subject.Namespace, Name: r.Subject.Name}
 		return l.namespace != "" && r.Subject.Namespace != l.namespace || !holds(&info, ref)
 	})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -20,7 +21,7 @@ func (l *look) reconstruct(s *replay.State, words []string) error {
 	if err != nil {
 		return err
 	}
-	known, err := replay.Reconstruct(t, ref, s.Instant())
+	known, err := past.Reconstruct(t, ref, s.Instant())
 	if err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (l *look) reconstruct(s *replay.State, words []string) error {
 }
 
 func (l *look) reconstructAll(s *replay.State) error {
-	reports, facts, err := replay.ReconstructAll(s.Timeline(), s.Instant())
+	reports, facts, err := past.ReconstructAll(s.Timeline(), s.Instant())
 	if err != nil {
 		return err
 	}
@@ -70,19 +71,19 @@ func (l *look) reach(t replay.Timeline) (time.Time, error) {
 
 // before returns what is known of the time before the recording: of the subject
 // and what matters to it, or of everything.
-func (l *look) before(t replay.Timeline) ([]replay.Fact, error) {
+func (l *look) before(t replay.Timeline) ([]past.Fact, error) {
 	if l.facts != nil {
 		return l.facts, nil
 	}
 	var err error
 	if len(l.words) == 0 {
-		l.facts, err = replay.Past(t)
+		l.facts, err = past.All(t)
 		return l.facts, err
 	}
 	var ref store.Ref
 	if ref, err = l.subject(t, l.words, t.Info().Last); err != nil {
 		return nil, err
 	}
-	l.facts, err = replay.PastOf(t, ref)
+	l.facts, err = past.Of(t, ref)
 	return l.facts, err
 }

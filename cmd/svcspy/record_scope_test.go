@@ -16,6 +16,7 @@ import (
 	"github.com/svcspy/svcspy/fixtures/incidents"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -162,7 +163,7 @@ func essenceAt(t *testing.T, timeline replay.Timeline, subject store.Ref, at tim
 func moments(t *testing.T, r *store.Recording, subject store.Ref) []time.Time {
 	t.Helper()
 	info := r.Info()
-	segments, err := replay.Verdicts(t.Context(), r, subject, info.Start, info.End)
+	segments, err := verdict.Of(t.Context(), r, subject, info.Start, info.End)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -123,7 +123,7 @@ func (r *recordSession) summary(info store.Info) error {
 		size = st.Size()
 	}
 	_, err := fmt.Fprintf(r.out, "%s\n  from %s to %s (%s)\n  %d events, %s\n  sha256 %s\n",
-		report.Clean(r.Path), replay.FormatInstant(info.Start), replay.FormatInstant(info.End), report.Duration(info.End.Sub(info.Start)),
+		report.Clean(r.Path), when.Format(info.Start), when.Format(info.End), report.Duration(info.End.Sub(info.Start)),
 		info.Events, report.Bytes(size), info.SHA256)
 	return err
 }

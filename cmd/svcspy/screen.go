@@ -10,8 +10,8 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/command"
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/tui"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -89,7 +89,7 @@ func (l *look) commandLine(file string, subject store.Ref, at time.Time) string 
 	if subject.Namespace != "" {
 		words = append(words, "-n", subject.Namespace)
 	}
-	return command.New(append(words, "--at", replay.FormatInstant(at))...).String()
+	return command.New(append(words, "--at", when.Format(at))...).String()
 }
 
 // program is the words with which svcspy was called: one, or two as a plugin.

@@ -14,6 +14,8 @@ import (
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -34,7 +36,7 @@ func (l *look) open(ctx context.Context, file string, words []string) (*store.Re
 		l.warnOfDamage(file, r)
 		l.tellZone(r)
 		info := r.Info()
-		l.detail("opened %s: #%d to #%d, %s to %s", report.Clean(file), info.First, info.Last, replay.FormatInstant(info.Start), replay.FormatInstant(info.End))
+		l.detail("opened %s: #%d to #%d, %s to %s", report.Clean(file), info.First, info.Last, when.Format(info.Start), when.Format(info.End))
 	}
 	return r, err
 }
@@ -53,23 +55,23 @@ func (l *look) tellZone(t replay.Timeline) {
 
 // when reads one instant: the one place where a time of a flag is read. From is
 // what +90s counts from, zero for the start of the recording.
-func (l *look) when(t replay.Timeline, text string, from time.Time) (replay.When, error) {
+func (l *look) when(t replay.Timeline, text string, from time.Time) (when.Instant, error) {
 	zone, err := l.zone()
 	if err != nil {
-		return replay.When{}, err
+		return when.Instant{}, err
 	}
 	var marks func() ([]store.Mark, error)
 	if r, ok := t.(interface{ Marks() ([]store.Mark, error) }); ok {
 		marks = r.Marks
 	}
-	var course func() ([]replay.Segment, error)
+	var course func() ([]verdict.Segment, error)
 	if len(l.words) > 0 {
-		course = func() ([]replay.Segment, error) { return l.verdicts(t) }
+		course = func() ([]verdict.Segment, error) { return l.verdicts(t) }
 	}
-	r := replay.RangeOf(t, marks, course)
+	r := when.RangeOf(t, marks, course)
 	if course == nil {
 		r.Verdict = func(int) (time.Time, error) {
-			return time.Time{}, &replay.NotThere{Problem: "verdicts are those on a subject, and none is named", Hint: "name one as TYPE/NAME, for example svc/web"}
+			return time.Time{}, &when.NotThere{Problem: "verdicts are those on a subject, and none is named", Hint: "name one as TYPE/NAME, for example svc/web"}
 		}
 		r.Incident = func() (time.Time, error) { return l.firstIncident(t) }
 	}
@@ -77,18 +79,18 @@ func (l *look) when(t replay.Timeline, text string, from time.Time) (replay.When
 	if l.past {
 		r.Past = func() (time.Time, error) { return l.reach(t) }
 	}
-	return replay.ParseWhen(text, r)
+	return when.Parse(text, r)
 }
 
 // verdicts returns the course of the subject, as svcspy timeline shows it.
-func (l *look) verdicts(t replay.Timeline) ([]replay.Segment, error) {
+func (l *look) verdicts(t replay.Timeline) ([]verdict.Segment, error) {
 	info := t.Info()
 	ref, err := l.subject(t, l.words, info.Last)
 	if err != nil {
 		return nil, err
 	}
-	segments, err := replay.Verdicts(l.ctx, t, ref, info.Start, info.End)
-	return replay.Settle(segments), interrupted(l.ctx, err)
+	segments, err := verdict.Of(l.ctx, t, ref, info.Start, info.End)
+	return verdict.Settle(segments), interrupted(l.ctx, err)
 }
 
 // firstIncident returns the first incident of any Service.
@@ -97,20 +99,20 @@ func (l *look) firstIncident(t replay.Timeline) (time.Time, error) {
 	defer bar.end()
 	info := t.Info()
 	var first time.Time
-	for c, err := range replay.AllVerdicts(l.ctx, t, info.Start, info.End, bar.show) {
+	for c, err := range verdict.All(l.ctx, t, info.Start, info.End, bar.show) {
 		if err != nil {
 			return first, interrupted(l.ctx, err)
 		}
 		if l.namespace != "" && l.namespace != c.Subject.Namespace {
 			continue
 		}
-		at, err := replay.IncidentOf(replay.Settle(c.Segments))
+		at, err := when.IncidentOf(verdict.Settle(c.Segments))
 		if err == nil && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
 	}
 	if first.IsZero() {
-		return first, &replay.NotThere{Problem: "no Service went from well to unhealthy", Hint: "`" + l.name + " timeline FILE` shows what each was"}
+		return first, &when.NotThere{Problem: "no Service went from well to unhealthy", Hint: "`" + l.name + " timeline FILE` shows what each was"}
 	}
 	return first, nil
 }
@@ -131,7 +133,7 @@ func (l *look) state(t replay.Timeline, text string) (*replay.State, error) {
 }
 
 // stateAt returns the state at an instant that was read.
-func stateAt(t replay.Timeline, when replay.When) (*replay.State, error) {
+func stateAt(t replay.Timeline, when when.Instant) (*replay.State, error) {
 	c := replay.NewCursor(t)
 	switch {
 	case when.Seq > 0:
@@ -144,7 +146,7 @@ func stateAt(t replay.Timeline, when replay.When) (*replay.State, error) {
 
 func notEmpty(t replay.Timeline) error {
 	if info := t.Info(); info.Last == 0 {
-		return fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", replay.FormatInstant(info.End))
+		return fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", when.Format(info.End))
 	}
 	return nil
 }
@@ -170,7 +172,7 @@ func (l *look) echo(word string, s *replay.State) error {
 		if info.Source != nil && !s.Instant().Before(info.Source.Start) {
 			elsewhere = "; the one it was cut from has seen this instant"
 		}
-		l.note("%s %s, RECONSTRUCTED: the recording starts only %s later, at %s%s", word, replay.Echo(replay.When{Time: s.Instant()}, zone), info.Start.Sub(s.Instant()).Round(time.Millisecond), replay.FormatInstant(info.Start), elsewhere)
+		l.note("%s %s, RECONSTRUCTED: the recording starts only %s later, at %s%s", word, when.Echo(when.Instant{Time: s.Instant()}, zone), info.Start.Sub(s.Instant()).Round(time.Millisecond), when.Format(info.Start), elsewhere)
 		return nil
 	}
 	coverage, err := report.CoverageOf(s)
@@ -188,7 +190,7 @@ func (l *look) echo(word string, s *replay.State) error {
 	if age < time.Second {
 		old = fmt.Sprintf("%d ms", age.Milliseconds())
 	}
-	l.note("%s %s, event #%d, %s old, coverage %s", word, replay.Echo(replay.When{Time: s.Instant()}, zone), s.Seq(), old, coverage.Status)
+	l.note("%s %s, event #%d, %s old, coverage %s", word, when.Echo(when.Instant{Time: s.Instant()}, zone), s.Seq(), old, coverage.Status)
 	return nil
 }
 
@@ -201,12 +203,12 @@ type stretch struct {
 
 // bounds reads the two instants; +90s as the second counts from the first. What
 // was given is repeated on stderr.
-func (s *stretch) bounds(t replay.Timeline) (from, to replay.When, err error) {
+func (s *stretch) bounds(t replay.Timeline) (from, to when.Instant, err error) {
 	info := t.Info()
 	if err := notEmpty(t); err != nil {
 		return from, to, err
 	}
-	from, to = replay.When{Time: info.Start}, replay.When{Time: info.End}
+	from, to = when.Instant{Time: info.Start}, when.Instant{Time: info.End}
 	if s.since != "" {
 		if from, err = s.when(t, s.since, time.Time{}); err != nil {
 			return from, to, err
@@ -218,15 +220,15 @@ func (s *stretch) bounds(t replay.Timeline) (from, to replay.When, err error) {
 		}
 	}
 	if to.Time.Before(from.Time) || to.Seq > 0 && to.Seq < from.Seq {
-		return from, to, usageError{fmt.Errorf("%s (%s) is before %s (%s)", cmp.Or(s.flags[1], "--until"), replay.FormatInstant(to.Time), cmp.Or(s.flags[0], "--since"), replay.FormatInstant(from.Time)), ""}
+		return from, to, usageError{fmt.Errorf("%s (%s) is before %s (%s)", cmp.Or(s.flags[1], "--until"), when.Format(to.Time), cmp.Or(s.flags[0], "--since"), when.Format(from.Time)), ""}
 	}
 	return from, to, s.echoBounds(from, to)
 }
 
-func (s *stretch) echoBounds(from, to replay.When) error {
+func (s *stretch) echoBounds(from, to when.Instant) error {
 	zone, err := s.zone()
 	if err == nil && (s.since != "" || s.until != "") {
-		s.note("from %s to %s", replay.Echo(from, zone), replay.Echo(to, zone))
+		s.note("from %s to %s", when.Echo(from, zone), when.Echo(to, zone))
 	}
 	return err
 }

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -62,7 +62,7 @@ func TestTimesWhileRecording(t *testing.T) {
 
 // TestTimesTopic reads every form that svcspy help times shows.
 func TestTimesTopic(t *testing.T) {
-	r := replay.Range{Start: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Now: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)}
+	r := when.Range{Start: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Now: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)}
 	r.TimeOfSeq = func(store.Seq) (time.Time, error) { return r.Start, nil }
 	r.SeqOfRV = func(string) (store.Seq, error) { return 1, nil }
 	r.Mark = func(string) (time.Time, error) { return r.Start, nil }
@@ -83,7 +83,7 @@ func TestTimesTopic(t *testing.T) {
 	}
 	for _, form := range forms {
 		r.Live = form == "now"
-		if _, err := replay.ParseWhen(form, r); err != nil && strings.Contains(err.Error(), "cannot be") {
+		if _, err := when.Parse(form, r); err != nil && strings.Contains(err.Error(), "cannot be") {
 			t.Errorf("%s: %v", form, err)
 		}
 	}

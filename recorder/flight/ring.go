@@ -13,7 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/uuid"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -165,7 +165,7 @@ func (r *Ring) begin(why string) (path string, until time.Time) {
 	k := &save{begun: now, until: now.Add(r.After)}
 	r.name(k, now)
 	r.pending = k
-	r.Say("keeping what the ring holds, and what follows until %s, in %s: %s", replay.FormatInstant(k.until.Truncate(time.Second)), k.path, why)
+	r.Say("keeping what the ring holds, and what follows until %s, in %s: %s", when.Format(k.until.Truncate(time.Second)), k.path, why)
 	return k.path, k.until
 }
 
@@ -186,7 +186,7 @@ func (r *Ring) prolong(why string, latest time.Time) (path string, until time.Ti
 	if until.After(k.until) {
 		k.until = until
 	}
-	r.Say("this is kept too, and what follows until %s, in %s: %s", replay.FormatInstant(k.until.Truncate(time.Second)), k.path, why)
+	r.Say("this is kept too, and what follows until %s, in %s: %s", when.Format(k.until.Truncate(time.Second)), k.path, why)
 	return k.path, k.until
 }
 
@@ -251,7 +251,7 @@ func (r *Ring) write(k *save) error {
 	}
 	k.done = true
 	r.saved = append(r.saved, k.path)
-	r.Say("kept %s: %s to %s, %d events, sha256 %s", k.path, replay.FormatInstant(info.Start), replay.FormatInstant(info.End), info.Events, info.SHA256)
+	r.Say("kept %s: %s to %s, %d events, sha256 %s", k.path, when.Format(info.Start), when.Format(info.End), info.Events, info.SHA256)
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -322,7 +323,7 @@ func TestKeptLine(t *testing.T) {
 	r.pass(8)
 	from, _ := r.span(path)
 	said := r.said[len(r.said)-1]
-	if want := "kept " + path + ": " + replay.FormatInstant(from) + " to "; !strings.HasPrefix(said, want) {
+	if want := "kept " + path + ": " + when.Format(from) + " to "; !strings.HasPrefix(said, want) {
 		t.Errorf("said %q, want %q", said, want)
 	}
 	if err := errors.Join(r.finish(), r.Abort()); err != nil {

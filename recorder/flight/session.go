@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/svcspy/svcspy/recorder"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -113,7 +113,7 @@ func (s *Session) connect(w *VerdictWatch, stop func()) {
 	}
 	w.found = func(since time.Time, blind time.Duration) {
 		s.sink.note(fmt.Sprintf("conditions are followed again; they were not for %s", blind.Round(time.Second/10)))
-		s.Warn("conditions are followed again; they were not from %s on, for %s", replay.FormatInstant(since.Truncate(time.Second)), blind.Round(time.Second/10))
+		s.Warn("conditions are followed again; they were not from %s on, for %s", when.Format(since.Truncate(time.Second)), blind.Round(time.Second/10))
 	}
 }
 
@@ -147,7 +147,7 @@ func (s *Session) Keep(why string) (path, remark string) {
 	if s.Ring != nil {
 		var until time.Time
 		path, until = s.Ring.Keep(why)
-		remark = "what follows is kept until " + replay.FormatInstant(until.Truncate(time.Second))
+		remark = "what follows is kept until " + when.Format(until.Truncate(time.Second))
 	} else {
 		s.Say("everything is kept, as there is no --ring: %s", why)
 	}
@@ -191,7 +191,7 @@ func (s *Session) reply(q Request) Response {
 		if err != nil {
 			return Response{Error: err.Error()}
 		}
-		s.Say("marked %s: %s", replay.FormatInstant(q.Mark.Time), q.Mark.Text)
+		s.Say("marked %s: %s", when.Format(q.Mark.Time), q.Mark.Text)
 		return Response{Time: q.Mark.Time}
 	}
 	return Response{Error: "this recorder does not know what that asks for"}

@@ -12,7 +12,11 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -42,18 +46,18 @@ const (
 )
 
 // story is what a document is made of.
-type story struct {
+type documentBuilder struct {
 	Options
 	timeline replay.Timeline
 	info     store.Info
 	window   Window
 	subject  store.Ref
 	about    analyzer.Subject
-	segments []replay.Segment    // settled; the first may begin before the window, the last ends in it
-	outage   *replay.Explanation // the worst; nil: there was none
-	others   []*replay.Explanation
-	prelude  *replay.Prelude // what is known of it from before the recording; nil: it began later
-	changes  []replay.Change // what was meant to be changed, of all that can matter
+	segments []verdict.Segment  // settled; the first may begin before the window, the last ends in it
+	outage   *story.Explanation // the worst; nil: there was none
+	others   []*story.Explanation
+	prelude  *story.Prelude  // what is known of it from before the recording; nil: it began later
+	changes  []change.Change // what was meant to be changed, of all that can matter
 	related  []store.Ref
 	beside   []Lane       // of other Services that were hurt
 	marks    []store.Mark // in the window, by time
@@ -66,7 +70,7 @@ func Build(ctx context.Context, t replay.Timeline, o Options) (*Postmortem, erro
 	if _, err := templateOf(o.Template); err != nil {
 		return nil, err
 	}
-	s := &story{Options: o, timeline: t, info: t.Info(), subject: o.Subject}
+	s := &documentBuilder{Options: o, timeline: t, info: t.Info(), subject: o.Subject}
 	if s.Zone == nil {
 		s.Zone = time.UTC
 	}
@@ -108,7 +112,7 @@ func Build(ctx context.Context, t replay.Timeline, o Options) (*Postmortem, erro
 }
 
 // document is the part that needs no subject.
-func (s *story) document() *Postmortem {
+func (s *documentBuilder) document() *Postmortem {
 	template := s.Template
 	if template == "" {
 		template = plain
@@ -139,12 +143,12 @@ func marksIn(t replay.Timeline, w Window) ([]store.Mark, error) {
 }
 
 // investigate finds out what happened to the subject.
-func (s *story) investigate(ctx context.Context) error {
-	segments, err := replay.Verdicts(ctx, s.timeline, s.subject, s.info.Start, s.info.End)
+func (s *documentBuilder) investigate(ctx context.Context) error {
+	segments, err := verdict.Of(ctx, s.timeline, s.subject, s.info.Start, s.info.End)
 	if err != nil {
 		return err
 	}
-	s.segments = within(replay.Settle(segments), s.window)
+	s.segments = within(verdict.Settle(segments), s.window)
 	if s.outage, err = s.worstOutage(ctx); err != nil {
 		return err
 	}
@@ -153,7 +157,7 @@ func (s *story) investigate(ctx context.Context) error {
 	}
 	s.about = s.segments[len(s.segments)-1].Report.Subject
 	if s.outage != nil && s.outage.Before == nil && !s.window.From.After(s.info.Start) {
-		if s.prelude, err = replay.PreludeTo(s.timeline, s.subject, s.segments); err != nil {
+		if s.prelude, err = story.PreludeTo(s.timeline, s.subject, s.segments); err != nil {
 			return err
 		}
 	}
@@ -175,12 +179,12 @@ func (s *story) investigate(ctx context.Context) error {
 		if ref.Resource.Resource == "events" {
 			continue
 		}
-		changes, err := replay.Changes(s.timeline, ref, first, last)
+		changes, err := change.List(s.timeline, ref, first, last)
 		if err != nil {
 			return err
 		}
 		for i := range changes {
-			if changes[i].Origin == replay.Intent {
+			if changes[i].Origin == change.Intent {
 				s.changes = append(s.changes, changes[i])
 			}
 		}
@@ -190,9 +194,9 @@ func (s *story) investigate(ctx context.Context) error {
 
 // within returns the segments that are at least partly in a window. The first
 // keeps its beginning; the last ends in the window.
-func within(all []replay.Segment, w Window) []replay.Segment {
+func within(all []verdict.Segment, w Window) []verdict.Segment {
 	kept := slices.Clone(all)
-	kept = slices.DeleteFunc(kept, func(g replay.Segment) bool { return g.From.After(w.To) || g.To.Before(w.From) })
+	kept = slices.DeleteFunc(kept, func(g verdict.Segment) bool { return g.From.After(w.To) || g.To.Before(w.From) })
 	if n := len(kept); n > 0 && kept[n-1].To.After(w.To) {
 		kept[n-1].To = w.To
 	}
@@ -201,13 +205,13 @@ func within(all []replay.Segment, w Window) []replay.Segment {
 
 // worstOutage explains the worst outage in the window. That a Service which
 // did not exist yet was absent is none, unless there is no other.
-func (s *story) worstOutage(ctx context.Context) (*replay.Explanation, error) {
-	for _, segments := range [][]replay.Segment{s.segments[s.begun():], s.segments} {
+func (s *documentBuilder) worstOutage(ctx context.Context) (*story.Explanation, error) {
+	for _, segments := range [][]verdict.Segment{s.segments[s.begun():], s.segments} {
 		if len(segments) == 0 {
 			continue
 		}
-		e, err := replay.Explain(ctx, s.timeline, s.subject, segments, time.Time{})
-		if errors.Is(err, replay.ErrNoOutage) {
+		e, err := story.Explain(ctx, s.timeline, s.subject, segments, time.Time{})
+		if errors.Is(err, story.ErrNoOutage) {
 			continue
 		}
 		return e, err
@@ -216,11 +220,11 @@ func (s *story) worstOutage(ctx context.Context) (*replay.Explanation, error) {
 }
 
 // otherOutages explains the next worst outages in the window, in order.
-func (s *story) otherOutages(ctx context.Context) ([]*replay.Explanation, error) {
+func (s *documentBuilder) otherOutages(ctx context.Context) ([]*story.Explanation, error) {
 	if s.outage == nil {
 		return nil, nil
 	}
-	var worst []replay.Segment // of each other stretch that hurt
+	var worst []verdict.Segment // of each other stretch that hurt
 	from, to := s.outage.Course[0].From, s.outage.Course[len(s.outage.Course)-1].To
 	was := false
 	for _, g := range s.segments[s.begun():] {
@@ -236,33 +240,33 @@ func (s *story) otherOutages(ctx context.Context) ([]*replay.Explanation, error)
 		}
 		was = true
 	}
-	slices.SortStableFunc(worst, func(a, b replay.Segment) int {
+	slices.SortStableFunc(worst, func(a, b verdict.Segment) int {
 		return cmp.Or(impact(b.Report.Verdict.State)-impact(a.Report.Verdict.State), cmp.Compare(b.To.Sub(b.From), a.To.Sub(a.From)))
 	})
 	worst = worst[:min(len(worst), maxExplained-1)]
-	slices.SortFunc(worst, func(a, b replay.Segment) int { return a.From.Compare(b.From) })
-	found := make([]*replay.Explanation, len(worst))
+	slices.SortFunc(worst, func(a, b verdict.Segment) int { return a.From.Compare(b.From) })
+	found := make([]*story.Explanation, len(worst))
 	errs := make([]error, len(worst))
 	var all sync.WaitGroup
 	for i := range worst {
-		all.Go(func() { found[i], errs[i] = replay.Explain(ctx, s.timeline, s.subject, s.segments, worst[i].From) })
+		all.Go(func() { found[i], errs[i] = story.Explain(ctx, s.timeline, s.subject, s.segments, worst[i].From) })
 	}
 	all.Wait()
 	for _, err := range errs {
-		if err != nil && !errors.Is(err, replay.ErrNoOutage) {
+		if err != nil && !errors.Is(err, story.ErrNoOutage) {
 			return nil, err
 		}
 	}
-	return slices.DeleteFunc(found, func(e *replay.Explanation) bool { return e == nil }), nil
+	return slices.DeleteFunc(found, func(e *story.Explanation) bool { return e == nil }), nil
 }
 
 // begun is the first segment in which the subject had come up: that it was
 // absent before is no outage.
-func (s *story) begun() int {
+func (s *documentBuilder) begun() int {
 	if s.segments[0].Report.Verdict.State != analyzer.Absent {
 		return 0
 	}
-	return max(0, slices.IndexFunc(s.segments, func(g replay.Segment) bool { return serving(g.Report.Verdict.State) }))
+	return max(0, slices.IndexFunc(s.segments, func(g verdict.Segment) bool { return serving(g.Report.Verdict.State) }))
 }
 
 // impact says how much users are hurt in a state, 0 if not, or not knowably.
@@ -279,7 +283,7 @@ func impact(state analyzer.State) int {
 }
 
 // tell fills the document in.
-func (s *story) tell(p *Postmortem) error {
+func (s *documentBuilder) tell(p *Postmortem) error {
 	p.Subject = s.about
 	p.KeyTimes, p.Durations = s.keyTimes()
 	p.Rows, p.MoreRows = s.rows()
@@ -292,7 +296,7 @@ func (s *story) tell(p *Postmortem) error {
 }
 
 // finish adds what sums the document up.
-func (s *story) finish(p *Postmortem) {
+func (s *documentBuilder) finish(p *Postmortem) {
 	if p.Title == "" {
 		p.Title = "No Service was hurt"
 		p.Summary = []string{fmt.Sprintf("All %s were serving from %s to %s, as far as the recording tells.", count(p.Services, "Service"), clock(p.Window.From), clock(p.Window.To))}
@@ -305,7 +309,7 @@ func (s *story) finish(p *Postmortem) {
 }
 
 // summary says in a few sentences what happened.
-func (s *story) summary(p *Postmortem) (title string, lines []string) {
+func (s *documentBuilder) summary(p *Postmortem) (title string, lines []string) {
 	name := named(s.about)
 	if s.outage == nil {
 		return name + " had no outage", append([]string{fmt.Sprintf("%s was not hurt between %s and %s, as far as the recording tells.", name, clock(p.Window.From), clock(p.Window.To))}, s.limits()...)
@@ -344,7 +348,7 @@ func (s *story) summary(p *Postmortem) (title string, lines []string) {
 
 // outages counts the stretches in which the subject was hurt, and how long
 // nothing was served.
-func (s *story) outages() (n int, dark time.Duration) {
+func (s *documentBuilder) outages() (n int, dark time.Duration) {
 	was := false
 	for _, g := range s.segments[s.begun():] {
 		hurts := impact(g.Report.Verdict.State)
@@ -380,13 +384,13 @@ func endpoints(r *analyzer.Report) string {
 
 // forerunner is the fact from before the recording that explains the outage
 // best; nil if the outage began later, or nothing does.
-func (s *story) forerunner() *replay.Fact {
+func (s *documentBuilder) forerunner() *past.Fact {
 	if s.prelude == nil {
 		return nil
 	}
-	var best *replay.Fact
+	var best *past.Fact
 	for i := range s.prelude.Facts {
-		if f := &s.prelude.Facts[i]; f.Link != "" && (best == nil || best.Link == replay.Correlated && f.Link != replay.Correlated) {
+		if f := &s.prelude.Facts[i]; f.Link != "" && (best == nil || best.Link == change.Correlated && f.Link != change.Correlated) {
 			best = f
 		}
 	}
@@ -394,7 +398,7 @@ func (s *story) forerunner() *replay.Fact {
 }
 
 // limits says what weakens every statement.
-func (s *story) limits() []string {
+func (s *documentBuilder) limits() []string {
 	if s.covered.Complete {
 		return nil
 	}
@@ -403,15 +407,15 @@ func (s *story) limits() []string {
 
 // instants returns the reports of the segments in the window. If there are too
 // many, those that hurt most are kept.
-func (s *story) instants() ([]Instant, int) {
+func (s *documentBuilder) instants() ([]Instant, int) {
 	all := slices.Clone(s.segments)
 	more := max(0, len(all)-maxInstants)
 	if more > 0 {
-		slices.SortStableFunc(all, func(a, b replay.Segment) int {
+		slices.SortStableFunc(all, func(a, b verdict.Segment) int {
 			return impact(b.Report.Verdict.State) - impact(a.Report.Verdict.State)
 		})
 		all = all[:maxInstants]
-		slices.SortStableFunc(all, func(a, b replay.Segment) int { return a.From.Compare(b.From) })
+		slices.SortStableFunc(all, func(a, b verdict.Segment) int { return a.From.Compare(b.From) })
 	}
 	out := make([]Instant, 0, len(all))
 	for i := range all {

@@ -5,8 +5,9 @@ import (
 	"strings"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
 )
 
 // maxFactors is how many contributing factors are listed.
@@ -14,7 +15,7 @@ const maxFactors = 20
 
 // chain tells how the outage came about, cause by cause down to what clients
 // met, and what else contributed to it.
-func (s *story) chain() (chain, factors []Link) {
+func (s *documentBuilder) chain() (chain, factors []Link) {
 	chain, factors = []Link{}, []Link{}
 	if s.outage == nil {
 		return chain, factors
@@ -86,7 +87,7 @@ func mentions(list []analyzer.Finding, id string) bool {
 	return false
 }
 
-func changeLink(c *replay.Change) Link {
+func changeLink(c *change.Change) Link {
 	l := Link{
 		ID: "change", Certainty: certaintyOf(c), Subject: c.Subject, Time: c.ObservedAt.UTC(), Seq: c.Seq,
 		Text: deed(c) + ".",
@@ -103,7 +104,7 @@ func changeLink(c *replay.Change) Link {
 
 // findingLink is a finding, dated by the event with which it began if that is
 // known, else by what shows it.
-func findingLink(f *analyzer.Finding, began []replay.Onset) Link {
+func findingLink(f *analyzer.Finding, began []story.Onset) Link {
 	l := Link{ID: f.ID, Certainty: Observed, Text: sentence(report.Clean(f.Message)), Subject: f.Subject}
 	if f.Certainty == analyzer.Likely || f.Certainty == analyzer.Possible {
 		l.Certainty, l.Why = Inferred, string(f.Certainty)
@@ -125,7 +126,7 @@ func findingLink(f *analyzer.Finding, began []replay.Onset) Link {
 
 // experience is what clients met: as far as the objects tell, and where they
 // stop to tell.
-func (s *story) experience(w *replay.Transition) []Link {
+func (s *documentBuilder) experience(w *story.Transition) []Link {
 	var links []Link
 	var met []string
 	for _, c := range w.Later.Verdict.Classes {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/command"
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 )
 
 // quoted writes a word so that a shell takes it as it is. Names come from the
@@ -19,7 +19,7 @@ import (
 func quoted(word string) string { return command.Quote(report.Clean(word)) }
 
 // quotedFile is the recording on a command line.
-func (s *story) quotedFile() string { return command.Quote(fileArgument(s.File)) }
+func (s *documentBuilder) quotedFile() string { return command.Quote(fileArgument(s.File)) }
 
 // fileArgument is the argument that names a recording, FILE if it has no path.
 func fileArgument(path string) string {
@@ -43,13 +43,13 @@ func object(a analyzer.Subject) []string {
 }
 
 // commands are the lines that reproduce what the document says.
-func (s *story) commands(p *Postmortem) []Command {
+func (s *documentBuilder) commands(p *Postmortem) []Command {
 	var list []Command
 	add := func(claim string, words ...[]string) {
 		list = append(list, Command{claim, command.New(append([]string{"svcspy"}, slices.Concat(words...)...)...).String()})
 	}
 	words := func(w ...string) []string { return w }
-	instant := func(t time.Time) string { return replay.FormatInstant(t.UTC()) }
+	instant := func(t time.Time) string { return when.Format(t.UTC()) }
 	file := fileArgument(s.File)
 	var stretch []string
 	if !s.Since.IsZero() {

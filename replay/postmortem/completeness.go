@@ -8,6 +8,7 @@ import (
 
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -154,7 +155,7 @@ func clocksOf(t replay.Timeline) ([]string, error) {
 		if i > 0 {
 			step := c.Time.Sub(samples[i-1].Time) - (c.Monotonic - samples[i-1].Monotonic)
 			if step.Abs() >= time.Second {
-				notes = append(notes, fmt.Sprintf("The recorder's clock was set by %s at %s.", signed(step), replay.FormatInstant(c.Time.UTC())))
+				notes = append(notes, fmt.Sprintf("The recorder's clock was set by %s at %s.", signed(step), when.Format(c.Time.UTC())))
 			}
 		}
 		if d := c.Time.Sub(c.ServerDate); !c.ServerDate.IsZero() && d.Abs() > skew.Abs() {

@@ -6,26 +6,26 @@ import (
 	"slices"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
 )
 
 // survey looks at all Services, lists those that were hurt, worst first, and
 // makes the first of them what the document is about. Without any, there is no
 // subject.
-func (s *story) survey(ctx context.Context, p *Postmortem) error {
+func (s *documentBuilder) survey(ctx context.Context, p *Postmortem) error {
 	type hurtCourse struct {
 		Hurt
-		course replay.Course
+		course verdict.Course
 	}
 	var all []hurtCourse
-	for c, err := range replay.AllVerdicts(ctx, s.timeline, s.info.Start, s.info.End, s.Progress) {
+	for c, err := range verdict.All(ctx, s.timeline, s.info.Start, s.info.End, s.Progress) {
 		if err != nil {
 			return err
 		}
 		if s.Subject.Namespace != "" && c.Subject.Namespace != s.Subject.Namespace {
 			continue
 		}
-		c.Segments = replay.Settle(c.Segments)
+		c.Segments = verdict.Settle(c.Segments)
 		h, hurt := hurtIn(c.Segments, s.window)
 		p.Services++
 		if hurt {
@@ -48,7 +48,7 @@ func (s *story) survey(ctx context.Context, p *Postmortem) error {
 
 // hurtIn says how a Service was hurt in a window. What was absent or about to
 // come up when the recording began, and was never hurt later, was not.
-func hurtIn(segments []replay.Segment, w Window) (Hurt, bool) {
+func hurtIn(segments []verdict.Segment, w Window) (Hurt, bool) {
 	var h Hurt
 	begun := len(segments) == 0 || segments[0].Report.Verdict.State != analyzer.Absent
 	for i := range segments {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
@@ -19,7 +19,7 @@ var (
 
 // keyTimes are the moments of the outage, each with what shows it, and how long
 // it took from one to the other.
-func (s *story) keyTimes() ([]KeyTime, []Span) {
+func (s *documentBuilder) keyTimes() ([]KeyTime, []Span) {
 	trigger, start, end := s.trigger(), s.impactStart(), s.impactEnd()
 	detected := s.marked("detected", "Detected", detectedMark, "detected: the alert fired")
 	mitigated := s.mitigated()
@@ -51,7 +51,7 @@ func (s *story) keyTimes() ([]KeyTime, []Span) {
 	return times, append(spans, lasted("Of that, nothing was served", dark), lasted("Of that, less was served than wanted, or nothing", impaired))
 }
 
-func (s *story) trigger() KeyTime {
+func (s *documentBuilder) trigger() KeyTime {
 	k := KeyTime{ID: "trigger", Name: "Trigger candidate", Certainty: NotObservable, Note: Unobservable}
 	switch {
 	case s.outage == nil:
@@ -73,14 +73,14 @@ func (s *story) trigger() KeyTime {
 }
 
 // certaintyOf says how firmly a change is tied to what it explains.
-func certaintyOf(c *replay.Change) Certainty {
-	if c.Link == replay.Counterfactual || c.Link == replay.Structural {
+func certaintyOf(c *change.Change) Certainty {
+	if c.Link == change.Counterfactual || c.Link == change.Structural {
 		return Observed
 	}
 	return Inferred
 }
 
-func (s *story) impactStart() KeyTime {
+func (s *documentBuilder) impactStart() KeyTime {
 	k := KeyTime{ID: "impactStart", Name: "Impact start", Certainty: NotObservable, Note: "there was no outage"}
 	if s.outage == nil {
 		return k
@@ -107,7 +107,7 @@ func (s *story) impactStart() KeyTime {
 	return k
 }
 
-func (s *story) impactEnd() KeyTime {
+func (s *documentBuilder) impactEnd() KeyTime {
 	k := KeyTime{ID: "impactEnd", Name: "Impact end", Certainty: NotObservable, Note: "there was no outage"}
 	if s.outage == nil {
 		return k
@@ -127,7 +127,7 @@ func (s *story) impactEnd() KeyTime {
 }
 
 // mitigated is when people say so, else the change that led to recovery.
-func (s *story) mitigated() KeyTime {
+func (s *documentBuilder) mitigated() KeyTime {
 	k := s.marked("mitigated", "Mitigated", mitigatedMark, "mitigated: rolled back")
 	if !k.Time.IsZero() || s.outage == nil || s.outage.Recovery == nil || len(s.outage.Recovery.Changes) == 0 {
 		return k
@@ -139,7 +139,7 @@ func (s *story) mitigated() KeyTime {
 }
 
 // marked is a moment that only people know: the first mark that says so.
-func (s *story) marked(id, name string, words *regexp.Regexp, example string) KeyTime {
+func (s *documentBuilder) marked(id, name string, words *regexp.Regexp, example string) KeyTime {
 	for _, m := range s.marks {
 		if words.MatchString(m.Text) {
 			seq, err := s.timeline.SeqAt(m.Time)

@@ -15,6 +15,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -62,7 +63,7 @@ var (
 )
 
 // picture draws the lanes: the verdict, the endpoints, the Pods and their Nodes.
-func (s *story) picture() (Picture, error) {
+func (s *documentBuilder) picture() (Picture, error) {
 	pic := Picture{Window: s.window, Lanes: []Lane{s.courseLane("verdict", named(s.about), s.segments)}, Marks: []Mark{}}
 	if begun := s.past(&pic.Lanes[0]); begun.Before(s.window.From) {
 		pic.Window.From, pic.Reconstructed = begun, s.window.From
@@ -94,7 +95,7 @@ func (s *story) picture() (Picture, error) {
 }
 
 // courseLane is the verdicts on a subject.
-func (s *story) courseLane(kind, object string, segments []replay.Segment) Lane {
+func (s *documentBuilder) courseLane(kind, object string, segments []verdict.Segment) Lane {
 	l := Lane{Kind: kind, Object: object, Spans: []Stay{}, Gaps: []Window{}}
 	for i := range segments {
 		g := &segments[i]
@@ -109,7 +110,7 @@ func (s *story) courseLane(kind, object string, segments []replay.Segment) Lane 
 // past puts what the verdict may have been before the recording in front of its
 // lane, and returns where the picture begins. It goes back no longer than the
 // recording is, so that what was observed has at least half of the picture.
-func (s *story) past(l *Lane) time.Time {
+func (s *documentBuilder) past(l *Lane) time.Time {
 	begun := s.window.From
 	if s.prelude == nil {
 		return begun
@@ -133,7 +134,7 @@ func (s *story) past(l *Lane) time.Time {
 }
 
 // clipped cuts a stretch to the window.
-func (s *story) clipped(from, to time.Time) Window {
+func (s *documentBuilder) clipped(from, to time.Time) Window {
 	if from.Before(s.window.From) {
 		from = s.window.From
 	}
@@ -145,7 +146,7 @@ func (s *story) clipped(from, to time.Time) Window {
 
 // add appends a stay, cut to the window, to the lane; one that says the same as
 // the last prolongs that.
-func (l *Lane) add(s *story, stay Stay) {
+func (l *Lane) add(s *documentBuilder, stay Stay) {
 	w := s.clipped(stay.From, stay.To)
 	if !w.To.After(w.From) {
 		return
@@ -167,7 +168,7 @@ const columns = 120
 
 // endpointLane is how many endpoints were ready and how many were wanted,
 // whenever the slices of the Service changed; nil for other subjects.
-func (s *story) endpointLane() (*Lane, error) {
+func (s *documentBuilder) endpointLane() (*Lane, error) {
 	if s.subject.Resource != replay.Services {
 		return nil, nil
 	}
@@ -202,7 +203,7 @@ func (s *story) endpointLane() (*Lane, error) {
 
 // sampled returns when to count endpoints, in order: where a verdict begins,
 // and after what changed the slices, at most once for each column.
-func (s *story) sampled() ([]time.Time, error) {
+func (s *documentBuilder) sampled() ([]time.Time, error) {
 	var at []time.Time
 	for i := range s.segments {
 		at = append(at, s.clipped(s.segments[i].From, s.window.To).From)
@@ -239,7 +240,7 @@ func (s *story) sampled() ([]time.Time, error) {
 }
 
 // deaf returns when nobody was listening to a resource.
-func (s *story) deaf(resource schema.GroupVersionResource) []Window {
+func (s *documentBuilder) deaf(resource schema.GroupVersionResource) []Window {
 	out := []Window{}
 	for _, g := range s.covered.Gaps {
 		if slices.Contains(g.Resources, resource.GroupResource().String()) {
@@ -251,7 +252,7 @@ func (s *story) deaf(resource schema.GroupVersionResource) []Window {
 
 // lanes draws the related objects of a resource over time, those to which most
 // happened if there are too many, by name. look says how a version was.
-func (s *story) lanes(kind string, resource schema.GroupVersionResource, most int, look func(*analyzer.Object) (state, note string)) ([]Lane, int, error) {
+func (s *documentBuilder) lanes(kind string, resource schema.GroupVersionResource, most int, look func(*analyzer.Object) (state, note string)) ([]Lane, int, error) {
 	var all []Lane
 	gaps := s.deaf(resource)
 	last, err := s.timeline.SeqAt(s.window.To)
@@ -290,7 +291,7 @@ func interest(l *Lane) int {
 	return min(n, 110)
 }
 
-func (s *story) lane(kind string, ref store.Ref, last store.Seq, look func(*analyzer.Object) (string, string)) (Lane, error) {
+func (s *documentBuilder) lane(kind string, ref store.Ref, last store.Seq, look func(*analyzer.Object) (string, string)) (Lane, error) {
 	l := Lane{Kind: kind, Object: report.Clean(ref.Name), Spans: []Stay{}}
 	seqs, err := s.timeline.History(ref, last)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -14,7 +15,7 @@ import (
 // it was at its worst, as that may not matter any more. Of the Nodes it keeps
 // those that the Pods were on: a large cluster has many others, and they write
 // all the time.
-func (s *story) relate() error {
+func (s *documentBuilder) relate() error {
 	cursor := replay.NewCursor(s.timeline)
 	instants := []time.Time{s.window.To}
 	if s.outage != nil {
@@ -28,7 +29,7 @@ func (s *story) relate() error {
 		if err != nil {
 			return err
 		}
-		refs, err := replay.Related(state, s.subject)
+		refs, err := cause.Related(state, s.subject)
 		if err != nil {
 			return err
 		}

@@ -7,18 +7,21 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/cause"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
 // rows is the timeline: every change of verdict, what explains it, what was
 // lost, every intended change to what the subject depended on, gaps and marks.
 // Where there are too many, changes that explain nothing are left out first.
-func (s *story) rows() ([]Row, int) {
+func (s *documentBuilder) rows() ([]Row, int) {
 	rows := s.frame()
 	said := map[store.Seq]bool{}
-	explain := func(c *replay.Change) {
+	explain := func(c *change.Change) {
 		if !said[c.Seq] {
 			said[c.Seq] = true
 			rows = append(rows, changeRow(c))
@@ -26,7 +29,7 @@ func (s *story) rows() ([]Row, int) {
 	}
 	outages := s.others
 	if s.outage != nil {
-		outages = append([]*replay.Explanation{s.outage}, outages...)
+		outages = append([]*story.Explanation{s.outage}, outages...)
 	}
 	for _, x := range outages {
 		for i := range x.Worst.Changes {
@@ -65,7 +68,7 @@ func (s *story) rows() ([]Row, int) {
 
 // frame is the rows that do not come from the subject: where the recording
 // begins and ends, gaps, marks.
-func (s *story) frame() []Row {
+func (s *documentBuilder) frame() []Row {
 	rows := []Row{
 		{Time: s.info.Start.UTC(), Seq: max(s.info.First, 1), Kind: "recording", What: "The recording began."},
 		{Time: s.info.End.UTC(), Seq: s.info.Last, Kind: "recording", What: "The recording ended."},
@@ -90,14 +93,14 @@ func (s *story) frame() []Row {
 
 // alike reports whether only what was being listened to tells two segments
 // apart: the gaps have rows of their own.
-func alike(a, b *replay.Segment) bool {
+func alike(a, b *verdict.Segment) bool {
 	v, w := &a.Report, &b.Report
 	return v.Verdict.State == w.Verdict.State && v.Verdict.Intent == w.Verdict.Intent && v.Headline.ID == w.Headline.ID && named(v.Headline.Subject) == named(w.Headline.Subject)
 }
 
 // pastRows tell what happened before the recording, as far as objects still
 // carried it when that began.
-func (s *story) pastRows() []Row {
+func (s *documentBuilder) pastRows() []Row {
 	if s.prelude == nil {
 		return nil
 	}
@@ -113,7 +116,7 @@ func (s *story) pastRows() []Row {
 	return rows
 }
 
-func (s *story) verdictRow(i int) Row {
+func (s *documentBuilder) verdictRow(i int) Row {
 	g := &s.segments[i]
 	r := &g.Report
 	state := string(r.Verdict.State)
@@ -136,7 +139,7 @@ func (s *story) verdictRow(i int) Row {
 }
 
 // lossRows tell how endpoints were lost, those of one class in one row.
-func (s *story) lossRows(lost []replay.Loss) []Row {
+func (s *documentBuilder) lossRows(lost []cause.Loss) []Row {
 	var rows []Row
 	for i := 0; i < len(lost); {
 		l := &lost[i]
@@ -157,7 +160,7 @@ func (s *story) lossRows(lost []replay.Loss) []Row {
 	return rows
 }
 
-func changeRow(c *replay.Change) Row {
+func changeRow(c *change.Change) Row {
 	r := Row{
 		Time: c.ObservedAt.UTC(), Earliest: c.Earliest, Seq: c.Seq, Kind: "change", Object: c.Subject, Link: string(c.Link),
 		What: sentence(happened(c)) + ".",
@@ -169,13 +172,13 @@ func changeRow(c *replay.Change) Row {
 }
 
 // happened says what a change did, in the past tense and without its object.
-func happened(c *replay.Change) string {
+func happened(c *change.Change) string {
 	switch c.Verb {
-	case replay.Created:
+	case change.Created:
 		return "it was created"
-	case replay.Deleted:
+	case change.Deleted:
 		return "it was deleted"
-	case replay.Deleting:
+	case change.Deleting:
 		return "its deletion was requested"
 	}
 	what := report.Clean(c.Path)
@@ -194,7 +197,7 @@ func happened(c *replay.Change) string {
 }
 
 // deed says a change with its object and the tool that made it.
-func deed(c *replay.Change) string {
+func deed(c *change.Change) string {
 	if c.Writer == nil {
 		return named(c.Subject) + ": " + happened(c)
 	}

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/cause"
+	"github.com/svcspy/svcspy/replay/change"
 )
 
 // maxValue is how many characters of a value text shows; JSON has all.
@@ -15,10 +16,10 @@ const maxValue = 80
 
 // change prints one change on one line: when, its event, what, who, and how
 // firmly it is tied to what it explains.
-func (p *printer) change(c *replay.Change) string {
+func (p *printer) change(c *change.Change) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s", p.clock(c.ObservedAt), p.paint(faint, fmt.Sprintf("#%d", c.Seq)), what(p, c))
-	if n := len(c.Fields); n > 1 && c.Verb == replay.Updated {
+	if n := len(c.Fields); n > 1 && c.Verb == change.Updated {
 		fmt.Fprintf(&b, " and %d more %s", n-1, plural(n-1, "field"))
 	}
 	if n := len(c.With); n > 0 {
@@ -37,19 +38,19 @@ func (p *printer) change(c *replay.Change) string {
 	return b.String()
 }
 
-func what(p *printer, c *replay.Change) string {
+func what(p *printer, c *change.Change) string {
 	subject := c.Subject.Kind + " " + path(c.Subject)
 	switch c.Verb {
-	case replay.Created, replay.Deleted:
+	case change.Created, change.Deleted:
 		return subject + " " + string(c.Verb)
-	case replay.Deleting:
+	case change.Deleting:
 		return subject + ": its deletion was asked for"
 	}
-	return subject + " " + p.field(&replay.Field{Path: c.Path, Old: c.Old, New: c.New})
+	return subject + " " + p.field(&change.Field{Path: c.Path, Old: c.Old, New: c.New})
 }
 
 // field prints what happened at a path.
-func (p *printer) field(f *replay.Field) string {
+func (p *printer) field(f *change.Field) string {
 	at := Clean(f.Path)
 	switch {
 	case f.Old == nil:
@@ -82,13 +83,13 @@ func ShortValue(v any, most int) string {
 	return Clean(text)
 }
 
-func by(w *replay.Writer, verb replay.Verb) string {
+func by(w *change.Writer, verb change.Verb) string {
 	switch {
 	case w != nil && w.Subresource != "" && w.Subresource != "status":
 		return " by " + Clean(w.Manager) + " (" + Clean(w.Subresource) + ")"
 	case w != nil:
 		return " by " + Clean(w.Manager)
-	case verb == replay.Deleted || verb == replay.Deleting:
+	case verb == change.Deleted || verb == change.Deleting:
 		return ", by whom is not recorded"
 	}
 	return ", by whom managedFields do not tell"
@@ -102,7 +103,7 @@ func plural(n int, noun string) string {
 }
 
 // losses prints how endpoints were lost, those of one class together.
-func (p *printer) losses(lost []replay.Loss) []string {
+func (p *printer) losses(lost []cause.Loss) []string {
 	var lines []string
 	for i := 0; i < len(lost); {
 		l := &lost[i]

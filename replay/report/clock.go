@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -63,7 +64,7 @@ func (c *Clock) words() []string {
 		if by < 0 {
 			by, how = -by, "back"
 		}
-		lines = append(lines, fmt.Sprintf("recorder's set %s by %s at %s", how, Duration(by), replay.FormatInstant(s.At)))
+		lines = append(lines, fmt.Sprintf("recorder's set %s by %s at %s", how, Duration(by), when.Format(s.At)))
 	}
 	return lines
 }

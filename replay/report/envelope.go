@@ -10,6 +10,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -29,7 +30,7 @@ type Envelope struct {
 	Reconstructed bool `json:"reconstructed,omitempty"`
 	// Facts are from before the recording: what had happened by then, or what
 	// explains a verdict that the recording begins with.
-	Facts []replay.Fact `json:"facts,omitempty"`
+	Facts []past.Fact `json:"facts,omitempty"`
 	analyzer.Report
 }
 

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -86,12 +86,12 @@ type ChangeList struct {
 	APIVersion string          `json:"apiVersion"`
 	Kind       string          `json:"kind"` // ChangeList
 	Recording  Recording       `json:"recording"`
-	Items      []replay.Change `json:"items"`
+	Items      []change.Change `json:"items"`
 }
 
 // ChangeLine is a change as a document of its own, one of a stream of lines.
 type ChangeLine struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"` // Change
-	replay.Change
+	change.Change
 }

@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/cause"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/past"
+	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -23,20 +26,20 @@ type ExplanationEnvelope struct {
 	To         time.Time          `json:"to"`
 	Over       bool               `json:"over"` // false: it lasts to the end of what was looked at
 	Worst      TimelineItem       `json:"worst"`
-	Changes    []replay.Change    `json:"changes"`              // the trigger first
-	LastChange *replay.Change     `json:"lastChange,omitempty"` // if nothing recorded explains it
+	Changes    []change.Change    `json:"changes"`              // the trigger first
+	LastChange *change.Change     `json:"lastChange,omitempty"` // if nothing recorded explains it
 	Because    []analyzer.Finding `json:"because"`
 	Also       []analyzer.Finding `json:"also"`  // further causes beside the first of Because
-	Began      []replay.Onset     `json:"began"` // where the findings began to hold
+	Began      []story.Onset      `json:"began"` // where the findings began to hold
 	// Contributing is what was so besides, and made it worse or may have.
-	Contributing []analyzer.Finding  `json:"contributing"`
-	Lost         []replay.Loss       `json:"lost"`
-	NotReplaced  *replay.NotReplaced `json:"notReplaced,omitempty"`
-	Recovery     *TimelineItem       `json:"recovery,omitempty"`
-	Replaced     bool                `json:"replaced,omitempty"` // others serve then, not the Pods that were lost
-	Left         []analyzer.Finding  `json:"left,omitempty"`     // risks there are since the recovery
-	Course       []TimelineItem      `json:"course"`
-	Undecided    []string            `json:"undecided"`
+	Contributing []analyzer.Finding `json:"contributing"`
+	Lost         []cause.Loss       `json:"lost"`
+	NotReplaced  *story.NotReplaced `json:"notReplaced,omitempty"`
+	Recovery     *TimelineItem      `json:"recovery,omitempty"`
+	Replaced     bool               `json:"replaced,omitempty"` // others serve then, not the Pods that were lost
+	Left         []analyzer.Finding `json:"left,omitempty"`     // risks there are since the recovery
+	Course       []TimelineItem     `json:"course"`
+	Undecided    []string           `json:"undecided"`
 	// Reconstructed is the time before the recording, if that begins in the
 	// outage: what is known of it, with the facts.
 	Reconstructed []TimelineItem `json:"reconstructed,omitempty"`
@@ -47,7 +50,7 @@ type ExplanationEnvelope struct {
 }
 
 // NewExplanation puts the story into its envelope.
-func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope {
+func NewExplanation(info store.Info, x *story.Explanation) ExplanationEnvelope {
 	e := ExplanationEnvelope{
 		APIVersion: APIVersion, Kind: "Explanation", Recording: RecordingOf(info),
 		Subject: x.Worst.Report.Subject,
@@ -58,19 +61,19 @@ func NewExplanation(info store.Info, x *replay.Explanation) ExplanationEnvelope 
 	}
 	e.Worst.Headline = x.Worst.Later.Headline
 	if e.Changes == nil {
-		e.Changes = []replay.Change{}
+		e.Changes = []change.Change{}
 	}
 	if e.Also == nil {
 		e.Also = []analyzer.Finding{}
 	}
 	if e.Lost == nil {
-		e.Lost = []replay.Loss{}
+		e.Lost = []cause.Loss{}
 	}
 	if e.Began == nil {
-		e.Began = []replay.Onset{}
+		e.Began = []story.Onset{}
 	}
 	for i := range x.Course {
-		e.Course = append(e.Course, itemOf(&replay.Transition{Segment: x.Course[i]}))
+		e.Course = append(e.Course, itemOf(&story.Transition{Segment: x.Course[i]}))
 	}
 	for _, t := range x.Prelude.Stretches(&x.Course[0]) {
 		e.Reconstructed = append(e.Reconstructed, itemOf(&t))
@@ -183,7 +186,7 @@ func (p *printer) before(e ExplanationEnvelope) {
 	if len(e.Reconstructed) == 0 {
 		return
 	}
-	var facts []replay.Fact
+	var facts []past.Fact
 	for _, it := range e.Reconstructed {
 		facts = append(facts, it.Facts...)
 	}
@@ -222,7 +225,7 @@ func (p *printer) story(e ExplanationEnvelope) {
 }
 
 // finding prints one line of the story.
-func (p *printer) finding(indent string, f *analyzer.Finding, began replay.Onset) {
+func (p *printer) finding(indent string, f *analyzer.Finding, began story.Onset) {
 	at := ""
 	if !began.At.IsZero() {
 		at = p.clock(began.At) + " "
@@ -234,16 +237,16 @@ func (p *printer) finding(indent string, f *analyzer.Finding, began replay.Onset
 }
 
 // began is where a finding did.
-func (e *ExplanationEnvelope) began(f *analyzer.Finding) replay.Onset {
+func (e *ExplanationEnvelope) began(f *analyzer.Finding) story.Onset {
 	for _, o := range e.Began {
 		if o.ID == f.ID && o.Subject == f.Subject {
 			return o
 		}
 	}
 	if len(f.Evidence) == 0 {
-		return replay.Onset{}
+		return story.Onset{}
 	}
-	return replay.Onset{Seq: f.Evidence[0].Seq, At: f.Evidence[0].ObservedAt}
+	return story.Onset{Seq: f.Evidence[0].Seq, At: f.Evidence[0].ObservedAt}
 }
 
 // missing says why nothing took the place of what was lost, or, if nothing was,

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -25,11 +27,11 @@ func TestExplanations(t *testing.T) {
 			}
 			defer r.Close()
 			info, web := r.Info(), store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}
-			segments, err := replay.Verdicts(t.Context(), r, web, info.Start, info.End)
+			segments, err := verdict.Of(t.Context(), r, web, info.Start, info.End)
 			if err != nil {
 				t.Fatal(err)
 			}
-			story, err := replay.Explain(t.Context(), r, web, replay.Settle(segments), time.Time{})
+			story, err := story.Explain(t.Context(), r, web, verdict.Settle(segments), time.Time{})
 			if err != nil {
 				t.Fatal(err)
 			}

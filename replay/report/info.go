@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -45,7 +47,7 @@ type KnownPast struct {
 }
 
 // KnownPastOf counts facts, which are in order, of so many objects.
-func KnownPastOf(objects int, facts []replay.Fact, start time.Time) *KnownPast {
+func KnownPastOf(objects int, facts []past.Fact, start time.Time) *KnownPast {
 	known := &KnownPast{Objects: objects, Facts: len(facts)}
 	for i := range facts {
 		if !facts[i].Time.Before(start.Add(-time.Hour)) {
@@ -65,7 +67,7 @@ func (k *KnownPast) words(start time.Time) string {
 	case k.Facts == 0:
 		return fmt.Sprintf("reconstructed from %d objects: svcspy events FILE --reconstructed", k.Objects)
 	}
-	return fmt.Sprintf("reconstructed back to %s (%s): %d facts, %d of the last hour", replay.FormatInstant(k.From), Duration(start.Sub(k.From)), k.Facts, k.Hour)
+	return fmt.Sprintf("reconstructed back to %s (%s): %d facts, %d of the last hour", when.Format(k.From), Duration(start.Sub(k.From)), k.Facts, k.Hour)
 }
 
 // Recorded is how much there is of one resource.
@@ -153,8 +155,8 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 	rows := [][]string{
 		{"cluster", Clean(strings.Join(strings.Fields(i.Recording.Cluster.Version+" "+i.Recording.Cluster.Context+" "+i.Recording.Cluster.UID), "  "))},
 		{"before", i.Past.words(i.Recording.Start)},
-		{"from", replay.FormatInstant(i.Recording.Start)},
-		{"to", replay.FormatInstant(i.Recording.End) + "  (" + Duration(i.Recording.End.Sub(i.Recording.Start)) + ")"},
+		{"from", when.Format(i.Recording.Start)},
+		{"to", when.Format(i.Recording.End) + "  (" + Duration(i.Recording.End.Sub(i.Recording.Start)) + ")"},
 		{"scope", Clean(ScopeWords(i.Scope))},
 		{"events", fmt.Sprintf("%d (#%d to #%d)", i.Events, i.FirstSeq, i.LastSeq)},
 		{"size", Bytes(i.FileBytes) + perEvent(i)},
@@ -166,7 +168,7 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 		rows = append(rows, []string{map[bool]string{true: "clocks"}[n == 0], line})
 	}
 	if s := i.Recording.Source; s != nil {
-		rows = append(rows, []string{"cut from", Clean(s.ID) + " of " + replay.FormatInstant(s.Start) + " to " + replay.FormatInstant(s.End)})
+		rows = append(rows, []string{"cut from", Clean(s.ID) + " of " + when.Format(s.Start) + " to " + when.Format(s.End)})
 		if s.SHA256 != "" {
 			rows = append(rows, []string{"", "sha256 " + Clean(s.SHA256)})
 		}
@@ -178,7 +180,7 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 	if len(i.Marks) > 0 {
 		p.title("marks")
 		for _, m := range marksBetween(i.Marks, time.Time{}, time.Unix(1<<40, 0)) {
-			p.line("  %s  %s", replay.FormatInstant(m.Time), p.remark(&m))
+			p.line("  %s  %s", when.Format(m.Time), p.remark(&m))
 		}
 	}
 	p.title("resources")

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -34,12 +34,12 @@ func TestInfoClocks(t *testing.T) {
 		{
 			"recorder set back",
 			[]store.Clock{look(0, time.Hour+half, time.Hour+half), look(10*time.Second, 10*time.Second+half, time.Hour+10*time.Second+half)},
-			"clocks      API server and recorder agree\n              recorder's set back by 60m at " + replay.FormatInstant(zero.Add(time.Hour+10*time.Second+half)),
+			"clocks      API server and recorder agree\n              recorder's set back by 60m at " + when.Format(zero.Add(time.Hour+10*time.Second+half)),
 		},
 		{
 			"recorder set forward",
 			[]store.Clock{look(0, half, time.Minute+half), look(10*time.Second, 70*time.Second+half, 70*time.Second+half)},
-			"clocks      API server from 0s ahead to 60s ahead\n              recorder's set forward (or the machine slept) by 60s at " + replay.FormatInstant(zero.Add(70*time.Second+half)),
+			"clocks      API server from 0s ahead to 60s ahead\n              recorder's set forward (or the machine slept) by 60s at " + when.Format(zero.Add(70*time.Second+half)),
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -44,7 +44,7 @@ func MarkListText(w io.Writer, l MarkList, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), o: o, at: l.Recording.End}
 	rows := [][]string{{"TIME", "AUTHOR", "WRITTEN", "TEXT"}}
 	for _, m := range l.Items {
-		rows = append(rows, []string{replay.FormatInstant(m.Time), Clean(m.Author), replay.FormatInstant(m.Written.Truncate(time.Second)), Clean(m.Text)})
+		rows = append(rows, []string{when.Format(m.Time), Clean(m.Author), when.Format(m.Written.Truncate(time.Second)), Clean(m.Text)})
 	}
 	if len(l.Items) == 0 {
 		p.line("no marks")

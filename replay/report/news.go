@@ -8,7 +8,8 @@ import (
 	"slices"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/story"
 )
 
 // maxNews is how many rows of a kind NewsText shows.
@@ -17,7 +18,7 @@ const maxNews = 8
 // NewsText prints what is new in an answer against the one before: the verdict
 // and the headline, the steps and endpoints that are other ones, and what was
 // written in between that can matter.
-func NewsText(w io.Writer, before, after Envelope, between []replay.Difference, o Options) error {
+func NewsText(w io.Writer, before, after Envelope, between []story.Difference, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), o: o, at: after.At.Time}
 	p.head(after)
 	if was := before.Verdict.State; was != after.Verdict.State {
@@ -110,20 +111,20 @@ func (p *printer) newEndpoints(before, after analyzer.Endpoints) {
 }
 
 // writes prints what was written, in order.
-func (p *printer) writes(between []replay.Difference) {
-	var all []replay.Change
+func (p *printer) writes(between []story.Difference) {
+	var all []change.Change
 	for _, d := range between {
 		all = append(all, d.Changes...)
 	}
 	if len(all) == 0 {
 		return
 	}
-	inOrder := func(a, b replay.Change) int { return cmp.Compare(a.Seq, b.Seq) }
+	inOrder := func(a, b change.Change) int { return cmp.Compare(a.Seq, b.Seq) }
 	slices.SortFunc(all, inOrder)
 	left := 0
 	if len(all) > maxNews+1 {
 		// What somebody wanted tells more than what controllers made of it.
-		slices.SortStableFunc(all, func(a, b replay.Change) int { return cmp.Compare(told(&a), told(&b)) })
+		slices.SortStableFunc(all, func(a, b change.Change) int { return cmp.Compare(told(&a), told(&b)) })
 		left = len(all) - maxNews
 		slices.SortFunc(all[:maxNews], inOrder)
 	}
@@ -137,11 +138,11 @@ func (p *printer) writes(between []replay.Difference) {
 }
 
 // told ranks changes by how much they tell.
-func told(c *replay.Change) int {
+func told(c *change.Change) int {
 	switch {
-	case c.Origin == replay.Intent:
+	case c.Origin == change.Intent:
 		return 0
-	case c.Verb != replay.Updated:
+	case c.Verb != change.Updated:
 		return 1
 	}
 	return 2

@@ -7,6 +7,9 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -20,14 +23,14 @@ func TestNews(t *testing.T) {
 			}
 			defer r.Close()
 			web := store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}
-			segments, err := replay.Verdicts(t.Context(), r, web, r.Info().Start, r.Info().End)
+			segments, err := verdict.Of(t.Context(), r, web, r.Info().Start, r.Info().End)
 			if err != nil {
 				t.Fatal(err)
 			}
 			cursor := replay.NewCursor(r)
 			var b bytes.Buffer
 			var last *replay.State
-			for _, g := range replay.Settle(segments) {
+			for _, g := range verdict.Settle(segments) {
 				s, err := cursor.SeekTime(g.From)
 				if err != nil {
 					t.Fatal(err)
@@ -36,13 +39,13 @@ func TestNews(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				fmt.Fprintf(&b, "=== %s\n", replay.FormatInstant(s.Instant()))
+				fmt.Fprintf(&b, "=== %s\n", when.Format(s.Instant()))
 				if last == nil {
 					err = Text(&b, after, Options{Brief: true})
 				} else {
-					before, between := Envelope{}, []replay.Difference(nil)
+					before, between := Envelope{}, []story.Difference(nil)
 					if before, err = New(last, analyzer.Diagnose(last, web, analyzer.Options{})); err == nil {
-						between, err = replay.Diff(last, s, web)
+						between, err = story.Diff(last, s, web)
 					}
 					if err != nil {
 						t.Fatal(err)

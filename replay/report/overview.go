@@ -7,6 +7,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
 )
 
 // ListEnvelope is the reports of all Services at one instant, worst first.
@@ -18,7 +19,7 @@ type ListEnvelope struct {
 	Coverage   Coverage  `json:"coverage"`
 	// Reconstructed and Facts are as in a Report.
 	Reconstructed bool              `json:"reconstructed,omitempty"`
-	Facts         []replay.Fact     `json:"facts,omitempty"`
+	Facts         []past.Fact       `json:"facts,omitempty"`
 	Items         []analyzer.Report `json:"items"`
 }
 

@@ -8,24 +8,25 @@ import (
 	"strings"
 	"time"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
 // FactList is what is known of the time before a recording: all of it is
 // reconstructed from what objects still told when it began.
 type FactList struct {
-	APIVersion    string        `json:"apiVersion"`
-	Kind          string        `json:"kind"` // FactList
-	Recording     Recording     `json:"recording"`
-	Reconstructed bool          `json:"reconstructed"` // always true
-	Items         []replay.Fact `json:"items"`
+	APIVersion    string      `json:"apiVersion"`
+	Kind          string      `json:"kind"` // FactList
+	Recording     Recording   `json:"recording"`
+	Reconstructed bool        `json:"reconstructed"` // always true
+	Items         []past.Fact `json:"items"`
 }
 
 // NewFactList puts facts into their envelope.
-func NewFactList(info store.Info, facts []replay.Fact) FactList {
+func NewFactList(info store.Info, facts []past.Fact) FactList {
 	if facts == nil {
-		facts = []replay.Fact{}
+		facts = []past.Fact{}
 	}
 	return FactList{APIVersion: APIVersion, Kind: "FactList", Recording: RecordingOf(info), Reconstructed: true, Items: facts}
 }
@@ -34,11 +35,11 @@ func NewFactList(info store.Info, facts []replay.Fact) FactList {
 type FactLine struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"` // Fact
-	replay.Fact
+	past.Fact
 }
 
 // NewFactLine puts a fact into its envelope.
-func NewFactLine(f replay.Fact) FactLine {
+func NewFactLine(f past.Fact) FactLine {
 	return FactLine{APIVersion: APIVersion, Kind: "Fact", Fact: f}
 }
 
@@ -49,17 +50,17 @@ func FactListText(w io.Writer, l FactList, o Options) error {
 		p.line("%s", p.fact(&l.Items[i]))
 	}
 	if len(l.Items) == 0 {
-		p.line("nothing is known of the time before %s", replay.FormatInstant(l.Recording.Start))
+		p.line("nothing is known of the time before %s", when.Format(l.Recording.Start))
 	}
 	return p.w.Flush()
 }
 
 // fact prints one fact on one line.
-func (p *printer) fact(f *replay.Fact) string { return p.acts([]*replay.Fact{f}) }
+func (p *printer) fact(f *past.Fact) string { return p.acts([]*past.Fact{f}) }
 
 // acts prints facts that differ only in their object and their moment on one
 // line: when, how much later it may have been, the event it was read from, what.
-func (p *printer) acts(same []*replay.Fact) string {
+func (p *printer) acts(same []*past.Fact) string {
 	f, last := same[0], same[len(same)-1]
 	when := p.clock(f.Time) + " " + uncertainty(f, last)
 	text := Clean(f.String())
@@ -88,7 +89,7 @@ func (p *printer) acts(same []*replay.Fact) string {
 
 // uncertainty is how much earlier and later than the time that is shown the
 // first and the last of some facts may have happened.
-func uncertainty(first, last *replay.Fact) string {
+func uncertainty(first, last *past.Fact) string {
 	text := ""
 	if d := first.Time.Sub(first.Earliest); d > 0 {
 		text = "-" + short(d) + "/"
@@ -114,7 +115,7 @@ const maxFacts = 20
 
 // facts prints facts, those that happened to many objects at once together: the
 // last ones, if there are too many.
-func (p *printer) facts(title string, facts []replay.Fact) {
+func (p *printer) facts(title string, facts []past.Fact) {
 	if len(facts) == 0 {
 		return
 	}
@@ -130,9 +131,9 @@ func (p *printer) facts(title string, facts []replay.Fact) {
 }
 
 // together groups facts that differ only in their object and by a few seconds.
-func together(facts []replay.Fact) [][]*replay.Fact {
+func together(facts []past.Fact) [][]*past.Fact {
 	const act = 5 * time.Second
-	var groups [][]*replay.Fact
+	var groups [][]*past.Fact
 next:
 	for i := range facts {
 		f := &facts[i]
@@ -142,7 +143,7 @@ next:
 				continue next
 			}
 		}
-		groups = append(groups, []*replay.Fact{f})
+		groups = append(groups, []*past.Fact{f})
 	}
 	return groups
 }
@@ -158,16 +159,16 @@ func (p *printer) past(e Envelope) {
 }
 
 // known prints the facts but for what happens whenever all goes well.
-func (p *printer) known(facts []replay.Fact) {
-	p.facts("what had happened (reconstructed)", slices.DeleteFunc(slices.Clone(facts), func(f replay.Fact) bool { return f.Routine() }))
+func (p *printer) known(facts []past.Fact) {
+	p.facts("what had happened (reconstructed)", slices.DeleteFunc(slices.Clone(facts), func(f past.Fact) bool { return f.Routine() }))
 }
 
 // standing prints what was true at the instant, because it has stayed so until
 // the recording began.
-func (p *printer) standing(facts []replay.Fact) {
-	held := slices.DeleteFunc(slices.Clone(facts), func(f replay.Fact) bool {
+func (p *printer) standing(facts []past.Fact) {
+	held := slices.DeleteFunc(slices.Clone(facts), func(f past.Fact) bool {
 		kind := f.Subject.Kind
-		return f.What != replay.Condition || kind != "Pod" && kind != "Node" || !strings.Contains(f.Path, "[type=Ready]") || f.Routine()
+		return f.What != past.Condition || kind != "Pod" && kind != "Node" || !strings.Contains(f.Path, "[type=Ready]") || f.Routine()
 	})
 	if len(held) == 0 {
 		return

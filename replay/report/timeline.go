@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/cause"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/past"
+	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -24,27 +27,27 @@ type TimelineEnvelope struct {
 
 // TimelineItem is a stretch of one verdict.
 type TimelineItem struct {
-	From        time.Time           `json:"from"`
-	To          time.Time           `json:"to"`
-	Seq         store.Seq           `json:"seq"`
-	State       analyzer.State      `json:"state"`
-	Intent      string              `json:"intent,omitempty"`
-	Gap         string              `json:"gap,omitempty"` // what was not being listened to
-	Headline    analyzer.Headline   `json:"headline"`
-	Ready       int                 `json:"ready"`
-	Desired     int                 `json:"desired"`
-	Lost        []replay.Loss       `json:"lost,omitempty"`
-	NotReplaced *replay.NotReplaced `json:"notReplaced,omitempty"`
-	Changes     []replay.Change     `json:"changes"`
-	LastChange  *replay.Change      `json:"lastChange,omitempty"` // if nothing explains it
+	From        time.Time          `json:"from"`
+	To          time.Time          `json:"to"`
+	Seq         store.Seq          `json:"seq"`
+	State       analyzer.State     `json:"state"`
+	Intent      string             `json:"intent,omitempty"`
+	Gap         string             `json:"gap,omitempty"` // what was not being listened to
+	Headline    analyzer.Headline  `json:"headline"`
+	Ready       int                `json:"ready"`
+	Desired     int                `json:"desired"`
+	Lost        []cause.Loss       `json:"lost,omitempty"`
+	NotReplaced *story.NotReplaced `json:"notReplaced,omitempty"`
+	Changes     []change.Change    `json:"changes"`
+	LastChange  *change.Change     `json:"lastChange,omitempty"` // if nothing explains it
 	// Reconstructed says that the stretch lies before the recording, and Facts
 	// what is known of it.
-	Reconstructed bool          `json:"reconstructed,omitempty"`
-	Facts         []replay.Fact `json:"facts,omitempty"`
+	Reconstructed bool        `json:"reconstructed,omitempty"`
+	Facts         []past.Fact `json:"facts,omitempty"`
 }
 
 // NewTimeline puts the transitions of a subject into their envelope.
-func NewTimeline(info store.Info, all []replay.Transition, complete bool) TimelineEnvelope {
+func NewTimeline(info store.Info, all []story.Transition, complete bool) TimelineEnvelope {
 	e := TimelineEnvelope{APIVersion: APIVersion, Kind: "Timeline", Recording: RecordingOf(info), Complete: complete, Items: []TimelineItem{}}
 	for i := range all {
 		e.Subject = all[i].Report.Subject
@@ -60,7 +63,7 @@ func (e *TimelineEnvelope) Mark(marks []store.Mark) {
 	}
 }
 
-func itemOf(t *replay.Transition) TimelineItem {
+func itemOf(t *story.Transition) TimelineItem {
 	r := &t.Report
 	item := TimelineItem{
 		From: t.From.UTC(), To: t.To.UTC(), Seq: t.Seq, State: r.Verdict.State, Intent: r.Verdict.Intent, Gap: t.Gap, Headline: r.Headline,
@@ -69,7 +72,7 @@ func itemOf(t *replay.Transition) TimelineItem {
 	}
 	item.Reconstructed, item.Facts = t.Reconstructed, t.Facts
 	if item.Changes == nil {
-		item.Changes = []replay.Change{}
+		item.Changes = []change.Change{}
 	}
 	return item
 }

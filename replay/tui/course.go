@@ -8,18 +8,19 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
 // course is the verdicts on one subject over the recording, as far as they are
 // known.
 type course struct {
-	follower *replay.Follower // used by one computation at a time
-	log      replay.SegmentLog
-	segments []replay.Segment // those of log
-	spans    []span           // as they are drawn
-	until    time.Time        // how far they were computed; zero while they were not
-	busy     *hearing         // nil when nobody computes
+	follower *verdict.Follower // used by one computation at a time
+	log      verdict.SegmentLog
+	segments []verdict.Segment // those of log
+	spans    []span            // as they are drawn
+	until    time.Time         // how far they were computed; zero while they were not
+	busy     *hearing          // nil when nobody computes
 	err      error
 	jumps    []int // where to go once they are known: 1 next, -1 previous
 }
@@ -28,8 +29,8 @@ type course struct {
 type courseMsg struct {
 	subject  store.Ref
 	to       time.Time
-	segments []replay.Segment // they begin where the last ones ended
-	looked   []*witness       // at what, where each began
+	segments []verdict.Segment // they begin where the last ones ended
+	looked   []*witness        // at what, where each began
 	err      error
 }
 
@@ -64,7 +65,7 @@ func (m *Model) compute() tea.Cmd {
 	}
 	c := m.courses[m.subject]
 	if c == nil {
-		c = &course{follower: replay.NewFollower(m.subject)}
+		c = &course{follower: verdict.NewFollower(m.subject)}
 		m.courses[m.subject] = c
 	}
 	info := m.timeline.Info()
@@ -96,9 +97,9 @@ func (m *Model) compute() tea.Cmd {
 const maxLooked = 64
 
 // lookedAt returns what the analyzer looks at where verdicts begin.
-func lookedAt(ctx context.Context, cursor *replay.Cursor, subject store.Ref, segments []replay.Segment) ([]*witness, error) {
+func lookedAt(ctx context.Context, cursor *replay.Cursor, subject store.Ref, segments []verdict.Segment) ([]*witness, error) {
 	var all []*witness
-	for _, g := range replay.Settle(segments) {
+	for _, g := range verdict.Settle(segments) {
 		if len(all) == maxLooked || ctx.Err() != nil {
 			break
 		}
@@ -145,7 +146,7 @@ func (m *Model) learn(msg courseMsg) tea.Cmd {
 
 // segments returns the settled verdicts on the subject, nil while they are not
 // known.
-func (m *Model) segments() []replay.Segment {
+func (m *Model) segments() []verdict.Segment {
 	if c := m.courses[m.subject]; c != nil {
 		return c.segments
 	}

@@ -8,7 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -17,7 +17,7 @@ import (
 type courses struct {
 	of    map[store.Ref][]span // settled
 	all   []span               // of all of them
-	logs  map[store.Ref]*replay.SegmentLog
+	logs  map[store.Ref]*verdict.SegmentLog
 	until time.Time // how far they were computed; zero while they were not
 	busy  *share    // nil when nobody computes
 	err   error
@@ -31,7 +31,7 @@ func (s *share) percent() int { return int(100 * s.done.Load() / max(s.total.Loa
 
 type coursesMsg struct {
 	to  time.Time
-	raw map[store.Ref][]replay.Segment
+	raw map[store.Ref][]verdict.Segment
 	err error
 }
 
@@ -55,12 +55,12 @@ func (m *Model) computeAll() tea.Cmd {
 	}
 	c.busy = busy
 	return tea.Batch(m.beat(), m.crew.do(func(ctx context.Context) tea.Msg {
-		msg := coursesMsg{to: info.End, raw: map[store.Ref][]replay.Segment{}}
+		msg := coursesMsg{to: info.End, raw: map[store.Ref][]verdict.Segment{}}
 		progress := func(done, total int) {
 			busy.total.Store(int64(total))
 			busy.done.Store(int64(done))
 		}
-		for course, err := range replay.AllVerdicts(ctx, m.timeline, from, info.End, progress) {
+		for course, err := range verdict.All(ctx, m.timeline, from, info.End, progress) {
 			if err != nil {
 				msg.err = err
 				break
@@ -81,11 +81,11 @@ func (m *Model) learnAll(msg coursesMsg) tea.Cmd {
 		return nil
 	}
 	if c.logs == nil {
-		c.logs = map[store.Ref]*replay.SegmentLog{}
+		c.logs = map[store.Ref]*verdict.SegmentLog{}
 	}
 	for ref, segments := range msg.raw {
 		if c.logs[ref] == nil {
-			c.logs[ref] = &replay.SegmentLog{}
+			c.logs[ref] = &verdict.SegmentLog{}
 		}
 		c.logs[ref].Append(segments)
 	}

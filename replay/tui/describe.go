@@ -13,8 +13,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -118,10 +119,10 @@ func (m *Model) describe(ref store.Ref) []row {
 	if d.Metadata.Namespace != "" {
 		say("Namespace:  %s", d.Metadata.Namespace)
 	}
-	say("Created:    %s (%s before)", replay.FormatInstant(d.Metadata.CreationTimestamp.Time), report.Duration(m.at().Sub(d.Metadata.CreationTimestamp.Time)))
+	say("Created:    %s (%s before)", when.Format(d.Metadata.CreationTimestamp.Time), report.Duration(m.at().Sub(d.Metadata.CreationTimestamp.Time)))
 	say("UID:        %s   resourceVersion %s", d.Metadata.UID, d.Metadata.ResourceVersion)
 	if t := d.Metadata.DeletionTimestamp; t != nil {
-		say("Deleting:   to be gone by %s", replay.FormatInstant(t.Time))
+		say("Deleting:   to be gone by %s", when.Format(t.Time))
 	}
 	for i, k := range slices.Sorted(maps.Keys(d.Metadata.Labels)) {
 		say("%-11s %s=%s", first(i, "Labels:"), k, d.Metadata.Labels[k])
@@ -183,7 +184,7 @@ const maxChanges = 20
 
 // changeRows are the last changes of an object up to the cursor, latest first.
 func (m *Model) changeRows(ref store.Ref) []row {
-	changes, err := replay.Changes(m.timeline, ref, 0, m.state.Seq())
+	changes, err := change.List(m.timeline, ref, 0, m.state.Seq())
 	if err != nil {
 		return plain([]string{report.Clean(err.Error())})
 	}

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -158,7 +159,7 @@ func opened(t replay.Timeline) (Options, error) {
 		Now:     func() time.Time { return time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC) },
 		AddMark: func(store.Mark) error { return nil },
 		Command: func(s store.Ref, at time.Time) string {
-			return "svcspy replay film.db " + s.Name + " --at " + replay.FormatInstant(at)
+			return "svcspy replay film.db " + s.Name + " --at " + when.Format(at)
 		},
 		Save: func(name string, _ []byte) (string, error) { return name, nil },
 	}, err

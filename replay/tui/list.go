@@ -15,6 +15,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -46,7 +47,7 @@ func (m *Model) survey() tea.Cmd {
 	}
 	m.list.busy = true
 	s := m.state
-	return tea.Batch(compute, m.crew.do(func(context.Context) tea.Msg { return listMsg{s, replay.Overview(s)} }))
+	return tea.Batch(compute, m.crew.do(func(context.Context) tea.Msg { return listMsg{s, verdict.Overview(s)} }))
 }
 
 // listed takes the Services up; if the cursor has moved meanwhile, they are

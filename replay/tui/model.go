@@ -16,6 +16,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -49,7 +50,7 @@ type Model struct {
 	wanted  store.Ref // the Service to choose when they are listed anew
 	courses map[store.Ref]*course
 	all     courses
-	stories map[told]*story
+	stories map[told]*explanationText
 
 	pane      pane         // which has the arrows
 	scroll    int          // of the report
@@ -61,7 +62,7 @@ type Model struct {
 	filter    string
 	reference *replay.State // set with R
 
-	pasts map[store.Ref]*past
+	pasts map[store.Ref]*factsPane
 	ago   int // which of the facts is shown, 1 the last; 0 while the recording is
 
 	player player
@@ -104,7 +105,7 @@ func New(ctx context.Context, o Options) (*Model, error) {
 	m := &Model{
 		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), crew: newCrew(ctx), moments: moments{timeline: t, limit: maxPlaces},
 		width: 80, height: 24, zones: []*time.Location{o.Zone}, subject: o.Subject,
-		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*story{}, pasts: map[store.Ref]*past{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
+		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*explanationText{}, pasts: map[store.Ref]*factsPane{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
 	}
 	m.Marks = slices.Clone(o.Marks)
 	m.sortMarks()
@@ -167,7 +168,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case savedMsg:
 		m.saved(msg)
 	case storyMsg:
-		m.stories[msg.told] = &story{lines: msg.lines, err: msg.err}
+		m.stories[msg.told] = &explanationText{lines: msg.lines, err: msg.err}
 	case grownMsg:
 		return m, m.grown(msg.err)
 	}
@@ -331,7 +332,7 @@ func (m *Model) say(text string) { m.message, m.failed = report.Clean(text), fal
 // fail shows what did not work.
 func (m *Model) fail(what string, err error) {
 	text := what + ": " + err.Error()
-	if when := (*replay.WhenError)(nil); errors.As(err, &when) && when.Hint != "" {
+	if when := (*when.Error)(nil); errors.As(err, &when) && when.Hint != "" {
 		hint, _, _ := strings.Cut(when.Hint, "\n")
 		text += "; " + hint
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -140,7 +141,7 @@ func (h *moments) read(p place, i *interests) (*moment, error) {
 			return eventMoment(&e), nil
 		}
 	}
-	changes, err := replay.Changes(h.timeline, ref, p.seq-1, p.seq)
+	changes, err := change.List(h.timeline, ref, p.seq-1, p.seq)
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
@@ -153,11 +154,11 @@ func (h *moments) read(p place, i *interests) (*moment, error) {
 }
 
 // sentence says in few words what a change did.
-func sentence(c *replay.Change) string {
+func sentence(c *change.Change) string {
 	switch c.Verb {
-	case replay.Created, replay.Deleted:
+	case change.Created, change.Deleted:
 		return string(c.Verb)
-	case replay.Deleting:
+	case change.Deleting:
 		return "asked to be deleted"
 	}
 	s := report.Clean(c.Path) + " "

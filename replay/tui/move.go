@@ -11,6 +11,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -119,27 +121,27 @@ func (m *Model) goTo(text string) tea.Cmd {
 	if text == "" {
 		return nil
 	}
-	r := replay.RangeOf(m.timeline, func() ([]store.Mark, error) { return m.Marks, nil }, m.course)
+	r := when.RangeOf(m.timeline, func() ([]store.Mark, error) { return m.Marks, nil }, m.course)
 	r.Zone, r.Cursor, r.Past = m.zones[m.zone], m.at(), m.reach
 	if m.Now != nil {
 		r.Now = m.Now()
 	}
-	when, err := replay.ParseWhen(text, r)
+	at, err := when.Parse(text, r)
 	if err != nil {
 		m.fail("go to", err)
 		return nil
 	}
 	switch {
-	case when.Time.Before(r.Start):
-		m.enterPastAt(when.Time)
+	case at.Time.Before(r.Start):
+		m.enterPastAt(at.Time)
 		return nil
-	case when.Seq > 0:
-		m.seek(when.Seq)
+	case at.Seq > 0:
+		m.seek(at.Seq)
 	default:
-		m.seekTime(when.Time)
+		m.seekTime(at.Time)
 	}
 	if !m.failed {
-		m.say(fmt.Sprintf("at %s, event #%d", replay.Echo(when, m.zones[m.zone]), m.state.Seq()))
+		m.say(fmt.Sprintf("at %s, event #%d", when.Echo(at, m.zones[m.zone]), m.state.Seq()))
 	}
 	return nil
 }
@@ -147,7 +149,7 @@ func (m *Model) goTo(text string) tea.Cmd {
 var errNoVerdicts = errors.New("the verdicts are not computed yet")
 
 // course returns the verdicts that verdict:N and incident count.
-func (m *Model) course() ([]replay.Segment, error) {
+func (m *Model) course() ([]verdict.Segment, error) {
 	segments := m.segments()
 	if len(segments) == 0 {
 		return nil, errNoVerdicts

@@ -11,6 +11,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -237,7 +238,7 @@ func (m *Model) diffRows(from *replay.State) ([]row, error) {
 	if from.Seq() > to.Seq() {
 		from, to = to, from // a diff reads forwards, whichever side the cursor is on
 	}
-	items, err := replay.Diff(from, to, m.subject)
+	items, err := story.Diff(from, to, m.subject)
 	if err != nil {
 		return nil, err
 	}

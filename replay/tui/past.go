@@ -8,7 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -16,8 +16,8 @@ import (
 // past is what is known of a subject from before the recording. Nobody heard it:
 // objects told of it later. It is another place than the recording, and the
 // screen is in one of them only.
-type past struct {
-	facts []replay.Fact
+type factsPane struct {
+	facts []past.Fact
 	then  map[time.Time]string // what can be said of the subject at an instant
 	busy  bool
 	known bool
@@ -27,7 +27,7 @@ type past struct {
 // pastMsg brings the facts about a subject.
 type pastMsg struct {
 	subject store.Ref
-	facts   []replay.Fact
+	facts   []past.Fact
 	err     error
 }
 
@@ -35,7 +35,7 @@ type pastMsg struct {
 func (m *Model) inPast() bool { return m.ago > 0 }
 
 // fact is the one that is shown.
-func (m *Model) fact() *replay.Fact {
+func (m *Model) fact() *past.Fact {
 	facts := m.pasts[m.subject].facts
 	return &facts[len(facts)-m.ago]
 }
@@ -52,7 +52,7 @@ func (m *Model) verdictThen() string {
 		return text
 	}
 	text := unknown
-	switch r, err := replay.Reconstruct(m.timeline, m.subject, at); {
+	switch r, err := past.Reconstruct(m.timeline, m.subject, at); {
 	case err != nil:
 		m.fail("what was before the recording", err)
 	case r.Report.Verdict.State != analyzer.Unknown:
@@ -69,7 +69,7 @@ func (m *Model) verdictThen() string {
 func (m *Model) remember() tea.Cmd {
 	p := m.pasts[m.subject]
 	if p == nil {
-		p = &past{}
+		p = &factsPane{}
 		m.pasts[m.subject] = p
 	}
 	if p.busy || p.known {
@@ -80,9 +80,9 @@ func (m *Model) remember() tea.Cmd {
 	return m.crew.do(func(context.Context) tea.Msg {
 		msg := pastMsg{subject: subject}
 		if subject.Name == "" {
-			msg.facts, msg.err = replay.Past(t)
+			msg.facts, msg.err = past.All(t)
 		} else {
-			msg.facts, msg.err = replay.PastOf(t, subject)
+			msg.facts, msg.err = past.Of(t, subject)
 		}
 		return msg
 	})
@@ -176,12 +176,12 @@ func (m *Model) pastLines(width, height int) []string {
 	return append(out, fill(rows[top:], width, room)...)
 }
 
-func (m *Model) factLine(f *replay.Fact) string {
+func (m *Model) factLine(f *past.Fact) string {
 	return report.Clean(m.clock(f.Time) + " " + m.within(f) + " " + f.String())
 }
 
 // within says how exactly the time of a fact is known.
-func (m *Model) within(f *replay.Fact) string {
+func (m *Model) within(f *past.Fact) string {
 	if d := f.Uncertainty(); d > 0 {
 		return fmt.Sprintf("(+%s)", d)
 	}
@@ -189,7 +189,7 @@ func (m *Model) within(f *replay.Fact) string {
 }
 
 // source says how a fact is known.
-func (m *Model) source(f *replay.Fact) string {
+func (m *Model) source(f *past.Fact) string {
 	text := fmt.Sprintf("told by #%d, heard at %s; the clock was that of the %s", f.Seq, m.clockMillis(f.ObservedAt), f.Clock)
 	if f.Path != "" {
 		text += "; " + f.Path

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -272,7 +273,7 @@ func TestDrill(t *testing.T) {
 func TestOutside(t *testing.T) {
 	s := newStage(t, filmed(t), nil)
 	s.press("g", "start+45s", "enter", "C")
-	if want := "svcspy replay film.db web --at " + replay.FormatInstant(s.m.at()); cmp.Diff([]string{want}, s.set) != "" {
+	if want := "svcspy replay film.db web --at " + when.Format(s.m.at()); cmp.Diff([]string{want}, s.set) != "" {
 		t.Errorf("copied %q, want %q", s.set, want)
 	}
 	s.press("S")

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
 )
 
 // span is a stretch of time as it is drawn: what the verdict was, and whether
@@ -16,7 +16,7 @@ type span struct {
 }
 
 // spansOf keeps of verdicts what is drawn.
-func spansOf(segments []replay.Segment) []span {
+func spansOf(segments []verdict.Segment) []span {
 	spans := make([]span, len(segments))
 	for i := range segments {
 		s := &segments[i]

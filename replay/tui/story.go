@@ -8,8 +8,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -20,7 +20,7 @@ type told struct {
 }
 
 // story is how an outage came about; nil lines while it is being found out.
-type story struct {
+type explanationText struct {
 	lines []string
 	err   error
 }
@@ -44,9 +44,9 @@ func (m *Model) tell() tea.Cmd {
 	if m.stories[key] != nil {
 		return nil
 	}
-	m.stories[key] = &story{}
+	m.stories[key] = &explanationText{}
 	return m.crew.do(func(ctx context.Context) tea.Msg {
-		x, err := replay.Explain(ctx, timeline, key.subject, segments, at)
+		x, err := story.Explain(ctx, timeline, key.subject, segments, at)
 		if err != nil {
 			return storyMsg{told: key, err: err}
 		}
@@ -68,7 +68,7 @@ func (m *Model) storyRows() []row {
 	switch {
 	case s == nil, s.lines == nil && s.err == nil:
 		return append(rows, row{text: "  being found out ..."})
-	case errors.Is(s.err, replay.ErrNoOutage):
+	case errors.Is(s.err, story.ErrNoOutage):
 		return append(rows, row{text: "  there was none up to here"})
 	case s.err != nil:
 		return append(rows, row{text: report.Clean(s.err.Error())})

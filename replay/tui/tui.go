@@ -18,6 +18,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -88,7 +89,7 @@ func Opening(t replay.Timeline) (*replay.State, error) {
 	cursor := replay.NewCursor(t)
 	info := t.Info()
 	if info.Last == 0 {
-		return nil, fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", replay.FormatInstant(info.End))
+		return nil, fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", when.Format(info.End))
 	}
 	if !info.Closed {
 		return cursor.End()

@@ -1,0 +1,525 @@
+// Package cause finds the changes that explain a change of verdict.
+//
+// A Finder works on one subject. It makes a Case of one change of verdict, with
+// the Relations of the subject: everything that can matter to it. Candidates are
+// linked to the case by undoing them in a model (counterfactual), by what fails
+// having them and what works not (structural), or by time alone (correlated).
+// A Loss says how one endpoint was lost.
+package cause
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Finder looks for what changed between two verdicts on a subject.
+type Finder struct {
+	Timeline replay.Timeline
+	Index    *verdict.Index
+	Cache    *replay.Cache
+	Subject  store.Ref
+	Causes   []analyzer.Finding // of the outage that was explained last
+}
+
+func NewFinder(t replay.Timeline, subject store.Ref) (*Finder, error) {
+	h, err := verdict.NewIndex(t)
+	return &Finder{Timeline: t, Index: h, Cache: &replay.Cache{}, Subject: subject}, err
+}
+
+const (
+	maxChanges = 3               // how many changes explain one transition
+	OneAct     = 5 * time.Second // writes of one manager closer than this are one act
+	Aftermath  = 10 * time.Second
+)
+
+// Case is a transition from one verdict to another, looked at from both
+// sides.
+type Case struct {
+	Before, After *analyzer.Report
+	at            time.Time // when the second verdict began
+	Seq           store.Seq
+	Onset         store.Seq          // a position shortly before anything began
+	Root          string             // the diagnosis to explain, or whose end is to be
+	Floor         store.Seq          // what happened up to here had its effect in an earlier verdict
+	Improved      bool               // the second verdict is the better one
+	Related       *Relations         // at a moment when the second verdict is established
+	causes        []analyzer.Finding // of what began, or ended
+	pods          podFates
+	modelled      analyzer.State // see control
+}
+
+// podFates says which Pods work and which do not, by name, in two reports.
+type podFates struct{ failing, working []*corev1.Pod }
+
+// Changes returns what explains the transition, the strongest link first, at
+// most three.
+func (x *Finder) Changes(m *Case) ([]change.Change, error) {
+	candidates, err := x.candidates(m)
+	if err != nil {
+		return nil, err
+	}
+	var found []change.Change
+	for _, act := range group(candidates) {
+		c := x.link(m, act)
+		m.Related.scaled(&c)
+		if c.Seq <= m.Floor && c.Link == change.Correlated && (m.Improved || !c.ChangesPods()) {
+			continue // old, and nothing but its age speaks for it
+		}
+		for _, other := range act {
+			if other.Seq != c.Seq {
+				c.With = append(c.With, other.Seq)
+			}
+		}
+		found = append(found, c)
+	}
+	return m.choose(found), nil
+}
+
+// Case prepares what is known about a transition. The picture of the second
+// verdict is taken a little after it began, when what belongs together has been
+// heard, if it still holds then.
+func (x *Finder) Case(before *analyzer.Report, after *verdict.Segment) (*Case, error) {
+	cursor := replay.NewCursorWith(x.Timeline, x.Cache)
+	for wait := min(Aftermath, after.To.Add(-verdict.Resolution).Sub(after.From)); ; wait /= 2 {
+		if wait < time.Second/2 {
+			wait = 0
+		}
+		s, err := x.Index.Seek(cursor, after.From.Add(wait))
+		if err != nil {
+			return nil, err
+		}
+		w := &verdict.GapView{State: s}
+		report := analyzer.Diagnose(w, x.Subject, analyzer.Options{})
+		if wait == 0 || verdict.Same(after, &verdict.Segment{Report: report, Gap: w.Gap}) {
+			m := &Case{
+				Before: before, After: &report, at: after.From, Seq: after.Seq, Related: RelationsOf(s, x.Subject),
+				Improved: verdict.Worse(before.Verdict.State, report.Verdict.State),
+			}
+			if m.causes = report.Because; m.Improved {
+				m.causes = x.Causes
+			}
+			m.Related.shown(m.causes)
+			m.pods = m.fates()
+			return m, nil
+		}
+	}
+}
+
+// fates sorts the Pods of the reach by how the report shows them. A Pod named
+// in the evidence of the root cause fails, whatever else is said of it.
+func (m *Case) fates() podFates {
+	state := map[string]string{}
+	for _, e := range m.After.Endpoints.Items {
+		state[e.Pod[strings.LastIndexByte(e.Pod, '/')+1:]] = e.State
+	}
+	if !verdict.Healthy(m.After.Verdict.State) {
+		for _, f := range m.After.Because[:min(1, len(m.After.Because))] {
+			for _, e := range f.Evidence {
+				if e.Kind == "Pod" && !analyzer.Lookup(f.ID).Is(analyzer.ShowsWorkingPods) {
+					state[e.Name] = "failing"
+				}
+			}
+		}
+	}
+	var found podFates
+	for uid, p := range m.Related.Pods {
+		o := m.Related.State.Get(m.Related.names[uid])
+		if o == nil || o.UID != uid {
+			continue
+		}
+		switch state[p.Name] {
+		case "ready":
+			if steady(p, m.Related.State.Instant()) {
+				found.working = append(found.working, p)
+			}
+		case "":
+		default:
+			if p.DeletionTimestamp == nil {
+				found.failing = append(found.failing, p)
+			}
+		}
+	}
+	return found
+}
+
+// steady reports whether a Pod that is ready has been so for a moment and was
+// not restarted lately: one that crashes is ready in between, and a new one may
+// yet fail.
+func steady(p *corev1.Pod, now time.Time) bool {
+	for i := range p.Status.ContainerStatuses {
+		s := &p.Status.ContainerStatuses[i]
+		if last := s.LastTerminationState.Terminated; last != nil && now.Sub(last.FinishedAt.Time) < 10*recently {
+			return false
+		}
+	}
+	return true
+}
+
+// candidates are the changes that can explain the root cause, in order.
+func (x *Finder) candidates(m *Case) ([]change.Change, error) {
+	onset := m.at
+	if s := m.After.Verdict.Since; !s.IsZero() && s.Before(onset) && !verdict.Healthy(m.After.Verdict.State) {
+		onset = s
+	}
+	rules := analyzer.Lookup(m.Root).Explained()
+	for _, f := range m.causes {
+		if d := analyzer.Lookup(f.ID); d.Is(analyzer.RefusesPods) { // whatever that comes from
+			rules = append(rules, d.Changes...)
+		}
+	}
+	var found []change.Change
+	for _, ref := range m.Related.Refs {
+		all, err := change.ListWith(x.Timeline, x.Cache, ref, x.Horizon(ref, m.Seq), m.Seq)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range all {
+			matter, whole, within := Explains(rules, &c)
+			if !whole && len(matter) == 0 {
+				continue
+			}
+			if c.Verb == change.Deleting && finalized(all, &c) {
+				within = analyzer.Latent // it took effect when the last finalizer was gone
+			}
+			if within != analyzer.Latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.Floor && (m.Improved || !c.ChangesPods())) {
+				continue
+			}
+			if !x.meant(m, &c, matter) {
+				continue
+			}
+			c.Lead(matter)
+			if c.Ref.Resource == replay.Pods && c.Verb != change.Updated {
+				c.Origin = change.Intent // meant has told it from what controllers do
+			}
+			if n := len(found); within == analyzer.Latent && n > 0 && found[n-1].Ref == ref {
+				found[n-1] = c // the last state of a configuration is the one that counts
+				continue
+			}
+			found = append(found, c)
+		}
+	}
+	slices.SortFunc(found, func(a, b change.Change) int { return cmp.Compare(a.Seq, b.Seq) })
+	return found, nil
+}
+
+// Horizon is how far back the past of an object is looked at: so many versions.
+func (x *Finder) Horizon(ref store.Ref, to store.Seq) store.Seq {
+	seqs, err := x.Timeline.History(ref, to)
+	if err != nil || len(seqs) <= maxVersions {
+		return 0
+	}
+	return seqs[len(seqs)-maxVersions-1]
+}
+
+// meant reports whether somebody or something outside the controllers' own work
+// made the change, so that it can be a cause and not only an effect.
+func (x *Finder) meant(m *Case, c *change.Change, matter []change.Field) bool {
+	switch {
+	case (c.Verb == change.Deleting || c.Verb == change.Deleted) && m.Related.namespaceEnds(c.Ref.Namespace, c.ObservedAt):
+		return false // its namespace was deleted, and that is the change
+	case c.Earliest.IsZero() && c.Verb == change.Deleted && c.Before != nil && Deleting(c.Before):
+		return len(finalizers(c.Before)) > 0 // else the deletion that was asked for before is the change
+	case c.Ref.Resource == replay.Pods && c.Verb != change.Updated:
+		return c.Verb != change.Created && m.Related.lossOf(c) == "manual"
+	case c.Origin == change.Intent:
+		return true
+	case c.Origin == change.Status: // nobody's intention, but what nodes and load balancers say is the first that is known
+		return c.Ref.Resource == replay.Nodes || c.Ref.Resource == replay.Services
+	case c.Verb == change.Updated && len(matter) == 1 && matter[0].Path == "/spec/replicas":
+		return m.Related.top(c.Ref) == c.Ref // an autoscaler, not the owner
+	}
+	return false
+}
+
+func Deleting(o *analyzer.Object) bool {
+	m, err := change.Metadata(o.Object)
+	return err == nil && m.DeletionTimestamp != nil
+}
+
+// finalized reports whether the object of a change is gone by one of the others,
+// after it had waited for finalizers.
+func finalized(all []change.Change, c *change.Change) bool {
+	return slices.ContainsFunc(all, func(d change.Change) bool {
+		return d.Verb == change.Deleted && d.Seq > c.Seq && d.Subject.UID == c.Subject.UID && d.Before != nil && len(finalizers(d.Before)) > 0
+	})
+}
+
+func finalizers(o *analyzer.Object) []string {
+	m, err := change.Metadata(o.Object)
+	if err != nil {
+		return nil
+	}
+	return m.Finalizers
+}
+
+// group puts writes that belong to one act together: those of one manager, or
+// deletions of one kind, close to each other. The last relevant one leads, as
+// all of them are needed to undo it.
+func group(all []change.Change) [][]change.Change {
+	var acts [][]change.Change
+next:
+	for _, c := range all {
+		for i, act := range acts {
+			last := act[len(act)-1]
+			if c.ObservedAt.Sub(last.ObservedAt) <= OneAct && sameHand(&last, &c) {
+				acts[i] = append(act, c)
+				continue next
+			}
+		}
+		acts = append(acts, []change.Change{c})
+	}
+	return acts
+}
+
+func sameHand(a, b *change.Change) bool {
+	switch {
+	case a.Ref == b.Ref:
+		return false // a second write to the same object changed its mind
+	case a.Writer == nil || b.Writer == nil:
+		return a.Writer == b.Writer && a.Verb == b.Verb && a.Ref.Resource == b.Ref.Resource
+	}
+	return a.Writer.Manager == b.Writer.Manager && a.Origin == b.Origin
+}
+
+// link says how strongly an act is tied to the transition, and which of its
+// changes that rests on: one alone if that is enough.
+func (x *Finder) link(m *Case, act []change.Change) change.Change {
+	flips := func(changes []change.Change) bool {
+		v := undo(m.Related, changes)
+		if v == nil {
+			return false
+		}
+		then := analyzer.Diagnose(v, x.Subject, analyzer.Options{}).Verdict.State
+		changes[0].Note = "without it the verdict would be " + string(then)
+		better := verdict.Worse(m.After.Verdict.State, then)
+		if m.Improved {
+			better = verdict.Worse(then, m.After.Verdict.State)
+		}
+		other := slices.ContainsFunc(changes, func(c change.Change) bool { return c.Ref.Resource != replay.Services })
+		return better && (other || then != x.control(m))
+	}
+	for i := range act {
+		if flips(act[i : i+1]) {
+			act[i].Link = change.Counterfactual
+			return act[i]
+		}
+	}
+	if len(act) > 1 && flips(act) {
+		act[0].Link = change.Counterfactual
+		return act[0]
+	}
+	for i := range act {
+		if act[i].Note = m.Structural(&act[i]); act[i].Note != "" {
+			act[i].Link = change.Structural
+			return act[i]
+		}
+	}
+	act[0].Link = change.Correlated
+	return act[0]
+}
+
+// control is what the model makes of the second verdict when nothing is undone. It
+// knows what would be listed, and not since when: a change of the Service without
+// which nothing else would be listed has not brought the verdict about.
+func (x *Finder) control(m *Case) analyzer.State {
+	if m.modelled == "" {
+		m.modelled = analyzer.Diagnose(undo(m.Related, nil), x.Subject, analyzer.Options{Brief: true}).Verdict.State
+	}
+	return m.modelled
+}
+
+// Structural says why what fails has the change and what works does not; ""
+// if that is not so.
+func (m *Case) Structural(c *change.Change) string {
+	with, without := m.pods.failing, m.pods.working
+	verb := "are affected"
+	if m.Improved {
+		with, without, verb = m.pods.working, m.pods.failing, "work"
+	}
+	if c.Ref.Resource.Group == "admissionregistration.k8s.io" {
+		return m.refuses(c)
+	}
+	if len(with) == 0 && c.Ref.Resource != replay.Nodes {
+		return ""
+	}
+	if analyzer.Lookup(m.Root).Is(analyzer.NotOfTemplate) && c.Ref.Resource != replay.Nodes {
+		return "" // whatever the Pods are made of
+	}
+	all := func(pods []*corev1.Pod, is func(*corev1.Pod) bool) bool {
+		return !slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return !is(p) })
+	}
+	none := func(pods []*corev1.Pod, is func(*corev1.Pod) bool) bool { return !slices.ContainsFunc(pods, is) }
+	uses := func(p *corev1.Pod) bool { return needed(p.Namespace, &p.Spec)[c.Ref] }
+	switch {
+	case c.Ref.Resource == replay.Nodes:
+		on := func(p *corev1.Pod) bool { return p.Spec.NodeName == c.Ref.Name }
+		if !m.Improved {
+			with = append(m.lostPods(), with...)
+		}
+		if !none(with, on) && none(without, on) {
+			if m.Improved {
+				return "Pods on this node work again"
+			}
+			return "Pods on this node are affected, and none there works"
+		}
+	case c.Ref.Resource == replay.Pods && c.Verb == change.Updated:
+		if slices.ContainsFunc(with, func(p *corev1.Pod) bool { return m.Related.names[p.UID] == c.Ref }) {
+			return "it is one of the Pods that " + verb
+		}
+	case m.Related.preempted[c.Ref] && c.Verb == change.Created && !m.Improved:
+		return "its Pods took the place of those that are missing"
+	case m.Related.preempted[c.Ref] && c.Verb != change.Created && m.Improved:
+		return "its Pods had taken the place of those that were missing"
+	case c.IsResume():
+		after := func(p *corev1.Pod) bool { return createdSince(p, c.ObservedAt) }
+		if m.Improved && all(with, after) && none(without, after) {
+			return "it was paused, and only Pods made since work"
+		}
+	case slices.Contains(analyzer.PodMakers, c.Ref.Resource.Resource) && c.Verb == change.Created:
+		if all(with, func(p *corev1.Pod) bool { return m.Related.top(m.Related.names[p.UID]) == c.Ref }) {
+			return "it made the Pods"
+		}
+	case slices.Contains(analyzer.PodMakers, c.Ref.Resource.Resource):
+		for _, f := range c.AllFields {
+			steps, in := ofPod(f.Steps)
+			if !in {
+				continue
+			}
+			has := func(p *corev1.Pod) bool {
+				o := m.Related.State.Get(m.Related.names[p.UID])
+				return o != nil && change.Text(change.ValueAt(change.Decode(o), steps)) == change.Text(f.New)
+			}
+			if all(with, has) && none(without, has) {
+				return "only Pods made from this template " + verb
+			}
+		}
+	case c.Verb == change.Updated || c.Verb == change.Created:
+		after := func(p *corev1.Pod) bool { return uses(p) && startedAfter(p, c.ObservedAt) }
+		if all(with, after) && none(without, after) {
+			return "only Pods that use it and started after it " + verb
+		}
+	default:
+		if all(with, uses) && none(without, func(p *corev1.Pod) bool { return uses(p) && startedAfter(p, c.ObservedAt) }) {
+			return "only Pods that need it " + verb
+		}
+	}
+	return ""
+}
+
+// refuses says that a webhook kept Pods from being made, if the causes name it.
+func (m *Case) refuses(c *change.Change) string {
+	named := slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool {
+		return analyzer.Lookup(f.ID).Is(analyzer.RefusesPods) && slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
+			return e.Kind == c.Subject.Kind && e.Name == c.Ref.Name
+		})
+	})
+	switch {
+	case !named:
+		return ""
+	case m.Improved && c.Verb != change.Created:
+		return "it kept new Pods from being made"
+	case !m.Improved && c.Verb != change.Deleted:
+		return "no new Pod is made without its consent, and it gives none"
+	}
+	return ""
+}
+
+// lostPods are the Pods that were ready before the transition and are not in
+// the second report.
+func (m *Case) lostPods() []*corev1.Pod {
+	var pods []*corev1.Pod
+	for _, l := range m.Losses() {
+		for uid, p := range m.Related.Pods {
+			if p.Name == l.Pod && m.Related.names[uid].Name == l.Pod {
+				pods = append(pods, p)
+			}
+		}
+	}
+	return pods
+}
+
+// ofPod turns a path in a workload's template into the path in its Pods.
+func ofPod(steps []change.Step) ([]change.Step, bool) {
+	if len(steps) < 3 || steps[0].Field != "spec" || steps[1].Field != "template" {
+		return nil, false
+	}
+	return steps[2:], true
+}
+
+// startedAfter reports whether a container of the Pod was started, or is yet to
+// be, after a moment. Status times have a resolution of one second.
+func startedAfter(p *corev1.Pod, t time.Time) bool {
+	t = t.Truncate(time.Second)
+	if len(p.Status.ContainerStatuses) == 0 {
+		return !p.CreationTimestamp.Time.Before(t)
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		var started metav1.Time
+		switch {
+		case s.State.Running != nil:
+			started = s.State.Running.StartedAt
+		case s.State.Terminated != nil:
+			started = s.State.Terminated.StartedAt
+		case s.LastTerminationState.Terminated != nil:
+			started = s.LastTerminationState.Terminated.StartedAt
+		default:
+			started = p.CreationTimestamp
+		}
+		if !started.Time.Before(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// choose keeps the strongest changes: what is only correlated does not stand
+// beside what is proven. Of what the outage would not have been without, what the
+// root cause is shown by goes first; among equals the latest, but a mere restart comes after what the restart brought to
+// light.
+func (m *Case) choose(found []change.Change) []change.Change {
+	slices.SortStableFunc(found, func(a, b change.Change) int {
+		return cmp.Or(
+			cmp.Compare(a.Link.Weight(), b.Link.Weight()),
+			cmp.Compare(BoolRank(a.IsRestart() || a.IsResume()), BoolRank(b.IsRestart() || b.IsResume())),
+			cmp.Compare(BoolRank(a.Link == change.Counterfactual && !m.shows(&a)), BoolRank(b.Link == change.Counterfactual && !m.shows(&b))),
+			cmp.Compare(b.Seq, a.Seq),
+		)
+	})
+	if len(found) > 0 && found[0].Link != change.Correlated {
+		found = slices.DeleteFunc(found, func(c change.Change) bool { return c.Link == change.Correlated })
+	}
+	return found[:min(len(found), maxChanges)]
+}
+
+// shows reports whether the root cause is shown by what the change changed.
+func (m *Case) shows(c *change.Change) bool {
+	if len(m.causes) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(m.causes[0].Evidence, func(e analyzer.Evidence) bool {
+		return e.Path != "" && e.Kind == c.Subject.Kind && e.Name == c.Ref.Name && e.Namespace == c.Ref.Namespace && c.Touches(e.Path)
+	})
+}
+
+func BoolRank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// createdSince: object times have a resolution of a second.
+func createdSince(p *corev1.Pod, t time.Time) bool {
+	return !p.CreationTimestamp.Time.Before(t.Truncate(time.Second))
+}

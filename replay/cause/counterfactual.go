@@ -1,0 +1,240 @@
+package cause
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/store"
+)
+
+// undo returns the world at the reach's instant as it would be without the
+// changes of one act, nil if the model cannot tell. It can where Kubernetes' own
+// rules say what follows: selection, ports, the number of replicas, deletions,
+// nodes that take no Pods, policies and routes. Whether an image or a
+// configuration works is not among these: nobody knows what it would have done.
+func undo(r *Relations, act []change.Change) *overlay {
+	v := newOverlay(r.State)
+	for i := range act {
+		c := &act[i]
+		if !undoable(c) {
+			return nil
+		}
+		v.revert(c)
+		switch c.Ref.Resource.Resource {
+		case "pods", "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
+			v.rollBack(r, c, func(_ *corev1.Pod, top store.Ref) bool { return top == r.top(c.Ref) })
+		case "nodes":
+			v.rollBack(r, c, func(p *corev1.Pod, _ store.Ref) bool { return p.Spec.NodeName == c.Ref.Name })
+		case "namespaces":
+			v.refill(r, c)
+		}
+	}
+	for _, ref := range r.Refs {
+		if ref.Resource == replay.Services {
+			v.relist(ref)
+		}
+	}
+	return v
+}
+
+// undoable reports whether the rules of Kubernetes tell what follows from the
+// change.
+func undoable(c *change.Change) bool {
+	has := func(prefix string) bool {
+		return slices.ContainsFunc(c.AllFields, func(f change.Field) bool { return strings.HasPrefix(f.Path, prefix) })
+	}
+	switch c.Ref.Resource.Resource {
+	case "services":
+		return c.Verb != change.Updated || has("/spec/") || has("/status/loadBalancer")
+	case "pods":
+		return c.Verb != change.Updated || has("/metadata/labels")
+	case "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
+		return c.Verb != change.Updated || has("/spec/replicas")
+	case "nodes":
+		return c.Verb == change.Updated && has("/spec/")
+	case "networkpolicies", "ingresses":
+		return true
+	case "endpointslices":
+		return !c.ByController()
+	case "namespaces":
+		return c.Verb == change.Deleting || c.Verb == change.Deleted
+	}
+	return false
+}
+
+// revert takes back what the change did to its own object, and keeps what
+// others wrote to it later.
+func (v *overlay) revert(c *change.Change) {
+	now := v.State.Get(c.Ref)
+	switch {
+	case c.Verb == change.Created:
+		v.put(c.Ref, nil, c.Seq)
+	case c.Verb != change.Updated || now == nil || c.After != nil && now.Seq == c.After.Seq:
+		v.put(c.Ref, c.Before, c.Seq)
+	default:
+		v.put(c.Ref, change.WithoutFields(now, c.AllFields), c.Seq)
+	}
+}
+
+// rollBack puts the Pods that are meant, and all that make them, back to what
+// they were before the change: what controllers did since, they did because of
+// it.
+func (v *overlay) rollBack(r *Relations, c *change.Change, meant func(p *corev1.Pod, top store.Ref) bool) {
+	tops := map[store.Ref]bool{}
+	for uid, p := range r.Pods {
+		if top := r.top(r.names[uid]); meant(p, top) {
+			tops[top] = true
+		}
+	}
+	if c.Ref.Resource != replay.Nodes {
+		tops[r.top(c.Ref)] = true
+	}
+	for _, ref := range r.Refs {
+		if ref == c.Ref || !tops[r.top(ref)] {
+			continue
+		}
+		if _, reverted := v.objects[ref]; !reverted {
+			v.put(ref, r.before(ref, c.Seq), c.Seq)
+		}
+	}
+}
+
+// refill puts all that is in a namespace back to what it was before its
+// deletion.
+func (v *overlay) refill(r *Relations, c *change.Change) {
+	for _, ref := range r.Refs {
+		if ref.Namespace == c.Ref.Name {
+			v.put(ref, r.before(ref, c.Seq), c.Seq)
+		}
+	}
+}
+
+// before returns the version of the object that was current before a position,
+// nil if it did not exist.
+func (r *Relations) before(ref store.Ref, seq store.Seq) *analyzer.Object {
+	if seq <= 1 {
+		return nil
+	}
+	return r.State.Before(seq).Get(ref)
+}
+
+// top returns the highest controller above a Pod or workload that was recorded
+// under its name, and anything else itself.
+func (r *Relations) top(ref store.Ref) store.Ref {
+	if ref.Resource != replay.Pods && !slices.Contains(slices.Collect(maps.Values(replay.Workloads)), ref.Resource) {
+		return ref
+	}
+	if top, known := r.tops[ref]; known {
+		return top
+	}
+	top := ref
+	r.tops[ref] = ref // owners may form a circle
+	for o := range r.State.Past(ref) {
+		m, err := change.Metadata(o.Object)
+		if err != nil {
+			continue
+		}
+		if owner := metav1.GetControllerOf(m); owner != nil {
+			if resource, ok := replay.Workloads[owner.Kind]; ok {
+				top = r.top(store.Ref{Resource: resource, Namespace: ref.Namespace, Name: owner.Name})
+			}
+			break
+		}
+	}
+	r.tops[ref] = top
+	return top
+}
+
+// relist replaces the slices that the controller wrote for a Service by those
+// it would have written.
+func (v *overlay) relist(ref store.Ref) {
+	for _, o := range v.State.List(store.Query{Resource: replay.EndpointSlices, Namespace: ref.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: ref.Name}}) {
+		if _, rolledBack := v.objects[o.Ref()]; !rolledBack && change.IsControllersSlice(o) {
+			v.put(o.Ref(), nil, 0)
+		}
+	}
+	o := v.Get(ref)
+	if o == nil {
+		return
+	}
+	svc := analyzer.As[corev1.Service](o)
+	if len(svc.Spec.Selector) == 0 {
+		return
+	}
+	var pods []*corev1.Pod
+	for _, p := range v.List(store.Query{Resource: replay.Pods, Namespace: ref.Namespace, Labels: svc.Spec.Selector}) {
+		pods = append(pods, analyzer.As[corev1.Pod](p))
+	}
+	nodeExists := func(name string) bool {
+		return v.Get(store.Ref{Resource: replay.Nodes, Name: name}) != nil || v.Coverage(replay.Nodes, "").Status != store.Current
+	}
+	byPorts := map[string]*discoveryv1.EndpointSlice{}
+	for _, e := range kube.Expected(svc, pods, nodeExists) {
+		key := fmt.Sprint(e.Family, e.Ports)
+		sl := byPorts[key]
+		if sl == nil {
+			sl = v.newSlice(svc, o, &e, len(byPorts))
+			byPorts[key] = sl
+		}
+		sl.Endpoints = append(sl.Endpoints, discoveryv1.Endpoint{
+			Addresses:  e.Addresses,
+			Conditions: discoveryv1.EndpointConditions{Ready: new(e.Ready), Serving: new(e.Serving), Terminating: new(e.Terminating)},
+			NodeName:   new(e.Pod.Spec.NodeName),
+			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: e.Pod.Namespace, Name: e.Pod.Name, UID: e.Pod.UID},
+		})
+	}
+	for _, sl := range byPorts {
+		data, err := json.Marshal(sl)
+		if err != nil {
+			continue
+		}
+		at := store.Ref{Resource: replay.EndpointSlices, Namespace: sl.Namespace, Name: sl.Name}
+		v.put(at, analyzer.NewObject(store.Event{
+			Seq: v.Seq(), Time: o.Time, Type: o.Type, Resource: replay.EndpointSlices,
+			Namespace: sl.Namespace, Name: sl.Name, UID: sl.UID, Object: data,
+		}), 0)
+	}
+}
+
+// newSlice begins a slice as the controller would have written it
+// (k8s.io/endpointslice/reconciler.go).
+func (v *overlay) newSlice(svc *corev1.Service, o *analyzer.Object, e *kube.ExpectedEndpoint, n int) *discoveryv1.EndpointSlice {
+	sl := &discoveryv1.EndpointSlice{
+		TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: o.Namespace, Name: fmt.Sprintf("%s-%d", o.Name, n), UID: o.UID + "-slice",
+			CreationTimestamp: metav1.NewTime(o.Time),
+			Labels: map[string]string{
+				discoveryv1.LabelServiceName: o.Name, discoveryv1.LabelManagedBy: "endpointslice-controller.k8s.io",
+			},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: o.Name, UID: o.UID, Controller: new(true)}},
+		},
+		AddressType: discoveryv1.AddressType(e.Family),
+	}
+	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
+		sl.Labels[corev1.IsHeadlessService] = ""
+	}
+	for i := range svc.Spec.Ports {
+		sp := &svc.Spec.Ports[i]
+		if port, ok := e.Ports[sp.Name]; ok {
+			sl.Ports = append(sl.Ports, discoveryv1.EndpointPort{Name: new(sp.Name), Port: new(port), Protocol: new(sp.Protocol)})
+		}
+	}
+	return sl
+}
+
+// specOrWhole reports whether a change is to more than the status.
+func specOrWhole(c *change.Change) bool {
+	return c.Verb != change.Updated || slices.ContainsFunc(c.AllFields, func(f change.Field) bool { return f.Top() == "spec" })
+}

@@ -1,0 +1,65 @@
+package change
+
+import (
+	"slices"
+	"strings"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/svcspy/svcspy/analyzer"
+)
+
+func (l Link) Weight() int { return slices.Index([]Link{Counterfactual, Structural, Correlated}, l) }
+
+// IsRestart reports whether the change does nothing but make new Pods
+// (kubectl rollout restart).
+func (c *Change) IsRestart() bool {
+	return c.Verb == Updated && !slices.ContainsFunc(c.AllFields, func(f Field) bool {
+		return !strings.HasPrefix(f.Path, "/spec/template/metadata/annotations")
+	})
+}
+
+// IsResume reports whether the change does nothing but let a Deployment roll out
+// what was changed while it was paused.
+func (c *Change) IsResume() bool {
+	return c.Verb == Updated && c.Path == "/spec/paused" && c.Old == true && c.rest("/spec/paused")
+}
+
+// rest reports whether nothing else that is meant changed.
+func (c *Change) rest(path string) bool {
+	return !slices.ContainsFunc(c.AllFields, func(f Field) bool { return f.Path != path && f.Top() == "spec" })
+}
+
+// ChangesPods reports whether the change made new Pods of another kind: it may
+// show only long after the rollout went well.
+func (c *Change) ChangesPods() bool {
+	return c.Verb == Updated && slices.ContainsFunc(c.AllFields, func(f Field) bool { return strings.HasPrefix(f.Path, "/spec/template/spec") })
+}
+
+// Touches reports whether the change is to a field, to one in it, or to one that
+// has it.
+func (c *Change) Touches(path string) bool {
+	if c.Verb != Updated {
+		return true
+	}
+	for i := range c.AllFields {
+		if p := c.AllFields[i].Path; strings.HasPrefix(p, path) || strings.HasPrefix(path, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// ByController reports whether the slice is the endpoints controller's own, and
+// so follows from something else.
+func (c *Change) ByController() bool {
+	o := c.After
+	if o == nil {
+		o = c.Before
+	}
+	return o != nil && IsControllersSlice(o)
+}
+
+func IsControllersSlice(o *analyzer.Object) bool {
+	return analyzer.As[discoveryv1.EndpointSlice](o).Labels[discoveryv1.LabelManagedBy] == "endpointslice-controller.k8s.io"
+}

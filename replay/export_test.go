@@ -1,7 +1,0 @@
-package replay
-
-// LargeFile is for the bars of what shows timelines.
-var (
-	LargeFile = largeFile
-	CPU       = cpu
-)

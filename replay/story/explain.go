@@ -1,0 +1,324 @@
+// Package story tells what happened to a subject: the account of an outage
+// (Explain), the first bad change (Bisect), what differs between two instants
+// (Diff), what an outage looked like before the recording (Prelude), and what of
+// a timeline the answers rest on (Closure).
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/cause"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/past"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Transition is one change of a subject's verdict and what explains it.
+type Transition struct {
+	verdict.Segment
+	// Later is the report a little after the verdict began, when what belongs
+	// together had been heard.
+	Later   analyzer.Report
+	Began   []Onset         // of the findings of Later; only Explain tells
+	Changes []change.Change // at most three, the strongest link first
+	// LastChange is set if nothing explains the transition: the last thing that
+	// happened before it to anything the subject depends on.
+	LastChange *change.Change
+	Lost       []cause.Loss // endpoints that were ready before and are not any more
+	Missing    *NotReplaced // why nothing took their place; nil if nothing is missing
+	Facts      []past.Fact  // of a reconstructed stretch: what is known of it
+}
+
+// NotReplaced is why lost endpoints are missing still: often another cause, and
+// an earlier one, than that of the loss.
+type NotReplaced struct {
+	ID      string           `json:"id"`
+	Subject analyzer.Subject `json:"subject"`
+	Message string           `json:"message"`
+	Units   int              `json:"units,omitempty"`
+	Since   time.Time        `json:"since,omitzero"`
+}
+
+// Explanation is the story of one outage.
+type Explanation struct {
+	// Prelude is what is known of it from before the recording, if that begins
+	// in the outage.
+	Prelude  *Prelude
+	Before   *verdict.Segment  // the last verdict before the outage; nil if the recording begins in it
+	Course   []verdict.Segment // the outage: from the first verdict that is not healthy to the last
+	Worst    Transition        // how it came to the worst of them
+	Recovery *Transition
+	Replaced bool          // at the recovery none of the lost Pods serves: others do
+	Outages  int           // how many there were in the timeline, with this one
+	Lasted   time.Duration // how long they were together
+}
+
+// ErrNoOutage is returned where there is nothing to explain.
+var ErrNoOutage = errors.New("no outage")
+
+// Explain tells the story of the outage of a subject that lasts at an instant,
+// or of the last one before it; with a zero instant, of the worst in the
+// timeline. segments are settled ones of the subject, in order.
+func Explain(ctx context.Context, t replay.Timeline, subject store.Ref, segments []verdict.Segment, at time.Time) (*Explanation, error) {
+	outages := outagesIn(segments)
+	chosen, ok := chooseOutage(segments, outages, at)
+	if !ok {
+		return nil, ErrNoOutage
+	}
+	x, err := newExplainer(t, subject)
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{Course: segments[chosen.first : chosen.last+1]}
+	for _, o := range outages {
+		if o.later == chosen.later {
+			e.Outages++
+			e.Lasted += segments[o.last].To.Sub(segments[o.first].From)
+		}
+	}
+	if chosen.first > 0 {
+		e.Before = &segments[chosen.first-1]
+	}
+	if e.Worst, err = x.transition(segments, chosen.first, chosen.worst); err != nil {
+		return nil, err
+	}
+	x.Causes = e.Worst.Later.Because
+	if e.Worst.Began, err = x.onsets(&e.Worst.Later, e.Course); err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(segments[:chosen.first], func(s verdict.Segment) bool { return s.Gap == "" }) {
+		if e.Prelude, err = x.prelude(&segments[chosen.first]); err != nil {
+			return nil, err
+		}
+	}
+	if chosen.last+1 < len(segments) && ctx.Err() == nil {
+		recovery, err := x.recovery(segments, chosen)
+		if err != nil {
+			return nil, err
+		}
+		e.Recovery, e.Replaced = &recovery, replaced(e.Worst.Lost, &recovery.Later)
+	}
+	return e, ctx.Err()
+}
+
+// replaced reports whether Pods were lost and none of them serves again.
+func replaced(lost []cause.Loss, now *analyzer.Report) bool {
+	return len(lost) > 0 && !slices.ContainsFunc(now.Endpoints.Items, func(e analyzer.Endpoint) bool {
+		return e.State == "ready" && slices.ContainsFunc(lost, func(l cause.Loss) bool { return l.Pod == e.Pod })
+	})
+}
+
+// Transitions explains every change of verdict in a timeline, the first segment
+// excepted, which nothing precedes.
+func Transitions(ctx context.Context, t replay.Timeline, subject store.Ref, segments []verdict.Segment) ([]Transition, error) {
+	x, err := newExplainer(t, subject)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Transition, 0, len(segments))
+	for i := range segments {
+		if ctx.Err() != nil {
+			return all, ctx.Err()
+		}
+		tr := Transition{Segment: segments[i]}
+		if i > 0 && segments[i].Gap == "" {
+			if tr, err = x.transition(segments, i, i); err != nil {
+				return all, err
+			}
+			if !verdict.Healthy(tr.Report.Verdict.State) {
+				x.Causes = tr.Later.Because
+			}
+		}
+		all = append(all, tr)
+	}
+	return all, nil
+}
+
+// outage is a run of segments that are not healthy, by their places. Of several
+// equally bad ones, worst is the longest.
+type outage struct {
+	first, last, worst int
+	later              bool // the subject had been healthy before: this is not how it came up
+}
+
+// chooseOutage returns the outage that lasts at an instant, or the last one
+// before it. With a zero instant it is the worst: that the subject was not there
+// yet is no outage if there is another, and of equally bad ones the longest is.
+func chooseOutage(segments []verdict.Segment, outages []outage, at time.Time) (chosen outage, ok bool) {
+	state := func(o outage) analyzer.State { return segments[o.worst].Report.Verdict.State }
+	length := func(o outage) time.Duration { return segments[o.last].To.Sub(segments[o.first].From) }
+	for _, o := range outages {
+		switch {
+		case !at.IsZero():
+			if !segments[o.first].From.After(at) {
+				chosen, ok = o, true
+			}
+		case !ok, o.later && !chosen.later:
+			chosen, ok = o, true
+		case o.later == chosen.later && (verdict.Worse(state(o), state(chosen)) || state(o) == state(chosen) && length(o) > length(chosen)):
+			chosen = o
+		}
+	}
+	return chosen, ok
+}
+
+// outagesIn finds the outages. What the subject was like while the recorder was
+// still listing is none.
+func outagesIn(segments []verdict.Segment) []outage {
+	var all []outage
+	open, served := false, false
+	for i := range segments {
+		state := segments[i].Report.Verdict.State
+		served = served || verdict.Healthy(state)
+		if verdict.Healthy(state) || segments[i].Gap != "" && !open || state == analyzer.Unknown {
+			open = false
+			continue
+		}
+		if !open {
+			all = append(all, outage{first: i, last: i, worst: i, later: served})
+			open = true
+		}
+		o := &all[len(all)-1]
+		o.last = i
+		if worst := &segments[o.worst]; verdict.Worse(state, worst.Report.Verdict.State) ||
+			state == worst.Report.Verdict.State && segments[i].To.Sub(segments[i].From) > worst.To.Sub(worst.From) {
+			o.worst = i
+		}
+	}
+	// A rollout that goes well is no outage.
+	kept := all[:0]
+	for _, o := range all {
+		if segments[o.worst].Report.Verdict.State != analyzer.Converging {
+			kept = append(kept, o)
+		}
+	}
+	return kept
+}
+
+// recovery explains the first verdict after an outage, compared with the worst
+// in it.
+func (x *explainer) recovery(segments []verdict.Segment, o outage) (Transition, error) {
+	course := slices.Concat(segments[:o.worst+1], segments[o.last+1:o.last+2])
+	return x.transition(course, o.worst+1, o.worst+1)
+}
+
+// transition explains how the verdict of one segment came about: compared with
+// the one before the first that belongs to it.
+func (x *explainer) transition(segments []verdict.Segment, first, at int) (Transition, error) {
+	tr := Transition{Segment: segments[at]}
+	// Shortly before it began: what was too short to be a segment belongs to it.
+	since := segments[first].From.Add(-cause.OneAct)
+	if first > 0 && since.Before(segments[first-1].From) {
+		since = segments[first-1].From
+	}
+	before := &analyzer.Report{Verdict: analyzer.Verdict{State: analyzer.Serving}} // as it should be
+	if first > 0 {
+		var err error
+		if before, err = x.reportAt(since); err != nil {
+			return tr, err
+		}
+	}
+	m, err := x.Case(before, &segments[at])
+	if err != nil {
+		return tr, err
+	}
+	tr.Later = *m.After
+	m.Root, m.Floor = tr.Later.Headline.ID, 0
+	if from := origins(segments[:at], m.Improved); from != nil {
+		m.Floor = from.Seq
+		if m.Improved { // what did not end the outage within a while was not its cure
+			while := min(cause.Aftermath, from.To.Sub(from.From)/2)
+			if m.Floor, err = x.Timeline.SeqAt(from.From.Add(while)); err != nil {
+				return tr, err
+			}
+		}
+		if !verdict.Healthy(from.Report.Verdict.State) {
+			m.Root = from.Report.Headline.ID
+		}
+	}
+	if m.Onset, err = x.Timeline.SeqAt(since); err != nil {
+		return tr, err
+	}
+	if tr.Changes, err = x.Changes(m); err != nil {
+		return tr, err
+	}
+	if len(tr.Changes) == 0 {
+		if tr.LastChange, err = x.last(m); err != nil {
+			return tr, err
+		}
+	}
+	if verdict.Worse(m.After.Verdict.State, m.Before.Verdict.State) {
+		tr.Lost = m.Losses()
+		if h := m.After.Headline; h.ID != "" && m.After.Endpoints.Ready < m.After.Endpoints.Desired {
+			tr.Missing = &NotReplaced{ID: h.ID, Subject: h.Subject, Message: h.Message, Units: h.Units, Since: m.After.Verdict.Since}
+		}
+	}
+	if err := m.Related.State.Err(); err != nil {
+		return tr, fmt.Errorf("explain what happened at %s: %w", when.Format(tr.From), err)
+	}
+	return tr, nil
+}
+
+// reportAt returns the report of one instant.
+func (x *explainer) reportAt(at time.Time) (*analyzer.Report, error) {
+	s, err := x.Index.Seek(replay.NewCursorWith(x.Timeline, x.Cache), at)
+	if err != nil {
+		return nil, err
+	}
+	r := analyzer.Diagnose(s, x.Subject, analyzer.Options{Brief: true})
+	return &r, s.Err()
+}
+
+// origins returns the segment up to whose beginning changes have had their
+// effect already: the last healthy one, or, where the verdict got better, the
+// worst of the outage that ends; nil if there is none.
+func origins(past []verdict.Segment, improved bool) *verdict.Segment {
+	var from *verdict.Segment
+	for i := range slices.Backward(past) {
+		s := &past[i]
+		switch state := s.Report.Verdict.State; {
+		case verdict.Healthy(state):
+			if from == nil {
+				from = s
+			}
+			return from
+		case improved && state != analyzer.Converging && (from == nil || !verdict.Worse(from.Report.Verdict.State, state)):
+			from = s
+		}
+	}
+	return from
+}
+
+// last returns the last thing that was meant and happened to anything the
+// subject depends on; nil if nothing did.
+func (x *explainer) last(m *cause.Case) (*change.Change, error) {
+	var found *change.Change
+	for _, ref := range m.Related.Refs {
+		all, err := change.ListWith(x.Timeline, x.Cache, ref, x.Horizon(ref, m.Seq), m.Seq)
+		if err != nil {
+			return nil, err
+		}
+		for i := range all {
+			if all[i].Origin == change.Intent && (found == nil || all[i].Seq > found.Seq) {
+				found = &all[i]
+			}
+		}
+	}
+	return found, nil
+}
+
+// explainer finds what explains the verdicts on one subject.
+type explainer struct{ *cause.Finder }
+
+func newExplainer(t replay.Timeline, subject store.Ref) (*explainer, error) {
+	x, err := cause.NewFinder(t, subject)
+	return &explainer{x}, err
+}

@@ -1,0 +1,7 @@
+package story
+
+// LargeFile is for the bars of what shows timelines.
+var (
+	LargeFile = largeFile
+	CPU       = cpu
+)
