@@ -74,14 +74,14 @@ func TestSegmentLogIsBounded(t *testing.T) {
 // does, portion by portion: they are those of one computation.
 func TestVerdictsInPortions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := randomRecording(t)
+		m := replaytest.RandomRecording(t)
 		info := m.Info()
-		whole, err := Verdicts(context.Background(), m, web, info.Start, info.End)
+		whole, err := Of(context.Background(), m, replaytest.Web, info.Start, info.End)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var alone, together SegmentLog
-		follower := NewFollower(web)
+		follower := NewFollower(replaytest.Web)
 		for from, to := info.Start, info.Start; to.Before(info.End); from = to {
 			to = from.Add(time.Duration(rapid.IntRange(1, 60_000).Draw(t, "portion")) * time.Millisecond)
 			if to.After(info.End) {
@@ -92,7 +92,7 @@ func TestVerdictsInPortions(t *testing.T) {
 				t.Fatal(err)
 			}
 			alone.Append(part)
-			for c, err := range AllVerdicts(context.Background(), m, from, to, nil) {
+			for c, err := range All(context.Background(), m, from, to, nil) {
 				if err != nil {
 					t.Fatal(err)
 				}
