@@ -20,10 +20,22 @@ const (
 	blockDense  = 1 // positions from first on, without holes
 	blockSparse = 2 // positions are given one by one
 	blockHeader = 1 + 32 + 8 + 4 + 8 + 4 + 4
-	// maxSection bounds what a section may unpack to.
-	maxSection = 64 << 20
-	maxCount   = 1 << 20 // positions in a block
-	worthwhile = 2       // a delta is kept if it is this many times smaller
+	// maxSection bounds what the sections of a block unpack to together.
+	maxSection   = 64 << 20
+	maxCount     = 1 << 20 // positions in a block
+	maxResources = 1 << 16 // in a block
+	// A block of n positions has at least n/maxDensity - freeCount bytes: no
+	// writer packs them denser, and reading takes time for each.
+	maxDensity = 32
+	freeCount  = 1 << 13
+	worthwhile = 2 // a delta is kept if it is this many times smaller
+)
+
+// minTime and maxTime are the beginning of year 1 and the end of year 9999, in
+// microseconds since 1970: others cannot be written as JSON.
+const (
+	minTime = -62135596800_000_000
+	maxTime = 253402300799_999_999
 )
 
 var errBlock = errors.New("malformed block")
@@ -121,7 +133,8 @@ func parseBlock(value []byte) (*block, error) {
 	count, last := w.uint32(), int64(w.uint64())
 	columnsSize, columnsPacked := w.uint32(), w.uint32()
 	packed := w.take(int(columnsPacked))
-	if w.bad || count == 0 || count > maxCount || count > columnsSize || b.first == 0 {
+	if w.bad || count == 0 || count > maxCount || count > columnsSize || b.first == 0 || b.first > maxSeq ||
+		int(count) > freeCount+maxDensity*len(value) {
 		return nil, fmt.Errorf("header: %w", errBlock)
 	}
 	columns, err := unpack(packed, int(columnsSize))
@@ -130,15 +143,16 @@ func parseBlock(value []byte) (*block, error) {
 	}
 	rest := wire{data: w.data}
 	w = wire{data: columns}
-	b.sections = make([]section, w.count(2))
+	b.sections = make([]section, w.countUpTo(maxResources, 2))
+	sum := uint64(0)
 	for i := range b.sections {
 		size, packed := w.uvarint(), w.uvarint()
-		if size > maxSection || packed > uint64(len(rest.data)) {
+		if sum += min(size, maxSection+1); sum > maxSection || packed > uint64(len(rest.data)) {
 			return nil, fmt.Errorf("sections: %w", errBlock)
 		}
 		b.sections[i] = section{packed: rest.take(int(packed)), size: int(size)}
 	}
-	for range w.count(4) {
+	for range w.countUpTo(maxResources, 4) {
 		b.resources = append(b.resources, schema.GroupVersionResource{Group: w.text(), Version: w.text(), Resource: w.text()})
 		b.of = append(b.of, int(w.uvarint()))
 	}
@@ -175,7 +189,7 @@ func (b *block) parseEntries(w *wire, count int, last int64, layout byte) error 
 			b.entries[i].seq = seq + Seq(i)
 			continue
 		}
-		if i > 0 && gap == 0 || gap > 1<<62 {
+		if i > 0 && gap == 0 || gap > maxSeq || seq+Seq(gap) > maxSeq {
 			return fmt.Errorf("positions: %w", errBlock)
 		}
 		seq += Seq(gap)
@@ -198,6 +212,9 @@ func (b *block) parseEntries(w *wire, count int, last int64, layout byte) error 
 	}
 	w.uvarints(column)
 	for i, later := range column {
+		if later > maxTime || last < minTime || last+int64(later) > maxTime {
+			return fmt.Errorf("times: %w", errBlock)
+		}
 		last += int64(later)
 		b.entries[i].time = last
 	}

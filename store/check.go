@@ -4,13 +4,41 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"os"
 )
+
+// checkPages reports what is wrong with the pages of a file that nobody writes.
+func checkPages(file *os.File, report func(error)) {
+	if err := checkMetas(file); err != nil {
+		report(err)
+	}
+	st, err := file.Stat()
+	if err != nil {
+		report(err)
+		return
+	}
+	if st.Size()%pageSize != 0 {
+		report(fmt.Errorf("%d bytes are not whole pages: %w", st.Size(), errPage))
+	}
+	t, err := newest(file)
+	if err != nil {
+		return // checkMetas has said so
+	}
+	if pages := uint64(st.Size()) / pageSize; t.pages > pages {
+		report(fmt.Errorf("%d pages, of which %d are there: %w", t.pages, pages, errPage))
+	}
+	if t.freelist != noFreelist {
+		report(fmt.Errorf("a list of free pages, which no recording has: %w", errPage))
+	}
+	t.check(report)
+}
 
 // checkMetas looks at both meta pages: bbolt gets along with one, but then the
 // other was damaged.
-func (f fileAt) checkMetas() error {
+func checkMetas(file io.ReaderAt) error {
 	var buf [2 * pageSize]byte
-	if _, err := f.ReadAt(buf[:], 0); err != nil {
+	if _, err := file.ReadAt(buf[:], 0); err != nil {
 		return fmt.Errorf("read meta pages: %w: %w", err, errPage)
 	}
 	for i := range 2 {
@@ -38,11 +66,12 @@ func (t *tree) check(report func(error)) {
 		report(err)
 		return
 	}
-	c.page(root, true, 0)
+	c.page(root, nil, true, 0)
 }
 
-// page checks a page and what is below it. Buckets are only at the top.
-func (c *checking) page(p *page, top bool, level int) {
+// page checks a page and what is below it; its keys are before the given one, if that is
+// not nil. Buckets are only at the top.
+func (c *checking) page(p *page, before []byte, top bool, level int) {
 	if level > maxLevels {
 		c.report(fmt.Errorf("tree without end: %w", errPage))
 		return
@@ -55,7 +84,7 @@ func (c *checking) page(p *page, top bool, level int) {
 		case err != nil:
 		case e.at != end:
 			err = fmt.Errorf("element not where the one before ends: %w", errPage)
-		case i > 0 && bytes.Compare(e.key, last) <= 0:
+		case i > 0 && bytes.Compare(e.key, last) <= 0, before != nil && bytes.Compare(e.key, before) >= 0:
 			err = fmt.Errorf("keys out of order: %w", errPage)
 		}
 		if err != nil {
@@ -65,7 +94,13 @@ func (c *checking) page(p *page, top bool, level int) {
 		last, end = e.key, end+int64(len(e.key))+e.valueSize
 		switch {
 		case p.flags == branchPage:
-			c.child(e, top, level)
+			next := before
+			if i+1 < p.count {
+				if after, err := p.element(i + 1); err == nil {
+					next = after.key
+				}
+			}
+			c.child(e, next, top, level)
 		case top:
 			c.bucket(p, e, level)
 		case e.flags != 0:
@@ -83,10 +118,20 @@ func (c *checking) once(id uint64) (*page, error) {
 		return nil, fmt.Errorf("page %d twice: %w", id, errPage)
 	}
 	c.seen[id] = true
-	return c.tree.node(id)
+	p, err := c.tree.node(id)
+	if err != nil {
+		return nil, err
+	}
+	for over := id + 1; over < id+uint64(p.size/pageSize); over++ {
+		if c.seen[over] {
+			return nil, fmt.Errorf("page %d twice: %w", over, errPage)
+		}
+		c.seen[over] = true
+	}
+	return p, nil
 }
 
-func (c *checking) child(e element, top bool, level int) {
+func (c *checking) child(e element, before []byte, top bool, level int) {
 	next, err := c.once(e.child)
 	if err != nil {
 		c.report(err)
@@ -95,7 +140,7 @@ func (c *checking) child(e element, top bool, level int) {
 	if first, err := next.element(0); next.count == 0 || err != nil || !bytes.Equal(first.key, e.key) {
 		c.report(fmt.Errorf("page %d does not begin with the key that leads to it: %w", e.child, errPage))
 	}
-	c.page(next, top, level+1)
+	c.page(next, before, top, level+1)
 }
 
 func (c *checking) bucket(p *page, e element, level int) {
@@ -115,5 +160,5 @@ func (c *checking) bucket(p *page, e element, level int) {
 		c.report(err)
 		return
 	}
-	c.page(root, false, level+1)
+	c.page(root, nil, false, level+1)
 }

@@ -110,6 +110,11 @@ func Compact(src, dst string, options ...Option) (Info, error) {
 	if r.live {
 		return Info{}, fmt.Errorf("compact %s: %w", src, ErrInUse)
 	}
+	if v, err := Verify(src); err != nil {
+		return Info{}, fmt.Errorf("compact: %w", err)
+	} else if len(v.Damage) > 0 {
+		return Info{}, fmt.Errorf("compact %s: %w", src, v.Damage[0])
+	}
 	compactor := compactTo
 	if r.Info().First > 1 {
 		compactor = compactWindow
@@ -124,13 +129,6 @@ func Compact(src, dst string, options ...Option) (Info, error) {
 // compactWindow is compactTo for what a ring left: its positions begin where the
 // window does, so its blocks are copied as they are.
 func compactWindow(r *Recording, dst string, options []Option) (Info, error) {
-	v, err := Verify(r.path)
-	switch {
-	case err != nil:
-		return Info{}, err
-	case len(v.Damage) > 0:
-		return Info{}, v.Damage[0]
-	}
 	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return Info{}, err

@@ -22,7 +22,7 @@ func TestOpenWhileCreated(t *testing.T) {
 	if err := w.Abort(); err != nil {
 		t.Fatal(err)
 	}
-	raw := read(t, whole)
+	raw := readFile(t, whole)
 	bare := filepath.Join(t.TempDir(), "bare")
 	db, err := bbolt.Open(bare, 0o600, &bbolt.Options{PageSize: pageSize})
 	if err != nil {
@@ -31,7 +31,7 @@ func TestOpenWhileCreated(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	begun := read(t, bare)
+	begun := readFile(t, bare)
 	stages := map[string][]byte{
 		"empty":             {},
 		"part of a page":    begun[:1000],
@@ -83,13 +83,4 @@ func TestOpenWhileCreated(t *testing.T) {
 			}
 		}
 	})
-}
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
 }

@@ -140,7 +140,8 @@ func (r *Recording) damaged(blocks *bucket, seq Seq, err error) error {
 type decoding struct {
 	read  func(Seq) (*block, error)
 	made  *made
-	bases bool // also what is kept only as a base
+	large *largeObjects // nil: objects may together be as large as they are
+	bases bool          // also what is kept only as a base
 }
 
 func (d *decoding) event(seq Seq) (Event, error) {
@@ -157,11 +158,23 @@ func (d *decoding) eventIn(b *block, seq Seq) (Event, error) {
 	if !ok || !b.entries[i].told() && !(d.bases && b.entries[i].tag&tagBase != 0) {
 		return Event{}, ErrNotEvent
 	}
+	if d.large != nil {
+		if err := d.large.check(b, i); err != nil {
+			return Event{}, err
+		}
+	}
 	raw, err := d.raw(b, i)
 	if err != nil {
 		return Event{}, err
 	}
-	return b.event(i, raw)
+	e, err := b.event(i, raw)
+	if err == nil && d.large != nil {
+		err = d.large.admit(&e)
+	}
+	if err != nil {
+		return Event{}, err
+	}
+	return e, nil
 }
 
 // raw returns the whole object of an entry.
@@ -205,6 +218,8 @@ func (d *decoding) raw(b *block, i int) ([]byte, error) {
 		case err != nil:
 		case e.tag&tagDelta != 0:
 			raw, err = patch(raw, body)
+		case len(body) > maxObject:
+			err = fmt.Errorf("object of %d bytes: %w", len(body), errBlock)
 		default:
 			raw = bytes.Clone(body) // who keeps the object must not keep the block
 		}

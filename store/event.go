@@ -14,6 +14,10 @@ import (
 // 0 means "before anything was recorded".
 type Seq uint64
 
+// maxSeq is the highest position that is read; whatever is added to one of them
+// does not overflow.
+const maxSeq = 1 << 62
+
 // Relist is the one event type that is not Kubernetes' own: the recorder began
 // to list a resource anew. The objects follow as ADDED and the bookmark
 // annotated k8s.io/initial-events-end ends the list, as in Kubernetes' own

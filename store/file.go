@@ -91,9 +91,19 @@ func (f fileAt) page(bucketName string, id uint32, page int) (value []byte, err 
 // runs reads the heads of all runs, in order.
 func (f fileAt) runs(t *tree) ([]*run, error) {
 	var runs []*run
+	size, changes := uint32(0), 0
 	err := t.values(bucketRuns, nil, func(k, v []byte) error {
+		head := wire{data: v}
+		if size += min(head.uint32(), maxSection+1); size > maxSection {
+			return fmt.Errorf("heads of more than %d bytes: %w", maxSection, errRun)
+		}
 		w := wire{data: k}
 		r, err := parseRun(w.runID(), v)
+		if err == nil {
+			if changes += len(r.ledger); changes > maxLedger {
+				err = errRun
+			}
+		}
 		if err == nil && (w.bad || len(runs) > 0 && r.first != runs[len(runs)-1].last+1) {
 			err = errRun
 		}
@@ -105,6 +115,9 @@ func (f fileAt) runs(t *tree) ([]*run, error) {
 	})
 	if err != nil {
 		return nil, &DamageError{What: "index", Err: fmt.Errorf("%w: %w", errIndex, err)}
+	}
+	for _, r := range runs {
+		r.limit = cachedPages / len(runs)
 	}
 	return runs, nil
 }

@@ -95,7 +95,7 @@ func FuzzIndex(f *testing.F) {
 	z := newEncoder(zstd.SpeedFastest)
 	r := &run{first: 1, last: 59}
 	add := func(value []byte) {
-		raw, err := unpackSized(value)
+		raw, err := unpackSized(value, maxSection)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -184,7 +184,7 @@ func (x *indexer) write(r *run, sources []source, old []*run, also func(*bbolt.T
 	if err != nil {
 		return err
 	}
-	r.read, r.cache = x.file.page, map[int]any{}
+	r.read, r.cache, r.limit = x.file.page, map[int]any{}, cachedPages
 	return x.db.Update(func(tx *bbolt.Tx) error {
 		if err := putBatch(tx); err != nil {
 			return err

@@ -33,6 +33,10 @@ const (
 // allBuckets are those of the recording proper, in the order of the digest.
 var allBuckets = []string{bucketHead, bucketBlocks, bucketTrail, bucketRuns, bucketObjects, bucketTerms, bucketClocks, bucketDiscovery}
 
+// maxDiscovery bounds what a discovery document may unpack to: a resource takes
+// some hundred bytes, a large cluster has a thousand.
+const maxDiscovery = 8 << 20
+
 // formatMagic begins the value of keyFormat.
 const formatMagic = "svcspy recording"
 
@@ -121,7 +125,7 @@ func encodeDiscovery(z *zstd.Encoder, resources []metav1.APIResource) ([]byte, e
 }
 
 func decodeDiscovery(value []byte) (resources []metav1.APIResource, err error) {
-	raw, err := unpackSized(value)
+	raw, err := unpackSized(value, maxDiscovery)
 	if err == nil {
 		err = json.Unmarshal(raw, &resources)
 	}

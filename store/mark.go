@@ -41,6 +41,9 @@ func AddMark(path string, m Mark) error {
 	if r.live {
 		return fmt.Errorf("add mark to %s: %w", path, ErrInUse)
 	}
+	if err := r.writable(); err != nil {
+		return fmt.Errorf("add mark to %s: %w", path, err)
+	}
 	for range attempts {
 		if err = guarded(func() error { return addMark(path, value) }); !errors.Is(err, errReplaced) {
 			break
@@ -54,6 +57,28 @@ func AddMark(path string, m Mark) error {
 	}
 	return nil
 }
+
+// writable returns what is wrong with the pages of the file, nil if bbolt can
+// write to it: it panics, in goroutines of its own, on pages that it does not
+// understand.
+func (r *Recording) writable() error {
+	if err := r.Damage(); err != nil {
+		return err
+	}
+	var damage []error
+	checkPages(r.file, func(err error) {
+		if len(damage) < maxReported {
+			damage = append(damage, err)
+		}
+	})
+	if len(damage) > 0 {
+		return &DamageError{What: "file", Err: errors.Join(damage...)}
+	}
+	return nil
+}
+
+// maxReported is how many things wrong with the pages an error names.
+const maxReported = 3
 
 // errReplaced is returned where the file that was opened is not the one of that
 // name any more: it was sealed meanwhile, and a denser one took its place.

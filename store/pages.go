@@ -21,6 +21,8 @@ type tree struct {
 	pages uint64 // pages beyond were not in use
 	root  uint64
 	txid  uint64
+	// freelist is the page of the list of free pages, noFreelist if there is none.
+	freelist uint64
 	// salvaged, if set, is where the values are instead, by bucket.
 	salvaged map[string][]place
 }
@@ -30,6 +32,7 @@ const (
 	metaMagic   = 0xED0CDAED
 	metaVersion = 2
 	metaSize    = 64
+	noFreelist  = ^uint64(0)
 
 	branchPage = 0x01
 	leafPage   = 0x02
@@ -75,7 +78,7 @@ func parseMeta(b []byte) (*tree, bool) {
 		le.Uint32(m[8:]) != pageSize || le.Uint64(m[56:]) != sum.Sum64() {
 		return nil, false
 	}
-	return &tree{root: le.Uint64(m[16:]), pages: le.Uint64(m[40:]), txid: le.Uint64(m[48:])}, true
+	return &tree{root: le.Uint64(m[16:]), freelist: le.Uint64(m[32:]), pages: le.Uint64(m[40:]), txid: le.Uint64(m[48:])}, true
 }
 
 // page is a node of the tree: a page on disk, or one inlined in a bucket's value.

@@ -102,7 +102,7 @@ func (r *Recording) rebuild() {
 		if b.first >= r.Info().First {
 			ticks = append(ticks, tick{b.entries[i].seq, b.timeOf(i)})
 		}
-		d := decoding{read: read, made: &r.made}
+		d := decoding{read: read, made: &r.made, large: &r.large}
 		for ; i < len(b.entries); i++ {
 			e := b.entries[i]
 			if e.tag&tagType == tagCoverage {

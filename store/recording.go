@@ -44,9 +44,12 @@ type Recording struct {
 
 	blocks blockCache
 	made   made
+	large  largeObjects
 }
 
-func (r *Recording) decoding() *decoding { return &decoding{read: r.block, made: &r.made} }
+func (r *Recording) decoding() *decoding {
+	return &decoding{read: r.block, made: &r.made, large: &r.large}
+}
 
 // source returns where values are read from.
 func (r *Recording) source() fileAt {
@@ -71,6 +74,7 @@ func Open(path string) (*Recording, error) {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
 	r := &Recording{path: path, file: file, at: fileAt{ReaderAt: file}, tail: newIndex()}
+	r.large.file = file
 	if err := r.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open recording %s: %w", path, err), file.Close())
 	}

@@ -110,10 +110,17 @@ func sameRuns(t *tree, runs []*run) (bool, error) {
 // readTrails reads the trails of the positions from one on.
 func readTrails(t *tree, from Seq) ([]*trail, error) {
 	var trails []*trail
+	changes := 0
 	err := t.values(bucketTrail, seqKey(from), func(_, v []byte) error {
 		one, err := parseTrail(v)
+		if err != nil {
+			return err
+		}
+		if changes += len(one.changes) + len(one.ledger); changes > maxChanges {
+			return fmt.Errorf("more than %d changes: %w", maxChanges, errTrail)
+		}
 		trails = append(trails, one)
-		return err
+		return nil
 	})
 	if err != nil {
 		err = &DamageError{What: "trail", Err: err}
@@ -161,6 +168,10 @@ func readInfo(t *tree) (Info, []Kind, error) {
 		info, end = closing.info(h), closing.ending
 	}
 	info.FormatVersion = version
+	if info.First > maxSeq || info.Last > maxSeq {
+		err = errors.Join(err, &DamageError{What: keyEnd, Err: fmt.Errorf("positions %d to %d: %w", info.First, info.Last, errBlock)})
+		info.First, info.Last = 0, 0
+	}
 	return info, end.Kinds, err
 }
 

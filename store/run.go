@@ -35,6 +35,8 @@ type run struct {
 	read  func(bucket string, id uint32, page int) ([]byte, error)
 	mu    sync.Mutex
 	cache map[int]any // decoded pages: objects by number, terms by ^number
+	size  int         // of the cache in bytes
+	limit int         // of size
 }
 
 // errIndex is wrapped by everything wrong with an index; it can be made anew
@@ -47,7 +49,17 @@ const (
 	pageObjects  = 1024 // objects in a page
 	pageVersions = 16384
 	pagePostings = 8192
-	cachedPages  = 256
+	cachedPages  = 64 << 20 // bytes of the pages of all runs that are kept decoded
+
+	// What is larger was not written by a Writer.
+	maxPage    = 16 << 20 // bytes of a page, unpacked
+	maxInPage  = 1 << 16  // objects or terms in a page
+	maxWords   = 1 << 20
+	maxPages   = 1 << 18 // of a run
+	maxTicks   = 1 << 21
+	maxLedger  = 1 << 20 // coverage changes
+	maxChanges = 1 << 19 // in all trails
+	pageCost   = 8       // bytes in memory for each of a page
 )
 
 func (t term) compare(o term) int {
@@ -90,47 +102,53 @@ func pack(z *zstd.Encoder, raw []byte) []byte {
 }
 
 // unpackSized reverses pack.
-func unpackSized(value []byte) ([]byte, error) {
+func unpackSized(value []byte, most int) ([]byte, error) {
 	w := wire{data: value}
-	size := w.uint32()
-	return unpack(w.data, int(size))
+	size := int(w.uint32())
+	if size > most {
+		return nil, fmt.Errorf("section of %d bytes: %w", size, errBlock)
+	}
+	return unpack(w.data, size)
 }
 
 func parseRun(id uint32, value []byte) (*run, error) {
-	raw, err := unpackSized(value)
+	raw, err := unpackSized(value, maxSection)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRun, err)
 	}
 	w := wire{data: raw}
 	words := w.words()
-	r := &run{id: id, cache: map[int]any{}, tier: int(w.uvarint()), first: Seq(w.uvarint())}
+	r := &run{id: id, cache: map[int]any{}, limit: cachedPages, tier: int(w.uvarint()), first: Seq(w.uvarint())}
 	r.last = r.first + Seq(w.uvarint())
 	r.times[0] = w.varint()
 	r.times[1] = r.times[0] + int64(w.uvarint())
 	seq, at := r.first, r.times[0]
-	for range w.count(2) {
-		seq, at = seq+Seq(w.uvarint()), at+int64(w.uvarint())
+	for range w.countUpTo(maxTicks, 2) {
+		seq, at = seq+Seq(min(w.uvarint(), maxSeq)), at+int64(w.uvarint())
+		if seq > maxSeq {
+			return nil, errRun
+		}
 		r.ticks = append(r.ticks, tick{seq, time.UnixMicro(at).UTC()})
 	}
 	r.ledger = w.ledger(words, r.first, r.times[0])
-	for range w.count(6) {
+	for range w.countUpTo(maxPages, 6) {
 		r.objects = append(r.objects, Ref{w.resource(words), w.word(words), w.text()})
-		r.ranks = append(r.ranks, int(w.uvarint()))
+		r.ranks = append(r.ranks, int(min(w.uvarint(), maxSeq)))
 	}
-	for range w.count(5) {
+	for range w.countUpTo(maxPages, 5) {
 		t := term{resource: w.resource(words), namespace: w.word(words)}
 		t.attr = attr(w.text())
 		r.terms = append(r.terms, t)
 	}
 	ordered := slices.IsSortedFunc(r.objects, Ref.compare) && slices.IsSorted(r.ranks) && slices.IsSortedFunc(r.terms, term.compare)
-	if w.bad || len(w.data) > 0 || r.first == 0 || r.last < r.first || !ordered {
+	if w.bad || len(w.data) > 0 || r.first == 0 || r.first > maxSeq || r.last < r.first || r.last > maxSeq || !ordered {
 		return nil, errRun
 	}
 	return r, nil
 }
 
 // cached returns a decoded page, from the cache if it is there.
-func cached[P any](r *run, key int, parse func() (P, error)) (P, error) {
+func cached[P interface{ cost() int }](r *run, key int, parse func() (P, error)) (P, error) {
 	r.mu.Lock()
 	kept, ok := r.cache[key].(P)
 	r.mu.Unlock()
@@ -142,13 +160,19 @@ func cached[P any](r *run, key int, parse func() (P, error)) (P, error) {
 		return p, err
 	}
 	r.mu.Lock()
-	if len(r.cache) >= cachedPages {
-		clear(r.cache)
+	if _, ok := r.cache[key]; !ok {
+		if r.size += p.cost(); r.size > r.limit {
+			clear(r.cache)
+			r.size = p.cost()
+		}
+		r.cache[key] = p
 	}
-	r.cache[key] = p
 	r.mu.Unlock()
 	return p, nil
 }
+
+func (p *objectPage) cost() int { return p.bytes }
+func (p *termPage) cost() int   { return p.bytes }
 
 func (r *run) objectPage(i int) (*objectPage, error) {
 	return cached(r, i, func() (*objectPage, error) {

@@ -16,12 +16,14 @@ type posting struct {
 
 // objectPage holds consecutive objects.
 type objectPage struct {
+	bytes    int // about what it takes in memory
 	refs     []Ref
 	versions [][]version
 }
 
 // termPage holds consecutive terms with the objects that had them.
 type termPage struct {
+	bytes    int // about what it takes in memory
 	terms    []term
 	postings [][]posting
 }
@@ -62,22 +64,23 @@ func appendShared(dst []byte, last, s string) []byte {
 
 func (w *wire) shared(last string) string {
 	n := w.uvarint()
-	if n > uint64(len(last)) {
+	if n > uint64(len(last)) || w.expanded+int(n) > maxPage {
 		w.fail()
 		return ""
 	}
+	w.expanded += int(n)
 	return last[:n] + w.text()
 }
 
 func parseObjects(value []byte, first Seq) (*objectPage, error) {
-	raw, err := unpackSized(value)
+	raw, err := unpackSized(value, maxPage)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRun, err)
 	}
 	w := wire{data: raw}
 	words := w.words()
-	n := w.count(7)
-	p := &objectPage{refs: make([]Ref, n), versions: make([][]version, n)}
+	n := w.countUpTo(maxInPage, 7)
+	p := &objectPage{bytes: pageCost * len(raw), refs: make([]Ref, n), versions: make([][]version, n)}
 	last := ""
 	for i := range p.refs {
 		ref := Ref{Resource: w.resource(words), Namespace: w.word(words)}
@@ -91,7 +94,9 @@ func parseObjects(value []byte, first Seq) (*objectPage, error) {
 		seq := first
 		for i := range versions {
 			v := w.uvarint()
-			seq += Seq(v >> 2)
+			if seq += Seq(v >> 2); seq > maxSeq {
+				w.fail()
+			}
 			versions[i] = version{seq, state(v & 3)}
 		}
 	}
@@ -132,14 +137,14 @@ func encodeTerms(z *zstd.Encoder, p *termPage) []byte {
 }
 
 func parseTerms(value []byte) (*termPage, error) {
-	raw, err := unpackSized(value)
+	raw, err := unpackSized(value, maxPage)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRun, err)
 	}
 	w := wire{data: raw}
 	words := w.words()
-	n := w.count(7)
-	p := &termPage{terms: make([]term, n), postings: make([][]posting, n)}
+	n := w.countUpTo(maxInPage, 7)
+	p := &termPage{bytes: pageCost * len(raw), terms: make([]term, n), postings: make([][]posting, n)}
 	last := ""
 	for i := range p.terms {
 		t := term{resource: w.resource(words), namespace: w.word(words)}

@@ -50,7 +50,7 @@ func (t *trail) encode(z *zstd.Encoder) []byte {
 }
 
 func parseTrail(value []byte) (*trail, error) {
-	raw, err := unpackSized(value)
+	raw, err := unpackSized(value, maxSection)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errTrail, err)
 	}
@@ -58,21 +58,26 @@ func parseTrail(value []byte) (*trail, error) {
 	words := w.words()
 	t := &trail{first: Seq(w.uvarint()), count: int(w.uvarint())}
 	t.begin = t.first
+	attributes := 0
 	t.times[0] = w.varint()
 	t.times[1] = t.times[0] + int64(w.uvarint())
-	for range w.count(6) {
+	for range w.countUpTo(maxChanges, 6) {
 		c := change{version: version{state: state(w.byte())}}
-		c.seq = t.first + Seq(w.uvarint())
+		c.seq = t.first + Seq(min(w.uvarint(), maxSeq))
 		c.ref = Ref{w.resource(words), w.word(words), w.word(words)}
 		for _, attrs := range []*[]attr{&c.added, &c.removed} {
-			for range w.count(1) {
+			n := w.count(1)
+			if attributes += n; attributes > maxWords {
+				return nil, errTrail
+			}
+			for range n {
 				*attrs = append(*attrs, attr(w.word(words)))
 			}
 		}
 		t.changes = append(t.changes, c)
 	}
 	t.ledger = w.ledger(words, t.first, t.times[0])
-	if w.bad || len(w.data) > 0 || t.first == 0 || t.count == 0 || t.count > maxCount {
+	if w.bad || len(w.data) > 0 || t.first == 0 || t.first > maxSeq || t.count <= 0 || t.count > maxCount {
 		return nil, errTrail
 	}
 	return t, nil
@@ -126,7 +131,7 @@ func (d *dictionary) appendLedger(dst []byte, ledger []Coverage, first Seq, from
 
 // words reads a dictionary.
 func (w *wire) words() []string {
-	words := make([]string, w.count(1))
+	words := make([]string, w.countUpTo(maxWords, 1))
 	for i := range words {
 		words[i] = w.text()
 	}
@@ -148,8 +153,11 @@ func (w *wire) resource(words []string) schema.GroupVersionResource {
 
 func (w *wire) ledger(words []string, first Seq, from int64) []Coverage {
 	var ledger []Coverage
-	for range w.count(6) {
-		first, from = first+Seq(w.uvarint()), from+int64(w.uvarint())
+	for range w.countUpTo(maxLedger, 6) {
+		first, from = first+Seq(min(w.uvarint(), maxSeq)), from+int64(w.uvarint())
+		if first > maxSeq {
+			w.fail()
+		}
 		resource := w.resource(words)
 		c := w.coverage()
 		c.Seq, c.Time, c.Resource = first, time.UnixMicro(from).UTC(), resource

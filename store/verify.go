@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 )
 
@@ -60,15 +59,7 @@ func (v *verifying) structure() {
 	if v.r.broken != nil {
 		v.damage("file", v.r.broken)
 	}
-	if err := v.r.at.checkMetas(); err != nil {
-		v.damage("file", err)
-	}
-	if st, err := os.Stat(v.r.path); err == nil && st.Size()%pageSize != 0 {
-		v.damage("file", fmt.Errorf("%d bytes are not whole pages: %w", st.Size(), errPage))
-	}
-	if t, err := newest(v.r.file); err == nil {
-		t.check(func(err error) { v.damage("file", err) })
-	}
+	checkPages(v.r.file, func(err error) { v.damage("file", err) })
 }
 
 // values checks every value but the blocks, which events goes through.

@@ -10,6 +10,8 @@ import (
 type wire struct {
 	data []byte
 	bad  bool
+	// expanded is how many bytes were made by repeating what had been there.
+	expanded int
 }
 
 func (w *wire) uvarint() uint64 {
@@ -68,6 +70,16 @@ func (w *wire) count(size int) int {
 		return 0
 	}
 	return int(n)
+}
+
+// countUpTo is count for items of which there are never more than most.
+func (w *wire) countUpTo(most, size int) int {
+	n := w.count(size)
+	if n > most {
+		w.fail()
+		return 0
+	}
+	return n
 }
 
 // counts reads n numbers of items of which each takes at least size bytes

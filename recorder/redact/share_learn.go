@@ -28,7 +28,7 @@ func (s *Share) Learn(e *store.Event) {
 	default:
 		p.know(e.Name)
 	}
-	l := learning{p: p, c: rawjson.Cursor{Text: e.Object}, custom: !builtIn[e.Resource.Group] && e.Resource.Group != gatewayGroup}
+	l := learning{p: p, c: rawjson.Cursor{Text: e.Object}, abouts: lookThrough(e.Object), custom: !builtIn[e.Resource.Group] && e.Resource.Group != gatewayGroup}
 	l.value(nil, nil)
 	if l.static && l.node != "" && e.Resource.Resource == "pods" {
 		if own, is := strings.CutSuffix(e.Name, "-"+l.node); is {
@@ -47,6 +47,7 @@ func (p *pseudonyms) know(name string) {
 type learning struct {
 	p      *pseudonyms
 	c      rawjson.Cursor
+	abouts abouts
 	custom bool
 	path   []string
 	static bool   // it is owned by a Node
@@ -75,7 +76,7 @@ func (l *learning) value(at *about, key []byte) {
 }
 
 func (l *learning) object() {
-	at := look(l.c)
+	at := l.abouts.of(&l.c)
 	for l.c.Enter('{'); l.c.More('}'); {
 		key := l.c.Key()
 		if silent[string(key)] || l.custom && len(l.path) == 0 && string(key) != "metadata" && string(key) != "kind" {

@@ -13,6 +13,7 @@ import (
 type shareWalk struct {
 	s         *Share
 	c         rawjson.Cursor
+	abouts    abouts // nil unless strict
 	out       []byte
 	copied    int // bytes of c.Text that are in out
 	resource  schema.GroupResource
@@ -25,10 +26,14 @@ type shareWalk struct {
 const gatewayGroup = "gateway.networking.k8s.io"
 
 func newShareWalk(s *Share, resource schema.GroupResource, text []byte) *shareWalk {
-	return &shareWalk{
+	w := &shareWalk{
 		s: s, c: rawjson.Cursor{Text: text}, resource: resource,
 		conceal: s.strict && !builtIn[resource.Group] && resource.Group != gatewayGroup,
 	}
+	if s.strict {
+		w.abouts = lookThrough(text)
+	}
+	return w
 }
 
 func (w *shareWalk) replace(r shareRule, start int, with []byte) {
@@ -59,35 +64,65 @@ func (w *shareWalk) value(at *about) {
 	}
 }
 
-// look reads ahead what kind of reference, address or requirement the object at
-// the cursor is.
-func look(ahead rawjson.Cursor) *about {
-	at := &about{}
-	for ahead.Enter('{'); ahead.More('}'); {
-		key := ahead.Key()
-		if ahead.Peek() != '"' {
-			ahead.Skip()
+// abouts are the abouts of all objects in a text, by where each begins. They
+// are read in one pass: to read ahead at each object takes as long as the text
+// is, times how deep it is nested.
+type abouts map[int]*about
+
+func lookThrough(text []byte) abouts {
+	a := abouts{}
+	a.value(&rawjson.Cursor{Text: text})
+	return a
+}
+
+func (a abouts) value(c *rawjson.Cursor) {
+	switch c.Peek() {
+	case '{':
+		a.object(c)
+	case '[':
+		for c.Enter('['); c.More(']'); {
+			a.value(c)
+		}
+	default:
+		c.Skip()
+	}
+}
+
+func (a abouts) object(c *rawjson.Cursor) {
+	start, at := c.At, about{}
+	for c.Enter('{'); c.More('}'); {
+		key := c.Key()
+		if c.Peek() != '"' {
+			a.value(c)
 			continue
 		}
 		switch string(key) {
 		case "kind":
-			at.kind = ahead.String()
+			at.kind = c.String()
 		case "type":
-			at.kindOf = ahead.String()
+			at.kindOf = c.String()
 		case "key":
-			at.key = ahead.String()
+			at.key = c.String()
 		default:
-			ahead.Skip()
+			c.Skip()
 		}
 	}
-	return at
+	if at != (about{}) {
+		a[start] = &at
+	}
+}
+
+// of returns what the object at the cursor says.
+func (a abouts) of(c *rawjson.Cursor) *about {
+	c.Peek()
+	if at := a[c.At]; at != nil {
+		return at
+	}
+	return &about{}
 }
 
 func (w *shareWalk) object() {
-	at := &about{}
-	if w.s.strict {
-		at = look(w.c)
-	}
+	at := w.abouts.of(&w.c)
 	for w.c.Enter('{'); w.c.More('}'); {
 		w.c.Peek()
 		start := w.c.At
