@@ -42,7 +42,7 @@ func TestPrepare(t *testing.T) {
 	want := store.Header{
 		Cluster:   store.Cluster{UID: "cluster-uid", Version: "v1.37.2"},
 		Scope:     store.Scope{Profile: Standard, Namespaces: []string{"shop"}},
-		Redaction: store.Redaction{Policy: "standard", Version: 1},
+		Redaction: store.Redaction{Policy: "shape", Version: 2},
 		Resources: []metav1.APIResource{kind("", "pods", "Pod", true), kind("apps", "deployments", "Deployment", true)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

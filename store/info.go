@@ -83,7 +83,7 @@ func (s Subject) String() string {
 
 // Redaction says which policy was applied before anything reached the disk.
 type Redaction struct {
-	Policy  string `json:"policy"` // "standard", or "none" with --no-redact
+	Policy  string `json:"policy"` // "shape", "patterns" or "none"; "standard" (version 1) was "patterns"
 	Version int    `json:"version"`
 	Shared  string `json:"shared,omitempty"` // the policy of gate B, if it was made to be given away
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type recordOptions struct {
 	length          time.Duration
 	until           []string
 	noRedact        bool
+	redaction       string
 	configMapValues bool
 	signKey         string
 	maxSize         string
@@ -112,7 +114,8 @@ EXIT STATUS
 	flags.StringVarP(&o.selector, "selector", "l", "", "record what runs and is configured only where the labels match, such as app=web")
 	flags.DurationVar(&o.length, "for", 0, "stop and seal after this long, such as 30m (default: when interrupted)")
 	flags.StringArrayVar(&o.until, "until", nil, "stop and seal when this `CONDITION` is true, such as 'svc/web Serving'; may be repeated")
-	flags.BoolVar(&o.noRedact, "no-redact", false, "write Secret values and everything else as they are; the recording says so")
+	flags.StringVar(&o.redaction, "redact", "shape", "what is replaced by tokens: shape (what is not known to be harmless), patterns (what looks like a secret) or none; see svcspy help redaction")
+	flags.BoolVar(&o.noRedact, "no-redact", false, "the same as --redact none: write Secret values and everything else as they are; the recording says so")
 	flags.BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
 	flags.StringVar(&o.signKey, "sign", "", "sign the sealed recording with this ed25519 private key (PEM); verify --key checks it")
 	flags.StringVar(&o.maxSize, "max-size", "", "stop and seal before the file grows larger than this, such as 2GiB")
@@ -122,6 +125,7 @@ EXIT STATUS
 	flags.IntVar(&o.keepMax, "keep-max", 10, "how many saved rings may lie beside the file before --keep-on saves no more; 0 is any number")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded, and what could not be told from it, and exit")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
+	_ = cmd.RegisterFlagCompletionFunc("redact", oneOf(append(slices.Clone(redact.Policies), "none")...))
 	a.addOutput(cmd, "json", "yaml")
 	return cmd
 }
@@ -142,6 +146,8 @@ func (o *recordOptions) check(words []string) error {
 		return err
 	}
 	switch {
+	case o.redaction != "none" && !slices.Contains(redact.Policies, o.redaction):
+		return usageError{fmt.Errorf("--redact %q is none of %s, none", o.redaction, strings.Join(redact.Policies, ", ")), "shape replaces the most"}
 	case o.length < 0:
 		return usageError{fmt.Errorf("--for %s is not a length of time", o.length), "write it as 30m"}
 	case o.ring < 0:
@@ -154,6 +160,17 @@ func (o *recordOptions) check(words []string) error {
 		return usageError{errors.New("--keep-on saves a ring, and there is none: everything is kept"), "add --ring 30m, or use --until"}
 	}
 	return nil
+}
+
+// policy returns what takes the secrets out; nil if nothing does.
+func (o *recordOptions) policy() *redact.Policy {
+	switch {
+	case o.noRedact || o.redaction == "none":
+		return nil
+	case o.redaction == "patterns":
+		return redact.Patterns(o.configMapValues)
+	}
+	return redact.Standard(o.configMapValues)
 }
 
 func (o *recordOptions) record(ctx context.Context) error {
@@ -177,8 +194,8 @@ func (o *recordOptions) record(ctx context.Context) error {
 	defer ignore()
 
 	options := recorder.Options{Config: config, Profile: o.profile, Selector: o.chosen, Now: o.now}
-	if !o.noRedact {
-		options.Redactor = redact.Standard(o.configMapValues)
+	if policy := o.policy(); policy != nil {
+		options.Redactor = policy
 	}
 	limited, cancel, err := o.limited(ctx)
 	if err != nil {

@@ -48,6 +48,7 @@ var layers = map[string]struct {
 	"replay/tui":         {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"fixtures/hostile":   {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/late":      {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
+	"fixtures/canary":    {nil, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/again":     {nil, []string{"k8s.io/"}},
 	"fixtures":           {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents": {nil, []string{"k8s.io/"}},

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -158,6 +159,49 @@ func TestLeaksFindsThem(t *testing.T) {
 	}
 }
 
+// TestPlaces: a token of a Secret is that of no other value, however equal, so that
+// nobody finds out by trying; nor is one of another namespace.
+func TestPlaces(t *testing.T) {
+	p := Standard(false)
+	const value = `hunter2-and-more`
+	encoded := base64.StdEncoding.EncodeToString([]byte(value))
+	token := regexp.MustCompile("‹r:[0-9a-f]{16}:16›")
+	seen := map[string]int{}
+	for i, o := range []struct {
+		resource schema.GroupVersionResource
+		object   string
+	}{
+		{secrets, `{"metadata":{"name":"a","namespace":"shop"},"data":{"k":"` + encoded + `"}}`},
+		{secrets, `{"metadata":{"name":"b","namespace":"shop"},"data":{"k":"` + encoded + `"}}`},
+		{secrets, `{"metadata":{"name":"a","namespace":"mine"},"data":{"k":"` + encoded + `"}}`},
+		{configMaps, `{"metadata":{"name":"a","namespace":"shop"},"data":{"k":"` + value + `"}}`},
+		{configMaps, `{"metadata":{"name":"a","namespace":"mine"},"data":{"k":"` + value + `"}}`},
+		{pods, `{"metadata":{"name":"a","namespace":"shop"},"spec":{"containers":[{"env":[{"name":"K","value":"` + value + `9a"}]}]}}`},
+		{pods, `{"metadata":{"name":"a","namespace":"mine"},"spec":{"containers":[{"env":[{"name":"K","value":"` + value + `9a"}]}]}}`},
+	} {
+		out, err := p.Object(nil, o.resource, []byte(o.object))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(out)
+		if o.resource == secrets {
+			var s struct{ Data map[string][]byte }
+			if err := json.Unmarshal(out, &s); err != nil {
+				t.Fatal(err)
+			}
+			text = string(s.Data["k"])
+		}
+		found := token.FindString(strings.ReplaceAll(text, ":18›", ":16›"))
+		if found == "" {
+			t.Fatalf("no token in %s", out)
+		}
+		if other, ok := seen[found]; ok {
+			t.Errorf("objects %d and %d have the token %s both", other, i, found)
+		}
+		seen[found] = i
+	}
+}
+
 func TestChangeStaysVisible(t *testing.T) {
 	p := Standard(false)
 	redact := func(resource schema.GroupVersionResource, object string) string {
@@ -178,9 +222,13 @@ func TestChangeStaysVisible(t *testing.T) {
 	if err := json.Unmarshal([]byte(first), &secret); err != nil {
 		t.Fatalf("a redacted Secret must stay one: %v", err)
 	}
-	env := redact(pods, `{"spec":{"containers":[{"env":[{"name":"PASSWORD","value":"hunter2"}]}]}}`)
-	if !strings.Contains(env, string(secret.Data["a"])) || !bytes.Equal(secret.Data["a"], secret.Data["b"]) {
-		t.Errorf("the same value has different tokens: %s and %s", secret.Data, env)
+	if !bytes.Equal(secret.Data["a"], secret.Data["b"]) {
+		t.Errorf("the same value has different tokens in one Secret: %s", secret.Data)
+	}
+	env := `{"metadata":{"name":"x","namespace":"shop"},"spec":{"containers":[{"env":[{"name":"PASSWORD","value":"hunter2"}]}]}}`
+	other := strings.Replace(env, `"x"`, `"y"`, 1)
+	if strings.Replace(redact(pods, env), `"x"`, `"y"`, 1) != redact(pods, other) {
+		t.Errorf("the same value has different tokens in one namespace: %s and %s", redact(pods, env), redact(pods, other))
 	}
 	// A Secret applied with another value changes its hash only.
 	a := redact(secrets, `{"metadata":{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{1}"}}}`)

@@ -124,3 +124,101 @@ func reference(value []byte, open, closing string) bool {
 	inner, closed := bytes.CutSuffix(inner, []byte(closing))
 	return opened && closed && !bytes.ContainsAny(inner, "$(){}")
 }
+
+var (
+	// suspectParts are words of a name that betray a secret where values are
+	// configured, beyond secretParts and likelyParts.
+	suspectParts = wordSet(`pw pswd passwd psk pin passcode pincode otp totp mfa mnemonic pepper cred creds hmac bearer sas signature luks wpa wep
+		licence unseal cipherpass keypass storepass community cookie sid`)
+	// suspectEnds are how a word ends that was written without separators, as in
+	// DBPASS and restuserkey.
+	suspectEnds = []string{"pass", "pw", "pwd", "psk", "passwd", "passcode", "auth", "key", "pin"}
+	// plainWords end so and mean something else.
+	plainWords = wordSet(`compass bypass trespass surpass encompass pass-through hotkey monkey turkey donkey jockey hockey whiskey apikeyname publickey
+		spin ping pin-threads keypair nonpass allpass lowpass highpass grepin mapin`)
+	// suspectPairs are two words that do together.
+	suspectPairs = [][2]string{
+		{"access", "code"},
+		{"auth", "code"},
+		{"door", "code"},
+		{"unlock", "code"},
+		{"security", "code"},
+		{"verification", "code"},
+		{"invite", "code"},
+		{"recovery", "code"},
+		{"recovery", "phrase"},
+		{"seed", "phrase"},
+		{"encryption", "phrase"},
+		{"pass", "phrase"},
+		{"private", "pem"},
+		{"basic", "info"},
+	}
+)
+
+// suspicious reports whether a name says that its value may be a secret, where
+// values are configured: in env, flags, annotations, settings and parameters.
+func suspicious(name []byte) bool {
+	if len(name) < 2 {
+		return false
+	}
+	if at := bytes.LastIndexByte(name, '/'); at >= 0 { // the domain of an annotation says nothing
+		name = name[at+1:]
+	}
+	if secretName(name, likely) {
+		return true
+	}
+	var last string
+	plain := false
+	found := false
+	eachWord(name, func(word string) {
+		switch {
+		case suspectParts[word]:
+			found = true
+		case !plainWords[word] && endsSuspect(word):
+			found = true
+		}
+		for _, pair := range suspectPairs {
+			if last == pair[0] && word == pair[1] {
+				found = true
+			}
+		}
+		plain = slices.Contains(plainEnds, word)
+		last = word
+	})
+	return found && !plain
+}
+
+// endsSuspect reports whether a word is written together with that for a secret.
+func endsSuspect(word string) bool {
+	for _, end := range suspectEnds {
+		if len(word) > len(end) && word[len(word)-len(end):] == end && !(end == "pin" && len(word) < 6) {
+			return true
+		}
+	}
+	return false
+}
+
+// eachWord calls f for the words of a name, in lower case.
+func eachWord(name []byte, f func(string)) {
+	name = name[max(0, len(name)-longestName):]
+	var folded [longestName]byte
+	n := 0
+	for i, b := range name {
+		ends := i > 0 && isUpper(b) && isLower(name[i-1])
+		if (ends || !isAlnum(b)) && n > 0 {
+			f(string(folded[:n]))
+			n = 0
+		}
+		if !isAlnum(b) {
+			continue
+		}
+		if isUpper(b) {
+			b += 'a' - 'A'
+		}
+		folded[n] = b
+		n++
+	}
+	if n > 0 {
+		f(string(folded[:n]))
+	}
+}

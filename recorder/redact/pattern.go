@@ -7,11 +7,11 @@ import (
 
 // scan replaces what looks like a secret in a text. out is s where nothing
 // changed.
-func (p *Policy) scan(s []byte, entropy bool) (out []byte, changed bool) {
+func (at place) scan(s []byte, entropy bool) (out []byte, changed bool) {
 	copied := 0
 	suspects(s, entropy, func(_ string, start, end int) {
 		out = append(out, s[copied:start]...)
-		out = append(out, p.token(s[start:end])...)
+		out = append(out, at.token(s[start:end])...)
 		copied, changed = end, true
 	})
 	if !changed {

@@ -1,40 +1,42 @@
 // Package redact takes secrets out of Kubernetes objects while they are JSON,
-// before they reach a disk. What it takes out leaves a token behind, so that
-// equality and change stay visible: "the password changed at 14:01".
+// before they reach a disk. It leaves a token in the place of what it takes out,
+// so that equality and change stay visible: "the password changed at 14:01".
 //
-// Nothing else is touched: what needs no redaction keeps its bytes. What cannot
-// be read as JSON is refused, never passed on.
+// What needs no redaction keeps its bytes. What cannot be read as JSON is
+// refused, never passed on.
 //
-// Gate A, the policy "standard" for recording:
+// Gate A, for recording, has two policies. Both do this:
 //
 //	data of Secrets, and of ConfigMaps unless  a token for each value; names, keys and type stay
 //	they are to be kept
 //	copies of the object in annotations        a token for the whole
 //	(last-applied-configuration and its kind)
-//	other annotations                          a token where the name is that of a secret, or the
-//	                                           value has the shape of one
-//	env, headers, options of volumes and       the same; the name stays
-//	StorageClasses
-//	args and commands                          the same, for --name=value, --name value and in scripts
-//	values, data, helm.parameters, secret* and a token for every string
-//	names of secrets in custom resources
-//	{name, value} in custom resources          a token where the name is that of a secret
 //	managedFields                              stay, without the fields of what is replaced
-//	messages and all other strings             a token for what has the shape of a secret
+//	all strings                                a token for what has the shape of a secret (pattern.go)
 //
-// The shapes are in pattern.go, the names in names.go. A token is written
-// ‹r:7f3a9c:12›: the beginning of a keyed hash of the value, and its length in
-// bytes. Where the object has base64, so is the token.
+// The policy "shape", the default, does not rely on recognising secrets. In the
+// places where people and programs write what they like, a value stays only if
+// its shape is harmless (shape.go) and its name is not that of a secret
+// (names.go); everything else becomes a token:
+//
+//	env, args, commands, headers, paths and    judged word by word, as a shell divides them (text.go)
+//	commands of probes, annotations, options   and by their structure: URLs, JSON, name=value, lists
+//	and parameters of volumes and classes      (value.go)
+//	custom resources                           every string but names of objects, kinds and states
+//	messages of Events, conditions and         words of the vocabulary and of known messages stay
+//	terminations, descriptions                 (prose.go, templates.txt, words.txt, programs.txt)
+//
+// The policy "patterns" replaces there only what it recognises: a value under the
+// name of a secret, or of the shape of one.
+//
+// A token is written ‹r:7f3a9c2b41d05e68:12›: the beginning of a keyed hash of
+// the value and of the kind of place it stands in, and its length in bytes. Where
+// the object has base64, so is the token. The key is random and kept nowhere.
 package redact
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
-	"strconv"
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -54,23 +56,34 @@ const (
 	customData // values of custom resources
 	fieldNames // managedFields below any of these
 	pattern    // something in a text that looks like a secret
+	message    // words of messages
 	rules      // how many there are
 )
 
 var ruleNames = [rules]string{
-	"secretData", "lastApplied", "annotations", "environment", "configMapData", "customResources", "managedFields", "patterns",
+	"secretData", "lastApplied", "annotations", "environment", "configMapData", "customResources", "managedFields", "patterns", "messages",
 }
+
+// Policies are the names of the policies of gate A.
+var Policies = []string{"shape", "patterns"}
+
+// version is that of both policies: 1 had tokens of 24 bits that were equal
+// wherever the values were.
+const version = 2
 
 // Policy is gate A with a key of its own.
 // Methods may be called from several goroutines.
 type Policy struct {
 	key             [32]byte // never stored: a token cannot be guessed from the file
 	configMapValues bool
+	patterns        bool // the policy is "patterns"
 	counts          [rules]atomic.Uint64
+	names           knownNames
+	judged          memory
 	found           func(r rule, start, end int) // if not nil, told of all that is replaced
 }
 
-// Standard returns the policy for recording, with a random key of its own.
+// Standard returns the policy "shape", with a random key of its own.
 // configMapValues keeps the values of ConfigMaps.
 func Standard(configMapValues bool) *Policy {
 	p := &Policy{configMapValues: configMapValues}
@@ -78,9 +91,20 @@ func Standard(configMapValues bool) *Policy {
 	return p
 }
 
+// Patterns returns the policy "patterns", with a random key of its own.
+func Patterns(configMapValues bool) *Policy {
+	p := Standard(configMapValues)
+	p.patterns = true
+	return p
+}
+
 // Redaction returns what a recording's header says about the policy.
 func (p *Policy) Redaction() store.Redaction {
-	return store.Redaction{Policy: "standard", Version: 1}
+	name := "shape"
+	if p.patterns {
+		name = "patterns"
+	}
+	return store.Redaction{Policy: name, Version: version}
 }
 
 // Counts returns how many values each rule has replaced so far.
@@ -107,69 +131,20 @@ func (p *Policy) Object(dst []byte, resource schema.GroupVersionResource, text [
 }
 
 // Text returns s without what looks like a secret. It is for words of the API
-// server that are not part of an object.
+// server that are not part of an object, and for remarks of people.
 func (p *Policy) Text(s string) string {
-	out, changed := p.scan([]byte(s), true)
+	at := place{p: p, kind: placeText}
+	out, changed := at.scan([]byte(s), true)
+	if !p.patterns {
+		j := judge{at: at, names: &p.names}
+		out = j.prose(out)
+		return string(out)
+	}
 	if !changed {
 		return s
 	}
 	return string(out)
 }
 
-// token returns what stands for a value: part of its keyed hash, and its
-// length in bytes. The same value gets the same token wherever it stands.
-func (p *Policy) token(value []byte) []byte {
-	mac := hmac.New(sha256.New, p.key[:])
-	mac.Write(value)
-	sum := mac.Sum(nil)
-	t := make([]byte, 0, 24)
-	t = append(t, tokenOpen...)
-	t = hex.AppendEncode(t, sum[:3])
-	t = append(t, ':')
-	t = strconv.AppendInt(t, int64(len(value)), 10)
-	return append(t, tokenClose...)
-}
-
-const (
-	tokenOpen  = "‹r:"
-	tokenClose = "›"
-)
-
-// tokenLen returns the length of the token at the beginning of s, 0 if there
-// is none.
-func tokenLen(s []byte) int {
-	if len(s) < len(tokenOpen) || string(s[:len(tokenOpen)]) != tokenOpen {
-		return 0
-	}
-	i := len(tokenOpen)
-	for ; i < len(s) && isHex(s[i]); i++ {
-	}
-	if i != len(tokenOpen)+6 || i == len(s) || s[i] != ':' {
-		return 0
-	}
-	digits := i + 1
-	for i++; i < len(s) && isDigit(s[i]); i++ {
-	}
-	if i == digits || len(s) < i+len(tokenClose) || string(s[i:i+len(tokenClose)]) != tokenClose {
-		return 0
-	}
-	return i + len(tokenClose)
-}
-
-// isToken reports whether s is a token and nothing else.
-func isToken(s []byte) bool { return len(s) > 0 && tokenLen(s) == len(s) }
-
-// encoded returns the token for a value that is written in base64, written in
-// base64 itself: the object stays one that typed clients can read. The hash is
-// that of the decoded value, the same as where the value stands in the clear.
-func (p *Policy) encoded(value []byte) (token []byte, changed bool) {
-	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(value)))
-	n, err := base64.StdEncoding.Decode(decoded, value)
-	if decoded = decoded[:n]; err != nil {
-		decoded = value
-	}
-	if isToken(decoded) {
-		return value, false
-	}
-	return base64.StdEncoding.AppendEncode(nil, p.token(decoded)), true
-}
+// token returns what stands for a name that gate B replaces, wherever it stands.
+func (p *Policy) token(value []byte) []byte { return place{p: p, kind: placeShare}.token(value) }

@@ -30,7 +30,7 @@ var objects = []struct {
 	{
 		"secret", secrets,
 		`{"kind":"Secret","metadata":{"name":"db"},"type":"Opaque","data":{"password":"aHVudGVyMg==","empty":""},"stringData":{"user":"hunter2"}}`,
-		`{"kind":"Secret","metadata":{"name":"db"},"type":"Opaque","data":{"password":"4oC5cjo0OGQxNzY6N+KAug==","empty":""},"stringData":{"user":"‹r:48d176:7›"}}`,
+		`{"kind":"Secret","metadata":{"name":"db"},"type":"Opaque","data":{"password":"4oC5cjo5ZmE4OTdjZGYyYjRmMDA2OjfigLo=","empty":""},"stringData":{"user":"‹r:9fa897cdf2b4f006:7›"}}`,
 	},
 	{"references keep their names", custom, `{"spec":{"secretName":"db","secretRef":{"name":"db","key":"password"},"imagePullSecrets":[{"name":"pull"}],"passwordFile":"/run/p"}}`, ``},
 	{"references of a Pod", pods, `{"spec":{"imagePullSecrets":[{"name":"pull"}],"volumes":[{"secret":{"secretName":"db","items":[{"key":"password","path":"p"}]}}],"containers":[{"env":[{"name":"PASSWORD","valueFrom":{"secretKeyRef":{"name":"db","key":"password"}}}]}]}}`, ``},

@@ -31,7 +31,7 @@ type Scanner struct {
 // NewScanner returns a scanner with a key of its own. Values of ConfigMaps, which
 // may be recorded on purpose, are leaks only if they look like secrets.
 func NewScanner() *Scanner {
-	s := &Scanner{policy: Standard(true)}
+	s := &Scanner{policy: Patterns(true)}
 	s.policy.found = s.replaced
 	return s
 }
@@ -73,7 +73,7 @@ func (s *Scanner) replaced(r rule, start, end int) {
 // ruleMeans says why gate A replaces what has no shape of its own.
 var ruleMeans = [rules]string{
 	"data of a Secret", "copy of the object as it was applied", "annotation with the name of a secret", "setting with the name of a secret",
-	"data of a ConfigMap", "data of a custom resource", "name in managedFields", "secret",
+	"data of a ConfigMap", "data of a custom resource", "name in managedFields", "secret", "word of a message",
 }
 
 // Text returns the leaks in a text of any kind, line by line.

@@ -85,7 +85,8 @@ func (s *Share) Learns() bool { return s.strict }
 
 // Header changes what a recording says of itself.
 func (s *Share) Header(h *store.Header) {
-	h.Redaction.Policy, h.Redaction.Version = "standard", 1
+	own := s.gateA.Redaction()
+	h.Redaction.Policy, h.Redaction.Version = own.Policy, own.Version
 	h.Redaction.Shared = "standard"
 	h.Cluster.Context = string(s.accounts([]byte(h.Cluster.Context)))
 	if !s.strict {
@@ -149,8 +150,7 @@ func (s *Share) Mark(m store.Mark) store.Mark {
 }
 
 func (s *Share) text(text string) string {
-	out, _ := s.gateA.scan([]byte(text), true)
-	return string(s.prose(out))
+	return string(s.prose([]byte(s.gateA.Text(text))))
 }
 
 // prose is a text that programs write for people.

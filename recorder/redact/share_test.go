@@ -143,8 +143,8 @@ func TestShareRows(t *testing.T) {
 			`{"spec":{"containers":[{"name":"c","image":"registry-1.example:5000/team/app:1.2"},{"name":"d","image":"registry.k8s.io/pause:3"}]},"status":{"message":"cannot pull registry-1.example:5000/team/app:1.2"}}`,
 		},
 		{
-			"message", pods, `{"metadata":{"name":"web-1"},"status":{"message":"Back-off restarting failed container web-1 of customer Umbrella"}}`, "",
-			`{"metadata":{"name":"web-1"},"status":{"message":"Back-off restarting failed container web-1 of T T"}}`,
+			"message", pods, `{"metadata":{"name":"web-1"},"status":{"message":"Back-off restarting failed container web-1 of customer Umbrella"}}`,
+			`{"metadata":{"name":"web-1"},"status":{"message":"Back-off restarting failed container web-1 of customer T"}}`, "standard",
 		},
 		{"tokens stay tokens", pods, `{"status":{"message":"password=‹r:7f3a9c:12› was refused"}}`, "", ""},
 	} {

@@ -2,27 +2,12 @@ package redact
 
 import (
 	"bytes"
-	_ "embed"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
-
-// wordList is the vocabulary of Kubernetes' own messages: the words that occur
-// often in the descriptions of its API and in the messages of its components.
-//
-//go:embed words.txt
-var wordList string
-
-var vocabulary = func() map[string]bool {
-	words := map[string]bool{}
-	for w := range strings.Lines(wordList) {
-		words[strings.TrimSpace(w)] = true
-	}
-	return words
-}()
 
 // words replaces in a message what is neither Kubernetes' nor a name that stays.
 func (s *Share) words(text []byte) []byte {
@@ -46,7 +31,11 @@ func (s *Share) words(text []byte) []byte {
 		core := bytes.TrimRight(word, ".-")
 		if len(core) > 0 {
 			digest := bytes.HasSuffix(out, []byte("sha256:")) && len(core) == 64
-			if with := s.word(string(core), digest); with != string(core) {
+			with := s.word(string(core), digest)
+			if with == string(core) && isLoneNumber(text, i-n, core) { // a PIN, maybe
+				with = string(s.gateA.token(core))
+			}
+			if with != string(core) {
 				out = append(out, with...)
 				s.counts[shareWord]++
 			} else {
@@ -57,6 +46,27 @@ func (s *Share) words(text []byte) []byte {
 	}
 	return out
 }
+
+// isLoneNumber reports whether a word is a number of four and more digits that
+// does not say what it counts: an exit code, a size, a port, a time.
+func isLoneNumber(text []byte, at int, word []byte) bool {
+	if len(word) < 4 || len(bytes.Trim(word, "0123456789")) > 0 {
+		return false
+	}
+	if at > 0 && bytes.IndexByte([]byte(":/=.#+"), text[at-1]) >= 0 {
+		return false
+	}
+	after := bytes.Fields(text[min(len(text), at+len(word)):min(len(text), at+len(word)+24)])
+	if len(after) > 0 && counted[string(bytes.ToLower(bytes.Trim(after[0], ".,;:)")))] {
+		return false
+	}
+	before := bytes.Fields(text[max(0, at-24):at])
+	return len(before) == 0 || !counted[string(bytes.ToLower(bytes.Trim(before[len(before)-1], "(,;:")))]
+}
+
+// counted are words beside numbers that are no secrets.
+var counted = wordSet(`bytes b kib mib gib ms s seconds minutes times more node nodes pod pods replicas events items milliseconds exit status statuscode size port ports pid line
+	available capacity quantity requested used limited error revision generation version id uid gid insufficient from to exceeded remaining`)
 
 // wordLen returns the length of the word at the beginning of s.
 func wordLen(s []byte) int {
@@ -134,25 +144,6 @@ func (p *pseudonyms) internalParts(host string) bool {
 		if label != "svc" && label != "cluster" && label != "local" && !p.known[label] && !p.namespaces[label] {
 			return false
 		}
-	}
-	return true
-}
-
-// inVocabulary reports whether a word, or each of the words in CamelCase, is in
-// the vocabulary.
-func inVocabulary(word string) bool {
-	if len(word) == 1 || vocabulary[strings.ToLower(word)] {
-		return true
-	}
-	start := 0
-	for i := 1; i <= len(word); i++ {
-		if i < len(word) && !(isUpper(word[i]) && (isLower(word[i-1]) || i+1 < len(word) && isLower(word[i+1]))) {
-			continue
-		}
-		if !vocabulary[strings.ToLower(word[start:i])] {
-			return false
-		}
-		start = i
 	}
 	return true
 }

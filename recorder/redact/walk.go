@@ -19,6 +19,12 @@ type walk struct {
 	copied int // bytes of c.Text that are in out
 
 	custom bool // a custom resource
+	depth  int  // of objects around the cursor
+	meta   bool // the cursor is in the object's metadata
+	schema bool // a CustomResourceDefinition
+	events bool // Events, whose names say nothing
+	at     place
+	placed bool // at is known
 	// concealed is the rule for the data of a Secret or ConfigMap; pattern for
 	// everything else, whose data are ordinary members.
 	concealed rule
@@ -37,6 +43,9 @@ var builtIn = map[string]bool{
 
 func newWalk(p *Policy, resource schema.GroupResource, dst, text []byte) *walk {
 	w := &walk{p: p, c: rawjson.Cursor{Text: text}, out: dst, custom: !builtIn[resource.Group], concealed: pattern}
+	w.schema = resource.Resource == "customresourcedefinitions"
+	w.events = resource.Resource == "events"
+	w.at = place{p: p, kind: placeText}
 	switch {
 	case resource == schema.GroupResource{Resource: "secrets"}:
 		w.concealed = secretData
@@ -58,6 +67,54 @@ func (w *walk) replace(r rule, start int, with []byte) {
 	w.out = append(w.out, with...)
 	w.copied = w.c.At
 	w.p.counts[r].Add(1)
+}
+
+// place returns where the object stands: in a namespace, which is looked for when
+// the first token is made.
+func (w *walk) place(kind placeKind) place {
+	if !w.placed {
+		w.placed = true
+		var name string
+		w.at.namespace, name = identity(w.c.Text)
+		if w.concealed == secretData {
+			w.at.name = name
+		}
+	}
+	at := w.at
+	at.kind = kind
+	if kind != placeSecret {
+		at.name = ""
+	}
+	return at
+}
+
+// identity returns the namespace and name of an object.
+func identity(text []byte) (namespace, name string) {
+	c := rawjson.Cursor{Text: text}
+	if c.Peek() != '{' {
+		return "", ""
+	}
+	for c.Enter('{'); c.More('}'); {
+		if string(c.Key()) != "metadata" || c.Peek() != '{' {
+			c.Skip()
+			continue
+		}
+		for c.Enter('{'); c.More('}'); {
+			key := c.Key()
+			switch {
+			case c.Peek() != '"':
+				c.Skip()
+			case string(key) == "namespace":
+				namespace = c.String()
+			case string(key) == "name":
+				name = c.String()
+			default:
+				c.Skip()
+			}
+		}
+		return namespace, name
+	}
+	return "", ""
 }
 
 // value walks a value of any kind. key is the name of the member it is the
@@ -83,10 +140,25 @@ func (w *walk) value(key []byte) {
 // are found inside workloads, templates, ControllerRevisions and all kinds of
 // custom resources.
 func (w *walk) object(parent []byte) {
+	if w.custom && w.depth > 0 && !w.p.patterns && !w.meta {
+		w.freeObject(parent, parent)
+		return
+	}
+	w.depth++
+	defer func() { w.depth-- }()
 	var requirement bool // {key, operator, values} of a label selector
 	var secret bool      // {name, value} of a parameter with the name of a secret
 	for w.c.Enter('{'); w.c.More('}'); {
 		key := w.c.Key()
+		if !w.p.patterns && w.member(key, parent) {
+			continue
+		}
+		if w.depth == 1 && string(key) == "metadata" {
+			w.meta = true
+			w.value(key)
+			w.meta = false
+			continue
+		}
 		switch string(key) {
 		case "managedFields":
 			w.managedFields()
@@ -135,6 +207,10 @@ func (w *walk) object(parent []byte) {
 			w.conceal(customData, false)
 			continue
 		}
+		if w.custom && !w.p.patterns && w.depth == 1 && string(key) != "kind" && string(key) != "apiVersion" {
+			w.free(customData, key, nil)
+			continue
+		}
 		w.value(key)
 	}
 }
@@ -157,15 +233,26 @@ func (w *walk) conceal(r rule, encoded bool) {
 		switch {
 		case len(value) == 0 || isToken(value):
 		case encoded:
-			if token, changed := w.p.encoded(value); changed {
+			if token, changed := w.place(placeOf(r)).encoded(value); changed {
 				w.replace(r, start, rawjson.Quote(nil, token))
 			}
 		default:
-			w.replace(r, start, rawjson.Quote(nil, w.p.token(value)))
+			w.replace(r, start, rawjson.Quote(nil, w.place(placeOf(r)).token(value)))
 		}
 	default:
 		w.c.Skip()
 	}
+}
+
+// placeOf returns the kind of place in which a rule conceals everything.
+func placeOf(r rule) placeKind {
+	switch r {
+	case secretData:
+		return placeSecret
+	case configMapData:
+		return placeConfig
+	}
+	return placeText
 }
 
 // string consumes a string and returns what it says, which may be a part of
@@ -184,22 +271,36 @@ func (w *walk) string() []byte {
 // text consumes a string and replaces what looks like a secret in it.
 func (w *walk) text(r rule, entropy bool) {
 	start := w.c.At
-	if out, changed := w.p.scan(w.string(), entropy); changed {
+	if out, changed := w.scan(w.string(), entropy); changed {
 		w.replace(r, start, rawjson.Quote(nil, out))
 	}
+}
+
+// scan replaces what looks like a secret in a text.
+func (w *walk) scan(s []byte, entropy bool) (out []byte, changed bool) {
+	found := false
+	suspects(s, entropy, func(string, int, int) { found = true })
+	if !found {
+		return s, false
+	}
+	return w.place(placeText).scan(s, entropy)
 }
 
 // secret consumes a string that is a secret if anything is.
 func (w *walk) secret(r rule) {
 	start := w.c.At
 	if value := w.string(); !harmless(value) {
-		w.replace(r, start, rawjson.Quote(nil, w.p.token(value)))
+		w.replace(r, start, rawjson.Quote(nil, w.place(placeText).token(value)))
 	}
 }
 
 // prose is a text that programs write for people.
 func (w *walk) prose(key []byte) {
 	if w.c.Peek() == '"' {
+		if !w.p.patterns {
+			w.message()
+			return
+		}
 		w.text(pattern, true)
 		return
 	}
@@ -220,8 +321,10 @@ func (w *walk) annotations() {
 		case copiesObject(key), w.concealed == secretData && w.saysObject():
 			start := w.c.At
 			if value := w.string(); len(value) > 0 && !isToken(value) {
-				w.replace(lastApplied, start, rawjson.Quote(nil, w.p.token(value)))
+				w.replace(lastApplied, start, rawjson.Quote(nil, w.place(placeCopy).token(value)))
 			}
+		case !w.p.patterns:
+			w.annotation(key)
 		case secretName(key, certain):
 			w.secret(annotation)
 		default:
@@ -295,6 +398,10 @@ func (w *walk) pair() {
 
 // setting consumes the string that is the value of a name.
 func (w *walk) setting(name []byte) {
+	if !w.p.patterns {
+		w.judged(environment, name)
+		return
+	}
 	if secretName(name, likely) {
 		w.secret(environment)
 		return
@@ -305,6 +412,10 @@ func (w *walk) setting(name []byte) {
 // arguments walks the arguments of a command: "--password=x", "--password x",
 // or a script.
 func (w *walk) arguments(key []byte) {
+	if !w.p.patterns {
+		w.commandLine(key)
+		return
+	}
 	if w.c.Peek() != '[' {
 		w.prose(key)
 		return
@@ -326,7 +437,7 @@ func (w *walk) arguments(key []byte) {
 		case secret && assigned && !harmless(value):
 			start := w.c.At
 			w.c.Skip()
-			w.replace(environment, start, rawjson.Quote(nil, slices.Concat(name, []byte("="), w.p.token(value))))
+			w.replace(environment, start, rawjson.Quote(nil, slices.Concat(name, []byte("="), w.place(placeText).token(value))))
 		default:
 			w.text(environment, true)
 		}
@@ -361,7 +472,7 @@ func (w *walk) fields(parent []byte) {
 				continue
 			}
 			if value, set := bytes.CutPrefix(key, []byte("v:")); set {
-				w.member(start, value)
+				w.setMember(start, value)
 			}
 			w.fields(name)
 		}
@@ -385,10 +496,10 @@ func (w *walk) dropsField(name, parent []byte) bool {
 	return false
 }
 
-// member looks at the value of a set, which is a key of managedFields and has
+// setMember looks at the value of a set, which is a key of managedFields and has
 // just been consumed with its colon.
-func (w *walk) member(start int, value []byte) {
-	if out, changed := w.p.scan(value, false); changed {
+func (w *walk) setMember(start int, value []byte) {
+	if out, changed := w.scan(value, false); changed {
 		w.replace(fieldNames, start, append(rawjson.Quote(nil, append([]byte("v:"), out...)), ':'))
 	}
 }
