@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -37,12 +38,51 @@ func TestIncidents(t *testing.T) {
 		t.Run(incident.Name, func(t *testing.T) { board.play(t, incident) })
 	}
 	t.Logf("accuracy: %d of %d instants, %d of %d incidents; %d wrong and certain", board.right, board.instants, board.met, board.incidents, board.certain)
+	for _, aspect := range slices.Sorted(maps.Keys(board.asserted)) {
+		t.Logf("accuracy: %s right at %d of %d instants", aspect, board.asserted[aspect]-board.missed[aspect], board.asserted[aspect])
+	}
 }
 
 type scoreboard struct {
 	instants, right, certain int
 	incidents, met           int
+	// By aspect: state, headline, since, next, findings, endpoints.
+	asserted, missed map[string]int
 }
+
+// count adds one instant at which aspects were asserted and some of them missed.
+func (b *scoreboard) count(asserted map[string]bool, problems []problem) {
+	if b.asserted == nil {
+		b.asserted, b.missed = map[string]int{}, map[string]int{}
+	}
+	for aspect := range asserted {
+		b.asserted[aspect]++
+	}
+	missed := map[string]bool{}
+	for _, p := range problems {
+		if !missed[p.aspect] {
+			missed[p.aspect] = true
+			b.missed[p.aspect]++
+		}
+	}
+}
+
+// aspects names what an expectation asserts.
+func aspects(e incidents.Expect) map[string]bool {
+	all := map[string]bool{
+		"state":     len(e.State) > 0 || e.Intent != "" || len(e.Certainty) > 0,
+		"headline":  len(e.Headline) > 0 || e.About != "" || e.Units != 0 || len(e.Says) > 0 || len(e.Not) > 0,
+		"since":     e.Since != nil,
+		"next":      len(e.Next) > 0,
+		"findings":  len(e.Because)+len(e.Also)+len(e.Symptoms)+len(e.Risks)+len(e.Hints)+len(e.Finds)+len(e.Absent)+len(e.Checklist) > 0,
+		"endpoints": e.Ready != nil || len(e.Classes) > 0,
+	}
+	maps.DeleteFunc(all, func(_ string, asserted bool) bool { return !asserted })
+	return all
+}
+
+// problem is one thing that a report does not say as expected.
+type problem struct{ aspect, text string }
 
 func (b *scoreboard) play(t *testing.T, incident incidents.Incident) {
 	recording, err := store.Open(incident.Recording())
@@ -76,8 +116,16 @@ func (b *scoreboard) play(t *testing.T, incident incidents.Incident) {
 		looked := instants(e)
 		for _, at := range looked {
 			r := report(subject, at)
-			if problems := compare(e, r); len(problems) > 0 {
-				wrong = append(wrong, miss{at, at, strings.Join(problems, "; "), r.Headline.Message, r.Verdict.Certainty == analyzer.Certain})
+			problems := compare(e, r, ops.Instant(0))
+			if !e.Sometime {
+				b.count(aspects(e), problems)
+			}
+			if len(problems) > 0 {
+				var texts []string
+				for _, p := range problems {
+					texts = append(texts, p.text)
+				}
+				wrong = append(wrong, miss{at, at, strings.Join(texts, "; "), r.Headline.Message, r.Verdict.Certainty == analyzer.Certain})
 			}
 		}
 		if e.Sometime {
@@ -136,11 +184,12 @@ func instants(e incidents.Expect) []time.Duration {
 	return append(list, time.Duration(*e.To))
 }
 
-// compare lists what a report does not say as expected.
-func compare(e incidents.Expect, r analyzer.Report) []string {
-	var problems []string
+// compare lists what a report does not say as expected; zero is t0.
+func compare(e incidents.Expect, r analyzer.Report, zero time.Time) []problem {
+	var problems []problem
+	aspect := "state"
 	differs := func(what string, want, got any) {
-		problems = append(problems, fmt.Sprintf("%s: want %v, got %v", what, want, got))
+		problems = append(problems, problem{aspect, fmt.Sprintf("%s: want %v, got %v", what, want, got)})
 	}
 	headline := r.Headline.ID
 	if headline == "" {
@@ -152,6 +201,32 @@ func compare(e incidents.Expect, r analyzer.Report) []string {
 	if e.Intent != "" && e.Intent != r.Verdict.Intent {
 		differs("intent", e.Intent, r.Verdict.Intent)
 	}
+	if !e.Certainty.Allows(string(r.Verdict.Certainty)) {
+		differs("certainty", e.Certainty, r.Verdict.Certainty)
+	}
+	if e.Since != nil {
+		aspect = "since"
+		within := time.Duration(e.SinceWithin)
+		if within == 0 {
+			within = 2 * time.Second
+		}
+		if off := r.Verdict.Since.Sub(zero) - time.Duration(*e.Since); off.Abs() > within {
+			differs("since", time.Duration(*e.Since), r.Verdict.Since.Sub(zero).Round(100*time.Millisecond))
+		}
+	}
+	if len(e.Next) > 0 {
+		aspect = "next"
+		first := "none"
+		if len(r.Next) > 0 {
+			first = r.Next[0]
+		}
+		for _, text := range e.Next {
+			if !strings.Contains(first, text) {
+				differs("next", text, first)
+			}
+		}
+	}
+	aspect = "headline"
 	if !e.Headline.Allows(headline) {
 		differs("headline", e.Headline, headline)
 	}
@@ -169,6 +244,7 @@ func compare(e incidents.Expect, r analyzer.Report) []string {
 	if slices.Contains(e.Not, headline) {
 		differs("headline", "not "+headline, headline)
 	}
+	aspect = "findings"
 	lists := map[string][]string{}
 	var everything []string
 	for name, findings := range map[string][]analyzer.Finding{
@@ -199,6 +275,7 @@ func compare(e incidents.Expect, r analyzer.Report) []string {
 			differs("finds", "no "+id, everything)
 		}
 	}
+	aspect = "endpoints"
 	for class, want := range e.Classes {
 		got := "none"
 		for _, c := range r.Verdict.Classes {
@@ -213,6 +290,7 @@ func compare(e incidents.Expect, r analyzer.Report) []string {
 	if e.Ready != nil && *e.Ready != r.Endpoints.Ready {
 		differs("ready", *e.Ready, r.Endpoints.Ready)
 	}
+	aspect = "findings"
 	for code, want := range e.Checklist {
 		got := "none"
 		for _, s := range r.Checklist {
@@ -224,7 +302,7 @@ func compare(e incidents.Expect, r analyzer.Report) []string {
 			differs(code, want, got)
 		}
 	}
-	slices.Sort(problems)
+	slices.SortFunc(problems, func(a, b problem) int { return strings.Compare(a.text, b.text) })
 	return problems
 }
 
