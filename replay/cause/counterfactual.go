@@ -30,7 +30,9 @@ func undo(r *Relations, act []change.Change) *overlay {
 		if !undoable(c) {
 			return nil
 		}
-		v.revert(c)
+		if !v.revert(c) {
+			return nil
+		}
 		switch c.Ref.Resource.Resource {
 		case "pods", "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
 			v.rollBack(r, c, func(_ *corev1.Pod, top store.Ref) bool { return top == r.top(c.Ref) })
@@ -73,18 +75,28 @@ func undoable(c *change.Change) bool {
 	return false
 }
 
-// revert takes back what the change did to its own object, and keeps what
-// others wrote to it later.
-func (v *overlay) revert(c *change.Change) {
+// revert takes back what the change did to its own object, and nothing that was
+// written to it later; false if nothing of the change is left.
+func (v *overlay) revert(c *change.Change) bool {
 	now := v.State.Get(c.Ref)
 	switch {
 	case c.Verb == change.Created:
 		v.put(c.Ref, nil, c.Seq)
-	case c.Verb != change.Updated || now == nil || c.After != nil && now.Seq == c.After.Seq:
+	case c.Verb != change.Updated || now != nil && c.After != nil && now.Seq == c.After.Seq:
 		v.put(c.Ref, c.Before, c.Seq)
+	case now == nil || now.UID != c.After.UID:
+		return false // it was deleted later, which stays
 	default:
-		v.put(c.Ref, change.WithoutFields(now, c.AllFields), c.Seq)
+		root := change.Decode(now)
+		left := slices.DeleteFunc(slices.Clone(c.AllFields), func(f change.Field) bool {
+			return change.Text(change.ValueAt(root, f.Steps)) != change.Text(f.New)
+		})
+		if len(left) == 0 {
+			return false // somebody wrote all of it again
+		}
+		v.put(c.Ref, change.WithoutFields(now, left), c.Seq)
 	}
+	return true
 }
 
 // rollBack puts the Pods that are meant, and all that make them, back to what
@@ -100,6 +112,11 @@ func (v *overlay) rollBack(r *Relations, c *change.Change, meant func(p *corev1.
 	if c.Ref.Resource != replay.Nodes {
 		tops[r.top(c.Ref)] = true
 	}
+	for top := range tops {
+		if top != c.Ref && r.meantSince(top, c.Seq) {
+			delete(tops, top) // its controllers may have followed that
+		}
+	}
 	for _, ref := range r.Refs {
 		if ref == c.Ref || !tops[r.top(ref)] {
 			continue
@@ -108,6 +125,15 @@ func (v *overlay) rollBack(r *Relations, c *change.Change, meant func(p *corev1.
 			v.put(ref, r.before(ref, c.Seq), c.Seq)
 		}
 	}
+}
+
+// meantSince reports whether somebody wrote to the spec of a workload after a
+// position, or deleted it: what happened to its Pods need not follow from what
+// came before that.
+func (r *Relations) meantSince(ref store.Ref, after store.Seq) bool {
+	all, err := change.ListWith(r.State.Timeline(), r.State.Cache(), ref, after, r.State.Seq())
+	r.State.Note(err)
+	return slices.ContainsFunc(all, func(c change.Change) bool { return c.Origin == change.Intent && specOrWhole(&c) })
 }
 
 // refill puts all that is in a namespace back to what it was before its

@@ -20,9 +20,10 @@ import (
 // What happened that Kubernetes Events alone tell.
 
 // scaled names the autoscaler that changed the replicas of a workload: a write
-// through the scale subresource leaves no manager behind.
+// through the scale subresource names at most the controller manager.
 func (r *Relations) scaled(c *change.Change) {
-	if c.Writer != nil || c.Path != "/spec/replicas" {
+	byScale := c.Writer != nil && c.Writer.Subresource == "scale" && c.Writer.Manager == "kube-controller-manager"
+	if c.Writer != nil && !byScale || c.Path != "/spec/replicas" {
 		return
 	}
 	for _, ref := range r.Refs {

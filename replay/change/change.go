@@ -172,7 +172,7 @@ func between(last, o *analyzer.Object, start time.Time) []Change {
 			return found
 		}
 		c.Verb = Created
-		c.Writer = WriterOf(nil, after, nil)
+		c.Writer = WriterOf(nil, after, nil, o.Time)
 	case o.Type == watch.Deleted:
 		c.Verb, c.After = Deleted, nil
 		if last == nil {
@@ -190,7 +190,10 @@ func between(last, o *analyzer.Object, start time.Time) []Change {
 		if before.DeletionTimestamp == nil && after.DeletionTimestamp != nil {
 			c.Verb = Deleting
 		} else {
-			c.Writer = WriterOf(before, after, c.AllFields)
+			c.Writer = WriterOf(before, after, c.AllFields, o.Time)
+			if c.Writer == nil && binds(&c) {
+				c.Writer = &Writer{Manager: "kube-scheduler", Operation: "Update", Subresource: "binding"}
+			}
 		}
 		if o.Type == watch.Added { // listed anew: the change happened while nobody listened
 			c.Earliest = last.Time.UTC()

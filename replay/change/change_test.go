@@ -107,6 +107,10 @@ func TestWriterOf(t *testing.T) {
 	entry := func(manager, sub string, s int, fields string) metav1.ManagedFieldsEntry {
 		return metav1.ManagedFieldsEntry{Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, Subresource: sub, Time: at(s), FieldsV1: metav1.NewFieldsV1(fields)}
 	}
+	timeless := func(e metav1.ManagedFieldsEntry) metav1.ManagedFieldsEntry {
+		e.Time = nil
+		return e
+	}
 	const image = `{"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{"f:image":{}}}}}`
 	const ports = `{"f:spec":{"f:ports":{"k:{\"containerPort\":8080,\"protocol\":\"TCP\"}":{".":{},"f:name":{}}}}}`
 	tests := []struct {
@@ -144,12 +148,48 @@ func TestWriterOf(t *testing.T) {
 			[]metav1.ManagedFieldsEntry{entry("apply", "", 9, `{"f:spec":{}}`), entry("kubelet", "status", 9, `{"f:status":{"f:phase":{}}}`)},
 			"status: {phase: Pending}", "status: {phase: Running}", "kubelet",
 		},
+		{
+			"the scale subresource leaves no time",
+			[]metav1.ManagedFieldsEntry{entry("apply", "", 1, `{"f:spec":{"f:replicas":{},"f:template":{}}}`)},
+			[]metav1.ManagedFieldsEntry{entry("apply", "", 1, `{"f:spec":{"f:template":{}}}`), timeless(entry("kubectl", "scale", 1, `{"f:spec":{"f:replicas":{}}}`))},
+			"spec: {replicas: 3}", "spec: {replicas: 0}", "kubectl",
+		},
+		{
+			"a timeless entry that owned the field before says nothing of this write",
+			[]metav1.ManagedFieldsEntry{timeless(entry("kubectl", "scale", 1, `{"f:spec":{"f:replicas":{}}}`))},
+			[]metav1.ManagedFieldsEntry{timeless(entry("kubectl", "scale", 1, `{"f:spec":{"f:replicas":{}}}`))},
+			"spec: {replicas: 3}", "spec: {replicas: 0}", "",
+		},
+		{
+			"a field that is new in an entry of an unchanged second is its writer's",
+			[]metav1.ManagedFieldsEntry{entry("edit", "", 1, `{"f:spec":{"f:paused":{}}}`), entry("apply", "", 1, `{"f:spec":{"f:replicas":{}}}`)},
+			[]metav1.ManagedFieldsEntry{entry("edit", "", 1, `{"f:spec":{"f:paused":{},"f:replicas":{}}}`), entry("apply", "", 1, `{"f:spec":{}}`)},
+			"spec: {replicas: 3}", "spec: {replicas: 0}", "edit",
+		},
+		{
+			"a write that left no entry is not its former owner's",
+			[]metav1.ManagedFieldsEntry{entry("kubectl-client-side-apply", "", 1, `{"f:spec":{"f:replicas":{}}}`)},
+			[]metav1.ManagedFieldsEntry{entry("kubectl-client-side-apply", "", 1, `{"f:spec":{"f:replicas":{}}}`)},
+			"spec: {replicas: 3}", "spec: {replicas: 0}", "",
+		},
+		{
+			"two writes of one second",
+			[]metav1.ManagedFieldsEntry{entry("edit", "", 9, `{"f:spec":{"f:replicas":{}}}`)},
+			[]metav1.ManagedFieldsEntry{entry("edit", "", 9, `{"f:spec":{"f:replicas":{}}}`)},
+			"spec: {replicas: 3}", "spec: {replicas: 0}", "edit",
+		},
+		{
+			"a binding has no entry: nobody",
+			[]metav1.ManagedFieldsEntry{entry("kube-controller-manager", "", 1, `{"f:spec":{"f:containers":{}}}`)},
+			[]metav1.ManagedFieldsEntry{entry("kube-controller-manager", "", 1, `{"f:spec":{"f:containers":{}}}`)},
+			"spec: {containers: [{name: web}]}", "spec: {containers: [{name: web}], nodeName: n1}", "",
+		},
 		{"no managedFields", nil, nil, "spec: {a: 1}", "spec: {a: 2}", ""},
 		{"damaged managedFields", nil, []metav1.ManagedFieldsEntry{entry("x", "", 1, `{"f:spec":[`)}, "spec: {a: 1}", "spec: {a: 2}", ""},
 	}
 	for _, tt := range tests {
 		got := ""
-		w := WriterOf(&metav1.ObjectMeta{ManagedFields: tt.before}, &metav1.ObjectMeta{ManagedFields: tt.after}, Diff(replaytest.YAML(t, tt.old), replaytest.YAML(t, tt.now)))
+		w := WriterOf(&metav1.ObjectMeta{ManagedFields: tt.before}, &metav1.ObjectMeta{ManagedFields: tt.after}, Diff(replaytest.YAML(t, tt.old), replaytest.YAML(t, tt.now)), replaytest.Start.Add(10*time.Second))
 		if w != nil {
 			got = w.Manager
 		}

@@ -7,6 +7,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
 )
 
 func (l Link) Weight() int { return slices.Index([]Link{Counterfactual, Structural, Correlated}, l) }
@@ -62,4 +63,13 @@ func (c *Change) ByController() bool {
 
 func IsControllersSlice(o *analyzer.Object) bool {
 	return analyzer.As[discoveryv1.EndpointSlice](o).Labels[discoveryv1.LabelManagedBy] == "endpointslice-controller.k8s.io"
+}
+
+// binds reports whether the change assigns a Pod to a node, which nothing but a
+// scheduler does, through a subresource that leaves no entry in managedFields
+// (pkg/registry/core/pod/storage in Kubernetes).
+func binds(c *Change) bool {
+	return c.Ref.Resource == replay.Pods && slices.ContainsFunc(c.AllFields, func(f Field) bool {
+		return f.Path == "/spec/nodeName" && f.Old == nil
+	})
 }

@@ -19,12 +19,21 @@ type Writer struct {
 	Time        time.Time `json:"time,omitzero"`
 }
 
+// sameWrite is how long after the time of an entry, which is cut to the second,
+// the write that set it may be observed.
+const sameWrite = 3 * time.Second
+
 // WriterOf returns who made the change from one version to the other: the
 // manager whose fields cover most of what changed, the newest among equals. An
-// entry that the change itself wrote goes before one that was there already; it
-// also answers for fields that were removed, which nobody owns any more. nil if
-// managedFields do not tell.
-func WriterOf(before, after *metav1.ObjectMeta, changed []Field) *Writer {
+// entry that the change itself wrote goes before one that was there already. It
+// has no counterpart in the version before, or owns a changed field that its
+// counterpart did not own: a write through a subresource may leave no time. Two
+// writes of one second leave one entry, so one of that second counts, too. It
+// also answers for fields that were removed, which nobody owns any more. A write
+// to the main resource is not told of by an entry of a subresource that owns
+// nothing of it, and nothing tells of a Pod being bound: that is nil, not
+// somebody who wrote at another time.
+func WriterOf(before, after *metav1.ObjectMeta, changed []Field, observed time.Time) *Writer {
 	var all, kept []fieldpath.Path // what changed, and of that what is there now
 	for i := range changed {
 		path := changed[i].FieldPath()
@@ -36,18 +45,26 @@ func WriterOf(before, after *metav1.ObjectMeta, changed []Field) *Writer {
 	var score [3]int64
 	for i := range after.ManagedFields {
 		e := &after.ManagedFields[i]
-		if e.FieldsV1 == nil || e.Time == nil {
+		if e.FieldsV1 == nil {
 			continue
 		}
 		written, paths := int64(0), kept
-		if before == nil || !slices.ContainsFunc(before.ManagedFields, func(b metav1.ManagedFieldsEntry) bool { return sameEntry(&b, e) }) {
+		switch was := counterpart(before, e); {
+		case before == nil, was == nil, e.Time != nil && !was.Time.Equal(e.Time):
 			written, paths = 1, all
+		case coverage(e, kept) > coverage(was, kept):
+			written = 1 // the field is new in it
+		case e.Time == nil, observed.Sub(e.Time.Time) > sameWrite:
+			continue // it owned the field before, and wrote at another time
 		}
 		covered := coverage(e, paths)
 		if covered == 0 && (written == 0 || (e.Subresource == "status") != onlyStatus(changed)) {
 			continue
 		}
-		s := [3]int64{written, covered, e.Time.Unix()}
+		s := [3]int64{written, covered, 0}
+		if e.Time != nil {
+			s[2] = e.Time.Unix()
+		}
 		if best == nil || slices.Compare(s[:], score[:]) > 0 {
 			best, score = e, s
 		}
@@ -55,17 +72,34 @@ func WriterOf(before, after *metav1.ObjectMeta, changed []Field) *Writer {
 	if best == nil {
 		return nil
 	}
-	return &Writer{Manager: best.Manager, Operation: string(best.Operation), Subresource: best.Subresource, Time: best.Time.UTC()}
+	w := &Writer{Manager: best.Manager, Operation: string(best.Operation), Subresource: best.Subresource}
+	if best.Time != nil {
+		w.Time = best.Time.UTC()
+	}
+	return w
 }
 
-func sameEntry(a, b *metav1.ManagedFieldsEntry) bool {
-	return a.Manager == b.Manager && a.Operation == b.Operation && a.Subresource == b.Subresource && a.APIVersion == b.APIVersion &&
-		a.Time != nil && a.Time.Equal(b.Time) // losing a field to somebody else does not touch the time
+// counterpart returns the entry of the same manager, operation and subresource in
+// the version before, nil if there is none.
+func counterpart(before *metav1.ObjectMeta, e *metav1.ManagedFieldsEntry) *metav1.ManagedFieldsEntry {
+	if before == nil {
+		return nil
+	}
+	for i := range before.ManagedFields {
+		b := &before.ManagedFields[i]
+		if b.Manager == e.Manager && b.Operation == e.Operation && b.Subresource == e.Subresource && b.APIVersion == e.APIVersion {
+			return b // losing a field to somebody else does not touch its time
+		}
+	}
+	return nil
 }
 
 // coverage is how well an entry covers the paths: the lengths of what it owns
 // of each, so that owning a field counts more than owning the map around it.
 func coverage(e *metav1.ManagedFieldsEntry, paths []fieldpath.Path) int64 {
+	if e.FieldsV1 == nil {
+		return 0
+	}
 	set := fieldpath.NewSet()
 	if err := set.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes())); err != nil {
 		return 0

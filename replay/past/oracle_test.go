@@ -96,7 +96,7 @@ func (w *witnessed) check(f *Fact) (wrong string, checked bool) {
 		versions := w.versions(ref, uid)
 		return near(f, versions[0], func(o *analyzer.Object) string {
 			m, _ := change.Metadata(o.Object)
-			if who := change.WriterOf(nil, m, nil); f.Writer != nil && who.Manager != f.Writer.Manager {
+			if who := change.WriterOf(nil, m, nil, o.Time); f.Writer != nil && who.Manager != f.Writer.Manager {
 				return "it was created by " + who.Manager
 			}
 			return ""
@@ -232,7 +232,7 @@ func (w *witnessed) rolledOut(f *Fact) string {
 		}
 		m, _ := change.Metadata(before.Object)
 		n, _ := change.Metadata(after.Object)
-		if who := change.WriterOf(m, n, changed); f.Writer != nil && who.Manager != f.Writer.Manager {
+		if who := change.WriterOf(m, n, changed, after.Time); f.Writer != nil && who.Manager != f.Writer.Manager {
 			return "it was written by " + who.Manager
 		}
 		return ""
