@@ -24,6 +24,7 @@ type answer struct {
 	endpoints Endpoints
 	steady    time.Time // since when it serves as it does, if it serves
 	steadyBut string
+	doubtful  bool   // packets may disagree with the objects: see doubts
 	ok        string // the sentence when nothing is wrong
 	alone     bool   // the subject is the one unit there is: "it" in sentences
 	prefix    string // how a sentence about a fault begins: "Service shop/web is not serving: "
@@ -173,7 +174,7 @@ func (q *inquiry) known(a *answer) Report {
 	switch {
 	case a.state == Unknown:
 		r.Verdict.Certainty = Possible
-	case q.unsure && r.Verdict.Certainty == Certain:
+	case (q.unsure || a.doubtful) && r.Verdict.Certainty == Certain:
 		r.Verdict.Certainty = Likely
 	}
 	return r

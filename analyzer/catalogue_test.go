@@ -48,7 +48,7 @@ const (
 
 func TestDiagnoses(t *testing.T) {
 	shown := map[string]bool{}
-	for _, e := range examples() {
+	for _, e := range slices.Concat(examples(), unseenExamples()) {
 		shown[e.id] = true
 		name := e.id
 		if e.variant != "" {

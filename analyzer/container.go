@@ -248,15 +248,25 @@ func (c *podCase) crashing(k *container) *cause {
 		return nil
 	}
 	loops := k.waiting() == "CrashLoopBackOff"
-	failed := k.status.State.Terminated != nil && t.ExitCode != 0 && c.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
+	ends := t.ExitCode != 0 || c.restartsAlways() // ending well is no better where the kubelet starts it again
+	failed := k.status.State.Terminated != nil && ends && !k.init && c.pod.Spec.RestartPolicy != corev1.RestartPolicyNever ||
+		k.status.State.Terminated != nil && t.ExitCode != 0 && c.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
 	running := k.status.State.Running
 	again := running != nil && k.status.RestartCount > 0 && c.q.within(running.StartedAt.Time, max(settled, t.FinishedAt.Sub(t.StartedAt.Time))) &&
-		(k.init || !k.status.Ready) && t.ExitCode != 0
+		(k.init && t.ExitCode != 0 || !k.init && !k.status.Ready && ends)
 	if !loops && !failed && !again {
 		return nil
 	}
 	return c.crashLoop(k, t)
 }
+
+func (c *podCase) restartsAlways() bool {
+	return c.pod.Spec.RestartPolicy == corev1.RestartPolicyAlways || c.pod.Spec.RestartPolicy == ""
+}
+
+// shortLived is how long a container that ends with exit code 0 may run for its
+// restarts to be a loop: what ends well after hours was meant to.
+const shortLived = 5 * time.Minute
 
 // crashLoop is the cause that a container exits again and again, as it did
 // last with t.
@@ -287,7 +297,7 @@ func (q *inquiry) crashesBetween(p *corev1.Pod, w *workload) *cause {
 	c := &podCase{q, p, w}
 	for _, k := range c.containers() {
 		r, t := k.status.State.Running, k.status.LastTerminationState.Terminated
-		if r == nil || t == nil || k.init || k.status.RestartCount < 2 || t.ExitCode == 0 {
+		if r == nil || t == nil || k.init || k.status.RestartCount < 2 || t.ExitCode == 0 && (!c.restartsAlways() || t.FinishedAt.Sub(t.StartedAt.Time) > shortLived) {
 			continue
 		}
 		if !q.within(r.StartedAt.Time, max(settled, t.FinishedAt.Sub(t.StartedAt.Time))) {

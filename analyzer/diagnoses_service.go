@@ -239,5 +239,17 @@ func endpointDiagnoses() []Diagnosis {
 			Trap:    "The Pod sleeps before it stops.",
 			Changes: anyChange, decides: (*service).undrained,
 		},
+		{
+			ID: "endpointslice-write-refused", Severity: outage, layer: endpoints, Steps: "C3", Kinds: on("EndpointSlice", "Event"),
+			Meaning: "The API server refuses what the controller writes into the EndpointSlices.",
+			Trap:    "The Event is older than the last write that succeeded.",
+			Changes: webhookChanges, decides: (*service).writesRefused, traits: breaksListing,
+		},
+		{
+			ID: "service-port-changed", Severity: risk, layer: endpoints, Steps: "C5", Kinds: on("Service", "Pod"),
+			Meaning: "A change leads a port of the Service where no container declares one and no probe looks.",
+			Trap:    "Declaring ports is optional: only what was declared before counts.",
+			Changes: portChanges, decides: (*service).changedPorts,
+		},
 	}
 }

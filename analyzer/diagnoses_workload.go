@@ -149,6 +149,12 @@ func nodeDiagnoses() []Diagnosis {
 			Trap:    "Another program proxies: no DaemonSet of that name was ever there.",
 			Changes: anyChange, decides: (*service).proxyMissing, traits: OfSystem, sees: map[string]int{"timeout": 5, "refused": 6},
 		},
+		{
+			ID: "endpoint-on-silent-node", Severity: risk, layer: nodes, Steps: "C2 C5", Kinds: on("Node", "Lease"),
+			Meaning: "An endpoint is ready by its slice, and its Node was not heard since.",
+			Trap:    "One late renewal of the Lease, or Leases that nobody recorded.",
+			Changes: nodeChanges, decides: (*service).silentNodes, sees: map[string]int{"timeout": 9},
+		},
 	}
 }
 

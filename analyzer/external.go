@@ -112,6 +112,9 @@ func (s *service) pendingLoadBalancer() *cause {
 	since, note := held(s.q, s.svc, func(old *corev1.Service) bool {
 		return old.Spec.Type == corev1.ServiceTypeLoadBalancer && len(old.Status.LoadBalancer.Ingress) == 0
 	})
+	if t := s.q.writtenAt(s.svc); note != "" && t.Before(since) {
+		since, note = t, "per status"
+	}
 	c := s.cause("lb-pending", nil, s.q.see(s.svc, "/status/loadBalancer/ingress", ""))
 	c.since = since
 	c.onset = func() (time.Time, string) { return since, note }

@@ -27,7 +27,7 @@ func (q *inquiry) unbornCause(w *workload) *cause {
 	}
 	c := q.workloadCause(w, "", func(who string) string { return who + " do not exist yet" },
 		q.see(w.object, "/spec/replicas", fmt.Sprint(w.desired)))
-	c.grace = q.within(q.seen(w.object).Time, controllerGrace)
+	c.grace = q.within(q.writtenAt(w.object), controllerGrace)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -241,10 +242,44 @@ func (q *inquiry) dns() (result, evidence string) {
 		return yes, "this is cluster DNS itself"
 	case a.state == NotServing:
 		return no, fmt.Sprintf("cluster DNS (Service %s) does not serve", name)
+	case a.state == PartiallyServing:
+		return no, fmt.Sprintf("cluster DNS (Service %s) serves only in part: %s", name, a.partly())
 	case a.state == Unknown:
 		return unknown, fmt.Sprintf("the state of cluster DNS (Service %s) cannot be known", name)
 	}
 	return yes, fmt.Sprintf("cluster DNS (Service %s) serves", name)
+}
+
+// partly says which ways through a Service fail, and where.
+func (a *answer) partly() string {
+	for _, c := range a.classes {
+		if c.Class != "dns" && c.Result != kube.ResultOK {
+			return c.Detail
+		}
+	}
+	return "some of its endpoints are missing"
+}
+
+// named puts into the class dns what cluster DNS makes of the name.
+func (s *service) named(a *answer) {
+	i := slices.IndexFunc(a.classes, func(c ClassResult) bool { return c.Class == "dns" })
+	svc := s.q.dnsService()
+	if i < 0 || svc == nil || a.classes[i].Result != kube.ResultOK {
+		return
+	}
+	dns := s.q.serviceAnswer(svc.Namespace, svc.Name)
+	if dns == nil || dns.state != NotServing && dns.state != PartiallyServing {
+		return
+	}
+	for _, c := range dns.classes {
+		if c.Class != "cluster" || c.Result == kube.ResultOK {
+			continue
+		}
+		if dns.state == NotServing {
+			a.classes[i].Result = c.Result
+		}
+		a.classes[i].Detail = prefixed("cluster DNS: ", cmp.Or(c.Detail, c.Result))
+	}
 }
 
 func (s *service) proxyPods() []*corev1.Pod {

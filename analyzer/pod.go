@@ -42,10 +42,25 @@ func (q *inquiry) podCause(p *corev1.Pod, w *workload) *cause {
 	c := &podCase{q, p, w}
 	for _, rung := range podRungs {
 		if found := rung(c); found != nil {
-			return found
+			return c.nodeFirst(found)
 		}
 	}
 	return nil
+}
+
+// nodeFirst: what a Pod waits for, or what its probes said, proves nothing while
+// its Node is not ready: the node is the cause, unless the Pod failed before.
+func (c *podCase) nodeFirst(found *cause) *cause {
+	root := found.root()
+	if c.pod.Spec.NodeName == "" || root.id == "node-not-ready" || root.layer() != readiness && root.id != "" && root.id != "pod-stalled-on-node" {
+		return found
+	}
+	deeper := c.q.nodeNotReady(c.q.node(c.pod.Spec.NodeName))
+	if deeper == nil || root.id != "" && root.since.Before(deeper.since) && root.id != "readiness-probe-failing" && root.id != "startup-probe-pending" {
+		return found
+	}
+	found.grace = false
+	return found.because(deeper)
 }
 
 // cause begins a cause about this Pod: its subject is the workload, as it is

@@ -186,6 +186,22 @@ func (q *inquiry) progress(r *rollout) *cause {
 	return c
 }
 
+// refusedRollout: the API server refuses the first Pod of the new revision. The
+// old ones serve on, so that no Pod is missing.
+func (q *inquiry) refusedRollout(r *rollout) *cause {
+	d := r.deployment
+	if r.complete() || d.Status.ObservedGeneration < d.Generation || int(d.Status.UpdatedReplicas) >= replicas(d.Spec.Replicas) {
+		return nil
+	}
+	c := q.createFailed(asWorkload(d))
+	if c == nil {
+		return nil
+	}
+	text := c.says("new Pods of " + r.name())
+	c.says = clause("%s", text)
+	return c
+}
+
 // rolloutEffects are what failing Pods do to their Deployment, the nearest
 // first.
 func (q *inquiry) rolloutEffects(r *rollout) []*cause {

@@ -56,7 +56,10 @@ func (q *inquiry) service(namespace, name string) *answer {
 	s.blame(a)
 	s.judge(a)
 	q.telling(func() { s.list(a) })
+	q.wording(func() { s.doubts(a, s.changedPorts, s.publishedUnready) })
+	q.aside(func() { s.doubts(a, s.silentNodes) })
 	q.aside(func() {
+		s.named(a)
 		s.aside(a)
 		a.checklist = s.checklist(a)
 	})

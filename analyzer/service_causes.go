@@ -4,19 +4,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/store"
 )
 
 // blame finds the missing units of service and the cause of each.
 func (s *service) blame(a *answer) {
 	a.units = s.definition()
 	if len(a.units) == 0 && kube.Selectable(s.svc) {
-		a.units = s.podUnits()
+		if c := s.cut(); c != nil {
+			a.units = []unit{{kind: serviceUnit, count: max(1, s.desired, c.units), cause: c}}
+		}
+		a.units = append(a.units, s.podUnits()...)
+		a.units = append(a.units, s.familyUnits()...)
 		s.networkOfNodes(a.units)
 		a.units = append(a.units, s.unborn()...)
 		if len(a.units) == 0 && len(s.pods) == 0 || s.allTerminal() {
@@ -37,6 +43,95 @@ func (s *service) definition() []unit {
 		if c := rung(); c != nil {
 			return []unit{{kind: serviceUnit, count: max(1, s.desired, c.root().units), cause: c}}
 		}
+	}
+	return nil
+}
+
+// cut: somebody took away all endpoints at once, whatever else is wrong.
+func (s *service) cut() *cause {
+	if c := s.namespaceEnds(); c != nil {
+		return c
+	}
+	return s.switchedAway()
+}
+
+// namespaceEnds: the Namespace is being deleted, and took all endpoints with it.
+func (s *service) namespaceEnds() *cause {
+	if ready, _ := s.usable(); ready > 0 {
+		return nil
+	}
+	for _, c := range s.terminatingService() {
+		if c.variant == "namespace" {
+			return c
+		}
+	}
+	return nil
+}
+
+// switchedAway: the selector was changed from Pods that are ready to Pods of
+// which none ever served. The change cut the traffic; what keeps the others from
+// being ready comes second.
+func (s *service) switchedAway() *cause {
+	if ready, terminating := s.usable(); ready > 0 || terminating > 0 || len(s.pods) == 0 {
+		return nil
+	}
+	c := s.selectorEdited()
+	if c == nil {
+		return nil
+	}
+	for _, p := range s.pods {
+		if kube.Ready(p) && !kube.Terminating(p) {
+			return nil // the slices have yet to follow
+		}
+		for _, old := range past[corev1.Pod](s.q, p.Namespace, p.Name) {
+			if old.UID == p.UID && kube.Ready(old) && !c.since.After(s.q.seen(old).Time) {
+				return nil // it served since: what it suffers from is the cause
+			}
+		}
+	}
+	return c
+}
+
+// familyUnits are families of the Service that no selected Pod has an address of,
+// while others serve.
+func (s *service) familyUnits() []unit {
+	if kube.Headless(s.svc) || len(s.svc.Spec.IPFamilies) < 2 {
+		return nil
+	}
+	if ready, _ := s.usable(); ready == 0 {
+		return nil
+	}
+	for i, f := range s.svc.Spec.IPFamilies {
+		var with, without *corev1.Pod
+		for _, p := range s.pods {
+			switch {
+			case kube.Terminal(p) || len(p.Status.PodIPs) == 0:
+			case len(kube.PodIPs(p, f)) > 0:
+				with = p
+			default:
+				without = p
+			}
+		}
+		if i == 0 || with != nil || without == nil {
+			continue
+		}
+		by := ""
+		c := s.cause("ip-family-mismatch", nil, s.q.see(s.svc, "/spec/ipFamilies", fmt.Sprint(s.svc.Spec.IPFamilies)), s.q.see(without, "/status/podIPs", without.Status.PodIP))
+		if w := writerOf(&s.svc.ObjectMeta, "f:spec", "f:ipFamilyPolicy"); w != nil {
+			by = fmt.Sprintf(", asked for by %s", w)
+			c.since = w.time
+		}
+		policy := ""
+		if p := s.svc.Spec.IPFamilyPolicy; p != nil {
+			policy = " (" + string(*p) + ")"
+		}
+		c.says = clause("no Pod has an %s address, so clients of that family%s%s get none of the endpoints", f, policy, by)
+		c.variant, c.key = string(f), s.String()+" "+string(f)
+		c.onset = func() (time.Time, string) {
+			return held(s.q, s.svc, func(old *corev1.Service) bool { return slices.Contains(old.Spec.IPFamilies, f) })
+		}
+		c.next = commands(s.kubectl("get").Add("-o", "jsonpath={.spec.ipFamilies}"))
+		return []unit{{kind: portUnit, count: 1, cause: c}}
 	}
 	return nil
 }
@@ -107,12 +202,35 @@ func (s *service) nothingSelected() *cause {
 			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
 		}
 	}
-	for _, deeper := range []func() *cause{s.selectorEdited, s.workloadDeleted, s.relabelled, s.detached, s.typo} {
+	for _, deeper := range []func() *cause{s.selectorEdited, s.remade, s.workloadDeleted, s.relabelled, s.detached, s.typo} {
 		if found := deeper(); found != nil {
 			return c.because(found)
 		}
 	}
 	return c
+}
+
+// remade: what made the Service's Pods was deleted and exists again under its
+// name, one label away. What exists now is what can be mended.
+func (s *service) remade() *cause {
+	deleted := s.workloadDeleted()
+	if deleted == nil {
+		return nil
+	}
+	found := s.typo()
+	if found == nil {
+		return nil
+	}
+	again := s.q.view.Get(store.Ref{Resource: kindsByName[deleted.subject.Kind].resource, Namespace: deleted.subject.Namespace, Name: deleted.subject.Name})
+	if again == nil {
+		return nil
+	}
+	text := found.says("")
+	found.says = clause("%s; %s %s was deleted and made again with other labels at %s", text, deleted.subject.Kind, deleted.subject.Name, clock(again.Time, s.q.now))
+	found.evidence = append(found.evidence, deleted.evidence...)
+	found.since = deleted.since
+	found.onset = func() (time.Time, string) { return deleted.since, "" }
+	return found
 }
 
 // podUnits are the selected Pods that should serve and do not.

@@ -26,7 +26,7 @@ func (s *service) aside(a *answer) {
 	for _, look := range []observation{
 		s.terminatingService, s.recreated, s.addressChanged, s.capacityCut, s.frozen, s.foreign, s.unreadyPublished,
 		s.sharedAddress, s.concentrated, s.allocation, s.otherProxy, s.proxyMissing, s.dnsDown, s.ingressPaths,
-		s.balancerErrors, s.mixedPorts, s.lag, s.undrained, s.blockedEvictions, s.stalledControllers, s.latentConfig,
+		s.balancerErrors, s.refusedRollouts, s.mixedPorts, s.lag, s.undrained, s.blockedEvictions, s.stalledControllers, s.latentConfig,
 	} {
 		a.risks = append(a.risks, look()...)
 	}
@@ -68,10 +68,33 @@ func (s *service) terminatingService() []*cause {
 	}
 	if ns := get[corev1.Namespace](s.q, "", s.svc.Namespace); ns != nil && ns.Status.Phase == corev1.NamespaceTerminating {
 		c := s.cause("svc-terminating", clause("Namespace %s is being deleted, and Service %s with it", ns.Name, s), s.q.see(ns, "/status/phase", string(ns.Status.Phase)))
-		c.variant = "namespace"
+		c.variant, c.grace = "namespace", false
+		if ns.DeletionTimestamp != nil {
+			c.since = ns.DeletionTimestamp.Time
+		}
+		for _, cond := range ns.Status.Conditions {
+			if cond.Status == corev1.ConditionTrue && (cond.Type == corev1.NamespaceFinalizersRemaining || cond.Type == corev1.NamespaceDeletionContentFailure) {
+				c.says = clause("Namespace %s is being deleted, and Service %s with it; what holds it: %s", ns.Name, s, firstWords(cond.Message, 160))
+				c.evidence = append(c.evidence, s.q.see(ns, conditionPath(cond.Type)+"/message", cond.Message))
+			}
+		}
+		c.next = commands(describe("namespace", "", ns.Name))
 		return []*cause{c}
 	}
 	return nil
+}
+
+// refusedRollouts: the Service serves, and no Pod of the new revision can be made.
+func (s *service) refusedRollouts() []*cause {
+	var found []*cause
+	for _, w := range s.workloads {
+		if r := s.q.rollout(w); r != nil {
+			if c := s.q.refusedRollout(r); c != nil {
+				found = append(found, c)
+			}
+		}
+	}
+	return found
 }
 
 // stuckPods are deleted Pods that linger.

@@ -159,9 +159,13 @@ func (s *service) onlyTerminating(n int, evidence []Evidence) *cause {
 		text = "only 1 Pod that shuts down still serves"
 	}
 	if !end.IsZero() {
-		text += ", until " + clock(end, s.q.now) + " at the latest"
+		if end.After(s.q.now) {
+			text += ", until " + clock(end, s.q.now) + " at the latest"
+		} else {
+			text += ", and were to end by " + clock(end, s.q.now)
+		}
 	}
-	c.says = clause("%s", text)
+	c.says, c.certainty = clause("%s", text), Likely // processes end before their grace does, unseen
 	c.evidence = c.evidence[:min(len(c.evidence), maxRows)]
 	c.since = s.darkSince()
 	return c

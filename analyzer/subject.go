@@ -256,6 +256,9 @@ func (q *inquiry) workload(k kind, namespace, name string) *answer {
 	}
 	if r := q.rollout(w); r != nil {
 		a.effects = q.rolloutEffects(r)
+		if c := q.refusedRollout(r); c != nil && len(a.units) == 0 {
+			a.units = append(a.units, unit{kind: serviceUnit, count: 1, workload: w, cause: c})
+		}
 	}
 	for i := range a.units {
 		q.nameWaiting(&a.units[i], a.subject, full)

@@ -184,7 +184,7 @@ func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 	late := func(since time.Time) bool { return !kube.Selectable(s.svc) || !s.q.within(since, sliceGrace) }
 	if p := s.podBehind(ref); p != nil {
 		lost := len(p.Status.PodIPs) > 0 && !slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := kube.CanonicalIP(i.IP); return c == ip })
-		return lost && late(s.q.seen(p).Time)
+		return lost && late(s.q.writtenAt(p))
 	}
 	if o, _ := s.lastPod(ref); o != nil {
 		return late(o.Time)

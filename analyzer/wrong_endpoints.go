@@ -51,7 +51,7 @@ func (s *service) misdirects(sl *discoveryv1.EndpointSlice, e *discoveryv1.Endpo
 		return "pod-gone", []Evidence{row()}
 	}
 	p := s.podBehind(e.TargetRef)
-	if p == nil || s.svc.Spec.PublishNotReadyAddresses || !kube.EndpointReady(e) || kube.Ready(p) && !kube.Terminal(p) || s.q.within(s.q.seen(p).Time, sliceGrace) {
+	if p == nil || s.svc.Spec.PublishNotReadyAddresses || !kube.EndpointReady(e) || kube.Ready(p) && !kube.Terminal(p) || s.q.within(s.q.writtenAt(p), sliceGrace) {
 		return "", nil
 	}
 	return "wrong-ready", []Evidence{row(), s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False")}
@@ -93,7 +93,32 @@ func (s *service) misdirection(sl *discoveryv1.EndpointSlice, variant, pod strin
 	}
 	c := s.cause("endpointslice-stale", clause("EndpointSlice %s still sends traffic to Pod %s, which %s", sl.Name, pod, what))
 	c.key, c.variant, c.since = sl.Name, variant, s.q.seen(sl).Time
-	return c.because(s.controllersStalled())
+	return c.because(s.writesRefused(c.since)).because(s.controllersStalled())
+}
+
+// writesRefused: the controller says that it could not write the slices.
+func (s *service) writesRefused(since time.Time) *cause {
+	for _, e := range s.q.events(s.svc) {
+		if !strings.HasPrefix(e.Reason, "FailedTo") || !strings.HasSuffix(e.Reason, "EndpointSlices") || eventTime(e).Before(since.Add(-sliceGrace)) {
+			continue
+		}
+		c := s.cause("endpointslice-write-refused", clause("the API server refuses to write the EndpointSlices of Service %s: %s", s, firstWords(refused(e.Message), 200)),
+			s.q.see(e, "/message", e.Message))
+		c.variant, c.certainty, c.since = "", Likely, e.FirstTimestamp.Time
+		if c.since.IsZero() {
+			c.since = eventTime(e)
+		}
+		c.next = commands(command.Kubectl("get", "events", "-n", s.svc.Namespace, "--field-selector", "involvedObject.name="+s.svc.Name))
+		s.q.wording(func() {
+			if config, path := s.q.webhook(e.Message); config != nil {
+				c.evidence = append(c.evidence, s.q.see(config, path, ""))
+				o := s.q.subject(config)
+				c.next = append(commands(describe(strings.ToLower(o.Kind), "", o.Name)), c.next...)
+			}
+		})
+		return c
+	}
+	return nil
 }
 
 // frozen: the selector is gone, and the slices of its time are still there.
@@ -285,6 +310,9 @@ func (s *service) portUnresolved(p *corev1.Pod) *cause {
 			declare = enumerate(have, 4)
 		}
 		c := s.cause("target-port-name-unresolved", func(who string) string {
+			if other := otherProtocol(&p.Spec, sp); other != "" {
+				return fmt.Sprintf("port %s is %s, and %q on %s is %s", portLabel(sp), sp.Protocol, sp.TargetPort.StrVal, who, other)
+			}
 			return fmt.Sprintf("port %s sends to targetPort %q, which does not exist on %s (declared: %s)", portLabel(sp), sp.TargetPort.StrVal, who, declare)
 		}, s.q.see(s.svc, portPath(sp)+"/targetPort", sp.TargetPort.StrVal), s.q.see(p, "/spec/containers/ports", strings.Join(have, ", ")))
 		for _, l := range s.listed[p.UID] {
@@ -304,6 +332,19 @@ func (s *service) portUnresolved(p *corev1.Pod) *cause {
 	return nil
 }
 
+// otherProtocol returns the port that has the name a Service port sends to, with
+// another protocol: "8080/TCP"; "" if none has.
+func otherProtocol(spec *corev1.PodSpec, sp *corev1.ServicePort) string {
+	for c := range kube.PortContainers(spec) {
+		for _, cp := range c.Ports {
+			if cp.Name == sp.TargetPort.StrVal && cp.Protocol != sp.Protocol {
+				return fmt.Sprintf("%d/%s", cp.ContainerPort, cp.Protocol)
+			}
+		}
+	}
+	return ""
+}
+
 // noSlice: the controller has not written any slice of its own.
 func (s *service) noSlice(*corev1.Pod) *cause {
 	for _, sl := range s.slices {
@@ -315,7 +356,7 @@ func (s *service) noSlice(*corev1.Pod) *cause {
 		s.q.absent(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace, s.svc.Name+"-..."))
 	c.grace = s.q.within(s.svc.CreationTimestamp.Time, sliceGrace)
 	c.next = commands(leaseOf("kube-controller-manager"))
-	return c.because(s.controllersStalled())
+	return c.because(s.writesRefused(s.svc.CreationTimestamp.Time)).because(s.controllersStalled())
 }
 
 // hiddenSlice: the Pod is listed where kube-proxy does not look.
@@ -330,8 +371,8 @@ func (s *service) hiddenSlice(p *corev1.Pod) *cause {
 
 // stale: the Pod is ready, and its endpoint does not say so.
 func (s *service) stale(p *corev1.Pod) *cause {
-	changed := s.q.seen(p).Time
-	if t := s.q.seen(s.svc).Time; t.After(changed) {
+	changed := s.q.writtenAt(p)
+	if t := s.q.writtenAt(s.svc); t.After(changed) {
 		changed = t
 	}
 	c := s.cause("endpointslice-stale", about("could serve, but the EndpointSlices of Service %s do not say so", s),
@@ -348,5 +389,5 @@ func (s *service) stale(p *corev1.Pod) *cause {
 		c.evidence = append(c.evidence, s.q.see(l.slice, "/endpoints[targetRef="+p.Name+"]/conditions/ready", fmt.Sprint(kube.EndpointReady(l.endpoint))))
 	}
 	c.next = commands(command.Kubectl("get", "events", "-n", s.svc.Namespace, "--field-selector", "involvedObject.name="+s.svc.Name))
-	return c.because(s.controllersStalled())
+	return c.because(s.writesRefused(changed)).because(s.controllersStalled())
 }
