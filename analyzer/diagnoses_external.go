@@ -77,6 +77,12 @@ func externalDiagnoses() []Diagnosis {
 			Trap:    "The cluster's DNS does not run as a Service here.",
 			Changes: anyChange, decides: (*service).dnsDown, traits: OfSystem, sees: map[string]int{"nxdomain": 1},
 		},
+		{
+			ID: "lb-nodes-excluded", Severity: risk, layer: external, Steps: "C7", Kinds: on("Node"),
+			Meaning: "Every Node is excluded from external load balancers: where the balancer sends is up to its implementation.",
+			Trap:    "Balancers that send to Pods and not to Nodes.",
+			Changes: balancerChanges, decides: (*service).excludedNodes,
+		},
 	}
 }
 

@@ -185,5 +185,11 @@ func schedulingDiagnoses() []Diagnosis {
 			Trap:    "The Pod was replaced and the replacement is ready.",
 			Changes: slices.Concat(nodeChanges, placementChanges), decides: (*podCase).disrupted,
 		},
+		{
+			ID: "pods-rejected", Severity: outage, layer: scheduling, Steps: "C2", Kinds: on("Pod"),
+			Meaning: "Kubelets refuse or evict the Pods of a workload, one after the other.",
+			Trap:    "One Pod that was evicted, and whose replacement is ready.",
+			Changes: slices.Concat(nodeChanges, placementChanges), decides: (*service).rejectedPods,
+		},
 	}
 }

@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -138,6 +139,56 @@ func (c *podCase) finished() *cause {
 var rejections = []string{
 	"Evicted", "NodeShutdown", "Terminated", "OutOfcpu", "OutOfmemory", "OutOfpods", "NodeAffinity", "NodePorts",
 	"UnexpectedAdmissionError", "TopologyAffinityError", "PodOSNotSupported", "PodOSSelectorNodeLabelDoesNotMatch", "Preempting",
+}
+
+// storm is how many Pods of a workload must have been rejected, within window, for
+// more than bad luck.
+const storm = 2
+
+// rejectedPods: kubelets refuse or evict the Pods of a workload, and its
+// controller makes one after the other.
+func (s *service) rejectedPods(w *workload) *cause {
+	var failed []*corev1.Pod
+	for _, p := range s.pods {
+		if s.owner[p.UID] == w && p.Status.Phase == corev1.PodFailed && slices.Contains(rejections, p.Status.Reason) && s.q.within(p.CreationTimestamp.Time, window) {
+			failed = append(failed, p)
+		}
+	}
+	if len(failed) < storm {
+		return nil
+	}
+	slices.SortFunc(failed, func(a, b *corev1.Pod) int {
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	last := failed[0]
+	c := s.q.workloadCause(w, "pods-rejected", func(who string) string {
+		return fmt.Sprintf("%s were rejected or evicted by their Nodes in a row, the last by Node %s, and %s still missing: %s",
+			quantity(len(failed), "Pod"), last.Spec.NodeName, who+" are", sentence(last.Status.Reason, last.Status.Message))
+	})
+	for _, p := range failed[:min(len(failed), maxRows)] {
+		c.evidence = append(c.evidence, s.q.see(p, "/status/reason", sentence(p.Status.Reason, p.Status.Message)))
+		c.since = p.CreationTimestamp.Time
+	}
+	c.variant, c.grace = last.Status.Reason, false
+	c.next = commands(describe("pod", last.Namespace, last.Name), describe("node", "", last.Spec.NodeName))
+	return c
+}
+
+// stormy puts rejected Pods behind units that only wait for the next one.
+func (s *service) stormy(units []unit) {
+	for i := range units {
+		u := &units[i]
+		if u.workload == nil || u.kind != podUnit && u.kind != unbornUnit {
+			continue
+		}
+		root := u.cause.root()
+		if root.id != "" && !root.grace {
+			continue
+		}
+		if c := s.rejectedPods(u.workload); c != nil {
+			*root = *c
+		}
+	}
 }
 
 // disrupted: the cluster removed the Pod.

@@ -1,7 +1,9 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -104,6 +106,23 @@ func addresses(s *corev1.Service) []string {
 // excludeNode keeps a Node from being a backend of cloud load balancers.
 const excludeNode = corev1.LabelNodeExcludeBalancers
 
+// excludedNodes: the Service has an address, and no Node may stand behind it.
+func (s *service) excludedNodes() []*cause {
+	if s.svc.Spec.Type != corev1.ServiceTypeLoadBalancer || len(s.svc.Status.LoadBalancer.Ingress) == 0 || !s.noBackendNodes() {
+		return nil
+	}
+	c := s.cause("lb-nodes-excluded", clause("every Node is excluded from external load balancers; only the balancer's implementation knows where it sends"))
+	for _, n := range slices.SortedFunc(maps.Values(s.q.allNodes()), func(a, b *corev1.Node) int { return cmp.Compare(a.Name, b.Name) }) {
+		if len(c.evidence) < maxRows {
+			c.evidence = append(c.evidence, s.q.see(n, "/metadata/labels["+excludeNode+"]", n.Labels[excludeNode]))
+		}
+	}
+	c.certainty = Possible
+	c.since, _ = held(s.q, s.q.node(c.evidence[0].Name), func(n *corev1.Node) bool { _, out := n.Labels[excludeNode]; return out })
+	c.next = commands(command.Kubectl("get", "nodes", "-L", excludeNode))
+	return []*cause{c}
+}
+
 // pendingLoadBalancer: nothing has given the Service an external address.
 func (s *service) pendingLoadBalancer() *cause {
 	if s.svc.Spec.Type != corev1.ServiceTypeLoadBalancer || len(s.svc.Status.LoadBalancer.Ingress) > 0 {
@@ -160,7 +179,7 @@ func (s *service) balancerEvent() *corev1.Event {
 func (s *service) noBackendNodes() bool {
 	nodes := s.q.allNodes()
 	for _, n := range nodes {
-		if n.Labels[excludeNode] == "" && n.DeletionTimestamp == nil &&
+		if _, out := n.Labels[excludeNode]; !out && n.DeletionTimestamp == nil &&
 			!slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == "ToBeDeletedByClusterAutoscaler" }) {
 			return false
 		}

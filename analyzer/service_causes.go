@@ -29,6 +29,7 @@ func (s *service) blame(a *answer) {
 			a.units = append(a.units, s.noPods()...)
 		}
 	}
+	s.stormy(a.units)
 	a.units = append(a.units, s.misdirected()...)
 	a.units = append(a.units, s.ways()...)
 	for i := range a.units {

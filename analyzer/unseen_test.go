@@ -37,6 +37,9 @@ func unseenExamples() []example {
 	leaving := func(name, node string, until string) string {
 		return podWith(name, 1, node, "web:ok1", "0s", "deletionTimestamp: $("+until+")\n  deletionGracePeriodSeconds: 30", running("1s"))
 	}
+	rejected := func(name, created string) string {
+		return pod(name, 1, "n3", "web:ok1", created, "phase: Failed, reason: TopologyAffinityError, message: Resources cannot be allocated with Topology locality")
+	}
 	ended := strings.Replace(crashed, "restartCount: 4", "restartCount: 1", 1)
 	return []example{
 		// A Node that nobody hears, while the slices say ready.
@@ -72,6 +75,15 @@ func unseenExamples() []example {
 
 		// Time that has passed.
 		{id: "only-terminating-endpoints", in: headlineList, at: 25 * time.Second, then: leaving("web-a", "n1", "22s") + leaving("web-b", "n2", "22s") + leaving("web-c", "n3", "22s") + slice("web-a n1 terminating", "web-b n2 terminating", "web-c n3 terminating"), says: "were to end by 14:00:22Z"},
+
+		// Kubelets that refuse one Pod after the other.
+		{
+			id: "pods-rejected", variant: "TopologyAffinityError", in: headlineList, removed: pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")),
+			then: rejected("web-d", "22s") + rejected("web-e", "26s") + slice("web-a n1 ready", "web-b n2 ready"), state: Degraded, says: "2 Pods were rejected or evicted by their Nodes in a row, the last by Node n3",
+		},
+
+		// A balancer behind which no Node may stand.
+		{id: "lb-nodes-excluded", in: riskList, first: sub(strings.ReplaceAll(baseline(), "labels: {topology", `labels: {node.kubernetes.io/exclude-from-external-load-balancers: "", topology`), "type: ClusterIP", "type: LoadBalancer", "targetPort: http}]", "targetPort: http}]\nstatus: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}"), state: Serving},
 
 		// Containers that end well and are started again.
 		{id: "crash-loop", in: headlineList, first: loneWith(containers(fmt.Sprintf(crashed, 0, "Completed"))), state: NotServing, says: "exits with code 0 after 3s (it ends"},
