@@ -8,7 +8,7 @@ BROWSER = fixtures/browser
 TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
 SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
 
-.PHONY: help build man demo test check e2e bench oracle record-incidents cluster-up cluster-down fmt
+.PHONY: help build man demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -50,6 +50,9 @@ e2e: bin/svcspy ## everything against a real control plane (builds and caches it
 
 bench: ## the bars; BENCH=regexp selects
 	@SVCSPY_BENCH=1 $(GO) test -count=1 -timeout 60m -v -run 'Bars/$(BENCH)' ./... | grep -E '^ *bench |^(FAIL|---)' | sed 's/^ *//'
+
+soak: ## a flight recorder at 500 events/s for SOAK=2h; fails if memory, goroutines, descriptors or the file grow
+	@SOAK=$(or $(SOAK),2h) $(GO) test -count=1 -timeout 0 -v -run TestSoak ./recorder/flight
 
 oracle: ## 50,000 recorded events and a hundred faults held against client-go and the audit log
 	@cd $(CONTROLPLANE) && SVCSPY_E2E=1 SVCSPY_ORACLE=$(ORACLE) $(GO) test -count=1 -timeout 60m -v -run 'TestRecordingEqualsInformers' ./e2e

@@ -122,6 +122,20 @@ type discovered struct {
 	failed map[schema.GroupVersion]bool
 }
 
+// keep adds what the aggregated APIs that did not answer had before: that they do
+// not answer does not mean that it is gone.
+func (d *discovered) keep(before discovered) {
+	if len(d.failed) == 0 {
+		return
+	}
+	for _, r := range before.resources {
+		if d.failed[schema.GroupVersion{Group: r.Group, Version: r.Version}] {
+			d.resources = append(d.resources, r)
+		}
+	}
+	sortResources(d.resources)
+}
+
 func (a *client) discover(ctx context.Context) (discovered, error) {
 	found := discovered{failed: map[schema.GroupVersion]bool{}}
 	lists, err := a.disc.ServerPreferredResourcesWithContext(ctx)

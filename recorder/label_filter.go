@@ -18,18 +18,18 @@ var selected = groupResources("pods", "configmaps", "secrets", "persistentvolume
 	"controllerrevisions.apps", "daemonsets.apps", "deployments.apps", "replicasets.apps", "statefulsets.apps",
 	"cronjobs.batch", "jobs.batch")
 
-// selection decides which objects of a stream are recorded. The API server
+// labelFilter decides which objects of a stream are recorded. The API server
 // could do that, but it calls it DELETED when an object loses its labels: the
 // recording would hold deletions that never happened, and hide what happened
 // instead. So everything is listened to, and an object that matched once is
 // recorded for as long as it lives.
-type selection struct {
+type labelFilter struct {
 	selector labels.Selector
 	matched  map[types.UID]struct{}
 }
 
-func newSelection(s labels.Selector) *selection {
-	return &selection{selector: s, matched: map[types.UID]struct{}{}}
+func newLabelFilter(s labels.Selector) *labelFilter {
+	return &labelFilter{selector: s, matched: map[types.UID]struct{}{}}
 }
 
 // selects reports whether the selector is about a resource.
@@ -38,7 +38,7 @@ func (o *Options) selects(r resource) bool {
 }
 
 // keeps reports whether an event about an object is recorded.
-func (s *selection) keeps(kind watch.EventType, uid types.UID, object []byte) (bool, error) {
+func (s *labelFilter) keeps(kind watch.EventType, uid types.UID, object []byte) (bool, error) {
 	_, known := s.matched[uid]
 	if known && kind == watch.Deleted {
 		delete(s.matched, uid)
@@ -57,7 +57,7 @@ func (s *selection) keeps(kind watch.EventType, uid types.UID, object []byte) (b
 }
 
 // reason is why a stream is not complete.
-func (s *selection) reason() string { return "only " + s.selector.String() }
+func (s *labelFilter) reason() string { return "only " + s.selector.String() }
 
 // scanLabels reads the labels of an object.
 func scanLabels(object []byte) (labels.Set, error) {

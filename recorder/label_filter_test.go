@@ -51,7 +51,7 @@ func TestSelectionFollowsWhatItKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSelection(selector)
+	s := newLabelFilter(selector)
 	web, other := []byte(`{"metadata":{"labels":{"app":"web"}}}`), []byte(`{"metadata":{"labels":{"app":"quarantine"}}}`)
 	for i, tt := range []struct {
 		kind   watch.EventType

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// pulse asks the API server for its version, again and again. Every answer
+// liveness asks the API server for its version, again and again. Every answer
 // carries its clock. No answer at all means that it hangs, or that the way to it
 // is cut although no connection has been closed: then all streams are
 // interrupted, because none of them can know.
-type pulse struct {
+type liveness struct {
 	api     *client
 	queue   *queue
 	every   time.Duration
@@ -21,19 +21,20 @@ type pulse struct {
 	doubts  chan struct{}
 
 	mu    sync.Mutex
-	alive context.Context // until the server stops to answer
+	alive context.Context // until the server stops answering
 	lost  context.CancelCauseFunc
 	back  chan struct{} // closed when it answers again
+	last  time.Time     // when it answered last
 }
 
-func newPulse(api *client, q *queue, l limits) *pulse {
-	p := &pulse{api: api, queue: q, every: l.pulse, patient: l.beat, back: make(chan struct{}), doubts: make(chan struct{}, 1)}
+func newLiveness(api *client, q *queue, l limits) *liveness {
+	p := &liveness{api: api, queue: q, every: l.pulse, patient: l.beat, back: make(chan struct{}), doubts: make(chan struct{}, 1)}
 	p.alive, p.lost = context.WithCancelCause(context.Background())
 	return p
 }
 
 // run ends with ctx.
-func (p *pulse) run(ctx context.Context) {
+func (p *liveness) run(ctx context.Context) {
 	defer p.lost(nil)
 	away, hung := false, false
 	answered := time.Now()
@@ -41,6 +42,7 @@ func (p *pulse) run(ctx context.Context) {
 		date, err := p.beat(ctx)
 		if err == nil {
 			answered = time.Now()
+			p.answered(answered)
 			p.queue.look(date)
 			if away {
 				p.returned()
@@ -59,7 +61,7 @@ func (p *pulse) run(ctx context.Context) {
 }
 
 // rest waits for the next beat, or until somebody doubts.
-func (p *pulse) rest(ctx context.Context, wait time.Duration) {
+func (p *liveness) rest(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -71,7 +73,7 @@ func (p *pulse) rest(ctx context.Context, wait time.Duration) {
 }
 
 // doubt has the server asked at once, because somebody could not reach it.
-func (p *pulse) doubt() {
+func (p *liveness) doubt() {
 	select {
 	case p.doubts <- struct{}{}:
 	default: // it is going to be asked anyway
@@ -82,7 +84,7 @@ func (p *pulse) doubt() {
 const impatient = time.Second
 
 // beat returns the Date of one answer, which may be zero. Any answer will do.
-func (p *pulse) beat(ctx context.Context) (time.Time, error) {
+func (p *liveness) beat(ctx context.Context) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.patient)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.api.base.JoinPath("/version").String(), nil)
@@ -104,15 +106,28 @@ func (p *pulse) beat(ctx context.Context) (time.Time, error) {
 
 // interrupt ends what depends on the server's being alive, which did not answer
 // for so long, and begins anew.
-func (p *pulse) interrupt(quiet time.Duration) {
+func (p *liveness) interrupt(quiet time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lost(silence(quiet))
 	p.alive, p.lost = context.WithCancelCause(context.Background())
 }
 
+func (p *liveness) answered(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = at
+}
+
+// lastAnswer returns when the server answered last; zero if it never did.
+func (p *liveness) lastAnswer() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
 // returned tells those who wait for it that the server answers again.
-func (p *pulse) returned() {
+func (p *liveness) returned() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	close(p.back)
@@ -121,15 +136,15 @@ func (p *pulse) returned() {
 
 // whenBack returns a channel that is closed when the server answers again after
 // it did not.
-func (p *pulse) whenBack() <-chan struct{} {
+func (p *liveness) whenBack() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.back
 }
 
-// whileAlive calls f with the silence if the server stops to answer; the
+// whileAlive calls f with the silence if the server stops answering; the
 // function returned ends that.
-func (p *pulse) whileAlive(f func(error)) (stop func() bool) {
+func (p *liveness) whileAlive(f func(error)) (stop func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	alive := p.alive

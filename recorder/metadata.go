@@ -148,11 +148,24 @@ func listEnd(r resource, resourceVersion string) []byte {
 // items of a list carry no kind and apiVersion of their own.
 func typed(r resource, item []byte) []byte {
 	rest := item[1:] // after '{'
-	head := fmt.Appendf(make([]byte, 0, len(item)+128), `{"kind":%q,"apiVersion":%q`, r.kind, r.gvr.GroupVersion().String())
+	head := append(make([]byte, 0, len(item)+128), `{"kind":`...)
+	head = append(head, quoted(r.kind)...)
+	head = append(head, `,"apiVersion":`...)
+	head = append(head, quoted(r.gvr.GroupVersion().String())...)
 	if (&rawjson.Cursor{Text: rest}).Peek() != '}' {
 		head = append(head, ',')
 	}
 	return append(head, rest...)
+}
+
+// quoted returns a string as JSON. Go's %q is not: it escapes in other ways what
+// a discovery document may hold.
+func quoted(s string) []byte {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // strings marshal
+	}
+	return text
 }
 
 // decodeStatus reads what the API server says when it refuses.

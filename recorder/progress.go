@@ -41,6 +41,8 @@ const (
 type meter struct {
 	tell    func(Progress) // may be nil
 	streams map[scope]*Stream
+	order   []*Stream // the streams as sorted returns them
+	changed bool      // a stream did since the last report
 	started time.Time
 	ready   bool
 	total   Progress
@@ -64,6 +66,8 @@ func (m *meter) stream(s scope) *Stream {
 	if known == nil {
 		known = &Stream{Resource: s.resource.gvr, Namespace: s.namespace, Status: store.NotRecorded}
 		m.streams[s] = known
+		at, _ := slices.BinarySearchFunc(m.order, known, compareStreams)
+		m.order = slices.Insert(m.order, at, known)
 	}
 	return known
 }
@@ -77,6 +81,7 @@ func (m *meter) event(s scope, e *store.Event) {
 func (m *meter) cover(s scope, c *store.Coverage) {
 	known := m.stream(s)
 	known.Status, known.Reason = c.Status, c.Reason
+	m.changed = true
 }
 
 // settled reports whether every stream has been listed or refused. One that
@@ -104,14 +109,16 @@ func (m *meter) forbidden() bool {
 	return true
 }
 
-// report tells of the progress; always when something changed, and otherwise
-// not too often.
-func (m *meter) report(now time.Time, changed bool) {
-	if since := now.Sub(m.reported); m.tell != nil && (changed || since >= reportEvery) {
+// report tells of the progress: soon after a stream changed, and otherwise not
+// too often. It is called at each tick, so that thousands of streams that break
+// together are one report.
+func (m *meter) report(now time.Time) {
+	if since := now.Sub(m.reported); m.tell != nil && (m.changed || since >= reportEvery) {
 		if since >= reportEvery {
 			m.total.Rate = float64(m.total.Events-m.events) / since.Seconds()
 			m.reported, m.events = now, m.total.Events
 		}
+		m.changed = false
 		m.total.Time, m.total.Ready, m.total.Streams = now, m.ready, m.sorted()
 		m.tell(m.total)
 	}
@@ -119,16 +126,17 @@ func (m *meter) report(now time.Time, changed bool) {
 
 // sorted returns copies of the streams.
 func (m *meter) sorted() []Stream {
-	var streams []Stream
-	for _, s := range m.streams {
+	streams := make([]Stream, 0, len(m.order))
+	for _, s := range m.order {
 		streams = append(streams, *s)
 	}
-	slices.SortFunc(streams, func(a, b Stream) int {
-		return cmp.Or(
-			cmp.Compare(a.Resource.Group, b.Resource.Group),
-			cmp.Compare(a.Resource.Resource, b.Resource.Resource),
-			cmp.Compare(a.Namespace, b.Namespace),
-		)
-	})
 	return streams
+}
+
+func compareStreams(a, b *Stream) int {
+	return cmp.Or(
+		cmp.Compare(a.Resource.Group, b.Resource.Group),
+		cmp.Compare(a.Resource.Resource, b.Resource.Resource),
+		cmp.Compare(a.Namespace, b.Namespace),
+	)
 }

@@ -60,8 +60,8 @@ type Options struct {
 	Redactor *redact.Policy
 	// Now is the wall clock; nil is time.Now. Every goroutine calls it.
 	Now func() time.Time
-	// Progress, unless nil, is called from the writer's goroutine whenever a
-	// stream changes its state and otherwise at most twice a second.
+	// Progress, unless nil, is called from the writer's goroutine, at most ten
+	// times a second while streams change their state, otherwise twice.
 	Progress func(Progress)
 	// Ready, unless nil, is called once from the writer's goroutine, when
 	// every resource has been listed, refused, or has failed for some seconds,
@@ -118,7 +118,7 @@ type recording struct {
 	api     *client
 	limits  limits
 	queue   *queue
-	pulse   *pulse
+	pulse   *liveness
 	listing chan struct{} // slots for streams that are listing
 	changed chan struct{} // a CustomResourceDefinition came, went or changed
 	missing chan struct{} // a resource was not served
@@ -148,7 +148,7 @@ func newRecording(o Options, api *client) *recording {
 	}
 	return &recording{
 		o: o, api: api, limits: l, queue: q,
-		pulse:   newPulse(api, q, l),
+		pulse:   newLiveness(api, q, l),
 		listing: make(chan struct{}, listers),
 		changed: make(chan struct{}, 1),
 		missing: make(chan struct{}, 1),
@@ -271,6 +271,7 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 		// A discovery that fails changes nothing: the streams themselves know
 		// whether they are heard.
 		if again, err := r.discover(ctx); err == nil {
+			again.keep(found)
 			if !reflect.DeepEqual(again.resources, found.resources) {
 				r.queue.describe(again.resources)
 			}
@@ -324,7 +325,7 @@ func (r *recording) start(ctx context.Context, sc scope) running {
 		s.redact = func(dst, object []byte) ([]byte, error) { return p.Object(dst, sc.resource.gvr, object) }
 	}
 	if r.o.selects(sc.resource) {
-		s.only = newSelection(r.o.Selector)
+		s.only = newLabelFilter(r.o.Selector)
 	}
 	if sc.resource.gvr.GroupResource() == definitions {
 		s.noticed = func() {

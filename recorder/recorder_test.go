@@ -38,7 +38,7 @@ const hang = 2 * time.Minute
 // quick are limits for tests.
 var quick = limits{
 	answer: time.Second, list: time.Second, silence: time.Second, watch: 10 * time.Second,
-	pulse: time.Hour, beat: time.Hour, settle: 30 * time.Millisecond, rediscover: time.Hour,
+	pulse: time.Hour, beat: time.Hour, hush: 30 * time.Millisecond, probe: time.Second, settle: 30 * time.Millisecond, rediscover: time.Hour,
 	retry:  backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
 	refuse: backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
 }
@@ -106,6 +106,9 @@ func record(t *testing.T, o Options, until string) []string {
 	return s.lines[:slices.Index(s.lines, until)+1]
 }
 
+// underLoad is how long a server takes that is under load: much longer than quick.hush.
+const underLoad = 200 * time.Millisecond
+
 const podsPath = "/api/v1/pods"
 
 // streams are what a stream makes of what the server does. Each script ends
@@ -114,6 +117,7 @@ var streams = []struct {
 	name    string
 	script  []step
 	newest  string // what the server says it is at, while a watch is behind
+	probe   step   // see server.probe
 	want    []string
 	queries []string // unless nil
 }{
@@ -402,12 +406,13 @@ var streams = []struct {
 		},
 	},
 	{
-		name: "resourceVersions that cannot be compared prove nothing, quiet does",
+		name: "resourceVersions that cannot be compared prove nothing, a second watch does",
 		script: []step{
 			says(endOfList("a1")),
 			holds(event("ADDED", pod("a", "b2"))),
 		},
 		newest: "c3",
+		probe:  says(event("ADDED", pod("a", "b2")), bookmark("c3")),
 		want: []string{
 			"Listing", "RELIST", "BOOKMARK a1 end", "Current a1", "Gap a1: watch closed",
 			"ADDED a b2", "Current b2 resumed",
@@ -452,6 +457,63 @@ var streams = []struct {
 		},
 	},
 	{
+		name: "a resumed watch that is silent for long and then says 410 has healed nothing",
+		script: []step{
+			says(endOfList("7")),
+			later(underLoad, says(event("ERROR", string(statusObject(410, "too old resource version: 7"))))),
+			holds(event("ADDED", pod("a", "12")), endOfList("12")),
+		},
+		newest: "12",
+		probe:  later(underLoad, says(event("ERROR", string(statusObject(410, "too old resource version: 7"))))),
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "ERROR",
+			"Gap: 410 Gone: too old resource version: 7", "Listing", "RELIST", "ADDED a 12", "BOOKMARK 12 end", "Current 12",
+		},
+	},
+	{
+		name: "a resumed watch that is silent for long and then says what happened is not current before",
+		script: []step{
+			says(endOfList("7")),
+			later(underLoad, holds(event("ADDED", pod("a", "8")), event("ADDED", pod("b", "9")))),
+		},
+		newest: "12", // of another kind
+		probe:  later(underLoad, says(event("ADDED", pod("a", "8")), event("ADDED", pod("b", "9")), bookmark("12"))),
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "ADDED a 8", "ADDED b 9", "Current 9 resumed",
+		},
+	},
+	{
+		name: "a resumed watch that has nothing to say is current when a second one proves it",
+		script: []step{
+			says(endOfList("7")),
+			later(0, later(10*underLoad, holds(event("ADDED", pod("a", "13"))))),
+		},
+		newest: "12",
+		want:   []string{"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Current 7 resumed"},
+	},
+	{
+		name: "who may watch but not list is current when a second watch proves it",
+		script: []step{
+			says(endOfList("7")),
+			holds(),
+		},
+		newest: mayNotList,
+		want:   []string{"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed", "Current 7 resumed"},
+	},
+	{
+		name: "what nothing proves is said to be not proven, until a bookmark does",
+		script: []step{
+			says(endOfList("7")),
+			later(10*underLoad, holds(bookmark("8"))),
+		},
+		newest: mayNotList,
+		probe:  refuse(500, "no"),
+		want: []string{
+			"Listing", "RELIST", "BOOKMARK 7 end", "Current 7", "Gap 7: watch closed",
+			"Gap 7: watch resumed; not known to be complete before its next bookmark", "Current 7 resumed", "BOOKMARK 8",
+		},
+	},
+	{
 		name: "an event without line feeds, spread over many lines",
 		script: []step{
 			holds(strings.ReplaceAll(endOfList("7"), ",", ",\n  ") + strings.ReplaceAll(event("ADDED", pod("a", "9")), ":", " : \n")),
@@ -465,7 +527,7 @@ func TestStream(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, map[string][]step{podsPath: tt.script})
-			s.newest = tt.newest
+			s.newest, s.probe = tt.newest, tt.probe
 			got := record(t, Options{Config: s.config()}, tt.want[len(tt.want)-1])
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("transcript (-want +got):\n%s", diff)

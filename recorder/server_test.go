@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,11 +28,15 @@ type server struct {
 	groups    map[string][]metav1.APIResource // others, by group version
 	script    map[string][]step
 	newest    string   // the resourceVersion it says it is at, "1" if it is not set; that is no step
+	probe     step     // what a second watch that asks for a bookmark is told; nil: that nothing happened; no step either
 	queries   []string // of scripted paths, in order, without timeoutSeconds
 }
 
 // asScripted leaves it to the script to say what is newest.
 const asScripted = "as scripted"
+
+// mayNotList refuses to say what is newest.
+const mayNotList = "may not list"
 
 // step answers one request.
 type step func(w http.ResponseWriter, r *http.Request)
@@ -65,7 +70,20 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawQuery == "limit=1" && s.script[r.URL.Path] != nil && s.newest != asScripted {
 		newest := cmp.Or(s.newest, "1")
 		s.mu.Unlock()
+		if newest == mayNotList {
+			refuse(403, "pods is forbidden")(w, r)
+			return
+		}
 		fmt.Fprint(w, page(newest, ""))
+		return
+	}
+	if q := r.URL.Query(); q.Get("timeoutSeconds") == strconv.Itoa(probeSeconds) && s.script[r.URL.Path] != nil && s.newest != asScripted {
+		probe := s.probe
+		s.mu.Unlock()
+		if probe == nil {
+			probe = says(bookmark(q.Get("resourceVersion")))
+		}
+		probe(w, r)
 		return
 	}
 	steps := s.script[r.URL.Path]
@@ -148,6 +166,15 @@ func holds(lines ...string) step {
 		w.(http.Flusher).Flush()
 		says(lines...)(w, r)
 		<-r.Context().Done()
+	}
+}
+
+// later waits before it does what follows, after the header has been sent.
+func later(d time.Duration, next step) step {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		time.Sleep(d)
+		next(w, r)
 	}
 }
 

@@ -37,9 +37,15 @@ type limits struct {
 	// pulse is how often the server is asked whether it is there, and beat how
 	// long it may take to answer that.
 	pulse, beat time.Duration
-	// settle is how long a resumed watch must say nothing to be believed: then
-	// there was nothing to catch up on. The API server answers 200 before it
-	// looks at the resourceVersion, and says 410 in the stream.
+	// hush is how long a resumed watch says nothing before another request asks
+	// what it should have said. Silence itself proves nothing: the API server
+	// answers 200 before it looks at the resourceVersion, and says 410, or what
+	// happened meanwhile, in the stream, as late as its load makes it.
+	hush time.Duration
+	// probe is how long the server may take to prove it by a bookmark.
+	probe time.Duration
+	// settle is how long the answer to a small question is waited for, and how
+	// long after its definition a resource is served.
 	settle time.Duration
 	// rediscover is how often the resources of the cluster are read again;
 	// what CustomResourceDefinitions say is followed at once.
@@ -55,6 +61,8 @@ var defaultLimits = limits{
 	watch:      5 * time.Minute,
 	pulse:      15 * time.Second,
 	beat:       10 * time.Second,
+	hush:       100 * time.Millisecond,
+	probe:      10 * time.Second,
 	settle:     time.Second,
 	rediscover: 2 * time.Minute,
 	retry:      backoff{shortest: 200 * time.Millisecond, longest: 15 * time.Second},
@@ -73,7 +81,7 @@ var (
 type silence time.Duration
 
 func (d silence) Error() string {
-	return "no answer from the API server for " + time.Duration(d).Round(time.Second/10).String()
+	return store.NoAnswer(time.Duration(d))
 }
 
 // silent reports whether that is why something ended.
@@ -93,13 +101,13 @@ type stream struct {
 	scope    scope
 	api      *client
 	queue    *queue
-	pulse    *pulse
+	pulse    *liveness
 	limits   limits
 	listing  chan struct{}                            // slots for streams that are listing
 	redact   func(dst, object []byte) ([]byte, error) // appends the redacted object
 	noticed  func()                                   // called for each change, unless nil
 	vanished func()                                   // called when the resource is not served
-	only     *selection                               // which objects are recorded; nil is all
+	only     *labelFilter                             // which objects are recorded; nil is all
 
 	paginated     bool // the server does not do watch-lists
 	retry, refuse backoff
@@ -111,9 +119,10 @@ type stream struct {
 	newest string    // where the server was when it was asked; "" if it was not, or did not say
 	asked  time.Time // when it was
 
-	// mu orders what the stream says itself with what its quiet timer says. Only
-	// the stream itself changes resourceVersion, so it may look without mu.
+	// mu orders what the stream says itself with what its proof says. Only the
+	// stream itself changes resourceVersion, so it may look without mu.
 	mu              sync.Mutex
+	target          string         // proven: a watch that is behind is current when it reaches this; "" is not known
 	resourceVersion string         // where to go on; "" before a list was completed
 	said            store.Coverage // last ledger entry
 	relisted        bool           // since it was current
@@ -254,8 +263,7 @@ func (s *stream) watch(ctx context.Context, listed func()) error {
 		s.begin()
 		body.limit = s.limits.list
 	} else {
-		s.open(body)
-		defer s.doubt()
+		defer s.open(ctx, body)()
 		body.limit = lifetime + s.limits.answer
 	}
 	texts := newSplitter(body)
@@ -395,34 +403,59 @@ func (s *stream) stand(resourceVersion string) {
 // open says that a watch was answered that goes on where the last one broke
 // off. It tells first what happened meanwhile. Until it has, the interval before
 // is not known, and would be lost if the watch broke again and history was gone.
-func (s *stream) open(body *answer) {
+// When the watch pauses, another goroutine looks for a proof that it has told
+// everything; the function returned ends that.
+func (s *stream) open(ctx context.Context, body *response) (end func()) {
 	s.newest, s.asked = "", time.Time{}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.behind = true
-	body.whenQuiet(s.limits.settle, func() { s.current(true) })
+	s.behind, s.target = true, ""
+	s.mu.Unlock()
+	from := s.resourceVersion
+	ctx, cancel := context.WithCancel(ctx)
+	paused := make(chan struct{}, 1)
+	body.whenQuiet(s.limits.hush, func() {
+		select {
+		case paused <- struct{}{}:
+		default:
+		}
+	})
+	var proving sync.WaitGroup
+	proving.Go(func() {
+		select {
+		case <-paused:
+			s.prove(ctx, from)
+		case <-ctx.Done():
+		}
+	})
+	return func() {
+		s.doubt()
+		cancel()
+		proving.Wait()
+	}
 }
 
 // catchUp says that a watch that was behind is current if it has told as much as
-// had happened when the API server was asked for that, which it is here. A
-// bookmark, or quiet, says the same without a question. It returns whether the
-// watch is still behind.
+// had happened when the API server was asked for that, which it is here, or as
+// much as was proven. A bookmark says the same without a question. It returns
+// whether the watch is still behind.
 func (s *stream) catchUp(ctx context.Context) bool {
 	s.mu.Lock()
-	behind := s.behind
+	behind, target := s.behind, s.target
 	s.mu.Unlock()
 	if !behind {
 		return false
 	}
-	if s.newest == "" && time.Since(s.asked) > s.limits.settle {
+	if s.newest == "" && target == "" && time.Since(s.asked) > s.limits.settle {
 		s.newest = s.ask(ctx)
 		s.asked = time.Now()
 	}
-	if s.newest == "" || !reaches(s.resourceVersion, s.newest) {
-		return true
+	for _, enough := range []string{s.newest, target} {
+		if enough != "" && reaches(s.resourceVersion, enough) {
+			s.current(true)
+			return false
+		}
 	}
-	s.current(true)
-	return false
+	return true
 }
 
 // rewound returns an error if the API server knows less than it once told: its
@@ -463,6 +496,19 @@ func (s *stream) current(resumed bool) {
 	}
 	s.cover(c)
 	s.relisted = false
+}
+
+// reach notes how far a watch that is behind must have come to be current, which
+// it may be already.
+func (s *stream) reach(resourceVersion string) (current bool) {
+	s.mu.Lock()
+	s.target = resourceVersion
+	current = !s.behind || reaches(s.resourceVersion, resourceVersion)
+	s.mu.Unlock()
+	if current {
+		s.current(true)
+	}
+	return current
 }
 
 // doubt says that a watch that is behind is not going to catch up.

@@ -195,9 +195,7 @@ func (w *writer) write(h heard) error {
 			return fmt.Errorf("write coverage of %s: %w", h.from, err)
 		}
 		w.meter.cover(h.from, h.coverage)
-		err := w.settle(now)
-		w.meter.report(now, true)
-		return err
+		return w.settle(now)
 	case h.resources != nil:
 		if err := w.sink.Describe(h.resources); err != nil {
 			return fmt.Errorf("write discovery document: %w", err)
@@ -228,7 +226,7 @@ func (w *writer) tick() error {
 	if err := w.settle(now); err != nil {
 		return err
 	}
-	w.meter.report(now, false)
+	w.meter.report(now)
 	return nil
 }
 
@@ -271,8 +269,10 @@ func (w *writer) commit() error {
 
 // finish ends the ledger and makes everything durable.
 func (w *writer) finish() error {
-	if err := w.stop(w.queue.clock.now()); err != nil {
+	now := w.queue.clock.now()
+	if err := w.stop(now); err != nil {
 		return err
 	}
+	w.meter.report(now)
 	return w.commit()
 }

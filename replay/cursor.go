@@ -28,6 +28,14 @@ func NewCursorWith(t Timeline, cache *Cache) *Cursor {
 	return &Cursor{timeline: t, objects: cache}
 }
 
+// BoundMemory has the cursor and its States hold no more decoded objects than
+// such that take about so many bytes; without it that is 512 MiB. It must be
+// called before the cursor is moved.
+func (c *Cursor) BoundMemory(bytes int) { c.objects.bytes = bytes / decodedBytes / 2 }
+
+// decodedBytes is about how many bytes a byte of JSON takes as a decoded object.
+const decodedBytes = 4
+
 // First moves to the first position.
 func (c *Cursor) First() (*State, error) { return c.Seek(c.timeline.Info().First) }
 

@@ -128,6 +128,11 @@ func (s *State) versions(seqs []store.Seq) iter.Seq[*analyzer.Object] {
 
 // Coverage says whether the recorder was listening.
 func (s *State) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
+	return s.InForce(s.Covered(resource, namespace))
+}
+
+// Covered returns the ledger entry that Coverage is about.
+func (s *State) Covered(resource schema.GroupVersionResource, namespace string) store.Coverage {
 	c, err := s.timeline.Coverage(resource, namespace, s.seq)
 	if err != nil {
 		s.Note(err)
@@ -190,8 +195,10 @@ type Cache struct {
 	young, old map[store.Seq]*analyzer.Object
 	size       int // bytes of the young generation, as JSON
 	limit      int // objects in a generation; 0 is generationObjects
+	bytes      int // of JSON in a generation; 0 is generationBytes
 
-	wholes wholes
+	wholes   wholes
+	silences silences
 }
 
 // NewCache returns a cache with generations of at most so many objects.
@@ -262,7 +269,7 @@ func (c *Cache) warm(t Timeline, seqs []store.Seq) {
 
 // put must be called with the lock held.
 func (c *Cache) put(seq store.Seq, o *analyzer.Object) {
-	if c.young == nil || len(c.young) >= cmp.Or(c.limit, generationObjects) || c.size+len(o.Event.Object) > generationBytes {
+	if c.young == nil || len(c.young) >= cmp.Or(c.limit, generationObjects) || c.size+len(o.Event.Object) > cmp.Or(c.bytes, generationBytes) {
 		c.old, c.young, c.size = c.young, make(map[store.Seq]*analyzer.Object), 0
 	}
 	if c.young[seq] == nil {

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/store"
@@ -49,6 +50,8 @@ type Timeline interface {
 	// Coverage returns what is in force for the resource in the namespace at
 	// the given position; Status NotRecorded if the ledger knows nothing.
 	Coverage(resource schema.GroupVersionResource, namespace string, at store.Seq) (store.Coverage, error)
+	// Resources returns the discovery document that holds at the given position.
+	Resources(at store.Seq) ([]metav1.APIResource, error)
 	// Wait blocks until there is something after the position (nil), the
 	// timeline has ended (io.EOF), or ctx is done (its error).
 	Wait(ctx context.Context, after store.Seq) error

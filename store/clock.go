@@ -85,3 +85,22 @@ func (m *Memory) Clock(c Clock) error {
 	m.clocks = append(m.clocks, c)
 	return nil
 }
+
+// clockTimes returns when samples were taken, by the time of the events: it goes
+// on by the monotonic clock, follows the wall clock where that was set forward,
+// and never runs back where that was set back.
+func clockTimes(samples []Clock) []time.Time {
+	const set = time.Second
+	times := make([]time.Time, len(samples))
+	for i, k := range samples {
+		at := k.Time
+		if i > 0 {
+			at = times[i-1].Add(max(k.Monotonic-samples[i-1].Monotonic, 0))
+			if k.Time.Sub(at) > set {
+				at = k.Time
+			}
+		}
+		times[i] = at
+	}
+	return times
+}

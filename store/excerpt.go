@@ -242,12 +242,12 @@ func (c *copying) aside(x *Excerpt) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range clocks {
-		if k.Time.Before(x.Header.Start) {
+	for i, at := range clockTimes(clocks) {
+		if at.Before(x.Header.Start) {
 			c.clocks = nil // the last before the window stays
 		}
-		if !k.Time.After(x.End) {
-			c.clocks = append(c.clocks, k)
+		if !at.After(x.End) {
+			c.clocks = append(c.clocks, clocks[i])
 		}
 	}
 	marks, err := c.r.Marks()

@@ -29,12 +29,13 @@ type Memory struct {
 	dropped Seq        // the last position before log
 	log     []position // log[i] is at Seq dropped+i+1
 
-	track  *tracker
-	index  *index
-	ledger ledger
-	kinds  []Kind
-	clocks []Clock
-	grown  chan struct{} // closed and replaced when there is more, or the end
+	track     *tracker
+	index     *index
+	ledger    ledger
+	kinds     []Kind
+	clocks    []Clock
+	documents []document    // discovery documents, from the one that holds at dropped on
+	grown     chan struct{} // closed and replaced when there is more, or the end
 }
 
 // position is what is at a Seq: an event, or a change of coverage.
@@ -48,10 +49,11 @@ type position struct {
 func NewMemory(h Header) *Memory {
 	h.Start = clockTime(h.Start)
 	return &Memory{
-		info:  Info{Header: h, FormatVersion: FormatVersion, End: h.Start},
-		track: newTracker(),
-		index: newIndex(),
-		grown: make(chan struct{}),
+		info:      Info{Header: h, FormatVersion: FormatVersion, End: h.Start},
+		track:     newTracker(),
+		index:     newIndex(),
+		documents: []document{{0, h.Resources}},
+		grown:     make(chan struct{}),
 	}
 }
 
@@ -129,7 +131,22 @@ func (m *Memory) Describe(resources []metav1.APIResource) error {
 		return ErrClosed
 	}
 	m.info.Resources = slices.Clone(resources)
+	m.documents = append(m.documents, document{m.info.Last, m.info.Resources})
+	for len(m.documents) > 1 && m.documents[1].after <= m.dropped {
+		m.documents = m.documents[1:]
+	}
 	return nil
+}
+
+// Resources returns the discovery document that holds at a position.
+func (m *Memory) Resources(at Seq) ([]metav1.APIResource, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	n := sort.Search(len(m.documents), func(i int) bool { return m.documents[i].after > at })
+	if n == 0 {
+		return m.info.Resources, nil
+	}
+	return m.documents[n-1].resources, nil
 }
 
 // Commit notes that the recorder was still listening at now.

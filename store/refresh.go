@@ -161,7 +161,7 @@ func readInfo(t *tree) (Info, []Kind, error) {
 		read(keyHeader, func(v []byte) (err error) { h, err = decodeHeader(v); return err }),
 		read(keyEnd, func(v []byte) error { return json.Unmarshal(v, &end) }),
 		read(keySeal, func(v []byte) error { return json.Unmarshal(v, &closing) }),
-		readDiscovery(t, &h),
+		readDiscovery(t, ^Seq(0), &h),
 	)
 	info := end.info(h)
 	if closing != nil {
@@ -181,12 +181,12 @@ type document struct {
 	resources []metav1.APIResource
 }
 
-// readDiscovery reads the last discovery document.
-func readDiscovery(t *tree, h *Header) error {
+// readDiscovery reads the discovery document that holds at a position.
+func readDiscovery(t *tree, at Seq, h *Header) error {
 	b, err := t.bucket(bucketDiscovery)
 	if err == nil && b != nil {
 		var k, v []byte
-		if k, v, err = b.floor(seqKey(^Seq(0))); err == nil && k != nil {
+		if k, v, err = b.floor(seqKey(at)); err == nil && k != nil {
 			if v, err = trimSum(bucketDiscovery, k, v); err == nil {
 				h.Resources, err = decodeDiscovery(v)
 			}
@@ -196,6 +196,20 @@ func readDiscovery(t *tree, h *Header) error {
 		return &DamageError{What: "discovery", Err: err}
 	}
 	return nil
+}
+
+// Resources returns the discovery document that holds at a position: what the
+// cluster had then, which may be gone in the end.
+func (r *Recording) Resources(at Seq) ([]metav1.APIResource, error) {
+	var h Header
+	err := r.source().view(func(t *tree) error { return readDiscovery(t, at, &h) })
+	if err != nil {
+		return nil, err
+	}
+	if h.Resources == nil {
+		return r.Info().Resources, nil
+	}
+	return h.Resources, nil
 }
 
 // discovery returns all discovery documents in order.

@@ -109,10 +109,14 @@ var everyday = []string{"pods", "services", "daemonsets.apps", "deployments.apps
 // wanted reads TYPE[,TYPE...] [NAME...] or TYPE/NAME..., as kubectl does.
 func (o *getOptions) wanted(t replay.Timeline, words []string, at store.Seq) ([]wanted, error) {
 	var all []wanted
+	resources, err := t.Resources(at)
+	if err != nil {
+		return nil, err
+	}
 	object := func(words ...string) error {
 		ref, err := o.subject(t, words, at)
 		if err == nil {
-			all = append(all, wantedOf(t, ref))
+			all = append(all, wantedOf(resources, ref))
 		}
 		return err
 	}
@@ -126,7 +130,7 @@ func (o *getOptions) wanted(t replay.Timeline, words []string, at store.Seq) ([]
 	}
 	types, names := strings.Split(words[0], ","), words[1:]
 	if words[0] == "all" {
-		types = slices.DeleteFunc(slices.Clone(everyday), func(name string) bool { return !recorded(t, name, at) })
+		types = slices.DeleteFunc(slices.Clone(everyday), func(name string) bool { return !recorded(t, resources, name, at) })
 	}
 	for _, name := range types {
 		for _, n := range names {
@@ -137,7 +141,7 @@ func (o *getOptions) wanted(t replay.Timeline, words []string, at store.Seq) ([]
 		if len(names) > 0 {
 			continue
 		}
-		r, err := replay.FindResource(name, t.Info().Resources)
+		r, err := replay.FindResource(name, resources)
 		if err != nil {
 			return nil, err
 		}
@@ -145,14 +149,14 @@ func (o *getOptions) wanted(t replay.Timeline, words []string, at store.Seq) ([]
 		if r.Namespaced && !o.all {
 			ref.Namespace = o.namespace
 		}
-		all = append(all, wantedOf(t, ref))
+		all = append(all, wantedOf(resources, ref))
 	}
 	return all, nil
 }
 
 // recorded reports whether a resource was being listened to at all.
-func recorded(t replay.Timeline, name string, at store.Seq) bool {
-	r, err := replay.FindResource(name, t.Info().Resources)
+func recorded(t replay.Timeline, resources []metav1.APIResource, name string, at store.Seq) bool {
+	r, err := replay.FindResource(name, resources)
 	if err != nil {
 		return false
 	}
@@ -160,9 +164,9 @@ func recorded(t replay.Timeline, name string, at store.Seq) bool {
 	return err == nil && c.Status != store.NotRecorded
 }
 
-func wantedOf(t replay.Timeline, ref store.Ref) wanted {
+func wantedOf(resources []metav1.APIResource, ref store.Ref) wanted {
 	word := ref.Resource.Resource
-	for _, r := range t.Info().Resources {
+	for _, r := range resources {
 		if r.Name == ref.Resource.Resource && r.Group == ref.Resource.Group && r.SingularName != "" {
 			word = r.SingularName
 		}

@@ -124,6 +124,9 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	options.Subjects, options.Confined = []store.Ref{ref}, client.forbidden(limited, "services")
 	header.Scope = options.Scope()
 	memory := store.NewMemory(header)
+	if o.watch {
+		memory.KeepWindow(traceWindow)
+	}
 	ready := make(chan struct{})
 	options.Sink, options.Ready = memory, func() { close(ready) }
 	recording, stop := context.WithCancel(ctx)
@@ -146,6 +149,10 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	stop()
 	return errors.Join(err, <-ended)
 }
+
+// traceWindow is how much of the past -w holds in memory: as much as an answer
+// looks back for what was changed before.
+const traceWindow = 30 * time.Minute
 
 // settle is how long -w waits after something happened before it answers: one
 // write usually brings others within this time.

@@ -3,18 +3,51 @@ package main
 import (
 	"cmp"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 )
 
-// An analysis makes much garbage and lives for seconds, so memory up to this much
-// is used before it is cleared up often. What needs more gets more.
-const roomy = 768 << 20
+// roomyHeap is how large the heap of an analysis may become before the garbage
+// collector runs: it makes much garbage and lives for seconds.
+const roomyHeap = 768 << 20
 
-// beRoomy trades memory for time, unless the user decides on that. A recorder,
-// which runs for hours beside others, must not call it.
-func beRoomy() {
-	if cmp.Or(os.Getenv("GOGC"), os.Getenv("GOMEMLIMIT")) == "" {
-		debug.SetGCPercent(400)
-		debug.SetMemoryLimit(roomy)
+// usualPercent is Go's own GOGC.
+const usualPercent = 100
+
+// relaxGC trades memory for time, unless the user decides on that. After each
+// collection it sets the next one to begin at roomyHeap, or where Go would begin
+// it if that is later: a large analysis is never collected more often than
+// without it. A recorder, which runs for hours beside others, must not call it.
+func relaxGC() {
+	if cmp.Or(os.Getenv("GOGC"), os.Getenv("GOMEMLIMIT")) != "" {
+		return
 	}
+	debug.SetGCPercent(percentFor(4 << 20)) // the smallest heap that Go counts with
+	afterGC(func() { debug.SetGCPercent(percentFor(liveHeap())) })
+}
+
+// percentFor returns the GOGC that has the next collection begin at roomyHeap,
+// and no less than usualPercent.
+func percentFor(live uint64) int {
+	if live >= roomyHeap {
+		return usualPercent
+	}
+	return max(usualPercent, int((roomyHeap-live)*100/max(live, 1<<20)))
+}
+
+// liveHeap returns the bytes that the last collection found in use.
+func liveHeap() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// afterGC calls f after each collection, one call at a time.
+func afterGC(f func()) {
+	type sentinel struct{ _ [16]byte }
+	runtime.AddCleanup(new(sentinel), func(struct{}) {
+		f()
+		afterGC(f)
+	}, struct{}{})
 }

@@ -54,7 +54,10 @@ func (l *look) check() error {
 
 // subject resolves the words that name the subject.
 func (l *look) subject(t replay.Timeline, words []string, at store.Seq) (store.Ref, error) {
-	resources := t.Info().Resources
+	resources, err := t.Resources(at)
+	if err != nil {
+		return store.Ref{}, err
+	}
 	ref, err := replay.ParseSubject(words, l.namespace, resources)
 	if err != nil {
 		return ref, err

@@ -23,7 +23,7 @@ import (
 // it has one: verdict:N and incident in its times are about that.
 func (l *look) open(ctx context.Context, file string, words []string) (*store.Recording, error) {
 	l.ctx, l.words = ctx, words
-	beRoomy()
+	relaxGC()
 	r, err := openRecording(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		for _, word := range words {

@@ -96,6 +96,9 @@ func (w *VerdictWatch) Verdicts() []Verdict {
 const (
 	shortestRetry = time.Second
 	longestRetry  = 30 * time.Second
+	// watchMemory bounds the objects that are held beside the recorder: all Pods
+	// of a large Service.
+	watchMemory = 64 << 20
 	// passing is how many attempts in a row may fail without a word: a ring may
 	// have dropped what was just looked at.
 	passing = 3
@@ -135,6 +138,7 @@ func (w *VerdictWatch) follow(ctx context.Context, held []bool) (over, seen bool
 	}
 	defer r.Close()
 	cursor := replay.NewCursor(r)
+	cursor.BoundMemory(watchMemory)
 	for failures := 0; ctx.Err() == nil; {
 		seq, err := w.look(ctx, cursor)
 		switch {

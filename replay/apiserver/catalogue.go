@@ -47,13 +47,17 @@ type groupVersion struct {
 // reading are the verbs a recording can answer.
 var reading = []string{"get", "list", "watch"}
 
-func newCatalogue(t replay.Timeline) (*catalogue, error) {
+func newCatalogue(t replay.Timeline, at store.Seq) (*catalogue, error) {
 	info := t.Info()
-	if len(info.Resources) == 0 {
+	resources, err := t.Resources(at)
+	if err != nil {
+		return nil, err
+	}
+	if len(resources) == 0 {
 		return nil, errors.New("the recording has no discovery document, so no resource type is known")
 	}
 	c := &catalogue{resources: map[schema.GroupVersionResource]*resource{}, version: info.Cluster.Version}
-	for _, r := range info.Resources {
+	for _, r := range resources {
 		verbs := slices.DeleteFunc(slices.Clone(r.Verbs), func(v string) bool { return !slices.Contains(reading, v) })
 		gvr := schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Name}
 		if reviews[gvr.GroupResource()] != "" {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -28,7 +29,7 @@ func (s *Server) covered(res *resource, namespace string, at moment) ([]string, 
 	var found bool
 	var refusal error
 	for _, scope := range scopes {
-		c, err := s.timeline.Coverage(res.gvr, scope, at.seq)
+		c, err := replay.CoverageAt(s.timeline, res.gvr, scope, at.seq, at.time)
 		if err != nil {
 			return nil, err
 		}

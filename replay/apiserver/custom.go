@@ -38,11 +38,7 @@ type definition struct {
 // definition returns how a custom resource was defined at a position, nil if
 // its definition was not recorded.
 func (s *Server) definition(res *resource, seq store.Seq) *definition {
-	crd := s.catalogue.find(definitions)
-	if crd == nil {
-		return nil
-	}
-	e, err := s.object(crd, query{name: res.String()}, seq)
+	e, err := s.object(&resource{gvr: definitions}, query{name: res.String()}, seq)
 	if err != nil || e == nil {
 		return nil
 	}

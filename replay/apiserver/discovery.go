@@ -14,7 +14,10 @@ import (
 // document answers a path that is not about objects: what there is, which
 // version, and in which shape.
 func (s *Server) document(w http.ResponseWriter, r *http.Request, at *stage, path string) error {
-	c := s.catalogue
+	c, err := at.catalogue()
+	if err != nil {
+		return err
+	}
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	switch {
 	case path == "/":

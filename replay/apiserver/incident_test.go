@@ -43,8 +43,12 @@ func TestIncidents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		c, err := s.root.catalogue()
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, instant := range []string{"/at/start", "/at/middle", "/at/end"} {
-			for _, res := range s.catalogue.resources {
+			for _, res := range c.resources {
 				path := instant + root(res.gvr.GroupVersion()) + "/" + res.Name
 				w := get(t, s, path, "application/json;as=Table;v=v1;g=meta.k8s.io")
 				if w.Code == http.StatusServiceUnavailable {

@@ -25,10 +25,14 @@ func (s *Server) openAPI(w http.ResponseWriter, r *http.Request, st *stage, part
 	if accepts := accepted(r); len(accepts) == 0 {
 		return failure(http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable, "OpenAPI is served as application/json only")
 	}
+	c, err := st.catalogue()
+	if err != nil {
+		return err
+	}
 	if len(parts) == 1 {
 		base := strings.TrimSuffix(r.URL.Path, "/openapi/v3") // of the instant
 		paths := map[string]any{}
-		for _, g := range s.catalogue.groups {
+		for _, g := range c.groups {
 			for _, v := range g.versions {
 				path := strings.TrimPrefix(root(v.GroupVersion), "/")
 				// The hash is what clients keep the document by.
@@ -38,15 +42,15 @@ func (s *Server) openAPI(w http.ResponseWriter, r *http.Request, st *stage, part
 		writeJSON(w, http.StatusOK, map[string]any{"paths": paths})
 		return nil
 	}
-	for _, g := range s.catalogue.groups {
+	for _, g := range c.groups {
 		for i := range g.versions {
 			if v := &g.versions[i]; strings.Trim(root(v.GroupVersion), "/") == strings.Join(parts[1:], "/") {
-				writeJSON(w, http.StatusOK, s.describeVersion(st, v))
+				writeJSON(w, http.StatusOK, s.describeVersion(st, c, v))
 				return nil
 			}
 		}
 	}
-	return s.catalogue.unknown(query{})
+	return c.unknown(query{})
 }
 
 // hash names everything the OpenAPI documents of a stage depend on.
@@ -65,7 +69,7 @@ func root(gv schema.GroupVersion) string {
 type schemas map[string]any
 
 // describeVersion returns the OpenAPI document of a group version.
-func (s *Server) describeVersion(st *stage, v *groupVersion) any {
+func (s *Server) describeVersion(st *stage, c *catalogue, v *groupVersion) any {
 	defined, paths := schemas{}, map[string]any{}
 	seq := st.moment().seq
 	for _, r := range v.resources {
@@ -103,7 +107,7 @@ func (s *Server) describeVersion(st *stage, v *groupVersion) any {
 	}
 	return map[string]any{
 		"openapi":    "3.0.0",
-		"info":       map[string]string{"title": "svcspy recording", "version": s.catalogue.version},
+		"info":       map[string]string{"title": "svcspy recording", "version": c.version},
 		"paths":      paths,
 		"components": map[string]any{"schemas": defined},
 	}

@@ -44,11 +44,10 @@ var instantName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$
 
 // Server serves a timeline. It is safe for concurrent use.
 type Server struct {
-	timeline  replay.Timeline
-	token     string
-	catalogue *catalogue
-	root      *stage
-	stages    map[string]*stage
+	timeline replay.Timeline
+	token    string
+	root     *stage
+	stages   map[string]*stage
 
 	stop context.CancelFunc
 	runs sync.WaitGroup
@@ -60,11 +59,7 @@ func New(t replay.Timeline, o Options) (*Server, error) {
 	if o.Token == "" || len(o.Instants) == 0 || o.Speed < 0 || o.Speed > 0 && o.Now == nil {
 		return nil, errors.New("serve recording: a token, an instant, and a clock to move it are needed")
 	}
-	c, err := newCatalogue(t)
-	if err != nil {
-		return nil, fmt.Errorf("serve recording: %w", err)
-	}
-	s := &Server{timeline: t, token: o.Token, catalogue: c, stages: map[string]*stage{}}
+	s := &Server{timeline: t, token: o.Token, stages: map[string]*stage{}}
 	for _, i := range o.Instants {
 		if !instantName.MatchString(i.Name) || s.stages[i.Name] != nil {
 			return nil, fmt.Errorf("serve recording: %q does not name one instant", i.Name)
@@ -159,12 +154,16 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, at *stage, q query
 	if command := r.Header.Get("Kubectl-Command"); writers[command] {
 		return refused(command, r.URL.Path)
 	}
-	res := s.catalogue.find(q.gvr)
+	c, err := at.catalogue()
+	if err != nil {
+		return err
+	}
+	res := c.find(q.gvr)
 	if res == nil || q.namespace != "" && !res.Namespaced {
-		return s.catalogue.unknown(q)
+		return c.unknown(q)
 	}
 	if res.Namespaced && q.name != "" && q.namespace == "" {
-		return s.catalogue.unknown(q)
+		return c.unknown(q)
 	}
 	switch q.subresource {
 	case "":

@@ -36,11 +36,13 @@ type stage struct {
 
 	anchors anchors // what resources had come to at first
 
-	mu     sync.RWMutex
-	seq    store.Seq
-	recent []*change // the last ones published, oldest first, at most keepRecent
-	trail  map[schema.GroupVersionResource][]step
-	moved  chan struct{} // closed and replaced when something was published
+	mu      sync.RWMutex
+	known   *catalogue // of the resources at knownAt
+	knownAt store.Seq
+	seq     store.Seq
+	recent  []*change // the last ones published, oldest first, at most keepRecent
+	trail   map[schema.GroupVersionResource][]step
+	moved   chan struct{} // closed and replaced when something was published
 }
 
 // moment is where a stage is: the position, and the time ages are measured at.
@@ -87,6 +89,9 @@ func newStage(t replay.Timeline, i Instant, o Options) (*stage, error) {
 	st.began.seq = min(st.began.seq, st.end)
 	st.seq = st.began.seq
 	st.anchors = anchors{timeline: t, unread: st.seq}
+	if _, err := st.catalogue(); err != nil {
+		return nil, err
+	}
 	if st.speed > 0 {
 		st.start = st.now()
 	}
@@ -99,6 +104,21 @@ func (st *stage) moment() moment {
 	seq := st.seq
 	st.mu.RUnlock()
 	return moment{seq, st.time()}
+}
+
+// catalogue returns what the cluster had at the position that is served now.
+func (st *stage) catalogue() (*catalogue, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.known != nil && st.knownAt == st.seq {
+		return st.known, nil
+	}
+	c, err := newCatalogue(st.timeline, st.seq)
+	if err != nil {
+		return nil, err
+	}
+	st.known, st.knownAt = c, st.seq
+	return c, nil
 }
 
 // time is the moment of the recording that is now.

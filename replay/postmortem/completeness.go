@@ -58,7 +58,7 @@ func completeness(t replay.Timeline, w Window) (Completeness, error) {
 			if e.Reason == store.Stopped {
 				delete(open, s)
 			} else if open[s] == nil {
-				g := &Gap{Resources: []string{s.resource}, From: e.Time.UTC(), To: info.End.UTC(), Reason: e.Reason, Lost: true, Seq: e.Seq}
+				g := &Gap{Resources: []string{s.resource}, From: e.Since().UTC(), To: info.End.UTC(), Reason: e.Reason, Lost: true, Seq: e.Seq}
 				open[s] = g
 				all = append(all, g)
 			}

@@ -167,7 +167,8 @@ func RandomRecording(t *rapid.T) *store.Memory {
 			say(replicaSetKind, "shop", "web-1", fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"deployments-web","controller":true}]},"spec":{"replicas":%d,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}}}}}`, n), gone)
 		case 6:
 			k := rapid.SampledFrom(kinds).Draw(t, "kind")
-			for _, c := range []store.Coverage{{Status: store.Gap, Reason: "410 Gone"}, {Status: store.Listing}} {
+			why := rapid.SampledFrom([]string{"410 Gone", store.NoAnswer(4 * time.Second), "unexpected EOF; " + store.NothingHeard(20*time.Second)}).Draw(t, "why")
+			for _, c := range []store.Coverage{{Status: store.Gap, Reason: why}, {Status: store.Listing}} {
 				c.Time, c.Resource = at, k
 				if _, err := m.Cover(c); err != nil {
 					t.Fatal(err)

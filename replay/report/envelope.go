@@ -119,6 +119,7 @@ func CoverageOf(s *replay.State) (Coverage, error) {
 	out := Coverage{Status: "none", Gaps: []Gap{}}
 	current := 0
 	for k, c := range latest {
+		c = s.InForce(c)
 		if c.Status == store.Current {
 			current++
 			continue

@@ -121,7 +121,7 @@ func (v *reader) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 
 func (v *reader) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
 	v.interests[verdict.Question{Resource: resource, Namespace: namespace, Coverage: true}] = struct{}{}
-	return v.State.Coverage(resource, namespace)
+	return v.UntilSilence(v.Covered(resource, namespace), v.Until)
 }
 
 // Until notes that the report may change after an instant although nothing is

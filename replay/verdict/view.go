@@ -262,12 +262,13 @@ func (v *view) recall(k *answer, seqs []store.Seq) iter.Seq[*analyzer.Object] {
 func (v *view) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
 	k := v.ask(Question{Resource: resource, Namespace: namespace, Coverage: true})
 	if !k.known {
-		k.known, k.coverage = true, v.State.Coverage(resource, namespace)
+		k.known, k.coverage = true, v.Covered(resource, namespace)
 	}
+	c := v.UntilSilence(k.coverage, v.Until)
 	if !v.aside {
-		v.gap = gapOf(v.gap, &k.coverage)
+		v.gap = gapOf(v.gap, &c)
 	}
-	return k.coverage
+	return c
 }
 
 // gapOf takes note of a coverage that is none: of several the first by name
