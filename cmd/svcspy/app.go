@@ -137,7 +137,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		a.getCommand(), a.eventsCommand(), a.serveCommand(), a.shellCommand(),
 		a.infoCommand(), a.verifyCommand(), a.compactCommand(),
 		a.cutCommand(), a.shareCommand(), a.scanCommand(), a.markCommand(),
-		a.demoCommand(), a.completionCommand(), a.versionCommand(), help, a.exitCodesTopic(), a.timesTopic(),
+		a.demoCommand(), a.completionCommand(), a.versionCommand(), help, a.exitCodesTopic(), a.timesTopic(), a.redactionTopic(),
 	)
 	a.completions(root)
 	return root

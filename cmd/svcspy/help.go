@@ -74,7 +74,7 @@ func (a *app) helpCommand() *cobra.Command {
 		Use:   "help [COMMAND | TOPIC]",
 		Short: "Show the page of a command or a topic",
 		Long: `Help shows the page of a command, as --help does, or of a topic: times,
-exit-codes.
+exit-codes, redaction.
 
 EXIT STATUS
   0 shown, 2 there is no such page.`,
