@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/recorder/redact/scan"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -118,7 +118,7 @@ func (s *scanResult) text(path string) error {
 	if bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text) {
 		return fmt.Errorf("scan %s: neither a recording nor a text", path)
 	}
-	for _, l := range redact.NewScanner().Text(text) {
+	for _, l := range scan.New().Text(text) {
 		s.Leaks = append(s.Leaks, leak{What: l.What, Token: l.Token, Line: l.Line})
 	}
 	return nil
@@ -129,7 +129,7 @@ func (s *scanResult) recording(ctx context.Context, r *store.Recording) error {
 	info := r.Info()
 	of := report.RecordingOf(info)
 	s.Recording = &of
-	scanner := redact.NewScanner()
+	scanner := scan.New()
 	seen := map[leak]int{} // place in Leaks
 	note := func(l leak, seq store.Seq, at time.Time) {
 		place, known := seen[l]

@@ -100,8 +100,8 @@ var planted = []struct {
 	},
 	{
 		schema.GroupVersionResource{Version: "v1", Resource: "services"},
-		`{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"shop","uid":"3","annotations":{"a":"xoxb-1234567890-canary"}},"spec":{"selector":{"app":"web"},"clusterIP":"10.96.0.7"}}`,
-		[]string{"xoxb-1234567890-canary"},
+		`{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"shop","uid":"3","annotations":{"a":"xoxb-1234567890123-1234567890123-aB3dE5fG7hI9jK1lM3nO5pQ7"}},"spec":{"selector":{"app":"web"},"clusterIP":"10.96.0.7"}}`,
+		[]string{"xoxb-1234567890123-1234567890123-aB3dE5fG7hI9jK1lM3nO5pQ7"},
 	},
 }
 
@@ -151,7 +151,7 @@ func TestShareTakesSecretsOut(t *testing.T) {
 		}
 	}
 	found := try(exitTrue, "scan", path)
-	for _, where := range []string{"secrets shop/db /data/password", "pods shop/web-1 /metadata/annotations/example.com/api-token", "/env/0/value", "/env/1/value", "/args/0", "/args/2", "/status/message", "services shop/web /metadata/annotations/a: Slack token"} {
+	for _, where := range []string{"secrets shop/db /data/password", "pods shop/web-1 /metadata/annotations/example.com/api-token", "/env/0/value", "/env/1/value", "/args/0", "/args/2", "/status/message", "services shop/web /metadata/annotations/a: slack bot token"} {
 		if !strings.Contains(found, where) {
 			t.Errorf("scan does not name %s:\n%s", where, found)
 		}

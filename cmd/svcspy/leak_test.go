@@ -19,7 +19,7 @@ import (
 // left, neither the recording nor the page, unless it is forced, and the secret is
 // never shown.
 func TestShareLeavesNoLeak(t *testing.T) {
-	const secret = "ghp_abcdefghijklmnopqrstuvwxyz012345"
+	const secret = "ghp_aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5"
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file.db")
 	start := time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)

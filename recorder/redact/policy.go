@@ -80,7 +80,6 @@ type Policy struct {
 	counts          [rules]atomic.Uint64
 	names           knownNames
 	judged          memory
-	found           func(r rule, start, end int) // if not nil, told of all that is replaced
 }
 
 // Standard returns the policy "shape", with a random key of its own.

@@ -60,9 +60,6 @@ func (w *walk) replace(r rule, start int, with []byte) {
 	if w.c.Err() != nil {
 		return
 	}
-	if w.p.found != nil {
-		w.p.found(r, start, w.c.At)
-	}
 	w.out = append(w.out, w.c.Text[w.copied:start]...)
 	w.out = append(w.out, with...)
 	w.copied = w.c.At
