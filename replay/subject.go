@@ -55,6 +55,15 @@ func ParseSubject(words []string, namespace string, resources []metav1.APIResour
 	switch {
 	case len(words) == 1 && strings.Count(words[0], "/") == 1:
 		kind, name, _ = strings.Cut(words[0], "/")
+	case len(words) == 1 && strings.Count(words[0], "/") == 2: // TYPE/NAMESPACE/NAME
+		kind, name, _ = strings.Cut(words[0], "/")
+		ns, n, _ := strings.Cut(name, "/")
+		if namespace != "" && namespace != ns {
+			return store.Ref{}, &SubjectError{Problem: fmt.Sprintf("two namespaces for one subject: %q and %q", ns, namespace), Usage: true}
+		}
+		if namespace, name = ns, n; ns == "" {
+			name = ""
+		}
 	case len(words) == 2 && !strings.Contains(words[0], "/"):
 		kind, name = words[0], words[1]
 		if ns, n, ok := strings.Cut(name, "/"); ok {

@@ -50,6 +50,7 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 		words = append([]string{cobra.ShellCompRequestCmd}, words...)
 	}
 	root := a.root(words...)
+	words = withFile(root, words)
 	root.SetArgs(words)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -116,6 +117,9 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 	root.Flags().Bool("version", false, "print the version")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		a.output = formatOf(words)
+		if cmd == root && len(words) > 0 && !strings.HasPrefix(words[0], "-") { // its flags are not ours
+			return a.unknownCommand(root, words[0])
+		}
 		return usageError{err, cmd.CommandPath() + " --help shows the flags"}
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -146,6 +150,9 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 // unknownCommand says what may have been meant.
 func (a *app) unknownCommand(root *cobra.Command, word string) error {
 	hint := a.name + " --help lists the commands"
+	if text := a.habit(word); text != "" {
+		return usageError{fmt.Errorf("unknown command %q", word), text}
+	}
 	if near := root.SuggestionsFor(word); len(near) > 0 {
 		hint = "did you mean " + a.name + " " + strings.Join(near, " or "+a.name+" ") + "?"
 	}

@@ -18,11 +18,14 @@ type bisectOptions struct {
 func (a *app) bisectCommand() *cobra.Command {
 	o := &bisectOptions{stretch: stretch{look: &look{app: a}}}
 	cmd := &cobra.Command{
-		Use:   "bisect FILE TYPE/NAME --good T --bad T",
+		Use:   "bisect FILE [TYPE/NAME]",
 		Short: "The first change after which it was broken",
 		Long: `Bisect finds the last moment between a good and a bad instant at which the
 subject was as good as at the good one, and what changed then. As replay is
 exact, nothing has to be tried out.
+
+Without --good and --bad they are the instant before the worst outage of the
+subject and that outage, and without a subject the worst of the recording.
 
 EXIT STATUS
   0 found, 1 error, 2 wrong words or times, 130 interrupted.`,
@@ -43,8 +46,8 @@ EXIT STATUS
 }
 
 func (o *bisectOptions) run(ctx context.Context, file string, words []string) error {
-	if o.good == "" || o.bad == "" {
-		return usageError{errors.New("bisect needs --good and --bad"), o.name + " timeline FILE shows when it was what"}
+	if (o.good == "") != (o.bad == "") {
+		return usageError{errors.New("bisect needs --good and --bad, or neither"), o.name + " timeline FILE shows when it was what"}
 	}
 	r, err := o.open(ctx, file, words)
 	if err != nil {
@@ -52,6 +55,9 @@ func (o *bisectOptions) run(ctx context.Context, file string, words []string) er
 	}
 	defer r.Close()
 	o.since, o.until, o.flags = o.good, o.bad, [2]string{"--good", "--bad"}
+	if words, err = o.aroundWorst(ctx, r, words); err != nil {
+		return err
+	}
 	good, bad, err := o.resolve(r)
 	if err != nil {
 		return err

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,34 +19,46 @@ import (
 type changesOptions struct {
 	stretch
 	cluster
-	file   string
-	status bool
+	file    string
+	leading bool // the file is the first word
+	status  bool
 }
 
 func (a *app) changesCommand() *cobra.Command {
 	o := &changesOptions{stretch: stretch{look: &look{app: a}}}
 	cmd := &cobra.Command{
-		Use:   "changes TYPE/NAME [-f FILE]",
+		Use:   "changes [TYPE/NAME] [-f FILE]",
 		Short: "Every change to one object, field by field, live or recorded",
 		Long: `Changes prints every change to one object with what wrote it: from a recording
 with -f, otherwise from the cluster, as it happens, until ctrl-C. Fields that
 only count versions or move time stamps are left out; --status shows only what
-changed in the status.
+changed in the status. With a recording and no object it prints what people and
+tools wrote to any object, without what the control plane writes by itself.
 
 EXIT STATUS
   0 printed, 1 error, 2 wrong words or time.`,
-		Example: `  # as it happens
+		Example: `  # what people and tools wrote during an outage
+  svcspy changes -f incident.db
+
+  # as it happens
   svcspy changes deploy/web -n shop
 
   # what happened to its status in a recording
   svcspy changes deploy/web -f incident.db --status`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 || len(args) > 2 {
+			if o.file == "" && len(args) > 0 && isFile(args[0]) {
+				o.file, o.leading = args[0], true
+				args = args[1:]
+			}
+			if len(args) == 0 && o.file == "" || len(args) > 2 {
 				return usageError{errors.New("changes takes one object"), "name it as TYPE/NAME, for example svc/web"}
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.leading {
+				args = args[1:]
+			}
 			if o.file != "" {
 				o.look.namespace = o.overrides.Context.Namespace
 				return o.recorded(cmd.Context(), args)
@@ -76,6 +90,13 @@ func (o *changesOptions) recorded(ctx context.Context, words []string) error {
 	first, last, err := o.positions(r)
 	if err != nil {
 		return err
+	}
+	if len(words) == 0 {
+		changes, err := o.writes(ctx, r, first, last)
+		if err != nil {
+			return err
+		}
+		return o.print(r, o.keep(changes))
 	}
 	ref, err := o.subject(r, words, last)
 	if err != nil {
@@ -188,4 +209,35 @@ func (o *changesOptions) follow(ctx context.Context, t replay.Timeline, ref stor
 		}
 	}
 	return nil
+}
+
+// quietResources are written all the time, and never by people.
+var quietResources = map[string]bool{"events": true, "leases": true, "endpoints": true, "endpointslices": true}
+
+// writes returns what people and tools changed in any object after a position, in
+// the order in which it was observed: not what the control plane writes by itself.
+func (o *changesOptions) writes(ctx context.Context, t replay.Timeline, after, last store.Seq) ([]change.Change, error) {
+	seen := map[store.Ref]bool{}
+	var all []change.Change
+	for e, err := range t.Events(after+1, last) {
+		if ctx.Err() != nil {
+			return nil, errInterrupted
+		}
+		ref := e.Ref()
+		if err != nil || !e.IsObject() || quietResources[ref.Resource.Resource] || seen[ref] {
+			continue // `svcspy verify` tells what is unreadable, and the warning above
+		}
+		seen[ref] = true
+		changes, err := change.List(t, ref, after, last)
+		if err != nil {
+			return nil, err
+		}
+		for i := range changes {
+			if c := &changes[i]; c.Writer != nil && !change.IsController(c.Writer) {
+				all = append(all, *c)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b change.Change) int { return cmp.Compare(a.Seq, b.Seq) })
+	return all, nil
 }

@@ -20,12 +20,15 @@ var errDifferent = errors.New("the two instants differ")
 func (a *app) diffCommand() *cobra.Command {
 	o := &stretch{look: &look{app: a}}
 	cmd := &cobra.Command{
-		Use:   "diff FILE TYPE/NAME --since T --until T",
+		Use:   "diff FILE [TYPE/NAME]",
 		Short: "What is different between two instants and can matter to the subject",
 		Long: `Diff compares two instants of a recording, object by object: the subject, what it
 refers to, what refers to it, and what that refers to. Time stamps, versions and
 heartbeats are left out. Who wrote what is different comes from managedFields: a
 tool, never a person.
+
+Without --since and --until it compares the instant before the worst outage of the
+subject with that outage, and without a subject the worst of the recording.
 
 EXIT STATUS
   0 nothing is different, 1 something is, 2 or more an error, as kubectl diff.`,
@@ -51,6 +54,9 @@ func (o *stretch) diff(ctx context.Context, file string, words []string) error {
 		return err
 	}
 	defer r.Close()
+	if words, err = o.aroundWorst(ctx, r, words); err != nil {
+		return err
+	}
 	from, to, err := o.bounds(r)
 	if err != nil {
 		return err

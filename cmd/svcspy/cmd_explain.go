@@ -18,7 +18,7 @@ type explainOptions struct{ stretch }
 func (a *app) explainCommand() *cobra.Command {
 	o := &explainOptions{stretch: stretch{look: &look{app: a}}}
 	cmd := &cobra.Command{
-		Use:   "explain FILE TYPE/NAME",
+		Use:   "explain FILE [TYPE/NAME]",
 		Short: "The story of an outage: trigger, chain, what was lost, recovery",
 		Long: `Explain tells the story of one outage in a page: what changed and who changed it,
 what that led to, which endpoints were lost and how, why nothing took their
@@ -29,13 +29,17 @@ shows the state there.
 If the recording begins in the outage, what is known of it from before is told
 too, marked reconstructed, with how uncertain its times are.
 
-Without --at it is the worst outage of the recording, otherwise the one that
-lasted at that instant, or the last one before.
+Without --at it is the worst outage of the subject, and without a subject the
+worst of the recording; with --at it is the outage that lasted at that instant,
+or the last one before.
 
 EXIT STATUS
   0 explained, or there was no outage, 1 error, 2 wrong words or time, 4 explained,
   but the recording has a gap in it, 130 interrupted.`,
-		Example: `  # what happened to web?
+		Example: `  # the worst outage of the recording
+  svcspy explain incident.db
+
+  # what happened to web?
   svcspy explain incident.db svc/web -n shop
 
   # the outage that lasted at 14:02, as JSON
@@ -56,8 +60,8 @@ EXIT STATUS
 // subjectOfRecording checks for a recording and one subject.
 func subjectOfRecording(a *app, command string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) < 2 || len(args) > 3 {
-			return usageError{errors.New(command + " takes a recording and one subject"), a.name + " " + command + " --help shows examples"}
+		if len(args) < 1 || len(args) > 3 {
+			return usageError{errors.New(command + " takes a recording and at most one subject"), a.name + " " + command + " --help shows examples"}
 		}
 		return nil
 	}
@@ -71,6 +75,12 @@ func (o *explainOptions) run(ctx context.Context, file string, words []string) e
 	defer r.Close()
 	if err := notEmpty(r); err != nil {
 		return err
+	}
+	if len(words) == 0 {
+		if words, err = o.worstSubject(ctx, r); err != nil {
+			return err
+		}
+		o.words = words
 	}
 	var at time.Time
 	if o.at != "" {

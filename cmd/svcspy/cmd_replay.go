@@ -22,9 +22,13 @@ followed; End goes to its end. Without a subject the screen lists all Services
 with their course. No key changes anything but the marks (m) in the recording.
 
 Elsewhere, and with --once, -o, --exit-code or a client (--from, --port, --symptom),
-it prints the report at the instant given with --at: once, from top to bottom, as
-screen readers need it. Without a subject it lists all Services, worst first, and
-explains the worst one.
+it prints from top to bottom, as screen readers need it. Without a subject and
+without --at that is the list of outages, worst first: what broke, when, for how
+long, what triggered it, who did that, and how it ended. With --at it lists all
+Services at that instant, worst first, and explains the worst one. With a subject
+it prints the report at --at, or at the first incident of the subject.
+
+` + "`svcspy FILE`" + ` is short for ` + "`svcspy replay FILE`" + `.
 
 An instant before the recording, such as start-5m, steps into its reconstructed
 past: what objects still told when it began. The answer says RECONSTRUCTED, rests
@@ -87,6 +91,17 @@ func (l *look) replay(ctx context.Context, file string, words []string) error {
 		return err
 	}
 	defer r.Close()
+	if len(words) == 0 && l.at == "" && !l.exitCode {
+		return l.outages(ctx, r, file)
+	}
+	if len(words) > 0 && l.at == "" && !l.exitCode {
+		if l.at, err = l.openingInstant(r); err != nil {
+			return err
+		}
+		if l.at != "" {
+			l.note("showing the first incident; --at end shows the end of the recording")
+		}
+	}
 	s, err := l.seek(r)
 	if err != nil {
 		return err

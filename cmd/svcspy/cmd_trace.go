@@ -23,8 +23,9 @@ import (
 type traceOptions struct {
 	look
 	cluster
-	file  string
-	watch bool
+	file    string
+	leading bool // the file is the first word
+	watch   bool
 }
 
 func (a *app) traceCommand() *cobra.Command {
@@ -55,6 +56,10 @@ EXIT STATUS
   # the same question to a recording
   svcspy trace svc/web -f incident.db --at 14:02`,
 		Args: func(cmd *cobra.Command, args []string) error {
+			if o.file == "" && len(args) > 1 && isFile(args[0]) {
+				o.file, o.leading = args[0], true
+				args = args[1:]
+			}
 			if len(args) == 0 || len(args) > 2 {
 				return usageError{errors.New("trace takes one subject"), "name it as TYPE/NAME, for example svc/web"}
 			}
@@ -63,6 +68,9 @@ EXIT STATUS
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
+			}
+			if o.leading {
+				args = args[1:]
 			}
 			if o.file != "" {
 				if o.watch {

@@ -155,6 +155,7 @@ func TestDocuments(t *testing.T) {
 		"report":      "replay demo.db svc/web --at incident+10s",
 		"well":        "replay demo.db svc/web --at end",
 		"reports":     "replay demo.db --at incident+10s",
+		"outages":     "replay demo.db",
 		"timeline":    "timeline demo.db svc/web",
 		"timelines":   "timeline demo.db",
 		"bisect":      "bisect demo.db svc/web --good incident-1s --bad incident+5s",

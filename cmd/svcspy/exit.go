@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -15,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay"
@@ -115,6 +118,7 @@ type errorDocument struct {
 // hintsFor says what to do next, at most twice.
 func hintsFor(err error) []string {
 	var usage usageError
+	var hinted hintedError
 	var text *flight.UsageError
 	var subject *replay.SubjectError
 	var when *when.Error
@@ -125,6 +129,8 @@ func hintsFor(err error) []string {
 	switch {
 	case errors.As(err, &usage):
 		hint = usage.hint
+	case errors.As(err, &hinted):
+		hint = hinted.hint
 	case errors.As(err, &text):
 		hint = text.Hint
 	case errors.As(err, &subject):
@@ -180,11 +186,53 @@ func openRecording(path string) (*store.Recording, error) {
 		return nil, err
 	}
 	r, err := store.Open(path)
+	if errors.Is(err, store.ErrNotRecording) {
+		if what, hint := foreignFile(path, err); what != "" {
+			return nil, hintedError{fmt.Errorf("open recording %s: %w: %s", path, store.ErrNotRecording, what), hint}
+		}
+	}
 	var file *fs.PathError
 	if errors.As(err, &file) {
 		return nil, file // says it all
 	}
 	return r, err
+}
+
+// hintedError is an error with a hint of its own.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e hintedError) Unwrap() error { return e.error }
+
+// foreignFile says what a file is that is no recording, and what to do about it; ""
+// where that is not known.
+func foreignFile(path string, cause error) (what, hint string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", ""
+	}
+	defer f.Close()
+	head := make([]byte, 4)
+	n, _ := io.ReadFull(f, head)
+	head = head[:n]
+	quoted := command.New(path).String()
+	switch {
+	case n == 0:
+		return "it is empty", "the copy or the recording was interrupted before anything was written; copy it again"
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return "it is compressed with gzip", "decompress it first: gzip -dk " + quoted
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return "it is compressed with zstd", "decompress it first: zstd -d " + quoted
+	case bytes.HasPrefix(head, []byte{0xfd, '7', 'z', 'X'}):
+		return "it is compressed with xz", "decompress it first: xz -dk " + quoted
+	case bytes.HasPrefix(head, []byte("PK")):
+		return "it is a zip archive", "unpack it first"
+	case errors.Is(cause, io.EOF) || errors.Is(cause, io.ErrUnexpectedEOF) || strings.Contains(cause.Error(), "EOF"):
+		return "it is truncated", "the file is shorter than it says; copy it again"
+	}
+	return "", ""
 }
 
 // readable refuses what cannot be a recording: a folder, and a pipe, for which

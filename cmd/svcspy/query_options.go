@@ -37,7 +37,7 @@ type look struct {
 
 func (l *look) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&l.at, "at", "", "the instant to look at, such as 14:02, 14:02:10.5Z, end-30s or '#812' (default: the end)")
+	flags.StringVar(&l.at, "at", "", "the instant to look at, such as 14:02, 14:02:10.5Z, end-30s or '#812' (default: the first incident, else the end)")
 	flags.StringVar(&l.options.From, "from", "", "the client: pod/NAME, pod/NAMESPACE/NAME, node/NAME or an IP address")
 	flags.StringVar(&l.options.Port, "port", "", "the port the client calls, by number or name")
 	flags.StringVar(&l.options.Symptom, "symptom", "", "what the client sees: refused, timeout or nxdomain")
@@ -72,11 +72,21 @@ func (l *look) subject(t replay.Timeline, words []string, at store.Seq) (store.R
 			in = " in namespace " + ref.Namespace
 		}
 		return ref, &replay.SubjectError{
-			Problem: fmt.Sprintf("the recording never saw %s %q%s", strings.TrimSuffix(ref.Resource.Resource, "s"), ref.Name, in),
+			Problem: fmt.Sprintf("the recording never saw %s %q%s", singular(ref, resources), ref.Name, in),
 			Hint:    l.names(t, ref, at),
 		}
 	}
 	return ref, nil
+}
+
+// singular names the type of an object: ingress, not ingresses.
+func singular(ref store.Ref, resources []metav1.APIResource) string {
+	for _, r := range resources {
+		if r.Name == ref.Resource.Resource && r.Group == ref.Resource.Group && r.Kind != "" {
+			return strings.ToLower(r.Kind)
+		}
+	}
+	return ref.Resource.Resource
 }
 
 // names lists what could have been meant.

@@ -34,6 +34,7 @@ var documents = map[string]any{
 	"FactList":      report.FactList{},
 	"Explanation":   report.ExplanationEnvelope{},
 	"MarkList":      report.MarkList{},
+	"OutageList":    report.OutageList{},
 	"Postmortem":    postmortem.Postmortem{},
 	"RecordPlan":    recordPlan{},
 	"RecordingInfo": report.RecordingInfo{},
@@ -195,7 +196,7 @@ func readSource(t *testing.T) source {
 	t.Helper()
 	s := source{map[string]string{}, map[string][]string{}}
 	for _, p := range packages(t) {
-		if !slices.ContainsFunc([]string{"/store", "/analyzer", "/replay", "/report", "/postmortem", "/cmd/svcspy"}, func(end string) bool { return strings.HasSuffix(p.ImportPath, end) }) {
+		if !slices.ContainsFunc([]string{"/store", "/analyzer", "/replay", "/change", "/cause", "/past", "/verdict", "/story", "/when", "/report", "/postmortem", "/cmd/svcspy"}, func(end string) bool { return strings.HasSuffix(p.ImportPath, end) }) {
 			continue
 		}
 		files := token.NewFileSet()

@@ -21,8 +21,9 @@ func (l *look) onScreen() bool {
 	return (l.output == "text" || l.output == "") && !l.exitCode && l.options == (analyzer.Options{}) && isTerminal(l.in) && isTerminal(l.out) && os.Getenv("TERM") != "dumb"
 }
 
-// screen shows a recording on the whole terminal, at --at or where the recorder
-// had first seen everything. Without words it lists all Services.
+// screen shows a recording on the whole terminal: at --at, or at the first incident,
+// or where the recorder had first seen everything. Without words it lists all
+// Services.
 func (l *look) screen(ctx context.Context, file string, words []string) error {
 	r, err := l.open(ctx, file, words)
 	if err != nil {
@@ -32,6 +33,11 @@ func (l *look) screen(ctx context.Context, file string, words []string) error {
 	options, err := l.screenOptions(ctx, r, file)
 	if err != nil {
 		return err
+	}
+	if l.at == "" {
+		if l.at, err = l.openingInstant(r); err != nil {
+			return err
+		}
 	}
 	if l.at == "" {
 		options.At, err = tui.Opening(r)

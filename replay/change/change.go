@@ -90,6 +90,10 @@ var Controllers = []string{
 	"kwok", "kwok-controller", "endpointslice-controller", "cluster-autoscaler", "horizontal-pod-autoscaler",
 }
 
+// IsController reports whether a writer is one of Kubernetes' own components: what
+// it writes follows from something else.
+func IsController(w *Writer) bool { return slices.Contains(Controllers, w.Manager) }
+
 // List returns what happened to the object after a position, up to another,
 // in order. What only moved time stamps or versions is left out. The first
 // version of an object that existed before the recording is no change.

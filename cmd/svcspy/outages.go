@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
+	"github.com/svcspy/svcspy/store"
+)
+
+// mostExplained is of how many outages trigger and recovery are looked for.
+const mostExplained = 10
+
+// outages prints the outages of a recording: of all Services, or of those in the
+// namespace.
+func (l *look) outages(ctx context.Context, t replay.Timeline, file string) error {
+	if err := notEmpty(t); err != nil {
+		return err
+	}
+	all, quiet, err := l.findOutages(ctx, t)
+	if err != nil {
+		return err
+	}
+	list := report.NewOutageList(t.Info())
+	list.Quiet = quiet
+	bar := l.counter("outages explained")
+	defer bar.end()
+	for n := range all {
+		o := &all[n]
+		var told *story.Explanation
+		if n < mostExplained {
+			if told, err = explainOutage(ctx, t, o); err != nil {
+				return interrupted(ctx, err)
+			}
+			bar.show(n+1, min(len(all), mostExplained))
+		}
+		item := report.NewOutageItem(o, told)
+		if i := slices.IndexFunc(list.Items, func(other report.OutageItem) bool { return other.SameCause(&item) }); i >= 0 {
+			list.Items[i].Also = append(list.Items[i].Also, item.Brief())
+			continue
+		}
+		item.Next = l.outageCommands(file, o)
+		list.Items = append(list.Items, item)
+	}
+	bar.end()
+	if l.output == "text" {
+		return report.OutageText(l.out, list, l.text())
+	}
+	return report.Document(l.out, l.output, list)
+}
+
+// findOutages returns the outages, worst first, and the Services that had none.
+func (l *look) findOutages(ctx context.Context, t replay.Timeline) ([]story.Outage, []string, error) {
+	bar := l.counter("Services")
+	defer bar.end()
+	info := t.Info()
+	all, quiet := []story.Outage{}, []string{}
+	for c, err := range verdict.All(ctx, t, info.Start, info.End, bar.show) {
+		if err != nil {
+			return nil, nil, interrupted(ctx, err)
+		}
+		if l.namespace != "" && l.namespace != c.Subject.Namespace || !holds(&info, c.Subject) {
+			continue
+		}
+		found := story.Outages(c.Subject, verdict.Settle(c.Segments))
+		if len(found) == 0 {
+			quiet = append(quiet, c.Subject.Namespace+"/"+c.Subject.Name)
+		}
+		all = append(all, found...)
+	}
+	slices.SortStableFunc(all, func(a, b story.Outage) int { return story.CompareOutages(&a, &b) })
+	return all, quiet, nil
+}
+
+// explainOutage tells how an outage came about; nil where there is nothing to tell.
+func explainOutage(ctx context.Context, t replay.Timeline, o *story.Outage) (*story.Explanation, error) {
+	info := t.Info()
+	segments, err := verdict.Of(ctx, t, o.Subject, info.Start, info.End)
+	if err != nil {
+		return nil, err
+	}
+	segments = verdict.Settle(segments)
+	for i := range segments {
+		if s := &segments[i]; s.From.Equal(o.Worst.From) {
+			o.Worst = *s // in full
+		}
+	}
+	told, err := story.Explain(ctx, t, o.Subject, segments, o.Worst.From)
+	if errors.Is(err, story.ErrNoOutage) {
+		return nil, nil
+	}
+	return told, err
+}
+
+// outageCommands are what to run next: the story, and the state at its worst.
+func (l *look) outageCommands(file string, o *story.Outage) []string {
+	subject := []string{file, "svc/" + o.Subject.Name, "-n", o.Subject.Namespace}
+	explain := slices.Concat(l.program(), []string{"explain"}, subject, []string{"--at", when.Format(o.Worst.From)})
+	at := slices.Concat(l.program(), []string{"replay"}, subject, []string{"--at", when.Format(o.Worst.From)})
+	return []string{command.New(explain...).String(), command.New(at...).String()}
+}
+
+// worstSubject returns the words that name the Service with the worst outage of the
+// recording.
+func (l *look) worstSubject(ctx context.Context, t replay.Timeline) ([]string, error) {
+	all, _, err := l.findOutages(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, &when.NotThere{Problem: "no Service had an outage in this recording", Hint: "name a subject as TYPE/NAME; `" + l.name + " timeline FILE` shows what each Service was"}
+	}
+	ref := all[0].Subject
+	l.namespace = ref.Namespace
+	l.note("the worst outage is that of svc/%s in namespace %s, %s at %s", ref.Name, ref.Namespace, all[0].Worst.Report.Verdict.State, when.Format(all[0].Worst.From))
+	return []string{"svc/" + ref.Name}, nil
+}
+
+// worstOutage returns instants shortly before the worst outage of a subject and in
+// its worst stretch.
+func worstOutage(ctx context.Context, t replay.Timeline, ref store.Ref) (before, in time.Time, ok bool, err error) {
+	info := t.Info()
+	segments, err := verdict.Of(ctx, t, ref, info.Start, info.End)
+	if err != nil {
+		return before, in, false, err
+	}
+	all := story.Outages(ref, verdict.Settle(segments))
+	if len(all) == 0 {
+		return before, in, false, nil
+	}
+	worst := slices.MinFunc(all, func(a, b story.Outage) int { return story.CompareOutages(&a, &b) })
+	before = worst.From.Add(-2 * time.Second)
+	if before.Before(info.Start) {
+		before = info.Start
+	}
+	return before, worst.Worst.From, true, nil
+}
+
+// isFile reports whether a word of the command line is the path of a file.
+func isFile(word string) bool {
+	st, err := os.Stat(word)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// withFile turns `svcspy FILE ...` into `svcspy replay FILE ...`.
+func withFile(root *cobra.Command, words []string) []string {
+	if len(words) == 0 || len(words[0]) == 0 || words[0][0] == '-' {
+		return words
+	}
+	if found, _, err := root.Find(words); err == nil && found != root {
+		return words
+	}
+	if !isFile(words[0]) {
+		return words
+	}
+	return append([]string{"replay"}, words...)
+}
+
+// habits answers commands of kubectl that svcspy does not have.
+var habits = map[string]string{
+	"describe": "`%[1]s replay FILE TYPE/NAME` explains an object, and `%[1]s shell FILE` opens a shell in which kubectl describe works",
+	"logs":     "a recording holds objects and Events, no logs; `%[1]s events FILE` lists what was reported, and now `kubectl logs` asks the cluster",
+	"top":      "a recording holds no usage metrics; `%[1]s replay FILE` shows what was unhealthy, and now `kubectl top` asks the cluster",
+	"exec":     "a recording can only be read; `%[1]s get FILE pods` shows the Pods, and now `kubectl exec` asks the cluster",
+	"open":     "`%[1]s replay FILE` looks at a recording",
+	"view":     "`%[1]s replay FILE` looks at a recording, and `%[1]s report FILE > outage.html` writes a page for the browser",
+	"ui":       "`%[1]s replay FILE` looks at a recording on the whole terminal",
+	"rollout":  "`%[1]s changes FILE TYPE/NAME` lists the changes of an object, and `%[1]s shell FILE` opens a shell in which kubectl rollout works",
+}
+
+// habit returns the hint for a command of kubectl, "" for others.
+func (a *app) habit(word string) string {
+	if text, is := habits[word]; is {
+		return fmt.Sprintf(text, a.name)
+	}
+	return ""
+}
+
+// aroundWorst fills in what was left out of a question that compares two instants:
+// the subject with the worst outage, and instants before and in it.
+func (s *stretch) aroundWorst(ctx context.Context, t replay.Timeline, words []string) ([]string, error) {
+	if err := notEmpty(t); err != nil {
+		return nil, err
+	}
+	if len(words) == 0 {
+		var err error
+		if words, err = s.worstSubject(ctx, t); err != nil {
+			return nil, err
+		}
+		s.words = words
+	}
+	if s.since != "" || s.until != "" {
+		return words, nil
+	}
+	ref, err := s.subject(t, words, t.Info().Last)
+	if err != nil {
+		return nil, err
+	}
+	before, in, ok, err := worstOutage(ctx, t, ref)
+	if err != nil || !ok {
+		return words, interrupted(ctx, err)
+	}
+	s.since, s.until = when.Format(before), when.Format(in)
+	return words, nil
+}
+
+// openingInstant returns the instant to look at where none was asked for: the
+// incident of the subject, or "" for the end where there was none or the recording
+// is still being written.
+func (l *look) openingInstant(t replay.Timeline) (string, error) {
+	if !t.Info().Closed {
+		return "", nil
+	}
+	var at time.Time
+	var err error
+	if len(l.words) == 0 {
+		at, err = l.firstIncident(t)
+	} else {
+		var segments []verdict.Segment
+		if segments, err = l.verdicts(t); err != nil {
+			return "", err
+		}
+		at, err = when.IncidentOf(segments)
+	}
+	if nothing := (*when.NotThere)(nil); errors.As(err, &nothing) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return when.Format(at), nil
+}

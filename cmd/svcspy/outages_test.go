@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestOutagesFirst asks recordings of which it is known what was done: the first
+// output names what broke, the verdict, the trigger, who, and the recovery.
+func TestOutagesFirst(t *testing.T) {
+	program := answering(t)
+	incidents, err := filepath.Abs(filepath.Join("..", "..", "fixtures", "incidents"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		incident string
+		says     []string
+		not      []string
+	}{
+		{"selector-edited", []string{"1 outage,", "shop/web NotServing for 30s", "/spec/selector/tier added: backend", "kubectl-client-side-apply", "recovery  00:00:37", "svcspy explain", "quiet     1 Service: default/kubernetes"}, nil},
+		{"bad-image-rollout", []string{"shop/web Degraded for 40s", "image web:ok1 → web:badtag", "kubectl-set", "recovery  23:59:19"}, nil},
+		{"webhook-down", []string{"policy/guard NotServing", "shop/web NotServing", "guard:badtag"}, []string{"does not exist"}},
+		{"readiness-flapping", []string{"1 outage,", "shop/web NotServing 4 times"}, nil},
+	} {
+		file := filepath.Join(incidents, c.incident+".db")
+		for _, words := range [][]string{{file}, {"replay", file}} {
+			code, out, errw := program(t.TempDir(), append(words, "--tz", "UTC"))
+			if code != exitOK {
+				t.Errorf("%v ends with %d: %s", words, code, errw)
+			}
+			for _, text := range c.says {
+				if !strings.Contains(out, text) {
+					t.Errorf("%s does not say %q:\n%s", c.incident, text, out)
+				}
+			}
+			for _, text := range c.not {
+				if strings.Contains(out, text) {
+					t.Errorf("%s says %q:\n%s", c.incident, text, out)
+				}
+			}
+		}
+	}
+}
+
+// answering runs svcspy in a folder and returns its exit code and both streams.
+func answering(t *testing.T) func(dir string, args []string) (code int, out, errw string) {
+	t.Setenv("TZ", "UTC")
+	return func(dir string, args []string) (int, string, string) {
+		t.Chdir(dir)
+		var out, errs bytes.Buffer
+		code := run(append([]string{"svcspy"}, args...), strings.NewReader(""), &out, &errs)
+		return code, out.String(), errs.String()
+	}
+}
+
+// TestHabits types what users of kubectl type.
+func TestHabits(t *testing.T) {
+	program := answering(t)
+	dir := t.TempDir()
+	if code, _, errw := program(dir, []string{"demo", "selector-edited", "-f", "demo.db"}); code != exitOK {
+		t.Fatal(errw)
+	}
+	recorded, err := os.ReadFile(filepath.Join(dir, "demo.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"empty.db": nil, "half.db": recorded[:len(recorded)/3], "packed.db.gz": {0x1f, 0x8b, 8, 0, 0}, "packed.db.zst": {0x28, 0xb5, 0x2f, 0xfd, 0}} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line, c := range map[string]struct {
+		code int
+		says string // on either stream
+	}{
+		"describe svc web -n shop":              {exitUsage, "unknown command \"describe\""},
+		"logs web -c app":                       {exitUsage, "no logs"},
+		"top pods":                              {exitUsage, "no usage metrics"},
+		"replay demo.db ing/x":                  {exitError, `never saw ingress "x"`},
+		"replay demo.db netpol/x":               {exitError, `never saw networkpolicy "x"`},
+		"replay demo.db sc/x":                   {exitError, `never saw storageclass "x"`},
+		"replay demo.db svc/shop/web":           {exitOK, "NotServing"},
+		"replay demo.db svc/kubernetes":         {exitOK, "Serving"}, // never unhealthy
+		"replay demo.db deploy/web":             {exitOK, "Deployment shop/web"},
+		"replay demo.db svc/web --at end":       {exitOK, "Traffic should flow"},
+		"trace demo.db svc/web":                 {exitOK, "shop/web"},
+		"changes demo.db svc/web":               {exitOK, "selector"},
+		"changes -f demo.db":                    {exitOK, "kubectl-client-side-apply"},
+		"explain demo.db":                       {exitOK, "WHAT CHANGED"},
+		"bisect demo.db":                        {exitOK, "/spec/selector"},
+		"diff demo.db":                          {1, "/spec/selector"},
+		"replay empty.db":                       {exitError, "it is empty"},
+		"replay half.db":                        {exitError, "it is truncated"},
+		"replay packed.db.gz":                   {exitError, "gzip -dk"},
+		"replay packed.db.zst":                  {exitError, "zstd -d"},
+		"replay demo.db svc/web --kubeconfig x": {exitUsage, "unknown flag"},
+	} {
+		code, out, errw := program(dir, slices.Concat(strings.Fields(line), []string{"--tz", "UTC"}))
+		if code != c.code || !strings.Contains(out+errw, c.says) {
+			t.Errorf("%s: exit code %d, want %d and %q:\n%s%s", line, code, c.code, c.says, out, errw)
+		}
+	}
+}

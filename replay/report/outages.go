@@ -1,0 +1,172 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/store"
+)
+
+// OutageList is the outages of a recording, worst first.
+type OutageList struct {
+	APIVersion string       `json:"apiVersion"`
+	Kind       string       `json:"kind"` // OutageList
+	Recording  Recording    `json:"recording"`
+	Items      []OutageItem `json:"items"`
+	Quiet      []string     `json:"quiet"` // NAMESPACE/NAME of the Services without an outage
+}
+
+// OutageItem is one outage of a Service, or several with one cause that follow each
+// other quickly.
+type OutageItem struct {
+	Subject  analyzer.Subject  `json:"subject"`
+	State    analyzer.State    `json:"state"` // the worst verdict
+	Headline analyzer.Headline `json:"headline"`
+	From     time.Time         `json:"from"`
+	To       time.Time         `json:"to"`
+	Over     bool              `json:"over"`    // false: it lasts at the end of the recording
+	Seconds  float64           `json:"seconds"` // how long the Service was not healthy
+	Times    int               `json:"times"`   // how many outages these are
+	WorstAt  time.Time         `json:"worstAt"` // when the worst verdict began
+	// Explained says that trigger and recovery were looked for.
+	Explained bool           `json:"explained"`
+	Trigger   *change.Change `json:"trigger,omitempty"`
+	Recovery  *change.Change `json:"recovery,omitempty"` // the change that ended it
+	Also      []OutageBrief  `json:"also,omitempty"`     // outages of other Services with the same cause
+	Next      []string       `json:"next,omitempty"`     // commands that lead further
+}
+
+// OutageBrief is an outage that is listed under another.
+type OutageBrief struct {
+	Subject analyzer.Subject `json:"subject"`
+	State   analyzer.State   `json:"state"`
+	From    time.Time        `json:"from"`
+	To      time.Time        `json:"to"`
+	Seconds float64          `json:"seconds"`
+}
+
+// NewOutageList returns the list without items.
+func NewOutageList(info store.Info) OutageList {
+	return OutageList{APIVersion: APIVersion, Kind: "OutageList", Recording: RecordingOf(info), Items: []OutageItem{}, Quiet: []string{}}
+}
+
+// NewOutageItem describes an outage; told is nil if it was not explained.
+func NewOutageItem(o *story.Outage, told *story.Explanation) OutageItem {
+	r := &o.Worst.Report
+	item := OutageItem{
+		Subject: r.Subject, State: r.Verdict.State, Headline: r.Headline,
+		From: o.From.UTC(), To: o.To.UTC(), Over: !o.Open, Seconds: o.Down.Seconds(), Times: o.Times, WorstAt: o.Worst.From.UTC(), Explained: told != nil,
+	}
+	if told == nil || told.Worst.Report.Verdict.State != item.State { // the story is that of how it came up
+		return item
+	}
+	item.Headline = told.Worst.Later.Headline
+	if len(told.Worst.Changes) > 0 {
+		item.Trigger = &told.Worst.Changes[0]
+	}
+	if told.Recovery != nil && len(told.Recovery.Changes) > 0 {
+		item.Recovery = &told.Recovery.Changes[0]
+	}
+	return item
+}
+
+// SameCause reports whether two outages have one cause: the same change, or the same
+// finding about an object that is not the Service itself, at the same time.
+func (i *OutageItem) SameCause(other *OutageItem) bool {
+	if i.Trigger != nil || other.Trigger != nil {
+		return i.Trigger != nil && other.Trigger != nil && i.Trigger.Seq == other.Trigger.Seq
+	}
+	return i.Headline.ID == other.Headline.ID && i.Headline.Subject == other.Headline.Subject && i.Headline.Subject.Kind != "Service" &&
+		i.From.Before(other.To) && other.From.Before(i.To)
+}
+
+// Brief returns what is listed of an outage under another.
+func (i *OutageItem) Brief() OutageBrief {
+	return OutageBrief{i.Subject, i.State, i.From, i.To, i.Seconds}
+}
+
+// mostQuiet is how many quiet Services are named.
+const mostQuiet = 4
+
+// OutageText prints the outages: what broke, when and for how long, what triggered
+// it and who did that, how it ended, and what to run next.
+func OutageText(w io.Writer, l OutageList, o Options) error {
+	p := &printer{w: bufio.NewWriter(w), o: o, at: l.Recording.End}
+	number := len(l.Items)
+	for i := range l.Items {
+		number += len(l.Items[i].Also)
+	}
+	from := l.Recording.Start.In(p.zone())
+	what := "No outage was recorded"
+	if number > 0 {
+		what = fmt.Sprintf("%d %s", number, plural(number, "outage"))
+	}
+	p.line("%s, %s %s %s to %s (%s)", p.paint(bold, what), from.Format(time.DateOnly), from.Format(time.TimeOnly), from.Format("MST"), p.clock(l.Recording.End), span(l.Recording.Start, l.Recording.End))
+	for n := range l.Items {
+		p.outage(&l.Items[n], n == 0)
+	}
+	if n := len(l.Quiet); n > 0 {
+		p.line("")
+		names := strings.Join(l.Quiet[:min(n, mostQuiet)], ", ")
+		if n > mostQuiet {
+			names += fmt.Sprintf(" and %d more", n-mostQuiet)
+		}
+		p.line("quiet     %d %s: %s", n, plural(n, "Service"), Clean(names))
+	}
+	return p.w.Flush()
+}
+
+func (p *printer) outage(i *OutageItem, first bool) {
+	p.line("")
+	state := p.paint(stateColor(i.State), string(i.State))
+	duration := span(i.From, i.From.Add(time.Duration(i.Seconds*float64(time.Second))))
+	if i.Times > 1 {
+		duration = fmt.Sprintf("%d times, %s in all,", i.Times, duration)
+	} else {
+		duration = "for " + duration
+	}
+	until := "to " + p.clock(i.To)
+	if !i.Over {
+		until = "until the recording ends"
+	}
+	p.line("%s %s %s, %s %s", p.paint(bold, path(i.Subject)), state, strings.TrimSuffix(duration, ","), p.clock(i.From), until)
+	p.line("  what      %s", p.say(undated(i.Headline.Message)))
+	switch {
+	case i.Trigger != nil:
+		p.line("  trigger   %s %s", p.clock(i.Trigger.ObservedAt), what(p, i.Trigger))
+		p.line("  who       %s", writerName(i.Trigger))
+	case i.Explained:
+		p.line("  trigger   no recorded change explains it")
+	}
+	switch {
+	case i.Recovery != nil:
+		p.line("  recovery  %s %s (%s)", p.clock(i.Recovery.ObservedAt), what(p, i.Recovery), writerName(i.Recovery))
+	case i.Explained && i.Over:
+		p.line("  recovery  %s without a recorded change", p.clock(i.To))
+	case i.Explained:
+		p.line("  recovery  none in this recording")
+	}
+	for _, b := range i.Also {
+		p.line("  also      %s %s for %s from %s", path(b.Subject), p.paint(stateColor(b.State), string(b.State)), span(b.From, b.From.Add(time.Duration(b.Seconds*float64(time.Second)))), p.clock(b.From))
+	}
+	for n, command := range i.Next {
+		if n > 0 && !first {
+			break
+		}
+		p.line("  %-9s %s", map[bool]string{true: "next", false: ""}[n == 0], command)
+	}
+}
+
+// writerName says who made a change.
+func writerName(c *change.Change) string {
+	if c.Writer == nil {
+		return "unknown: not in managedFields; the audit log has it"
+	}
+	return Clean(c.Writer.Manager)
+}

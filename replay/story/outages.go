@@ -1,0 +1,87 @@
+package story
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/store"
+)
+
+// Outage is a time in which a Service was not healthy. Outages of one Service with
+// one headline that follow each other quickly are one, counted in Times.
+type Outage struct {
+	Subject  store.Ref
+	From, To time.Time
+	Down     time.Duration // without the healthy stretches between
+	Times    int
+	Open     bool            // it lasts at the end of the segments
+	Worst    verdict.Segment // the longest of the worst verdicts in it
+}
+
+// flapping is how close together outages count as one that comes and goes.
+const flapping = 2 * time.Minute
+
+// Outages returns the outages in the settled segments of a Service, in order. That
+// a Service does not exist yet is none, and neither is how it first comes up if it
+// has been healthy later.
+func Outages(subject store.Ref, segments []verdict.Segment) []Outage {
+	var all []Outage
+	runs := outagesIn(segments)
+	served := slices.ContainsFunc(segments, func(s verdict.Segment) bool { return verdict.Healthy(s.Report.Verdict.State) })
+	for _, run := range runs {
+		if !run.later {
+			for run.first <= run.last && segments[run.first].Report.Verdict.State == analyzer.Absent {
+				run.first++ // it does not exist yet
+			}
+			if run.first > run.last || served && run.first > 0 {
+				continue
+			}
+			run.worst = run.first
+			for i := run.first; i <= run.last; i++ {
+				if verdict.Worse(segments[i].Report.Verdict.State, segments[run.worst].Report.Verdict.State) {
+					run.worst = i
+				}
+			}
+			if segments[run.worst].Report.Verdict.State == analyzer.Converging {
+				continue
+			}
+		}
+		o := Outage{
+			Subject: subject, From: segments[run.first].From, To: segments[run.last].To, Times: 1,
+			Open: run.last == len(segments)-1, Worst: segments[run.worst],
+		}
+		o.Down = o.To.Sub(o.From)
+		if n := len(all); n > 0 && o.continues(&all[n-1]) {
+			all[n-1].add(&o)
+			continue
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// continues reports whether an outage comes so soon after another, and for the same
+// reason, that both are one.
+func (o *Outage) continues(before *Outage) bool {
+	return o.From.Sub(before.To) <= flapping && o.Worst.Report.Headline.ID == before.Worst.Report.Headline.ID
+}
+
+func (o *Outage) add(next *Outage) {
+	o.Times++
+	o.To, o.Open, o.Down = next.To, next.Open, o.Down+next.Down
+	if CompareOutages(next, o) < 0 {
+		o.Worst = next.Worst
+	}
+}
+
+// CompareOutages orders outages: the worst verdict first, then the longest.
+func CompareOutages(a, b *Outage) int {
+	return cmp.Or(
+		cmp.Compare(verdict.Rank(a.Worst.Report.Verdict.State), verdict.Rank(b.Worst.Report.Verdict.State)),
+		cmp.Compare(b.Down, a.Down), a.From.Compare(b.From), replay.CompareRefs(a.Subject, b.Subject),
+	)
+}
