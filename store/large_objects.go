@@ -101,5 +101,5 @@ func (l *largeObjects) most(free int, ratio int64) (int, error) {
 }
 
 func (l *largeObjects) refuse(size int) error {
-	return fmt.Errorf("object of %d bytes: the file is too small to hold objects that large: %w: %w", size, ErrTooLarge, errBlock)
+	return &DamageError{What: "object", Err: fmt.Errorf("%d bytes: the file is too small to hold objects that large: %w", size, ErrTooLarge)}
 }

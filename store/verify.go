@@ -11,7 +11,11 @@ import (
 // Verification is what Verify found.
 type Verification struct {
 	Info   Info
-	Signer ed25519.PublicKey // who signed the seal; nil if it is not signed
+	Signer ed25519.PublicKey // whose key signed the seal; nil if it is not signed
+	// Marks is how many marks the file holds, MarksLater how many of them say
+	// that they were written after the recording ended. Neither digest nor
+	// signature covers a mark.
+	Marks, MarksLater int
 	// Damage says what of the file is not as it was written, in no particular
 	// order; none means that all of it is, or, if the recording is not closed,
 	// that all of it is readable.
@@ -37,7 +41,22 @@ func Verify(path string) (Verification, error) {
 	v.values()
 	v.events()
 	v.ending()
+	v.marks()
 	return v.result, nil
+}
+
+// marks counts the marks that can be read; values has looked at each.
+func (v *verifying) marks() {
+	marks, err := v.r.Marks()
+	if err != nil {
+		v.damage(bucketMarks, err)
+	}
+	v.result.Marks = len(marks)
+	for _, m := range marks {
+		if m.Written.After(v.result.Info.End) {
+			v.result.MarksLater++
+		}
+	}
 }
 
 type verifying struct {

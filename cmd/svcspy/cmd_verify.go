@@ -23,7 +23,13 @@ type verifyResult struct {
 	Recording  report.Recording `json:"recording"`
 	Intact     bool             `json:"intact"`
 	Signer     string           `json:"signer,omitempty"` // ed25519 public key in hex
-	Damage     []string         `json:"damage"`
+	// Proof is what shows that nobody changed it: "none" of a recording that was
+	// never sealed, "digest" if who made it is not shown, "signature" by a key
+	// that nobody vouches for, "key" by the key that was asked for.
+	Proof      string   `json:"proof"`
+	Marks      int      `json:"marks"`      // which neither digest nor signature covers
+	MarksLater int      `json:"marksLater"` // of them, written after the recording ended
+	Damage     []string `json:"damage"`
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -34,6 +40,11 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: `Verify reads all of a recording and checks every page, block and event, and of a
 sealed one the digest and the signature. It names what is damaged and which times
 and objects that affects; what is not damaged can still be replayed.
+
+A digest proves that a recording is complete and undamaged. It does not prove who
+made it: whoever changes a file can also compute its digest. That is proven only
+by a signature (svcspy record --sign), checked with --key, or by the digest as it
+was noted elsewhere when the recording was made. Marks are outside both.
 
 With --key the recording must be signed by that ed25519 key (PEM, public or
 private).
@@ -69,7 +80,10 @@ func (a *app) verify(path, keyFile string) error {
 	if err != nil {
 		return err
 	}
-	result := verifyResult{APIVersion: report.APIVersion, Kind: "VerifyResult", Recording: report.RecordingOf(v.Info), Damage: []string{}}
+	result := verifyResult{
+		APIVersion: report.APIVersion, Kind: "VerifyResult", Recording: report.RecordingOf(v.Info),
+		Proof: proofOf(v, key), Marks: v.Marks, MarksLater: v.MarksLater, Damage: []string{},
+	}
 	if v.Signer != nil {
 		result.Signer = hex.EncodeToString(v.Signer)
 	}
@@ -93,6 +107,41 @@ func (a *app) verify(path, keyFile string) error {
 	return nil
 }
 
+// proofOf is verifyResult.Proof.
+func proofOf(v store.Verification, key ed25519.PublicKey) string {
+	switch {
+	case v.Info.SHA256 == "" || len(v.Damage) > 0:
+		return "none"
+	case v.Signer == nil:
+		return "digest"
+	case key == nil || !key.Equal(v.Signer):
+		return "signature"
+	}
+	return "key"
+}
+
+// proofText says what each proof means.
+var proofText = map[string]string{
+	"digest":    "not signed: the digest shows that it is complete and undamaged, not who made it; compare it with the one noted elsewhere",
+	"signature": "whose key signed it was not checked: svcspy verify --key does",
+	"key":       "signed by the given key: nobody without it can have changed what was recorded",
+}
+
+func (r *verifyResult) marksText() string {
+	if r.Marks == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d marks", r.Marks)
+	if r.Marks == 1 {
+		text = "1 mark"
+	}
+	text += ", not covered by digest or signature"
+	if r.MarksLater > 0 {
+		text += fmt.Sprintf("; %d written after the recording ended", r.MarksLater)
+	}
+	return text
+}
+
 func (a *app) printVerification(path string, r verifyResult) error {
 	if a.output != "text" {
 		return report.Document(a.out, a.output, r)
@@ -112,8 +161,18 @@ func (a *app) printVerification(path string, r verifyResult) error {
 	if r.Signer != "" {
 		seal += ", signed by " + r.Signer
 	}
-	_, err := fmt.Fprintf(a.out, "%s is intact: %s to %s, %s\n", report.Clean(path), when.Format(r.Recording.Start), when.Format(r.Recording.End), seal)
-	return err
+	if _, err := fmt.Fprintf(a.out, "%s is intact: %s to %s, %s\n", report.Clean(path), when.Format(r.Recording.Start), when.Format(r.Recording.End), seal); err != nil {
+		return err
+	}
+	for _, note := range []string{proofText[r.Proof], r.marksText()} {
+		if note == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(a.out, "  %s\n", note); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // privateKey reads an ed25519 key from a PKCS #8 PEM file, as `openssl genpkey

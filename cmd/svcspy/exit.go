@@ -44,7 +44,8 @@ const exitCodesHelp = `Every svcspy command ends with one of these codes:
   3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged;
        scan: something looks like a secret)
   4    answered, but at that time the recording has a gap or damage, or had not begun;
-       record: sealed, but for some time conditions could not be followed
+       record: sealed, but for some time conditions could not be followed;
+       mark, compact, share, cut: refused, because the recording is damaged
   130  interrupted before the work was done; a second interrupt ends any command at once
 
 diff ends as kubectl diff does: 0 nothing is different, 1 something is, 2 or more
@@ -72,7 +73,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, errCondition), errors.Is(err, errDamaged), errors.Is(err, errLeak), errors.Is(err, errShare):
 		return exitTrue
-	case errors.Is(err, errGap):
+	case errors.Is(err, errGap), errors.Is(err, store.ErrDamaged):
 		return exitGap
 	case errors.As(err, &usage), errors.As(err, new(*flight.UsageError)), errors.As(err, &when) && when.Err == nil:
 		return exitUsage

@@ -1,0 +1,120 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// crafted are files that somebody made who knows the format, with the exit code
+// of verify, and whether nothing may be written into them.
+var crafted = []struct {
+	file     string
+	verify   int
+	readOnly bool
+}{
+	{"bomb.db", exitTrue, false},
+	{"deep.db", exitOK, false},
+	{"forged-sealed.db", exitOK, false},
+	{"mark-hang.db", exitTrue, true},
+	{"mark-panic.db", exitTrue, true},
+	{"signed-forged-mark.db", exitOK, false},
+}
+
+// opening are the commands that open a file: FILE is it, OUT a new one.
+var opening = []string{
+	"info FILE", "verify FILE", "events FILE", "replay FILE --once", "replay FILE svc/web --once", "timeline FILE --all",
+	"explain FILE svc/web", "trace svc/web -f FILE", "report FILE svc/web -o md", "get FILE pods -A -o json", "changes svc/web -f FILE",
+	"scan FILE", "share FILE OUT --policy strict", "share FILE OUT", "compact FILE OUT", "cut FILE OUT", "mark FILE text",
+}
+
+const (
+	memoryLimit = 512 << 20
+	cpuLimit    = 10 * time.Second
+	wallLimit   = 2 * time.Minute // others may use the machine
+)
+
+// limitedRun runs svcspy in a process of its own, and fails if it takes more
+// than it may.
+func limitedRun(t *testing.T, svcspy string, args []string) (code int, output string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), wallLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, svcspy, args...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "KUBECONFIG=/nowhere")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exited *exec.ExitError
+	if err != nil && !errors.As(err, &exited) {
+		t.Fatal(err)
+	}
+	state := cmd.ProcessState
+	memory := state.SysUsage().(*syscall.Rusage).Maxrss
+	if runtime.GOOS != "darwin" {
+		memory *= 1 << 10
+	}
+	cpu := state.UserTime() + state.SystemTime()
+	if ctx.Err() != nil || cpu > cpuLimit || memory > memoryLimit || strings.Contains(out.String(), "goroutine ") || state.ExitCode() > exitGap {
+		t.Errorf("svcspy %s: exit code %d after %v, %d MiB\n%.2000s", strings.Join(args, " "), state.ExitCode(), cpu, memory>>20, out.String())
+	}
+	return state.ExitCode(), out.String()
+}
+
+// TestCraftedFiles gives every command that opens a file such as only somebody
+// makes who means harm: it ends, soon, with an answer or an error, and takes no
+// more memory than a small file may.
+func TestCraftedFiles(t *testing.T) {
+	svcspy := filepath.Join(t.TempDir(), "svcspy")
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(program, svcspy); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range crafted {
+		t.Run(c.file, func(t *testing.T) {
+			raw, err := os.ReadFile(filepath.Join("..", "..", "fixtures", "hostile", "crafted", c.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range opening {
+				dir := t.TempDir()
+				file := filepath.Join(dir, c.file)
+				if err := os.WriteFile(file, raw, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				args := strings.Fields(line)
+				for i, word := range args {
+					switch word {
+					case "FILE":
+						args[i] = file
+					case "OUT":
+						args[i] = filepath.Join(dir, "out.db")
+					}
+				}
+				code, output := limitedRun(t, svcspy, args)
+				switch {
+				case args[0] == "verify" && code != c.verify:
+					t.Errorf("verify: exit code %d, want %d\n%s", code, c.verify, output)
+				case args[0] == "mark" && c.readOnly:
+					after, err := os.ReadFile(file)
+					if err != nil || code != exitGap || !bytes.Equal(after, raw) {
+						t.Errorf("mark: exit code %d, %v; changed: %v\n%s", code, err, !bytes.Equal(after, raw), output)
+					}
+				}
+			}
+		})
+	}
+}
