@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // largeObjects bounds what the objects of a recording unpack to. Whoever shows
@@ -23,7 +25,7 @@ type largeObjects struct {
 const (
 	hugeObject  = 8 << 20  // bytes up to which an object is always read; the API server takes 3 MiB
 	hugeRatio   = 100      // and bytes of it for each of the file
-	largeObject = 32 << 10 // bytes from which objects are counted
+	largeObject = 16 << 10 // bytes from which objects are counted, and their nesting is checked
 	maxLarge    = 32 << 20 // bytes of them that are always read
 	largeRatio  = 500      // and bytes of them for each of the file
 	spareObject = 1 << 20  // bytes up to which objects are read when no more large ones are
@@ -69,6 +71,12 @@ func (l *largeObjects) allow(size int) error {
 func (l *largeObjects) admit(e *Event) error {
 	if len(e.Object) < largeObject || !e.IsObject() {
 		return nil
+	}
+	// The API server refuses JSON that is nested deeper than encoding/json reads, so
+	// nobody recorded such an object. It takes 20 KB at least to write one.
+	text := rawjson.Cursor{Text: e.Object}
+	if text.Skip(); text.Err() != nil {
+		return &DamageError{What: "object", Err: text.Err()}
 	}
 	ref := e.Ref()
 	l.mu.Lock()

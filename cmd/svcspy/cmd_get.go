@@ -37,7 +37,8 @@ measured at that instant. Types, names, TYPE/NAME and all are given as to kubect
 What was not recorded is an error, never an empty list.
 
 EXIT STATUS
-  0 printed, 1 error or not recorded, 2 wrong words or time.`,
+  0 printed, 1 error or not recorded, 2 wrong words or time, 4 printed, but some
+  objects are damaged.`,
 		Example: `  # the Pods as they were at 14:02
   svcspy get incident.db pods -n shop --at 14:02 -o wide
 
@@ -222,6 +223,7 @@ func (o *getOptions) ask(t replay.Timeline, s *replay.State, path string) ([]byt
 		return nil, errors.New(status.Message)
 	}
 	for _, warning := range answer.Header().Values("Warning") {
+		o.damaged = true // some objects could not be read
 		o.warn("%s", report.Clean(warning))
 	}
 	return answer.body.Bytes(), nil

@@ -24,7 +24,7 @@ var crafted = []struct {
 	readOnly bool
 }{
 	{"bomb.db", exitTrue, false},
-	{"deep.db", exitOK, false},
+	{"deep.db", exitTrue, false},
 	{"forged-sealed.db", exitOK, false},
 	{"mark-hang.db", exitTrue, true},
 	{"mark-panic.db", exitTrue, true},
@@ -51,7 +51,7 @@ func limitedRun(t *testing.T, svcspy string, args []string) (code int, output st
 	ctx, cancel := context.WithTimeout(t.Context(), wallLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, svcspy, args...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "KUBECONFIG=/nowhere")
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "KUBECONFIG=/nowhere", envViolations+"="+filepath.Join(t.TempDir(), "violations"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()

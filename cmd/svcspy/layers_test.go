@@ -24,7 +24,7 @@ var layers = map[string]struct {
 	ours   []string
 	closed []string
 }{
-	"store":                {nil, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
+	"store":                {[]string{"store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
 	"recorder":             {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/flight":      {[]string{"store", "recorder", "analyzer", "replay", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/redact":      {[]string{"store", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
