@@ -38,7 +38,9 @@ func TestParseSubject(t *testing.T) {
 		{words: []string{"svcs/web"}, problem: `the cluster has no resource type "svcs"`},
 		{words: []string{"web"}, problem: `"web" does not name a subject`},
 		{words: []string{"svc/"}, problem: `"svc/" does not name a subject`},
-		{words: []string{"a/b/c"}, problem: `"a/b/c" does not name a subject`},
+		{words: []string{"svc/shop/web"}, want: svc},
+		{words: []string{"a/b/c"}, problem: `the cluster has no resource type "a"`},
+		{words: []string{"a/b/c/d"}, problem: `"a/b/c/d" does not name a subject`},
 		{words: []string{"deployments.batch/web"}, problem: `the cluster has no resource type "deployments.batch"`},
 	}
 	for _, tt := range tests {

@@ -159,7 +159,7 @@ func (p *printer) outage(i *OutageItem, first bool) {
 		if n > 0 && !first {
 			break
 		}
-		p.line("  %-9s %s", map[bool]string{true: "next", false: ""}[n == 0], command)
+		p.line("  %-9s %s", map[bool]string{true: "next", false: ""}[n == 0], Clean(command))
 	}
 }
 
