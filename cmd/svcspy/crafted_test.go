@@ -75,6 +75,9 @@ func limitedRun(t *testing.T, svcspy string, args []string) (code int, output st
 // makes who means harm: it ends, soon, with an answer or an error, and takes no
 // more memory than a small file may.
 func TestCraftedFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector, which runs with -short, takes memory of its own")
+	}
 	svcspy := filepath.Join(t.TempDir(), "svcspy")
 	program, err := os.Executable()
 	if err != nil {

@@ -199,7 +199,7 @@ func (w *walk) argument(text []byte, expect expectation) []byte {
 		return text
 	case expect == secretNext && !flag:
 		return j.secret(text)
-	case expect == maybeSecret && text[0] != '-' && !isPath(text) && !isPort(text) && bytes.IndexAny(text, "= \n") < 0 && bytes.Index(text, []byte("://")) < 0:
+	case expect == maybeSecret && text[0] != '-' && !isPath(text) && !isPort(text) && !bytes.ContainsAny(text, "= \n") && !bytes.Contains(text, []byte("://")):
 		return j.pair(text)
 	}
 	found, _ := j.at.scan(text, true)

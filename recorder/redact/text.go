@@ -44,7 +44,7 @@ func (j *judge) text(v []byte, depth int) []byte {
 			bare := word
 			end := unquoted(bare)
 			with = append(bytes.Clone(j.secret(bare[:end])), bare[end:]...)
-		case next == maybeSecret && word[0] != '-' && !isPath(word) && !isPort(word) && bytes.IndexByte(word, '=') < 0 && bytes.Index(word, []byte("://")) < 0:
+		case next == maybeSecret && word[0] != '-' && !isPath(word) && !isPort(word) && bytes.IndexByte(word, '=') < 0 && !bytes.Contains(word, []byte("://")):
 			with = j.pair(word)
 		default:
 			with = j.word(nil, word, depth+1)
@@ -80,7 +80,7 @@ func follows(program string, word []byte, quoted bool) expectation {
 	body := bytes.TrimLeft(word, "-")
 	dashes := len(word) - len(body)
 	body = bytes.TrimRight(body, ":=")
-	if quoted || len(body) == 0 || bytes.IndexAny(body, "=:/@") >= 0 {
+	if quoted || len(body) == 0 || bytes.ContainsAny(body, "=:/@") {
 		return anything
 	}
 	if dashes == 1 && len(body) <= 2 {

@@ -19,8 +19,6 @@ const longestValue = 256 << 10
 type judge struct {
 	at    place
 	names *knownNames
-	// exact is set where a value stands that the API takes for a name.
-	exact bool
 }
 
 // value returns what is left of the value with this name.
