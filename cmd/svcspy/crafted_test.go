@@ -10,8 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -51,7 +51,8 @@ func limitedRun(t *testing.T, svcspy string, args []string) (code int, output st
 	ctx, cancel := context.WithTimeout(t.Context(), wallLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, svcspy, args...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "KUBECONFIG=/nowhere", envViolations+"="+filepath.Join(t.TempDir(), "violations"))
+	peak := filepath.Join(t.TempDir(), "peak")
+	cmd.Env = append(os.Environ(), envPeak+"="+peak, "HOME="+t.TempDir(), "KUBECONFIG=/nowhere", envViolations+"="+filepath.Join(t.TempDir(), "violations"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
@@ -60,9 +61,14 @@ func limitedRun(t *testing.T, svcspy string, args []string) (code int, output st
 		t.Fatal(err)
 	}
 	state := cmd.ProcessState
-	memory := state.SysUsage().(*syscall.Rusage).Maxrss
-	if runtime.GOOS != "darwin" {
-		memory *= 1 << 10
+	memory := int64(0)
+	if text, err := os.ReadFile(peak); err == nil {
+		if memory, err = strconv.ParseInt(string(text), 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if memory == 0 && runtime.GOOS == "linux" && ctx.Err() == nil {
+		t.Errorf("svcspy %s did not say how much memory it took\n%.2000s", strings.Join(args, " "), out.String())
 	}
 	cpu := state.UserTime() + state.SystemTime()
 	if ctx.Err() != nil || cpu > cpuLimit || memory > memoryLimit || strings.Contains(out.String(), "goroutine ") || state.ExitCode() > exitGap {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,22 +17,30 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// meter counts what is read of a timeline.
+// meter counts what is read of a timeline, which the screen does from several
+// goroutines.
 type meter struct {
 	*store.Memory
-	events, positions int
-	history           int // positions of the versions of single objects, from the index
+	events, positions atomic.Int64
+	history           atomic.Int64 // positions of the versions of single objects, from the index
+}
+
+// readings are a meter's counts at one time.
+type readings struct{ events, positions, history int64 }
+
+func (c *meter) now() readings {
+	return readings{c.events.Load(), c.positions.Load(), c.history.Load()}
 }
 
 func (c *meter) Event(seq store.Seq) (store.Event, error) {
-	c.events++
+	c.events.Add(1)
 	return c.Memory.Event(seq)
 }
 
 func (c *meter) Events(from, to store.Seq) iter.Seq2[store.Event, error] {
 	return func(yield func(store.Event, error) bool) {
 		for e, err := range c.Memory.Events(from, to) {
-			c.events++
+			c.events.Add(1)
 			if !yield(e, err) {
 				return
 			}
@@ -41,19 +50,19 @@ func (c *meter) Events(from, to store.Seq) iter.Seq2[store.Event, error] {
 
 func (c *meter) Touched(q store.Query, from, to store.Seq) ([]store.Seq, error) {
 	seqs, err := c.Memory.Touched(q, from, to)
-	c.positions += len(seqs)
+	c.positions.Add(int64(len(seqs)))
 	return seqs, err
 }
 
 func (c *meter) History(ref store.Ref, at store.Seq) ([]store.Seq, error) {
 	seqs, err := c.Memory.History(ref, at)
-	c.history += len(seqs)
+	c.history.Add(int64(len(seqs)))
 	return seqs, err
 }
 
 func (c *meter) Ledger(from, to store.Seq) ([]store.Coverage, error) {
 	ledger, err := c.Memory.Ledger(from, to)
-	c.positions += len(ledger)
+	c.positions.Add(int64(len(ledger)))
 	return ledger, err
 }
 
@@ -155,13 +164,13 @@ func TestShift(t *testing.T) {
 				s.step(n)
 			}
 			screen := newShiftStage(t, work, subject)
-			var at [9]meter
+			var at [9]readings
 			var held [9]int
 			for n := 10; n < 8*hour; n++ {
 				s.step(n)
 				screen.grow()
 				if n%hour == hour-1 {
-					at[n/hour+1] = *work
+					at[n/hour+1] = work.now()
 					held[n/hour+1] = screen.held()
 				}
 			}
