@@ -184,21 +184,21 @@ func TestSubjectTargets(t *testing.T) {
 		want    []string
 	}{
 		{"a Service", Options{Profile: Standard, Subjects: []store.Ref{web}}, []string{
-			"events in kube-system", "events in shop", "leases.coordination.k8s.io in kube-system", "namespaces", "nodes",
+			"events in kube-system", "events in shop", "leases.coordination.k8s.io in kube-node-lease", "leases.coordination.k8s.io in kube-system", "namespaces", "nodes",
 			"pods in kube-system", "pods in shop", "secrets in shop", "services",
 		}},
 		{"for somebody who may not read the cluster", Options{Profile: Standard, Subjects: []store.Ref{web}, Confined: true}, []string{
-			"events in kube-system", "events in shop", "leases.coordination.k8s.io in kube-system", "namespaces", "nodes",
+			"events in kube-system", "events in shop", "leases.coordination.k8s.io in kube-node-lease", "leases.coordination.k8s.io in kube-system", "namespaces", "nodes",
 			"pods in kube-system", "pods in shop", "secrets in shop", "services in kube-system", "services in shop",
 		}},
 		{"two namespaces", Options{Profile: Minimal, Subjects: []store.Ref{web, {Resource: services, Namespace: "kube-system", Name: "kube-dns"}}}, []string{
 			"events in kube-system", "events in shop", "namespaces", "nodes", "pods in kube-system", "pods in shop", "services",
 		}},
 		{"a Node", Options{Profile: Standard, Subjects: []store.Ref{{Resource: nodes, Name: "a"}}}, []string{
-			"events", "leases.coordination.k8s.io in kube-system", "namespaces", "nodes", "pods", "services",
+			"events", "leases.coordination.k8s.io in kube-node-lease", "leases.coordination.k8s.io in kube-system", "namespaces", "nodes", "pods", "services",
 		}},
 		{"everything of a subject", Options{Profile: Full, Subjects: []store.Ref{web}}, []string{
-			"events in kube-system", "events in shop", "leases.coordination.k8s.io in kube-system", "namespaces", "nodes",
+			"events in kube-system", "events in shop", "leases.coordination.k8s.io in kube-node-lease", "leases.coordination.k8s.io in kube-system", "namespaces", "nodes",
 			"pods in kube-system", "pods in shop", "priorityclasses.scheduling.k8s.io", "secrets in shop", "services",
 		}},
 	} {

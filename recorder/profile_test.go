@@ -58,8 +58,8 @@ func TestScopes(t *testing.T) {
 		{kind("", "pods", "Pod", true), nil, []string{"/api/v1/pods"}},
 		{kind("apps", "deployments", "Deployment", true), []string{"a", "b"}, []string{"/apis/apps/v1/namespaces/a/deployments", "/apis/apps/v1/namespaces/b/deployments"}},
 		{kind("", "nodes", "Node", false), []string{"a"}, []string{"/api/v1/nodes"}},
-		{kind("coordination.k8s.io", "leases", "Lease", true), nil, []string{"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"}},
-		{kind("coordination.k8s.io", "leases", "Lease", true), []string{"a"}, []string{"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"}},
+		{kind("coordination.k8s.io", "leases", "Lease", true), nil, []string{"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"}},
+		{kind("coordination.k8s.io", "leases", "Lease", true), []string{"a"}, []string{"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"}},
 	} {
 		var got []string
 		for _, s := range (&Options{Namespaces: tt.namespaces}).scopes(tt.resource) {

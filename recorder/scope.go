@@ -94,9 +94,14 @@ func (s scope) path() string {
 }
 
 // systemNamespace is where cluster DNS, kube-proxy and the Leases of the
-// controllers are. Leases are recorded only there: kube-node-lease would be one
-// write per Node in ten seconds and says nothing that Node conditions do not.
+// controllers are.
 const systemNamespace = "kube-system"
+
+// leaseNamespaces are where Leases are recorded, whatever the scope: those of the
+// controllers, and those that kubelets renew. A Node's Lease falls silent with
+// the Node, up to a minute before the node controller says so; of a renewal only
+// the new time is written.
+var leaseNamespaces = []string{"kube-node-lease", systemNamespace}
 
 var leases = schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 
@@ -107,7 +112,7 @@ func (o *Options) scopes(r metav1.APIResource) []scope {
 	namespaces := o.namespaces()
 	switch {
 	case gr == leases:
-		namespaces = []string{systemNamespace}
+		namespaces = slices.Clone(leaseNamespaces)
 	case len(o.Subjects) > 0:
 		namespaces = o.closure(gr, r.Namespaced, namespaces)
 	case !r.Namespaced, len(namespaces) == 0:

@@ -31,16 +31,11 @@ type View struct {
 	unrecorded []recorder.Target
 }
 
-// nodeLeases is where kubelets renew their Leases. They only add a doubt to an
-// answer, so they are not followed: whoever may not read them would find a gap
-// in every answer.
-const nodeLeases = "kube-node-lease"
-
 // Coverage notes the resource if it is not recorded in the namespace. A question
 // about all namespaces at once is not followed: that would be the whole cluster.
 func (v *View) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
 	c := v.State.Coverage(resource, namespace)
-	if c.Status == store.NotRecorded && namespace != "" && namespace != nodeLeases {
+	if c.Status == store.NotRecorded && namespace != "" {
 		v.unrecorded = append(v.unrecorded, recorder.Target{Resource: resource, Namespace: namespace})
 	}
 	return c
