@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // TestBars measures what the commands promise. It prints, for each, a line
@@ -39,7 +40,7 @@ func benchList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := text(template, "metadata.name")
+	name := rawjson.Text(template, "metadata.name")
 	path := filepath.Join(t.TempDir(), "pods.db")
 	f := newFilm(t)
 	w, err := store.Create(path, f.m.Info().Header)
@@ -96,8 +97,8 @@ func benchList(t *testing.T) {
 				next, rows := "", 0
 				for {
 					body := fetch(t, server, "/api/v1/pods?"+c.query+"&continue="+next, c.accept)
-					rows += bytes.Count(body, []byte(`"uid":"`+string(text(template, "metadata.uid"))))
-					if next = text(member(body, "metadata"), "continue"); next == "" {
+					rows += bytes.Count(body, []byte(`"uid":"`+string(rawjson.Text(template, "metadata.uid"))))
+					if next = rawjson.Text(rawjson.Member(body, "metadata"), "continue"); next == "" {
 						break
 					}
 				}

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // DerivedAnnotation is on the object of a DELETED that was not recorded: the
@@ -144,5 +145,5 @@ func derived(object []byte, resourceVersion, between string) []byte {
 
 // isListEnd reports whether a bookmark ends a list.
 func isListEnd(e *store.Event) bool {
-	return len(member(member(member(e.Object, "metadata"), "annotations"), store.InitialEventsEnd)) > 0
+	return len(rawjson.Member(rawjson.Member(rawjson.Member(e.Object, "metadata"), "annotations"), store.InitialEventsEnd)) > 0
 }

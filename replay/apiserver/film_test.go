@@ -197,3 +197,9 @@ func listed(t testing.TB, s *Server, target string) ([]string, metav1.ListMeta) 
 	}
 	return names, list.ListMeta
 }
+
+func core(resource string) schema.GroupVersionResource { return v1("", resource) }
+
+func v1(group, resource string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: group, Version: "v1", Resource: resource}
+}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // get answers with one object.
@@ -318,7 +319,7 @@ func (w *writer) kindless() []byte {
 func (w *writer) partial(e *store.Event) []byte { return partialObject(e.Object, w.version) }
 
 func partialObject(object []byte, version string) []byte {
-	metadata := member(object, "metadata")
+	metadata := rawjson.Member(object, "metadata")
 	if metadata == nil {
 		metadata = []byte("{}")
 	}

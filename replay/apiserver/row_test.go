@@ -2,73 +2,16 @@ package apiserver
 
 import (
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	"sigs.k8s.io/yaml"
+
+	"github.com/svcspy/svcspy/replay/apiserver/printer"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
-
-// TestRows holds the rows of objects in all kinds of states to what the
-// end-to-end test has seen a real API server answer. Each document of
-// testdata/rows.yaml has an object and its cells.
-func TestRows(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join("testdata", "rows.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases []struct {
-		Name, Resource string
-		Cells          []any
-		Object         map[string]any
-	}
-	if err := yaml.UnmarshalStrict(raw, &cases); err != nil {
-		t.Fatal(err)
-	}
-	at := time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
-	for _, c := range cases {
-		t.Run(c.Name, func(t *testing.T) {
-			object, err := json.Marshal(c.Object)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for gvr, p := range printers {
-				if gvr.GroupResource().String() != c.Resource {
-					continue
-				}
-				got, err := p.cells(object, at)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(fmt.Sprint(c.Cells...), fmt.Sprint(got...)); diff != "" {
-					t.Errorf("(-want +got):\n%s", diff)
-				}
-				return
-			}
-			t.Fatalf("no printer for %s", c.Resource)
-		})
-	}
-}
-
-// TestPrinters checks that every printer has a cell for every column, also of an
-// object that has nothing.
-func TestPrinters(t *testing.T) {
-	for gvr, p := range printers {
-		cells, err := p.cells([]byte(`{}`), start)
-		if err != nil || len(cells) < len(p.columns) {
-			t.Errorf("%s: %d cells for %d columns (%v)", gvr, len(cells), len(p.columns), err)
-		}
-		if _, err := p.cells([]byte(`{"metadata":{"creationTimestamp":7},"spec":[],"status":""}`), start); err == nil && gvr.Resource == "services" {
-			t.Errorf("%s: nonsense was decoded", gvr)
-		}
-	}
-}
 
 func tableOf(t *testing.T, s *Server, target string) metav1.Table {
 	t.Helper()
@@ -84,7 +27,7 @@ func TestCustomTable(t *testing.T) {
 	f := small(t)
 	f.list(widgetsGVR, "", "300", object{namespace: "shop", name: "one", rv: "290", json: `"spec":{"color":"red","size":3,"tags":["x","y"]},"status":{"conditions":[{"type":"Ready","status":"True"}]}`})
 	before := f.at
-	f.list(definitions, "", "310", object{name: "widgets.example.com", rv: "305", json: `"spec":{"versions":[{"name":"v1","selectableFields":[{"jsonPath":".spec.color"}],"additionalPrinterColumns":[
+	f.list(printer.Definitions, "", "310", object{name: "widgets.example.com", rv: "305", json: `"spec":{"versions":[{"name":"v1","selectableFields":[{"jsonPath":".spec.color"}],"additionalPrinterColumns":[
 		{"name":"Color","type":"string","jsonPath":".spec.color"},{"name":"Size","type":"integer","jsonPath":".spec.size","priority":1},
 		{"name":"Tags","type":"string","jsonPath":".spec.tags"},{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"},
 		{"name":"Born","type":"date","jsonPath":".metadata.creationTimestamp"},{"name":"None","type":"number","jsonPath":".spec.none"},{"name":"Bad","type":"string","jsonPath":"bad"}]}]}`})
@@ -170,12 +113,12 @@ func TestDiscovery(t *testing.T) {
 		"/openapi/v3": "", "/openapi/v3/api/v1": "", "/openapi/v3/apis/example.com/v1": "",
 	} {
 		w := get(t, s, path, "")
-		if w.Code != 200 || text(w.Body.Bytes(), "kind") != kind {
+		if w.Code != 200 || rawjson.Text(w.Body.Bytes(), "kind") != kind {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
 	w := get(t, s, "/apis", aggregatedType+",application/json")
-	if got := text(w.Body.Bytes(), "kind"); got != "APIGroupDiscoveryList" || w.Header().Get("Content-Type") != aggregatedType {
+	if got := rawjson.Text(w.Body.Bytes(), "kind"); got != "APIGroupDiscoveryList" || w.Header().Get("Content-Type") != aggregatedType {
 		t.Errorf("aggregated discovery: %s %s", got, w.Header())
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // selected is what a list or watch asks for: a place, and selectors.
@@ -112,7 +113,7 @@ func (s *selected) matches(e *store.Event) bool {
 	}
 	if s.labels != nil {
 		var set labels.Set
-		if raw := member(member(e.Object, "metadata"), "labels"); raw != nil && json.Unmarshal(raw, &set) != nil {
+		if raw := rawjson.Member(rawjson.Member(e.Object, "metadata"), "labels"); raw != nil && json.Unmarshal(raw, &set) != nil {
 			return false
 		}
 		if !s.labels.Matches(set) {
@@ -161,14 +162,14 @@ func fieldOf(res *resource, field string, custom []string) (valueOf, error) {
 
 // at returns the value at a path, "" if there is none.
 func at(path string) valueOf {
-	return func(object []byte) string { return text(object, path) }
+	return func(object []byte) string { return rawjson.Text(object, path) }
 }
 
 // orElse returns the value at a path, or what it stands for where it is left
 // out.
 func orElse(path, absent string) valueOf {
 	return func(object []byte) string {
-		if v := text(object, path); v != "" {
+		if v := rawjson.Text(object, path); v != "" {
 			return v
 		}
 		return absent
@@ -212,10 +213,10 @@ var selectable = map[schema.GroupResource]map[string]valueOf{
 		"reportingComponent":             at("reportingComponent"),
 		"type":                           at("type"),
 		"source": func(object []byte) string {
-			if component := text(object, "source.component"); component != "" {
+			if component := rawjson.Text(object, "source.component"); component != "" {
 				return component
 			}
-			return text(object, "reportingComponent")
+			return rawjson.Text(object, "reportingComponent")
 		},
 	},
 	{Group: "batch", Resource: "jobs"}:                              {"status.successful": orElse("status.succeeded", "0")},

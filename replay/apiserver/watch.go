@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // bookmarkEvery is how often a quiet watch is told where it stands, if it wants
@@ -189,7 +190,7 @@ func (to *watching) write(kind watch.EventType, e *store.Event) error {
 // withVersion returns a copy of an object with another resourceVersion; the
 // object itself if that cannot be found.
 func withVersion(object []byte, resourceVersion string) []byte {
-	old := member(member(object, "metadata"), "resourceVersion")
+	old := rawjson.Member(rawjson.Member(object, "metadata"), "resourceVersion")
 	if old == nil {
 		return object
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // listen serves over HTTP and returns a function that watches a path until it
@@ -271,7 +272,7 @@ func follow(ctx context.Context, server *httptest.Server, changes int) error {
 		if err != nil {
 			return fmt.Errorf("after %d changes: %w", i, err)
 		}
-		if got, want := text(line, "object.metadata.resourceVersion"), fmt.Sprint(1000+i); got != want {
+		if got, want := rawjson.Text(line, "object.metadata.resourceVersion"), fmt.Sprint(1000+i); got != want {
 			return fmt.Errorf("change %d has version %s, want %s", i, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package apiserver
+package rawjson
 
 import (
 	"bytes"
@@ -13,19 +13,19 @@ func TestMember(t *testing.T) {
 	for path, want := range map[string]string{
 		"a": `x"y\`, "n": "-1.5e3", "t": "true", "z": "", "o.deep.er": "value", "o.deep.none": "", "none": "", "b": `[1, {"c":"]"}]`,
 	} {
-		if got := text([]byte(object), path); got != want {
+		if got := Text([]byte(object), path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
 	var all []string
-	for e := range elements(member([]byte(object), "b")) {
+	for e := range Elements(Member([]byte(object), "b")) {
 		all = append(all, string(e))
 	}
 	if diff := cmp.Diff([]string{"1", `{"c":"]"}`}, all); diff != "" {
 		t.Errorf("elements (-want +got):\n%s", diff)
 	}
 	for _, bad := range []string{"", "x", "{", `{"a`, `{"a"`, `{"a":`, `{"a":"`, `{"a":[`, `{"b":1 "a":2}`, `["a"]`} {
-		if got := member([]byte(bad), "a"); len(got) > 0 {
+		if got := Member([]byte(bad), "a"); len(got) > 0 {
 			t.Errorf("member of %q: %q", bad, got)
 		}
 	}
@@ -36,8 +36,8 @@ func FuzzMember(f *testing.F) {
 	f.Add([]byte(`{"a":{"b":[1,"x",null]},"c":"\\\""}`), "c")
 	f.Add([]byte(`{"a": [ {} , "]" ] , "b" : 1}`), "b")
 	f.Fuzz(func(t *testing.T, object []byte, name string) {
-		got := member(object, name)
-		for range elements(got) {
+		got := Member(object, name)
+		for range Elements(got) {
 		}
 		var all map[string]json.RawMessage
 		if json.Unmarshal(object, &all) != nil || bytes.ContainsAny(object, `\`) {

@@ -1,4 +1,4 @@
-package apiserver
+package printer
 
 import (
 	"fmt"
@@ -17,6 +17,8 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 func nodeCells(n *corev1.Node, at time.Time) []any {
@@ -213,19 +215,19 @@ func roleBindingCells(b *rbacv1.RoleBinding, at time.Time) []any {
 // among Kubernetes' published API types.
 func apiServiceCells(object []byte, at time.Time) ([]any, error) {
 	service, available := "Local", "Unknown"
-	if name := text(object, "spec.service.name"); name != "" {
-		service = text(object, "spec.service.namespace") + "/" + name
+	if name := rawjson.Text(object, "spec.service.name"); name != "" {
+		service = rawjson.Text(object, "spec.service.namespace") + "/" + name
 	}
-	for c := range elements(member(member(object, "status"), "conditions")) {
-		if text(c, "type") != "Available" {
+	for c := range rawjson.Elements(rawjson.Member(rawjson.Member(object, "status"), "conditions")) {
+		if rawjson.Text(c, "type") != "Available" {
 			continue
 		}
-		available = text(c, "status")
-		if reason := text(c, "reason"); available != "True" && reason != "" {
+		available = rawjson.Text(c, "status")
+		if reason := rawjson.Text(c, "reason"); available != "True" && reason != "" {
 			available += " (" + reason + ")"
 		}
 	}
-	return []any{text(object, "metadata.name"), service, available, age(createdAt(object), at)}, nil
+	return []any{rawjson.Text(object, "metadata.name"), service, available, age(createdAt(object), at)}, nil
 }
 
 func trustBundleCells(b *certificatesv1.ClusterTrustBundle, _ time.Time) []any {

@@ -1,4 +1,4 @@
-package apiserver
+package printer
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package apiserver
+package rawjson
 
 import (
 	"bytes"
@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// member returns the value of a member of a JSON object, nil if it has none or
+// Member returns the value of a member of a JSON object, nil if it has none or
 // is not well-formed up to there. Nothing is decoded and nothing behind the
 // value is read, so that selecting and tabulating thousands of objects does not
 // decode what it does not look at.
-func member(object []byte, name string) []byte {
+func Member(object []byte, name string) []byte {
 	var value [1][]byte
-	members(object, []string{name}, value[:])
+	Members(object, []string{name}, value[:])
 	return value[0]
 }
 
-// members finds several members in one pass. values has a place for each name.
-func members(object []byte, names []string, values [][]byte) {
+// Members finds several members in one pass. values has a place for each name.
+func Members(object []byte, names []string, values [][]byte) {
 	i := skipSpace(object, 0)
 	if i >= len(object) || object[i] != '{' {
 		return
@@ -51,17 +51,17 @@ func members(object []byte, names []string, values [][]byte) {
 	}
 }
 
-// text returns a scalar at a dotted path as field selectors write it: a string
+// Text returns a scalar at a dotted path as field selectors write it: a string
 // without quotes, a number or boolean as it stands, "" if there is none.
-func text(object []byte, path string) string {
+func Text(object []byte, path string) string {
 	for name := range strings.SplitSeq(path, ".") {
-		object = member(object, name)
+		object = Member(object, name)
 	}
-	return asText(object)
+	return Scalar(object)
 }
 
-// asText writes a JSON scalar as field selectors do.
-func asText(scalar []byte) string {
+// Scalar writes a JSON scalar as field selectors do.
+func Scalar(scalar []byte) string {
 	if len(scalar) == 0 || string(scalar) == "null" {
 		return ""
 	}
@@ -75,8 +75,8 @@ func asText(scalar []byte) string {
 	return s
 }
 
-// elements yields the values of a JSON array, as far as it is well-formed.
-func elements(array []byte) iter.Seq[[]byte] {
+// Elements yields the values of a JSON array, as far as it is well-formed.
+func Elements(array []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		i := skipSpace(array, 0)
 		if i >= len(array) || array[i] != '[' {

@@ -1,4 +1,4 @@
-package apiserver
+package printer
 
 import (
 	"encoding/json"
@@ -8,16 +8,18 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // pods shows Pods as printPod of Kubernetes does
 // (pkg/printers/internalversion/printers.go).
-func pods() printer {
-	p := printer{cells: podCells, columns: columns("Name", "Ready", "Status", "Restarts", "Age",
+func pods() Printer {
+	p := Printer{Cells: podCells, Columns: columns("Name", "Ready", "Status", "Restarts", "Age",
 		"+IP", "+Node", "+Nominated Node", "+Readiness Gates")}
-	p.conditions = func(object []byte) []metav1.TableRowCondition {
+	p.Conditions = func(object []byte) []metav1.TableRowCondition {
 		done := metav1.TableRowCondition{Type: metav1.RowCompleted, Status: metav1.ConditionTrue}
-		switch done.Reason = text(object, "status.phase"); done.Reason {
+		switch done.Reason = rawjson.Text(object, "status.phase"); done.Reason {
 		case string(corev1.PodSucceeded):
 			done.Message = "The pod has completed successfully."
 		case string(corev1.PodFailed):
@@ -69,27 +71,27 @@ type containerStatus struct {
 
 func readPod(object []byte) (*pod, error) {
 	var parts [3][]byte
-	members(object, []string{"metadata", "spec", "status"}, parts[:])
+	rawjson.Members(object, []string{"metadata", "spec", "status"}, parts[:])
 	metadata, spec, status := parts[0], parts[1], parts[2]
 	var meta [3][]byte
-	members(metadata, []string{"name", "creationTimestamp", "deletionTimestamp"}, meta[:])
+	rawjson.Members(metadata, []string{"name", "creationTimestamp", "deletionTimestamp"}, meta[:])
 	var specs [4][]byte
-	members(spec, []string{"nodeName", "containers", "initContainers", "readinessGates"}, specs[:])
+	rawjson.Members(spec, []string{"nodeName", "containers", "initContainers", "readinessGates"}, specs[:])
 	p := &pod{
-		name: asText(meta[0]), created: asTime(meta[1]), deleting: asText(meta[2]) != "",
-		node: asText(specs[0]), sidecars: map[string]bool{},
+		name: rawjson.Scalar(meta[0]), created: asTime(meta[1]), deleting: rawjson.Scalar(meta[2]) != "",
+		node: rawjson.Scalar(specs[0]), sidecars: map[string]bool{},
 	}
-	for range elements(specs[1]) {
+	for range rawjson.Elements(specs[1]) {
 		p.containers++
 	}
-	for c := range elements(specs[2]) {
+	for c := range rawjson.Elements(specs[2]) {
 		p.initContainers++
-		if text(c, "restartPolicy") == string(corev1.ContainerRestartPolicyAlways) {
-			p.sidecars[text(c, "name")] = true
+		if rawjson.Text(c, "restartPolicy") == string(corev1.ContainerRestartPolicyAlways) {
+			p.sidecars[rawjson.Text(c, "name")] = true
 		}
 	}
-	for g := range elements(specs[3]) {
-		p.gates = append(p.gates, corev1.PodConditionType(text(g, "conditionType")))
+	for g := range rawjson.Elements(specs[3]) {
+		p.gates = append(p.gates, corev1.PodConditionType(rawjson.Text(g, "conditionType")))
 	}
 	if status != nil {
 		if err := json.Unmarshal(status, &p.podStatus); err != nil {

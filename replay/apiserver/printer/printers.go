@@ -1,4 +1,4 @@
-package apiserver
+package printer
 
 import (
 	"slices"
@@ -9,13 +9,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
-// printers are those of Kubernetes' own resources, in the versions whose
+// builtIn are those of Kubernetes' own resources, in the versions whose
 // fields they read. The columns are those of
 // pkg/printers/internalversion/printers.go, and the end-to-end tests hold every
 // row to the real API server's.
-var printers = map[schema.GroupVersionResource]printer{
+var builtIn = map[schema.GroupVersionResource]Printer{
 	core("pods"): pods(),
 	core("configmaps"): rows(configMapCells,
 		"Name", "Data", "Age"),
@@ -56,12 +57,12 @@ var printers = map[schema.GroupVersionResource]printer{
 		"Name", "PolicyName", "ParamRef", "Age"),
 	v1("admissionregistration.k8s.io", "validatingwebhookconfigurations"): rows(webhookCells,
 		"Name", "Webhooks:integer", "Age"),
-	definitions: {
-		cells:   definitionCells,
-		columns: columns("Name", "Scope", "Versions", "Created At:date", "+Group", "+Kind", "+ShortNames", "+Established:boolean"),
+	Definitions: {
+		Cells:   definitionCells,
+		Columns: columns("Name", "Scope", "Versions", "Created At:date", "+Group", "+Kind", "+ShortNames", "+Established:boolean"),
 	},
 	v1("apiregistration.k8s.io", "apiservices"): {
-		cells: apiServiceCells, columns: columns("Name", "Service", "Available", "Age"),
+		Cells: apiServiceCells, Columns: columns("Name", "Service", "Available", "Age"),
 	},
 	v1("apps", "controllerrevisions"): rows(controllerRevisionCells,
 		"Name", "Controller", "Revision", "Age"),
@@ -140,22 +141,11 @@ func v1(group, resource string) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: group, Version: "v1", Resource: resource}
 }
 
-// printer returns how objects of a resource are shown at a position.
-func (s *Server) printer(res *resource, seq store.Seq) (printer, error) {
-	if p, ok := printers[res.gvr]; ok {
-		return p, nil
-	}
-	if builtIn(res.gvr.Group) {
-		return plain, nil
-	}
-	return s.customPrinter(res, seq)
-}
-
-// plain is what an API server shows of its own resources that have no columns.
-var plain = printer{
-	columns: columns("Name", "Created At:date"),
-	cells: func(object []byte, _ time.Time) ([]any, error) {
-		return []any{text(object, "metadata.name"), createdAt(object).UTC().Format(time.RFC3339)}, nil
+// Plain is what an API server shows of its own resources that have no columns.
+var Plain = Printer{
+	Columns: columns("Name", "Created At:date"),
+	Cells: func(object []byte, _ time.Time) ([]any, error) {
+		return []any{rawjson.Text(object, "metadata.name"), createdAt(object).UTC().Format(time.RFC3339)}, nil
 	},
 }
 
@@ -165,11 +155,11 @@ func plainCells(o *metav1.PartialObjectMetadata, at time.Time) []any {
 }
 
 func createdAt(object []byte) metav1.Time {
-	return asTime(member(member(object, "metadata"), "creationTimestamp"))
+	return asTime(rawjson.Member(rawjson.Member(object, "metadata"), "creationTimestamp"))
 }
 
 func asTime(scalar []byte) metav1.Time {
-	t, _ := time.Parse(time.RFC3339, asText(scalar)) // absent: zero
+	t, _ := time.Parse(time.RFC3339, rawjson.Scalar(scalar)) // absent: zero
 	return metav1.Time{Time: t}
 }
 
@@ -182,11 +172,11 @@ func columns(notations ...string) []metav1.TableColumnDefinition {
 }
 
 // flowSchemas lists FlowSchemas as they are tried: by precedence, then name.
-func flowSchemas() printer {
+func flowSchemas() Printer {
 	p := rows(flowSchemaCells, "Name", "PriorityLevel", "MatchingPrecedence", "DistinguisherMethod", "Age", "MissingPL")
-	p.arrange = func(items []store.Event) {
+	p.Arrange = func(items []store.Event) {
 		slices.SortStableFunc(items, func(a, b store.Event) int {
-			x, y := text(a.Object, "spec.matchingPrecedence"), text(b.Object, "spec.matchingPrecedence")
+			x, y := rawjson.Text(a.Object, "spec.matchingPrecedence"), rawjson.Text(b.Object, "spec.matchingPrecedence")
 			if len(x) != len(y) {
 				return len(x) - len(y) // of positive numbers
 			}

@@ -1,4 +1,4 @@
-package apiserver
+package printer
 
 import (
 	"strings"
@@ -8,13 +8,14 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // storageClasses shows StorageClasses; in a list, the one a claim without a
 // class gets is marked.
-func storageClasses() printer {
+func storageClasses() Printer {
 	p := rows(storageClassCells, "Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age")
-	p.preferred = defaultStorageClass
+	p.Preferred = defaultStorageClass
 	return p
 }
 
@@ -30,13 +31,13 @@ func storageClassCells(c *storagev1.StorageClass, at time.Time) []any {
 func defaultStorageClass(items []store.Event) string {
 	name, created := "", ""
 	for i := range items {
-		annotations := member(member(items[i].Object, "metadata"), "annotations")
-		if asText(member(annotations, "storageclass.kubernetes.io/is-default-class")) != "true" &&
-			asText(member(annotations, "storageclass.beta.kubernetes.io/is-default-class")) != "true" {
+		annotations := rawjson.Member(rawjson.Member(items[i].Object, "metadata"), "annotations")
+		if rawjson.Scalar(rawjson.Member(annotations, "storageclass.kubernetes.io/is-default-class")) != "true" &&
+			rawjson.Scalar(rawjson.Member(annotations, "storageclass.beta.kubernetes.io/is-default-class")) != "true" {
 			continue
 		}
 		// RFC 3339 in UTC and whole seconds sorts as text.
-		at := text(items[i].Object, "metadata.creationTimestamp")
+		at := rawjson.Text(items[i].Object, "metadata.creationTimestamp")
 		if name == "" || at > created || at == created && items[i].Name < name {
 			name, created = items[i].Name, at
 		}
