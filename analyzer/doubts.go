@@ -49,7 +49,7 @@ func (q *inquiry) unheard(name string) (since time.Time, row Evidence, silent bo
 	}
 	k := kindOf[coordinationv1.Lease]()
 	ref := store.Ref{Resource: k.resource, Namespace: corev1.NamespaceNodeLease, Name: name}
-	if q.view.Coverage(k.resource, ref.Namespace).Status != store.Current {
+	if !q.view.Coverage(k.resource, ref.Namespace).Status.ContentCurrent() {
 		return time.Time{}, Evidence{}, false
 	}
 	o := q.view.Get(ref)

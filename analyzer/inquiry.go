@@ -30,12 +30,12 @@ type inquiry struct {
 	origin   map[any]*Object // decoded object -> the version it comes from
 	got      map[store.Ref]any
 	nodes    map[string]*corev1.Node
-	looked   map[scope]bool // covered or not, of everything looked at
-	depth    int            // how many subjects are being examined, one because of the other
-	asides   int            // > 0: what is looked at cannot change the answer
-	silent   bool           // the words come later, if at all
-	later    []func()       // what is left for then
-	unsure   bool           // the answer rests on something not covered
+	looked   map[scope]*proof // what the recording proves, of everything looked at
+	depth    int              // how many subjects are being examined, one because of the other
+	asides   int              // > 0: what is looked at cannot change the answer
+	silent   bool             // the words come later, if at all
+	later    []func()         // what is left for then
+	unsure   bool             // the answer rests on something not covered
 	answers  map[store.Ref]*answer
 	rollouts map[*appsv1.Deployment]*rollout
 }
@@ -51,7 +51,7 @@ func newInquiry(v View, o Options) *inquiry {
 		view: v, options: o, now: v.Instant(),
 		origin:  make(map[any]*Object, 64),
 		got:     make(map[store.Ref]any, 32),
-		looked:  make(map[scope]bool, 32),
+		looked:  make(map[scope]*proof, 32),
 		answers: map[store.Ref]*answer{},
 	}
 }
@@ -69,22 +69,50 @@ func (q *inquiry) again(v View, o Options) *inquiry {
 	return q
 }
 
-// covered reports whether absence of an object of the kind would prove
-// something, and remembers that it was asked.
-func (q *inquiry) covered(k kind, namespace string) bool {
+// proof is what the recording proves about a scope.
+type proof struct {
+	status store.Status // "" if something could not be decoded
+	hole   bool         // something was asked that it does not prove
+}
+
+func (q *inquiry) proof(k kind, namespace string) *proof {
 	if k.cluster {
 		namespace = ""
 	}
 	s := scope{k.name, namespace}
-	ok, known := q.looked[s]
-	if !known {
-		ok = q.view.Coverage(k.resource, namespace).Status == store.Current
-		q.looked[s] = ok
+	p := q.looked[s]
+	if p == nil {
+		p = &proof{status: q.view.Coverage(k.resource, namespace).Status}
+		q.looked[s] = p
 	}
-	if !ok && q.asides == 0 {
+	return p
+}
+
+// doubt notes that the answer rests on something that is not proven.
+func (q *inquiry) doubt(p *proof) {
+	p.hole = true
+	if q.asides == 0 {
 		q.unsure = true
 	}
-	return ok
+}
+
+// covered reports whether absence of an object of the kind proves something, and
+// remembers that it was asked. Of lists that were read one after the other it
+// does, but what rests on that is not certain.
+func (q *inquiry) covered(k kind, namespace string) bool {
+	p := q.proof(k, namespace)
+	if !p.status.AbsenceProven() {
+		q.doubt(p)
+	}
+	return p.status.AbsenceProven() || p.status == store.Instant
+}
+
+// current remembers that the answer rests on an object that is known, and that
+// may be outdated.
+func (q *inquiry) current(k kind, namespace string) {
+	if p := q.proof(k, namespace); !p.status.ContentCurrent() {
+		q.doubt(p)
+	}
 }
 
 // aside runs f, whose findings do not change the verdict or the headline, so
@@ -138,15 +166,20 @@ func list[T any](q *inquiry, query store.Query) []*T {
 func get[T any](q *inquiry, namespace, name string) *T {
 	k := kindOf[T]()
 	ref := store.Ref{Resource: k.resource, Namespace: namespace, Name: name}
-	q.covered(k, namespace)
-	if v, ok := q.got[ref]; ok {
-		return v.(*T)
-	}
 	var v *T
-	if o := q.view.Get(ref); o != nil {
-		v = decode[T](q, k, o)
+	if known, ok := q.got[ref]; ok {
+		v = known.(*T)
+	} else {
+		if o := q.view.Get(ref); o != nil {
+			v = decode[T](q, k, o)
+		}
+		q.got[ref] = v
 	}
-	q.got[ref] = v
+	if v != nil {
+		q.current(k, namespace)
+	} else {
+		q.covered(k, namespace)
+	}
 	return v
 }
 
@@ -167,10 +200,9 @@ func past[T any](q *inquiry, namespace, name string) iter.Seq2[*Object, *T] {
 func decode[T any](q *inquiry, k kind, o *Object) *T {
 	v := As[T](o)
 	if o.Err() != nil {
-		q.looked[scope{k.name, o.Namespace}] = false
-		if q.asides == 0 {
-			q.unsure = true
-		}
+		p := q.proof(k, o.Namespace)
+		p.status = ""
+		q.doubt(p)
 		return nil
 	}
 	q.origin[v] = o
@@ -199,10 +231,13 @@ func (q *inquiry) absent(k kind, namespace, name string) Evidence {
 		namespace = ""
 	}
 	c := q.view.Coverage(k.resource, namespace)
+	note := "does not exist: all " + k.plural + " are known since then"
+	if c.Status == store.Instant {
+		note = "did not exist: the complete list of " + k.plural + " of that time has no such name"
+	}
 	return Evidence{
 		Seq: c.Seq, Kind: k.name, Namespace: namespace, Name: name,
-		ResourceVersion: c.ResourceVersion, ObservedAt: c.Time,
-		Note: "does not exist: all " + k.plural + " are known since then",
+		ResourceVersion: c.ResourceVersion, ObservedAt: c.Time, Note: note,
 	}
 }
 

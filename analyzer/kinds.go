@@ -113,11 +113,11 @@ func appendNew(list []string, s string) []string {
 	return append(list, s)
 }
 
-// holes lists the scopes of a kind that were looked at and are not covered.
+// holes lists the scopes of a kind of which something was asked that is not proven.
 func (q *inquiry) holes(kind string) []scope {
 	var found []scope
-	for s, ok := range q.looked {
-		if !ok && s.kind == kind {
+	for s, p := range q.looked {
+		if p.hole && s.kind == kind {
 			found = append(found, s)
 		}
 	}
@@ -141,8 +141,16 @@ func (q *inquiry) hole(k kind, namespace string) string {
 		return fmt.Sprintf("are as last heard, as the watch was interrupted at %s%s", clock(c.Time, q.now), why)
 	case store.Partial:
 		return "were recorded only in part" + why
-	case store.Current:
+	case store.Current, store.Revisions:
 		return "could not all be decoded"
+	case store.Writes:
+		return "are known only if they were written while the audit log ran" + why
+	case store.Unseen:
+		return fmt.Sprintf("were changed at %s, and the audit log does not say to what%s", clock(c.Time, q.now), why)
+	case store.Instant:
+		return fmt.Sprintf("are as listed at %s%s", clock(c.Time, q.now), why)
+	case store.Derived:
+		return "were not recorded, only what other objects tell of them" + why
 	}
 	return "were not recorded" + why
 }

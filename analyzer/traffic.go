@@ -41,8 +41,7 @@ func (r *portRoute) label() string {
 
 // traffic works out what clients of each class experience.
 func (s *service) traffic(a *answer) {
-	known := s.q.covered(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)
-	if !known {
+	if !s.q.covered(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace) && !s.surelyReady() {
 		a.classes = append(a.classes, ClassResult{"dns", kube.ResultOK, ""}, ClassResult{s.class(), kube.ResultUnknown, "EndpointSlices " + s.q.hole(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)})
 		return
 	}
@@ -74,6 +73,16 @@ func (s *service) traffic(a *answer) {
 	if lb, ok := s.loadBalancerClass(); ok {
 		a.classes = append(a.classes, lb)
 	}
+}
+
+// surelyReady reports whether a known slice is up to date and has a ready
+// endpoint. Then the Service has one, whatever other slices there are.
+func (s *service) surelyReady() bool {
+	if !s.q.proof(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace).status.ContentCurrent() {
+		return false
+	}
+	ready, _ := s.usable()
+	return ready > 0
 }
 
 // class is the class by which clients inside the cluster reach the Service.

@@ -33,8 +33,8 @@ type View interface {
 	Instant() time.Time
 	// Seq is the last position at or before the instant.
 	Seq() store.Seq
-	// Get returns the object with this name, nil if none is known. Absence
-	// proves something only where Coverage is Current.
+	// Get returns the object with this name, nil if none is known. Coverage says
+	// whether it is up to date, and whether absence proves something.
 	Get(ref store.Ref) *Object
 	// List returns the objects that match, ordered by namespace and name.
 	List(q store.Query) []*Object

@@ -24,7 +24,33 @@ const (
 	Partial Status = "Partial"
 	// Gap: the stream is interrupted; the last known objects may be outdated.
 	Gap Status = "Gap"
+
+	// Revisions: every revision is known, as from an etcd snapshot between its
+	// compaction and its end. It is worth as much as Current.
+	Revisions Status = "Revisions"
+	// Writes: every write is known with what it wrote, as from an audit log with
+	// response bodies. An object is known from its first write on, and is up to
+	// date from then on; absence proves nothing.
+	Writes Status = "Writes"
+	// Unseen: something was written and its content is not known, as of requests
+	// that are logged without bodies. What is known may be outdated.
+	Unseen Status = "Unseen"
+	// Instant: a complete list was read at Time, as one of several that were
+	// read one after the other. What is known is as of that list, and so is
+	// what was absent.
+	Instant Status = "Instant"
+	// Derived: only what other objects tell is known, as from Kubernetes Events.
+	Derived Status = "Derived"
 )
+
+// ContentCurrent reports whether an object that is known is up to date. A status
+// of a later version of svcspy promises nothing.
+func (s Status) ContentCurrent() bool {
+	return s == Current || s == Revisions || s == Partial || s == Writes
+}
+
+// AbsenceProven reports whether an object that is not known does not exist.
+func (s Status) AbsenceProven() bool { return s == Current || s == Revisions }
 
 // Coverage is one change in what the recorder was listening to: an entry of
 // the coverage ledger. It holds from its Seq until the next entry for the same

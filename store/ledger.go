@@ -87,11 +87,17 @@ func (l *ledger) at(resource schema.GroupVersionResource, namespace string, at S
 // weight orders statuses by how much they let one know.
 func (s Status) weight() int {
 	switch s {
-	case Current:
-		return 4
-	case Partial:
-		return 3
+	case Current, Revisions:
+		return 7
+	case Partial, Writes:
+		return 6
+	case Instant:
+		return 5
 	case Listing, Gap:
+		return 4
+	case Unseen:
+		return 3
+	case Derived:
 		return 2
 	case Forbidden:
 		return 1

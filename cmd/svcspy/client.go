@@ -63,7 +63,7 @@ func (l *look) knowClient(s *replay.State, subject store.Ref) error {
 			return nil
 		}
 	}
-	switch covered := s.Coverage(q.Resource, q.Namespace).Status == store.Current; {
+	switch covered := s.Coverage(q.Resource, q.Namespace).Status.AbsenceProven(); {
 	case len(found) == 1:
 		return nil
 	case len(found) > 1:

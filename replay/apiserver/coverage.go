@@ -38,7 +38,13 @@ func (s *Server) covered(res *resource, namespace string, at moment) ([]string, 
 			where += " in " + scope
 		}
 		switch c.Status {
-		case store.Current:
+		case store.Current, store.Revisions:
+		case store.Writes:
+			warnings = append(warnings, fmt.Sprintf("of %s only what was written while the audit log ran is known: some may be missing (%s)", where, c.Reason))
+		case store.Unseen:
+			warnings = append(warnings, fmt.Sprintf("%s were changed at %s, and the audit log does not say to what: this may be outdated (%s)", where, clock(c.Time), c.Reason))
+		case store.Instant:
+			warnings = append(warnings, fmt.Sprintf("%s are as listed at %s", where, clock(c.Time)))
 		case store.Partial:
 			warnings = append(warnings, fmt.Sprintf("not all %s were recorded: %s", where, c.Reason))
 		case store.Listing:

@@ -203,7 +203,7 @@ func (v *overlay) relist(ref store.Ref) {
 		pods = append(pods, analyzer.As[corev1.Pod](p))
 	}
 	nodeExists := func(name string) bool {
-		return v.Get(store.Ref{Resource: replay.Nodes, Name: name}) != nil || v.Coverage(replay.Nodes, "").Status != store.Current
+		return v.Get(store.Ref{Resource: replay.Nodes, Name: name}) != nil || !v.Coverage(replay.Nodes, "").Status.AbsenceProven()
 	}
 	byPorts := map[string]*discoveryv1.EndpointSlice{}
 	for _, e := range kube.Expected(svc, pods, nodeExists) {

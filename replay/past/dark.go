@@ -87,7 +87,7 @@ func BeginningOf(t replay.Timeline) (*FirstState, error) {
 // have been another slice, which is gone, if those that are there were made
 // after the Service: then it is dark only since its Pods must have been gone.
 func (b *FirstState) Dark(subject store.Ref, facts []Fact) time.Time {
-	if subject.Resource != replay.Services || b.Coverage(replay.EndpointSlices, subject.Namespace).Status != store.Current {
+	if subject.Resource != replay.Services || !b.Coverage(replay.EndpointSlices, subject.Namespace).Status.AbsenceProven() {
 		return time.Time{}
 	}
 	svc := b.Get(subject)

@@ -290,7 +290,7 @@ func newCollector(t replay.Timeline) (*collector, error) {
 	for _, c := range ledger {
 		switch s := (stream{c.Resource, c.Namespace}); {
 		case done[s]:
-		case c.Status == store.Current, c.Status == store.Partial: // what was chosen is all there, too
+		case c.Status.AbsenceProven(), c.Status == store.Partial, c.Status == store.Instant: // what was chosen is all there, too
 			done[s] = true
 			// The ring's window begins where everything is there.
 			p.beginnings = append(p.beginnings, beginning{c.Resource, c.Namespace, max(c.Seq, info.First), late[s]})

@@ -49,6 +49,7 @@ func completeness(t replay.Timeline, w Window) (Completeness, error) {
 	type stream struct{ resource, namespace string }
 	open := map[stream]*Gap{}
 	refused := map[string]bool{}
+	imported := map[store.Status][]string{}
 	var all []*Gap
 	for i := range ledger {
 		e := &ledger[i]
@@ -69,6 +70,8 @@ func completeness(t replay.Timeline, w Window) (Completeness, error) {
 			}
 		case store.Forbidden:
 			refused[s.resource] = true
+		case store.Revisions, store.Writes, store.Unseen, store.Instant, store.Derived:
+			imported[e.Status] = append(imported[e.Status], s.resource)
 		}
 	}
 	lost, late := 0, 0
@@ -100,6 +103,12 @@ func completeness(t replay.Timeline, w Window) (Completeness, error) {
 		}
 		slices.Sort(names)
 		c.Notes = append(c.Notes, "The API server refused to list "+words(names, 6)+".")
+	}
+	for _, status := range []store.Status{store.Revisions, store.Writes, store.Unseen, store.Instant, store.Derived} {
+		if names := imported[status]; len(names) > 0 {
+			slices.Sort(names)
+			c.Notes = append(c.Notes, fmt.Sprintf("Imported: %s (%s).", words(slices.Compact(names), 6), report.CoverageWords(status)))
+		}
 	}
 	if !info.Closed {
 		c.Notes = append(c.Notes, "The recording was not sealed: it ends where its recorder stopped writing, and has no digest.")

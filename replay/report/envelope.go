@@ -120,7 +120,7 @@ func CoverageOf(s *replay.State) (Coverage, error) {
 	current := 0
 	for k, c := range latest {
 		c = s.InForce(c)
-		if c.Status == store.Current {
+		if c.Status.AbsenceProven() {
 			current++
 			continue
 		}

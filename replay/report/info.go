@@ -257,11 +257,20 @@ const pictureWidth = 32
 // picture draws when a resource was listened to, worst status of each column,
 // and says in words what was not complete.
 func (p *printer) picture(i RecordingInfo, resource string) (string, string) {
-	symbols := map[store.Status]string{store.Current: "█", store.Listing: "▒", store.Gap: "╳", store.Forbidden: "·", store.Partial: "▓"}
-	if p.o.ASCII {
-		symbols = map[store.Status]string{store.Current: "=", store.Listing: "-", store.Gap: "X", store.Forbidden: ".", store.Partial: "+"}
+	symbols := map[store.Status]string{
+		store.Current: "█", store.Revisions: "█", store.Listing: "▒", store.Gap: "╳", store.Forbidden: "·", store.Partial: "▓",
+		store.Writes: "▓", store.Unseen: "░", store.Instant: "│", store.Derived: "·",
 	}
-	severity := map[store.Status]int{"": 0, store.Current: 1, store.Partial: 1, store.Listing: 2, store.Forbidden: 3, store.Gap: 4}
+	if p.o.ASCII {
+		symbols = map[store.Status]string{
+			store.Current: "=", store.Revisions: "=", store.Listing: "-", store.Gap: "X", store.Forbidden: ".", store.Partial: "+",
+			store.Writes: "+", store.Unseen: "~", store.Instant: "|", store.Derived: ".",
+		}
+	}
+	severity := map[store.Status]int{
+		"": 0, store.Current: 1, store.Revisions: 1, store.Partial: 1, store.Writes: 1, store.Listing: 2, store.Instant: 2,
+		store.Derived: 3, store.Forbidden: 3, store.Unseen: 4, store.Gap: 4,
+	}
 	var columns [pictureWidth]store.Status
 	span := i.Recording.End.Sub(i.Recording.Start)
 	gaps, words := 0, ""
@@ -277,6 +286,8 @@ func (p *printer) picture(i RecordingInfo, resource string) (string, string) {
 			words = "forbidden"
 		case store.Partial:
 			words = Clean(l.Reason)
+		case store.Revisions, store.Writes, store.Unseen, store.Instant, store.Derived:
+			words = CoverageWords(l.Status)
 		}
 		first := column(l.From.Sub(i.Recording.Start), span)
 		for c := first; c <= column(l.To.Sub(i.Recording.Start), span); c++ {
@@ -304,6 +315,35 @@ func (p *printer) picture(i RecordingInfo, resource string) (string, string) {
 		b.WriteString(symbols[c])
 	}
 	return b.String(), words
+}
+
+// CoverageWords says what a status proves, in a few words.
+func CoverageWords(s store.Status) string {
+	switch s {
+	case store.Current:
+		return "every event, from a watch"
+	case store.Partial:
+		return "every event of some objects, from a watch"
+	case store.Revisions:
+		return "every revision, from etcd"
+	case store.Writes:
+		return "every write, from an audit log: absence is not proven"
+	case store.Unseen:
+		return "writes without their content, from an audit log"
+	case store.Instant:
+		return "one list, at its own instant"
+	case store.Derived:
+		return "only what other objects tell"
+	case store.Listing:
+		return "a list was under way"
+	case store.Gap:
+		return "nobody listened"
+	case store.Forbidden:
+		return "the API server refused"
+	case store.NotRecorded:
+		return "not recorded"
+	}
+	return "written by a later svcspy: proves nothing here"
 }
 
 func column(d, span time.Duration) int {

@@ -75,6 +75,10 @@ func coverageMoment(all *[]store.Coverage) *moment {
 }
 
 func coverageWords(s store.Status) string {
+	switch s {
+	case store.Revisions, store.Writes, store.Unseen, store.Instant, store.Derived:
+		return "known by " + report.CoverageWords(s)
+	}
 	words := map[store.Status]string{
 		store.Current: "heard from now on", store.Partial: "heard in part from now on", store.Gap: "no longer heard", store.Listing: "being listed",
 		store.Forbidden: "refused by the server", store.NotRecorded: "not recorded",

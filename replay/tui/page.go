@@ -279,7 +279,7 @@ func coveragePage(*Model) *page {
 			for _, current := range []bool{false, true} {
 				for _, k := range order {
 					c := latest[k]
-					if (c.Status == store.Current) != current {
+					if c.Status.AbsenceProven() != current {
 						continue
 					}
 					name := report.Clean(c.Resource.GroupResource().String())
