@@ -47,7 +47,8 @@ var layers = map[string]struct {
 	// Of client-go it takes util/jsonpath, as the API server does for columns; the rest talks to clusters.
 	"replay/apiserver/printer": {[]string{"store", "store/rawjson"}, []string{"k8s.io/client-go/kubernetes", "k8s.io/client-go/dynamic", "k8s.io/client-go/discovery", "k8s.io/client-go/rest", "k8s.io/client-go/tools", "k8s.io/client-go/transport", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/apiserver":         {[]string{"store", "store/rawjson", "replay", "replay/apiserver/printer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay/tui":               {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/tui/moment":        {[]string{"store", "analyzer", "replay", "replay/change", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/tui":               {[]string{"store", "analyzer", "replay", "replay/tui/moment", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"fixtures/hostile":         {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/late":            {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/canary":          {nil, []string{"k8s.io/client-go", "k8s.io/api/"}},

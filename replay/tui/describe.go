@@ -15,6 +15,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
@@ -170,7 +171,7 @@ func (m *Model) eventRows(o *analyzer.Object) []row {
 	events := m.state.List(store.Query{Resource: schema.GroupVersionResource{Version: "v1", Resource: "events"}, Namespace: o.Namespace, Involved: o.UID})
 	slices.SortFunc(events, func(a, b *analyzer.Object) int { return int(a.Seq) - int(b.Seq) })
 	for _, e := range events {
-		d := metadataOf(e.Object)
+		d := moment.MetadataOf(e.Object)
 		rows = append(rows, row{report.Clean(fmt.Sprintf("  %s #%d %s %s: %s", m.clock(e.Time), e.Seq, d.Type, d.Reason, d.Message)), e.Seq})
 	}
 	if len(rows) > 0 {

@@ -47,7 +47,7 @@ func (m *Model) survey() tea.Cmd {
 	}
 	m.list.busy = true
 	s := m.state
-	return tea.Batch(compute, m.crew.do(func(context.Context) tea.Msg { return listMsg{s, verdict.Overview(s)} }))
+	return tea.Batch(compute, m.jobs.do(func(context.Context) tea.Msg { return listMsg{s, verdict.Overview(s)} }))
 }
 
 // listed takes the Services up; if the cursor has moved meanwhile, they are

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -61,14 +62,14 @@ func (m *Model) keepMarks() (int, error) {
 }
 
 // markMoments are the marks, as what happened.
-func (m *Model) markMoments() []*moment {
-	var all []*moment
+func (m *Model) markMoments() []*moment.Moment {
+	var all []*moment.Moment
 	for _, k := range m.Marks {
 		seq, err := m.timeline.SeqAt(k.Time)
 		if err != nil {
 			continue // the recording says what is wrong with it wherever it is read
 		}
-		all = append(all, &moment{seq: seq, at: k.Time.UTC(), kind: markKind, text: report.Clean(k.Text), by: report.Clean(k.Author)})
+		all = append(all, &moment.Moment{Seq: seq, At: k.Time.UTC(), Kind: markKind, Text: report.Clean(k.Text), By: report.Clean(k.Author)})
 	}
 	return all
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
@@ -27,8 +28,8 @@ type Model struct {
 	actions  []action
 	timeline replay.Timeline
 	cursor   *replay.Cursor
-	crew     *crew
-	moments  moments
+	jobs     *jobs
+	moments  moment.Finder
 
 	width, height int
 	zones         []*time.Location
@@ -39,10 +40,10 @@ type Model struct {
 	text     []string        // the report as lines, the first is its title
 	gaps     []string        // resources that were not listened to and matter
 	objects  []object
-	past     []*moment // at or before the cursor, in order
-	next     []*moment
-	horizon  store.Seq                // up to which next was looked for
-	interest map[store.Ref]*interests // of each subject
+	past     []*moment.Moment // at or before the cursor, in order
+	next     []*moment.Moment
+	horizon  store.Seq                      // up to which next was looked for
+	interest map[store.Ref]*moment.Interest // of each subject
 
 	subject store.Ref   // no name: all Services are listed
 	trail   []store.Ref // subjects to go back to
@@ -103,9 +104,9 @@ func New(ctx context.Context, o Options) (*Model, error) {
 	}
 	t := o.At.Timeline()
 	m := &Model{
-		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), crew: newCrew(ctx), moments: moments{timeline: t, limit: maxPlaces},
+		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), jobs: newJobs(ctx), moments: moment.Finder{Timeline: t, Limit: moment.MaxPlaces},
 		width: 80, height: 24, zones: []*time.Location{o.Zone}, subject: o.Subject,
-		interest: map[store.Ref]*interests{}, courses: map[store.Ref]*course{}, stories: map[told]*explanationText{}, pasts: map[store.Ref]*factsPane{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
+		interest: map[store.Ref]*moment.Interest{}, courses: map[store.Ref]*course{}, stories: map[told]*explanationText{}, pasts: map[store.Ref]*factsPane{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
 	}
 	m.Marks = slices.Clone(o.Marks)
 	m.sortMarks()
@@ -122,7 +123,7 @@ func New(ctx context.Context, o Options) (*Model, error) {
 }
 
 // Close ends what goes on in the background and waits for it.
-func (m *Model) Close() { m.crew.dismiss() }
+func (m *Model) Close() { m.jobs.dismiss() }
 
 // Init begins what is done in the background.
 func (m *Model) Init() tea.Cmd {
@@ -135,7 +136,7 @@ func (m *Model) await() tea.Cmd {
 	if info.Closed {
 		return nil
 	}
-	return m.crew.do(func(ctx context.Context) tea.Msg { return grownMsg{m.timeline.Wait(ctx, info.Last)} })
+	return m.jobs.do(func(ctx context.Context) tea.Msg { return grownMsg{m.timeline.Wait(ctx, info.Last)} })
 }
 
 // Update moves the screen by one message.
@@ -233,10 +234,10 @@ func (m *Model) examine() {
 	var r analyzer.Report
 	m.gaps, m.objects, m.text = nil, nil, nil
 	if m.subject.Name == "" {
-		m.mind(listed())
+		m.mind(moment.OfServices())
 	} else {
-		var w *witness
-		r, w = look(m.state, m.subject)
+		var w *moment.View
+		r, w = moment.Diagnose(m.state, m.subject)
 		m.mind(w)
 		m.objects = objectsOf(m.state, m.subject, &r, w)
 	}
@@ -259,18 +260,18 @@ func (m *Model) examine() {
 }
 
 // mind takes up what was looked at for the subject.
-func (m *Model) mind(w *witness) {
+func (m *Model) mind(w *moment.View) {
 	i := m.interest[m.subject]
 	if i == nil {
-		i = newInterests()
+		i = moment.NewInterest()
 		m.interest[m.subject] = i
 	}
-	i.add(w)
+	i.Add(w)
 }
 
 func (m *Model) concerns(g report.Gap) bool {
-	return slices.ContainsFunc(m.interest[m.subject].covered, func(s stream) bool {
-		return s.resource.GroupResource().String() == g.Resource && (g.Namespace == "" || s.namespace == "" || s.namespace == g.Namespace)
+	return slices.ContainsFunc(m.interest[m.subject].Covered, func(s moment.Stream) bool {
+		return s.Resource.GroupResource().String() == g.Resource && (g.Namespace == "" || s.Namespace == "" || s.Namespace == g.Namespace)
 	})
 }
 
@@ -284,8 +285,8 @@ const shownPast, shownNext, unread = 40, 12, 64
 func (m *Model) around() {
 	seq, i := m.state.Seq(), m.interest[m.subject]
 	var err error
-	if m.past, err = m.moments.before(seq, shownPast, unread, i); err == nil {
-		m.next, m.horizon, err = m.moments.after(seq, shownNext, unread, i)
+	if m.past, err = m.moments.Before(seq, shownPast, unread, i); err == nil {
+		m.next, m.horizon, err = m.moments.After(seq, shownNext, unread, i)
 	}
 	if err != nil {
 		m.fail("read what changed", err)

@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
@@ -80,7 +81,7 @@ func (m *Model) toMoment(direction int) tea.Cmd {
 	if direction > 0 {
 		found, err := m.next, error(nil)
 		if len(found) == 0 {
-			found, _, err = m.moments.after(m.horizon, 1, anyNumber, i)
+			found, _, err = m.moments.After(m.horizon, 1, moment.AnyNumber, i)
 		}
 		switch {
 		case err != nil:
@@ -88,7 +89,7 @@ func (m *Model) toMoment(direction int) tea.Cmd {
 		case len(found) == 0:
 			m.say("nothing that matters happened after this")
 		default:
-			m.seek(found[0].seq)
+			m.seek(found[0].Seq)
 		}
 		return nil
 	}
@@ -96,14 +97,14 @@ func (m *Model) toMoment(direction int) tea.Cmd {
 	if t, err := m.timeline.TimeOf(max(seq, 1)); err == nil && seq > 0 && !t.Before(m.at()) {
 		seq--
 	}
-	found, err := m.moments.before(seq, 1, anyNumber, i)
+	found, err := m.moments.Before(seq, 1, moment.AnyNumber, i)
 	switch {
 	case err != nil:
 		m.fail("look for the previous event", err)
 	case len(found) == 0:
 		return m.enterPast()
 	default:
-		m.seek(found[0].seq)
+		m.seek(found[0].Seq)
 	}
 	return nil
 }

@@ -10,13 +10,8 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/store"
-)
-
-var (
-	nodeResource  = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-	podResource   = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	sliceResource = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
 )
 
 // object is a row of the objects pane. Its texts are clean.
@@ -31,11 +26,11 @@ func (o *object) text() string { return o.state + " " + o.title + " " + o.detail
 
 // objectsOf lists the subject's endpoints, and after them what else the report
 // rests on: what it names as evidence, then what was asked for by name.
-func objectsOf(s *replay.State, subject store.Ref, r *analyzer.Report, w *witness) []object {
+func objectsOf(s *replay.State, subject store.Ref, r *analyzer.Report, w *moment.View) []object {
 	var rows []object
 	seen := map[store.Ref]bool{subject: true}
 	for _, e := range r.Endpoints.Items {
-		ref := store.Ref{Resource: podResource, Namespace: r.Subject.Namespace, Name: e.Pod}
+		ref := store.Ref{Resource: replay.Pods, Namespace: r.Subject.Namespace, Name: e.Pod}
 		title := e.Pod
 		if e.Pod == "" {
 			title, ref = e.Address, store.Ref{}
@@ -74,11 +69,11 @@ func objectsOf(s *replay.State, subject store.Ref, r *analyzer.Report, w *witnes
 			}
 		}
 	}
-	for _, ref := range w.named {
+	for _, ref := range w.Named {
 		add(ref, "")
 	}
-	for _, q := range w.queries {
-		if q.Resource == sliceResource && len(q.Labels) > 0 {
+	for _, q := range w.Queries {
+		if q.Resource == replay.EndpointSlices && len(q.Labels) > 0 {
 			for _, o := range s.List(q) {
 				add(o.Ref(), "")
 			}
@@ -116,8 +111,8 @@ func (m *Model) chosenRef() store.Ref {
 	if rows := m.shownObjects(); m.pane == paneObjects && m.chosen < len(rows) && rows[m.chosen].ref.Name != "" {
 		return rows[m.chosen].ref
 	}
-	if o := m.chosenMoment(); m.pane == paneEvents && o != nil && o.ref.Name != "" {
-		return o.ref
+	if o := m.chosenMoment(); m.pane == paneEvents && o != nil && o.Ref.Name != "" {
+		return o.Ref
 	}
 	return m.subject
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -266,10 +267,10 @@ func coveragePage(*Model) *page {
 			if err != nil {
 				return plain([]string{report.Clean(err.Error())})
 			}
-			var order []stream
-			latest := map[stream]store.Coverage{}
+			var order []moment.Stream
+			latest := map[moment.Stream]store.Coverage{}
 			for _, c := range ledger {
-				k := stream{c.Resource, c.Namespace}
+				k := moment.Stream{Resource: c.Resource, Namespace: c.Namespace}
 				if _, ok := latest[k]; !ok {
 					order = append(order, k)
 				}

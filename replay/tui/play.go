@@ -60,7 +60,7 @@ func (m *Model) play(passed time.Duration) {
 	t := m.at().Add(scaled(passed))
 	due := end
 	if len(m.next) > 0 {
-		due = m.next[0].at
+		due = m.next[0].At
 	} else if at, err := m.timeline.TimeOf(m.horizon); err == nil && m.horizon > m.state.Seq() && m.horizon < m.timeline.Info().Last {
 		due = at // nothing up to there
 	}

@@ -76,3 +76,8 @@ func (m *Model) setFilter(text string) tea.Cmd {
 	}
 	return nil
 }
+
+// mentions reports whether a text contains the filter, in any case.
+func mentions(text, filter string) bool {
+	return filter == "" || strings.Contains(strings.ToLower(text), strings.ToLower(filter))
+}

@@ -55,7 +55,7 @@ func (m *Model) save(format string) tea.Cmd {
 	m.say("the postmortem is being written ...")
 	options := postmortem.Options{File: m.File, Subject: m.subject, Zone: m.zones[m.zone]}
 	t, keep := m.timeline, m.Save
-	return m.crew.do(func(ctx context.Context) tea.Msg {
+	return m.jobs.do(func(ctx context.Context) tea.Msg {
 		p, err := postmortem.Build(ctx, t, options)
 		var b bytes.Buffer
 		if err == nil {

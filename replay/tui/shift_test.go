@@ -96,7 +96,7 @@ var (
 const shiftServices, shiftNodes = 3, 3
 
 func (s *shift) begin() {
-	for _, r := range []schema.GroupVersionResource{replay.Services, podsOfShift, sliceResource, nodeResource, leaseResource} {
+	for _, r := range []schema.GroupVersionResource{replay.Services, podsOfShift, replay.EndpointSlices, replay.Nodes, leaseResource} {
 		if _, err := s.m.Cover(store.Coverage{Time: s.at, Resource: r, Status: store.Current}); err != nil {
 			s.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func (s *shift) pod(typ watch.EventType, service, generation int, ready bool) {
 func (s *shift) slice(service, generation int, ready bool) {
 	name := fmt.Sprintf("web%d", service)
 	pod := fmt.Sprintf("%s-%d", name, generation)
-	s.say(watch.Modified, sliceResource, "shop", name+"-x", fmt.Sprintf(`{"metadata":{META,"labels":{"kubernetes.io/service-name":%q,"endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io"},"ownerReferences":[{"apiVersion":"v1","kind":"Service","name":%[1]q,"uid":"services-%[1]s","controller":true}]},"addressType":"IPv4","ports":[{"name":"http","port":8080,"protocol":"TCP"}],"endpoints":[{"addresses":["10.1.%d.%d"],"conditions":{"ready":%t,"serving":%[4]t},"nodeName":"n%[2]d","targetRef":{"kind":"Pod","namespace":"shop","name":%[5]q,"uid":"pods-%[5]s"}}]}`,
+	s.say(watch.Modified, replay.EndpointSlices, "shop", name+"-x", fmt.Sprintf(`{"metadata":{META,"labels":{"kubernetes.io/service-name":%q,"endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io"},"ownerReferences":[{"apiVersion":"v1","kind":"Service","name":%[1]q,"uid":"services-%[1]s","controller":true}]},"addressType":"IPv4","ports":[{"name":"http","port":8080,"protocol":"TCP"}],"endpoints":[{"addresses":["10.1.%d.%d"],"conditions":{"ready":%t,"serving":%[4]t},"nodeName":"n%[2]d","targetRef":{"kind":"Pod","namespace":"shop","name":%[5]q,"uid":"pods-%[5]s"}}]}`,
 		name, service, generation%250+1, ready, pod))
 }
 
@@ -129,7 +129,7 @@ func (s *shift) step(n int) {
 		renewed := s.at.Format("2006-01-02T15:04:05.000000Z")
 		s.say(watch.Modified, leaseResource, "kube-node-lease", fmt.Sprintf("n%d", i), fmt.Sprintf(`{"metadata":{META},"spec":{"holderIdentity":"n%d","leaseDurationSeconds":40,"renewTime":%q}}`, i, renewed))
 		if n%3 == 0 {
-			s.say(watch.Modified, nodeResource, "", fmt.Sprintf("n%d", i), fmt.Sprintf(`{"metadata":{META},"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":%q}]}}`, s.at.Format(time.RFC3339)))
+			s.say(watch.Modified, replay.Nodes, "", fmt.Sprintf("n%d", i), fmt.Sprintf(`{"metadata":{META},"status":{"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":%q}]}}`, s.at.Format(time.RFC3339)))
 		}
 	}
 	service := n % shiftServices
@@ -185,7 +185,7 @@ func TestShift(t *testing.T) {
 			if last > second+second/4 {
 				t.Errorf("positions read in the second hour: %d, in the eighth: %d", second, last)
 			}
-			if most := screen.m.moments.limit + shiftServices*1100; held[8] > most {
+			if most := screen.m.moments.Limit + shiftServices*1100; held[8] > most {
 				t.Errorf("held after eight hours: %d, want at most %d", held[8], most)
 			}
 			if screen.m.at() != s.at {
@@ -209,7 +209,7 @@ func newShiftStage(t *testing.T, timeline replay.Timeline, subject store.Ref) *s
 	}
 	t.Cleanup(m.Close)
 	m.tick = func(time.Duration, func(time.Time) tea.Msg) tea.Cmd { return nil }
-	m.moments.limit = 1000
+	m.moments.Limit = 1000
 	return &stage{T: t, m: m}
 }
 
@@ -230,7 +230,7 @@ func (s *stage) held() int {
 		n += len(c.segments)
 	}
 	for _, i := range s.m.interest {
-		n += len(i.places)
+		n += len(i.Places)
 	}
 	return n
 }

@@ -58,7 +58,7 @@ func (m *Model) status(width int) string {
 		resource, _, _ := strings.Cut(m.gaps[0], ".")
 		badges += " " + paint("7;"+yellow, " GAP "+report.Clean(resource)+more(len(m.gaps)-1)+" ")
 	}
-	if n := len(m.past); n > 0 && m.past[n-1].rebuilt {
+	if n := len(m.past); n > 0 && m.past[n-1].Rebuilt {
 		badges += " " + paint("7", " RECONSTRUCTED ")
 	}
 	if policy := e.Recording.Redaction.Policy; policy != "" && policy != "none" {

@@ -45,7 +45,7 @@ func (m *Model) tell() tea.Cmd {
 		return nil
 	}
 	m.stories[key] = &explanationText{}
-	return m.crew.do(func(ctx context.Context) tea.Msg {
+	return m.jobs.do(func(ctx context.Context) tea.Msg {
 		x, err := story.Explain(ctx, timeline, key.subject, segments, at)
 		if err != nil {
 			return storyMsg{told: key, err: err}

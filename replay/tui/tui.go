@@ -3,7 +3,7 @@
 //
 // A Model is moved by messages alone and draws itself from what it is: nothing
 // in it reads a clock or a terminal. What takes long (verdicts over time, the
-// story of an outage, waiting for a recording that grows) is done by its crew,
+// story of an outage, waiting for a recording that grows) is done by its jobs,
 // which Run waits for before it returns. No key touches a cluster.
 package tui
 
@@ -18,6 +18,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
@@ -100,15 +101,15 @@ func Opening(t replay.Timeline) (*replay.State, error) {
 	}
 	// Streams begin one after the other; one that begins late, since its kind
 	// came late, is not waited for.
-	missing := map[stream]bool{}
+	missing := map[moment.Stream]bool{}
 	for _, c := range ledger {
-		if c.Time.Sub(info.Start) < begin {
-			missing[stream{c.Resource, c.Namespace}] = true
+		if c.Time.Sub(info.Start) < moment.Begin {
+			missing[moment.Stream{Resource: c.Resource, Namespace: c.Namespace}] = true
 		}
 	}
 	for _, c := range ledger {
 		if c.Status != store.Listing {
-			delete(missing, stream{c.Resource, c.Namespace})
+			delete(missing, moment.Stream{Resource: c.Resource, Namespace: c.Namespace})
 		}
 		if len(missing) == 0 {
 			return cursor.Seek(c.Seq)
@@ -116,6 +117,3 @@ func Opening(t replay.Timeline) (*replay.State, error) {
 	}
 	return cursor.First()
 }
-
-// begin is how long after its start a recorder begins with its streams.
-const begin = 5 * time.Second

@@ -42,10 +42,10 @@ func (m *Model) enter() tea.Cmd {
 			m.seek(seq)
 		}
 	case m.pane == paneEvents:
-		if o := m.chosenMoment(); o != nil && o.kind == markKind {
-			m.seekTime(o.at)
+		if o := m.chosenMoment(); o != nil && o.Kind == markKind {
+			m.seekTime(o.At)
 		} else if o != nil {
-			m.seek(o.seq)
+			m.seek(o.Seq)
 		}
 	case m.subject.Name == "":
 		if r := m.list.chosen(m.filter, m.chosen); r != nil {

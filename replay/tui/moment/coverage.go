@@ -1,4 +1,4 @@
-package tui
+package moment
 
 import (
 	"fmt"
@@ -9,6 +9,9 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
+// Begin is how long after its start a recorder begins with its streams.
+const Begin = 5 * time.Second
+
 // together is how soon the streams of a recorder follow each other when all of
 // them lose or find their server: they are told of as one.
 const together = time.Second
@@ -16,17 +19,17 @@ const together = time.Second
 // listening returns the changes of what the recorder listened to in a stretch,
 // as far as it matters. Changes of many streams that come together are one, at
 // the position of the last.
-func (h *moments) listening(from, to store.Seq, i *interests) (map[store.Seq][]store.Coverage, error) {
+func (h *Finder) listening(from, to store.Seq, i *Interest) (map[store.Seq][]store.Coverage, error) {
 	// What belongs together may lie across the ends of the stretch.
-	ledger, err := h.timeline.Ledger(max(from, stretch)-stretch, to+stretch)
+	ledger, err := h.Timeline.Ledger(max(from, stretch)-stretch, to+stretch)
 	if err != nil {
 		return nil, err
 	}
-	start := h.timeline.Info().Start
+	start := h.Timeline.Info().Start
 	found := map[store.Seq][]store.Coverage{}
 	latest := map[string]store.Seq{} // of a kind of change, the last position
 	for _, c := range ledger {
-		if c.Reason == store.Stopped || c.Status != store.Gap && c.Time.Sub(start) < begin {
+		if c.Reason == store.Stopped || c.Status != store.Gap && c.Time.Sub(start) < Begin {
 			continue // that the recorder begins and ends says nothing about the cluster
 		}
 		if !i.listen(&c) {
@@ -52,7 +55,7 @@ func (h *moments) listening(from, to store.Seq, i *interests) (map[store.Seq][]s
 const mostNamed = 3
 
 // coverageMoment says that the recorder began or ceased to listen.
-func coverageMoment(all *[]store.Coverage) *moment {
+func coverageMoment(all *[]store.Coverage) *Moment {
 	group := *all
 	last := group[len(group)-1]
 	var names []string
@@ -71,7 +74,7 @@ func coverageMoment(all *[]store.Coverage) *moment {
 	if last.Reason != "" {
 		text += " (" + last.Reason + ")"
 	}
-	return &moment{seq: last.Seq, at: last.Time.UTC(), kind: "recorder:", text: report.Clean(text)}
+	return &Moment{Seq: last.Seq, At: last.Time.UTC(), Kind: "recorder:", Text: report.Clean(text)}
 }
 
 func coverageWords(s store.Status) string {

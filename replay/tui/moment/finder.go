@@ -1,11 +1,15 @@
-package tui
+// Package moment finds what happened in a timeline that can matter to a subject.
+//
+// A [View] notes what the analyzer looked at for a report, an [Interest] collects
+// that over many instants, and a [Finder] reads the events and the changes of
+// coverage that an Interest holds: each is a [Moment].
+package moment
 
 import (
 	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/watch"
@@ -17,41 +21,41 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// moment is a position at which something happened that can matter.
-type moment struct {
-	seq     store.Seq
-	at      time.Time
-	kind    string    // of the object
-	text    string    // what happened to it; all texts are clean
-	by      string    // who did it, "" if nothing tells
-	ref     store.Ref // of the object; no name for a change of coverage
-	rebuilt bool      // nobody was listening when it happened
+// Moment is a position at which something happened that can matter.
+type Moment struct {
+	Seq     store.Seq
+	At      time.Time
+	Kind    string    // of the object
+	Text    string    // what happened to it; all texts are clean
+	By      string    // who did it, "" if nothing tells
+	Ref     store.Ref // of the object; no name for a change of coverage
+	Rebuilt bool      // nobody was listening when it happened
 }
 
-// moments finds what happened, and remembers what it found: what is at a
+// Finder finds what happened, and remembers what it found: what is at a
 // position never changes.
-type moments struct {
-	timeline replay.Timeline
-	limit    int               // of places, see maxPlaces
-	known    map[place]*moment // nil: nothing that says anything
+type Finder struct {
+	Timeline replay.Timeline
+	Limit    int               // of places, see maxPlaces
+	known    map[place]*Moment // nil: nothing that says anything
 }
 
 // maxKnown bounds what is remembered.
 const maxKnown = 20_000
 
-// anyNumber of places may be looked at.
-const anyNumber = math.MaxInt
+// AnyNumber of places may be looked at.
+const AnyNumber = math.MaxInt
 
-// after returns up to n moments behind a position, in order, and the position up
+// After returns up to n moments behind a position, in order, and the position up
 // to which it looked. It looks at no more than so many places that it does not
 // know yet.
-func (h *moments) after(seq store.Seq, n, unknown int, i *interests) ([]*moment, store.Seq, error) {
+func (h *Finder) After(seq store.Seq, n, unknown int, i *Interest) ([]*Moment, store.Seq, error) {
 	if err := h.locate(i, seq); err != nil {
 		return nil, seq, err
 	}
-	first, _ := slices.BinarySearchFunc(i.places, seq+1, place.compare)
-	var found []*moment
-	for _, p := range i.places[first:] {
+	first, _ := slices.BinarySearchFunc(i.Places, seq+1, place.compare)
+	var found []*Moment
+	for _, p := range i.Places[first:] {
 		if len(found) == n || unknown == 0 && !h.knows(p) {
 			return found, p.seq - 1, nil
 		}
@@ -69,20 +73,20 @@ func (h *moments) after(seq store.Seq, n, unknown int, i *interests) ([]*moment,
 	return found, i.upto, nil
 }
 
-// before returns up to n moments at or before a position, in order. It looks at
+// Before returns up to n moments at or before a position, in order. It looks at
 // no more than so many places that it does not know yet.
-func (h *moments) before(seq store.Seq, n, unknown int, i *interests) ([]*moment, error) {
+func (h *Finder) Before(seq store.Seq, n, unknown int, i *Interest) ([]*Moment, error) {
 	if err := h.locate(i, seq); err != nil {
 		return nil, err
 	}
-	if i.floor > 1 && unknown == anyNumber && (len(i.places) == 0 || i.places[0].seq > seq) {
+	if i.floor > 1 && unknown == AnyNumber && (len(i.Places) == 0 || i.Places[0].seq > seq) {
 		if err := h.locate(i, 1); err != nil {
 			return nil, err
 		}
 	}
-	last, _ := slices.BinarySearchFunc(i.places, seq+1, place.compare)
-	var found []*moment
-	for _, p := range slices.Backward(i.places[:last]) {
+	last, _ := slices.BinarySearchFunc(i.Places, seq+1, place.compare)
+	var found []*Moment
+	for _, p := range slices.Backward(i.Places[:last]) {
 		if len(found) == n || unknown == 0 && !h.knows(p) {
 			break
 		}
@@ -101,13 +105,13 @@ func (h *moments) before(seq store.Seq, n, unknown int, i *interests) ([]*moment
 	return found, nil
 }
 
-func (h *moments) knows(p place) bool {
+func (h *Finder) knows(p place) bool {
 	_, known := h.known[p]
 	return known || p.group != nil
 }
 
 // at returns what happened at a place, nil if that says nothing.
-func (h *moments) at(p place, i *interests) (*moment, error) {
+func (h *Finder) at(p place, i *Interest) (*Moment, error) {
 	if p.group != nil {
 		return coverageMoment(p.group), nil
 	}
@@ -119,7 +123,7 @@ func (h *moments) at(p place, i *interests) (*moment, error) {
 		return nil, err
 	}
 	if len(h.known) >= maxKnown || h.known == nil {
-		h.known = map[place]*moment{}
+		h.known = map[place]*Moment{}
 	}
 	h.known[p] = o
 	return o, nil
@@ -127,10 +131,10 @@ func (h *moments) at(p place, i *interests) (*moment, error) {
 
 // read says what an event changed, nil if that was only heartbeats and time
 // stamps.
-func (h *moments) read(p place, i *interests) (*moment, error) {
+func (h *Finder) read(p place, i *Interest) (*Moment, error) {
 	ref := p.ref // of a query's place, it has no name
 	if ref.Name == "" || ref.Resource.Resource == "events" {
-		e, err := h.timeline.Event(p.seq)
+		e, err := h.Timeline.Event(p.seq)
 		if errors.Is(err, store.ErrNotEvent) || err == nil && (!e.IsObject() || !i.hold(&e)) {
 			return nil, nil
 		}
@@ -141,14 +145,14 @@ func (h *moments) read(p place, i *interests) (*moment, error) {
 			return eventMoment(&e), nil
 		}
 	}
-	changes, err := change.List(h.timeline, ref, p.seq-1, p.seq)
+	changes, err := change.List(h.Timeline, ref, p.seq-1, p.seq)
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
 	c := changes[len(changes)-1]
-	o := &moment{seq: p.seq, at: c.ObservedAt, kind: report.Clean(c.Subject.Kind), text: sentence(&c), ref: ref, rebuilt: !c.Earliest.IsZero()}
+	o := &Moment{Seq: p.seq, At: c.ObservedAt, Kind: report.Clean(c.Subject.Kind), Text: sentence(&c), Ref: ref, Rebuilt: !c.Earliest.IsZero()}
 	if c.Writer != nil {
-		o.by = report.Clean(c.Writer.Manager)
+		o.By = report.Clean(c.Writer.Manager)
 	}
 	return o, nil
 }
@@ -182,35 +186,30 @@ const longest = 32
 func short(v any) string { return report.ShortValue(v, longest) }
 
 // eventMoment is something that a component told about an object.
-func eventMoment(e *store.Event) *moment {
+func eventMoment(e *store.Event) *Moment {
 	if e.Type == watch.Deleted {
 		return nil // it expired
 	}
-	m := metadataOf(e.Object)
+	m := MetadataOf(e.Object)
 	text := fmt.Sprintf("%s/%s %s: %s", m.Involved.Kind, m.Involved.Name, m.Reason, m.Message)
 	if m.Count > 1 {
 		text += fmt.Sprintf(" (x%d)", m.Count)
 	}
-	return &moment{seq: e.Seq, at: e.Time.UTC(), kind: "Event", text: report.Clean(text), ref: e.Ref()}
+	return &Moment{Seq: e.Seq, At: e.Time.UTC(), Kind: "Event", Text: report.Clean(text), Ref: e.Ref()}
 }
 
-// mentions reports whether a text contains the filter, in any case.
-func mentions(text, filter string) bool {
-	return filter == "" || strings.Contains(strings.ToLower(text), strings.ToLower(filter))
+// OfServices is what matters while all Services are listed.
+func OfServices() *View {
+	return &View{Queries: []store.Query{{Resource: replay.Services}, {Resource: replay.EndpointSlices}}, covered: []Stream{{Resource: replay.Services}, {Resource: replay.EndpointSlices}}}
 }
 
-// listed is what matters while all Services are listed.
-func listed() *witness {
-	return &witness{queries: []store.Query{{Resource: replay.Services}, {Resource: sliceResource}}, covered: []stream{{resource: replay.Services}, {resource: sliceResource}}}
-}
-
-// look diagnoses the subject and remembers what was looked at.
-func look(s *replay.State, subject store.Ref) (analyzer.Report, *witness) {
-	w := &witness{State: s}
+// Diagnose diagnoses the subject and remembers what was looked at.
+func Diagnose(s *replay.State, subject store.Ref) (analyzer.Report, *View) {
+	w := &View{State: s}
 	r := analyzer.Diagnose(w, subject, analyzer.Options{})
 	for _, e := range r.Endpoints.Items {
 		if e.Node != "" {
-			w.seen = append(w.seen, store.Ref{Resource: nodeResource, Name: e.Node})
+			w.seen = append(w.seen, store.Ref{Resource: replay.Nodes, Name: e.Node})
 		}
 	}
 	return r, w

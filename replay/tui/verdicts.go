@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
@@ -30,7 +31,7 @@ type courseMsg struct {
 	subject  store.Ref
 	to       time.Time
 	segments []verdict.Segment // they begin where the last ones ended
-	looked   []*witness        // at what, where each began
+	looked   []*moment.View    // at what, where each began
 	err      error
 }
 
@@ -79,7 +80,7 @@ func (m *Model) compute() tea.Cmd {
 	h := &hearing{Timeline: m.timeline, from: from, to: info.End}
 	c.busy = h
 	subject := m.subject
-	return tea.Batch(m.beat(), m.crew.do(func(ctx context.Context) tea.Msg {
+	return tea.Batch(m.beat(), m.jobs.do(func(ctx context.Context) tea.Msg {
 		msg := courseMsg{subject: subject, to: info.End}
 		msg.segments, msg.err = c.follower.Next(ctx, h, from, info.End)
 		if msg.err == nil {
@@ -97,8 +98,8 @@ func (m *Model) compute() tea.Cmd {
 const maxLooked = 64
 
 // lookedAt returns what the analyzer looks at where verdicts begin.
-func lookedAt(ctx context.Context, cursor *replay.Cursor, subject store.Ref, segments []verdict.Segment) ([]*witness, error) {
-	var all []*witness
+func lookedAt(ctx context.Context, cursor *replay.Cursor, subject store.Ref, segments []verdict.Segment) ([]*moment.View, error) {
+	var all []*moment.View
 	for _, g := range verdict.Settle(segments) {
 		if len(all) == maxLooked || ctx.Err() != nil {
 			break
@@ -107,7 +108,7 @@ func lookedAt(ctx context.Context, cursor *replay.Cursor, subject store.Ref, seg
 		if err != nil {
 			return nil, err
 		}
-		_, w := look(s, subject)
+		_, w := moment.Diagnose(s, subject)
 		all = append(all, w)
 	}
 	return all, nil

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/replay/tui/moment"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -31,9 +32,9 @@ func late(t *testing.T, full *store.Memory, from store.Seq) *store.Memory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed := map[stream]bool{}
+	listed := map[moment.Stream]bool{}
 	for _, c := range ledger {
-		s := stream{c.Resource, c.Namespace}
+		s := moment.Stream{Resource: c.Resource, Namespace: c.Namespace}
 		if listed[s] {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/tui/moment"
 )
 
 // happened is what happened around the cursor: what was last, and, faint, what
@@ -64,7 +65,7 @@ func (m *Model) happened(width, height int) []string {
 				}
 			case i >= from:
 				text = faint(text)
-			case o.seq == m.state.Seq() && o.kind != markKind:
+			case o.Seq == m.state.Seq() && o.Kind != markKind:
 				text = bold(text)
 				if n == 0 {
 					text = pick([2]string{"▶ ", "* "}, m.ASCII) + bold(strings.TrimPrefix(lines[0], "  "))
@@ -79,53 +80,53 @@ func (m *Model) happened(width, height int) []string {
 	return fill(out, width, height)
 }
 
-func (m *Model) momentLine(o *moment) string {
-	if o.kind == markKind {
-		text := m.clockMillis(o.at) + " " + pick([2]string{"◆", "*"}, m.ASCII) + " " + o.text
-		if o.by != "" {
-			text += " (" + o.by + ")"
+func (m *Model) momentLine(o *moment.Moment) string {
+	if o.Kind == markKind {
+		text := m.clockMillis(o.At) + " " + pick([2]string{"◆", "*"}, m.ASCII) + " " + o.Text
+		if o.By != "" {
+			text += " (" + o.By + ")"
 		}
 		return text
 	}
-	name := o.kind
-	if o.ref.Name != "" && o.kind != "Event" {
-		name += " " + report.Clean(o.ref.Name)
-		if o.ref.Namespace != "" && o.ref.Namespace != m.subject.Namespace {
-			name = o.kind + " " + report.Clean(o.ref.Namespace+"/"+o.ref.Name)
+	name := o.Kind
+	if o.Ref.Name != "" && o.Kind != "Event" {
+		name += " " + report.Clean(o.Ref.Name)
+		if o.Ref.Namespace != "" && o.Ref.Namespace != m.subject.Namespace {
+			name = o.Kind + " " + report.Clean(o.Ref.Namespace+"/"+o.Ref.Name)
 		}
 	}
-	text := fmt.Sprintf("%s #%d %s %s", m.clockMillis(o.at), o.seq, name, o.text)
-	if o.by != "" {
-		text += " by " + o.by
+	text := fmt.Sprintf("%s #%d %s %s", m.clockMillis(o.At), o.Seq, name, o.Text)
+	if o.By != "" {
+		text += " by " + o.By
 	}
-	if o.rebuilt {
+	if o.Rebuilt {
 		text += " (noticed later)"
 	}
 	return text
 }
 
 // shownMoments are those that pass the filter, and the marks among them.
-func (m *Model) shownMoments() (past, next []*moment) {
+func (m *Model) shownMoments() (past, next []*moment.Moment) {
 	past, next = slices.Clone(m.past), slices.Clone(m.next)
 	for _, k := range m.markMoments() {
 		switch {
-		case !k.at.After(m.at()):
-			if len(m.past) == 0 || !k.at.Before(m.past[0].at) {
+		case !k.At.After(m.at()):
+			if len(m.past) == 0 || !k.At.Before(m.past[0].At) {
 				past = append(past, k)
 			}
-		case len(m.next) == 0 || !k.at.After(m.next[len(m.next)-1].at):
+		case len(m.next) == 0 || !k.At.After(m.next[len(m.next)-1].At):
 			next = append(next, k)
 		}
 	}
-	inOrder := func(a, b *moment) int { return a.at.Compare(b.at) }
+	inOrder := func(a, b *moment.Moment) int { return a.At.Compare(b.At) }
 	slices.SortStableFunc(past, inOrder)
 	slices.SortStableFunc(next, inOrder)
-	other := func(o *moment) bool { return !mentions(m.momentLine(o), m.filter) }
+	other := func(o *moment.Moment) bool { return !mentions(m.momentLine(o), m.filter) }
 	return slices.DeleteFunc(past, other), slices.DeleteFunc(next, other)
 }
 
 // chosenMoment is the one that has the arrows, nil if there is none.
-func (m *Model) chosenMoment() *moment {
+func (m *Model) chosenMoment() *moment.Moment {
 	past, next := m.shownMoments()
 	all := append(past, next...)
 	i := len(past) - 1 + m.event

@@ -8,16 +8,16 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// crew does in the background what would keep the screen from answering. Its
+// jobs does in the background what would keep the screen from answering. Its
 // goroutines end when it is dismissed, which waits for them.
-type crew struct {
+type jobs struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 }
 
-func newCrew(ctx context.Context) *crew {
-	c := &crew{}
+func newJobs(ctx context.Context) *jobs {
+	c := &jobs{}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	return c
 }
@@ -25,7 +25,7 @@ func newCrew(ctx context.Context) *crew {
 // do begins a piece of work at once. The command it returns delivers the
 // outcome; whether anybody runs that makes no difference to the work. A panic is
 // an outcome too: it ends the program where the terminal can be restored.
-func (c *crew) do(work func(ctx context.Context) tea.Msg) tea.Cmd {
+func (c *jobs) do(work func(ctx context.Context) tea.Msg) tea.Cmd {
 	done := make(chan tea.Msg, 1)
 	c.work.Go(func() {
 		defer func() {
@@ -38,13 +38,13 @@ func (c *crew) do(work func(ctx context.Context) tea.Msg) tea.Cmd {
 	return func() tea.Msg { return <-done }
 }
 
-// panicMsg brings a panic of the crew to the screen.
+// panicMsg brings a panic of a job to the screen.
 type panicMsg struct {
 	value any
 	stack []byte
 }
 
-func (c *crew) dismiss() {
+func (c *jobs) dismiss() {
 	c.cancel()
 	c.work.Wait()
 }

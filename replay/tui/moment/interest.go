@@ -1,4 +1,4 @@
-package tui
+package moment
 
 import (
 	"iter"
@@ -12,35 +12,35 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// witness is a View that remembers what the analyzer looked at: that is what
+// View is a View that remembers what the analyzer looked at: that is what
 // matters to the subject.
-type witness struct {
+type View struct {
 	*replay.State
-	named   []store.Ref // objects asked for by name, in that order
+	Named   []store.Ref // objects asked for by name, in that order
 	seen    []store.Ref // objects that were found otherwise
-	queries []store.Query
-	covered []stream
+	Queries []store.Query
+	covered []Stream
 }
 
-// stream is what one entry of the coverage ledger is about.
-type stream struct {
-	resource  schema.GroupVersionResource
-	namespace string
+// Stream is what one entry of the coverage ledger is about.
+type Stream struct {
+	Resource  schema.GroupVersionResource
+	Namespace string
 }
 
-var _ analyzer.View = (*witness)(nil)
+var _ analyzer.View = (*View)(nil)
 
-func (w *witness) Get(ref store.Ref) *analyzer.Object {
+func (w *View) Get(ref store.Ref) *analyzer.Object {
 	w.name(ref)
 	return w.State.Get(ref)
 }
 
-func (w *witness) List(q store.Query) []*analyzer.Object {
+func (w *View) List(q store.Query) []*analyzer.Object {
 	found := w.State.List(q)
 	if q.Namespace == "" && q.Name == "" && len(q.Labels) == 0 && q.Owner == "" && q.Involved == "" {
 		return found // all there are in the cluster: that any of them matters says nothing
 	}
-	w.queries = append(w.queries, q)
+	w.Queries = append(w.Queries, q)
 	if q.Resource.Resource != "events" {
 		for _, o := range found {
 			w.seen = append(w.seen, o.Ref())
@@ -49,37 +49,37 @@ func (w *witness) List(q store.Query) []*analyzer.Object {
 	return found
 }
 
-func (w *witness) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
+func (w *View) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 	w.name(ref)
 	return w.State.Past(ref)
 }
 
-func (w *witness) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
-	if s := (stream{resource, namespace}); !slices.Contains(w.covered, s) {
+func (w *View) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
+	if s := (Stream{resource, namespace}); !slices.Contains(w.covered, s) {
 		w.covered = append(w.covered, s)
 	}
 	return w.State.Coverage(resource, namespace)
 }
 
-func (w *witness) name(ref store.Ref) {
-	if ref.Name != "" && !slices.Contains(w.named, ref) {
-		w.named = append(w.named, ref)
+func (w *View) name(ref store.Ref) {
+	if ref.Name != "" && !slices.Contains(w.Named, ref) {
+		w.Named = append(w.Named, ref)
 	}
 }
 
-// interests are what was looked at for a subject, at whatever instants: what
+// Interest are what was looked at for a subject, at whatever instants: what
 // can matter to it. They only grow, so that stepping back leads over the same
 // events as stepping on.
-type interests struct {
+type Interest struct {
 	named   map[store.Ref]*extent
 	queries map[schema.GroupVersionResource][]*placeQuery
-	covered []stream
+	Covered []Stream
 
 	round       int       // how often something was looked at
 	fresh       bool      // places of some are missing
 	widened     bool      // changes of some coverage are missing
 	floor, upto store.Seq // from where to where the places are known
-	places      []place   // in order
+	Places      []place   // in order
 }
 
 // extent says up to where the places of something are known.
@@ -99,24 +99,24 @@ type placeQuery struct {
 // counts as gone: the places of a Pod that was replaced hours ago are known.
 const idleRounds = 128
 
-func newInterests() *interests {
-	return &interests{named: map[store.Ref]*extent{}, queries: map[schema.GroupVersionResource][]*placeQuery{}}
+func NewInterest() *Interest {
+	return &Interest{named: map[store.Ref]*extent{}, queries: map[schema.GroupVersionResource][]*placeQuery{}}
 }
 
-// add takes up what a witness looked at.
-func (i *interests) add(w *witness) {
+// Add takes up what a View noted.
+func (i *Interest) Add(w *View) {
 	i.round++
 	look := func(x *extent) {
 		i.fresh = i.fresh || x.upto == 0 || x.round < i.round-idleRounds && x.upto < i.upto
 		x.round = i.round
 	}
-	for _, ref := range slices.Concat(w.named, w.seen) {
+	for _, ref := range slices.Concat(w.Named, w.seen) {
 		if i.named[ref] == nil {
 			i.named[ref] = &extent{named: true}
 		}
 		look(i.named[ref])
 	}
-	for _, q := range w.queries {
+	for _, q := range w.Queries {
 		n := slices.IndexFunc(i.queries[q.Resource], func(other *placeQuery) bool { return sameQuery(&q, &other.Query) })
 		if n < 0 {
 			n = len(i.queries[q.Resource])
@@ -125,14 +125,14 @@ func (i *interests) add(w *witness) {
 		look(&i.queries[q.Resource][n].extent)
 	}
 	for _, s := range w.covered {
-		if !slices.Contains(i.covered, s) {
-			i.covered, i.widened = append(i.covered, s), true
+		if !slices.Contains(i.Covered, s) {
+			i.Covered, i.widened = append(i.Covered, s), true
 		}
 	}
 }
 
 // each calls a function for everything that has places, until it fails.
-func (i *interests) each(do func(store.Query, *extent) error) error {
+func (i *Interest) each(do func(store.Query, *extent) error) error {
 	for ref, x := range i.named {
 		if err := do(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}, x); err != nil {
 			return err
@@ -153,7 +153,7 @@ func sameQuery(a, b *store.Query) bool {
 }
 
 // hold reports whether an event is about something that was looked at.
-func (i *interests) hold(e *store.Event) bool {
+func (i *Interest) hold(e *store.Event) bool {
 	if !e.IsObject() {
 		return false
 	}
@@ -169,7 +169,7 @@ func (i *interests) hold(e *store.Event) bool {
 			return true
 		}
 		if meta == nil {
-			meta = metadataOf(e.Object)
+			meta = MetadataOf(e.Object)
 		}
 		return meta.matches(&q.Query)
 	})
@@ -177,8 +177,8 @@ func (i *interests) hold(e *store.Event) bool {
 
 // listen reports whether a change of coverage is about something that was
 // looked at.
-func (i *interests) listen(c *store.Coverage) bool {
-	return slices.ContainsFunc(i.covered, func(s stream) bool {
-		return s.resource.GroupResource() == c.Resource.GroupResource() && (c.Namespace == "" || s.namespace == "" || c.Namespace == s.namespace)
+func (i *Interest) listen(c *store.Coverage) bool {
+	return slices.ContainsFunc(i.Covered, func(s Stream) bool {
+		return s.Resource.GroupResource() == c.Resource.GroupResource() && (c.Namespace == "" || s.Namespace == "" || c.Namespace == s.Namespace)
 	})
 }

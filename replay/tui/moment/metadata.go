@@ -1,4 +1,4 @@
-package tui
+package moment
 
 import (
 	"encoding/json"
@@ -24,8 +24,8 @@ type metadata struct {
 	Count   int    `json:"count"`
 }
 
-// metadataOf reads as much as can be read.
-func metadataOf(object []byte) *metadata {
+// MetadataOf reads as much as can be read.
+func MetadataOf(object []byte) *metadata {
 	m := &metadata{}
 	if err := json.Unmarshal(object, m); err != nil {
 		return &metadata{} // an object without metadata matches nothing that asks for some

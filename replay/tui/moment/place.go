@@ -1,4 +1,4 @@
-package tui
+package moment
 
 import (
 	"cmp"
@@ -18,20 +18,20 @@ type place struct {
 // compare orders a place against a position.
 func (p place) compare(seq store.Seq) int { return cmp.Compare(p.seq, seq) }
 
-// maxPlaces bounds the places that are kept while a recording grows. Older ones
+// MaxPlaces bounds the places that are kept while a recording grows. Older ones
 // are found again when somebody goes there.
-const maxPlaces = 100_000
+const MaxPlaces = 100_000
 
 // locate finds the places from a position on that are missing: those of new
 // interests, and those of what was recorded since.
-func (h *moments) locate(i *interests, from store.Seq) error {
-	last := h.timeline.Info().Last
+func (h *Finder) locate(i *Interest, from store.Seq) error {
+	last := h.Timeline.Info().Last
 	from = max(from, 1)
 	if i.floor == 0 {
 		i.floor = 1
 	}
 	if from < i.floor { // somebody went back behind what was dropped
-		i.places, i.upto, i.floor = nil, 0, 1
+		i.Places, i.upto, i.floor = nil, 0, 1
 		_ = i.each(func(_ store.Query, x *extent) error {
 			x.upto = 0
 			return nil
@@ -45,7 +45,7 @@ func (h *moments) locate(i *interests, from store.Seq) error {
 		if x.upto >= last || x.upto > 0 && x.round < i.round-idleRounds {
 			return nil
 		}
-		seqs, err := h.timeline.Touched(q, max(x.upto+1, i.floor), last)
+		seqs, err := h.Timeline.Touched(q, max(x.upto+1, i.floor), last)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (h *moments) locate(i *interests, from store.Seq) error {
 	if i.widened {
 		fresh = max(i.floor, 1) - 1
 	}
-	i.places = slices.DeleteFunc(i.places, func(p place) bool { return p.group != nil && p.seq >= fresh })
+	i.Places = slices.DeleteFunc(i.Places, func(p place) bool { return p.group != nil && p.seq >= fresh })
 	listening, err := h.listening(fresh, last, i)
 	if err != nil {
 		return err
@@ -77,43 +77,43 @@ func (h *moments) locate(i *interests, from store.Seq) error {
 	}
 	i.merge(found)
 	i.fresh, i.widened, i.upto = false, false, last
-	if half := len(i.places) / 2; len(i.places) > h.limit && from > i.places[half].seq {
-		i.floor = i.places[half].seq
-		i.places = slices.Clone(i.places[half:])
+	if half := len(i.Places) / 2; len(i.Places) > h.Limit && from > i.Places[half].seq {
+		i.floor = i.Places[half].seq
+		i.Places = slices.Clone(i.Places[half:])
 	}
 	return nil
 }
 
 // merge adds places. An event that a query found and that is about a named object
 // is listed once.
-func (i *interests) merge(found []place) {
+func (i *Interest) merge(found []place) {
 	slices.SortFunc(found, comparePlaces)
-	n := len(i.places)
-	i.places = append(i.places, found...)
-	if n > 0 && len(found) > 0 && comparePlaces(i.places[n-1], found[0]) > 0 {
-		slices.SortFunc(i.places, comparePlaces)
+	n := len(i.Places)
+	i.Places = append(i.Places, found...)
+	if n > 0 && len(found) > 0 && comparePlaces(i.Places[n-1], found[0]) > 0 {
+		slices.SortFunc(i.Places, comparePlaces)
 	}
 	if len(found) == 0 {
 		return
 	}
 	// The query's place, without a name, comes before the named object's.
-	first, _ := slices.BinarySearchFunc(i.places, found[0].seq, place.compare)
-	kept := i.places[:first]
-	for n := first; n < len(i.places); n++ {
-		p := i.places[n]
-		if p.group == nil && p.ref.Name == "" && n+1 < len(i.places) {
-			if next := i.places[n+1]; next.group == nil && next.seq == p.seq && next.ref.Resource == p.ref.Resource {
+	first, _ := slices.BinarySearchFunc(i.Places, found[0].seq, place.compare)
+	kept := i.Places[:first]
+	for n := first; n < len(i.Places); n++ {
+		p := i.Places[n]
+		if p.group == nil && p.ref.Name == "" && n+1 < len(i.Places) {
+			if next := i.Places[n+1]; next.group == nil && next.seq == p.seq && next.ref.Resource == p.ref.Resource {
 				continue
 			}
 		}
 		kept = append(kept, p)
 	}
-	clear(i.places[len(kept):])
-	i.places = kept
+	clear(i.Places[len(kept):])
+	i.Places = kept
 }
 
 func comparePlaces(a, b place) int {
-	return cmp.Or(cmp.Compare(a.seq, b.seq), strings.Compare(a.ref.Resource.Resource, b.ref.Resource.Resource), strings.Compare(fullName(a.ref), fullName(b.ref)))
+	return cmp.Or(cmp.Compare(a.seq, b.seq), strings.Compare(a.ref.Resource.Resource, b.ref.Resource.Resource), strings.Compare(a.ref.Namespace+"/"+a.ref.Name, b.ref.Namespace+"/"+b.ref.Name))
 }
 
 // stretch is how far back changes of what is listened to may belong to later

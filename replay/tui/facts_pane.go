@@ -77,7 +77,7 @@ func (m *Model) remember() tea.Cmd {
 	}
 	p.busy = true
 	t, subject := m.timeline, m.subject
-	return m.crew.do(func(context.Context) tea.Msg {
+	return m.jobs.do(func(context.Context) tea.Msg {
 		msg := pastMsg{subject: subject}
 		if subject.Name == "" {
 			msg.facts, msg.err = past.All(t)

@@ -54,7 +54,7 @@ func (m *Model) computeAll() tea.Cmd {
 		from = c.until
 	}
 	c.busy = busy
-	return tea.Batch(m.beat(), m.crew.do(func(ctx context.Context) tea.Msg {
+	return tea.Batch(m.beat(), m.jobs.do(func(ctx context.Context) tea.Msg {
 		msg := coursesMsg{to: info.End, raw: map[store.Ref][]verdict.Segment{}}
 		progress := func(done, total int) {
 			busy.total.Store(int64(total))
