@@ -80,6 +80,9 @@ func parseAt(k, v []byte) (*block, []byte, error) {
 		return nil, nil, err
 	}
 	b, err := parseBlock(v)
+	if err == nil {
+		err = keyed(k, seqKey(b.first))
+	}
 	return b, v, err
 }
 

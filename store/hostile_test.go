@@ -16,9 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// forge writes a recording and changes it as somebody would who knows the
+// craft writes a recording and changes it as somebody would who knows the
 // format: checksums are right.
-func forge(t *testing.T, events int, change func(tx *bbolt.Tx) error) string {
+func craft(t *testing.T, events int, change func(tx *bbolt.Tx) error) string {
 	t.Helper()
 	w, path := create(t, Header{Start: start})
 	for n := 1; n <= events; n++ {
@@ -29,13 +29,7 @@ func forge(t *testing.T, events int, change func(tx *bbolt.Tx) error) string {
 	if _, err := w.Seal(numbered(events).Time); err != nil {
 		t.Fatal(err)
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, PageSize: pageSize})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(db.Update(change), db.Close()); err != nil {
-		t.Fatal(err)
-	}
+	rewrite(t, path, change)
 	return path
 }
 
@@ -54,7 +48,7 @@ func within(t *testing.T, limit time.Duration, what string, f func()) {
 // TestLastPositions: a block at the end of all positions ends reading too.
 func TestLastPositions(t *testing.T) {
 	const last = ^uint64(0)
-	path := forge(t, 2, func(tx *bbolt.Tx) error {
+	path := craft(t, 2, func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(bucketBlocks))
 		k, v := b.Cursor().First()
 		value := bytes.Clone(v[:len(v)-4])
@@ -76,7 +70,7 @@ func TestLastPositions(t *testing.T) {
 
 // TestLastPosition: the end says that there are more positions than can be.
 func TestLastPosition(t *testing.T) {
-	path := forge(t, 20, func(tx *bbolt.Tx) error {
+	path := craft(t, 20, func(tx *bbolt.Tx) error {
 		end, err := json.Marshal(seal{ending: ending{First: 1, Last: 1 << 61, Events: 20}})
 		return errors.Join(err, put(tx, bucketHead, []byte(keySeal), end))
 	})

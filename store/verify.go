@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,8 +24,9 @@ type Verification struct {
 }
 
 // Verify reads all of a recording and checks it: the pages of the file, the
-// checksum of every value, the chain of the blocks, every event and, of a sealed
-// one, the digest and the signature. The error says why it could not be
+// checksum of every value, the chain of the blocks, every event, the index, which
+// must say what the blocks do, and, of a sealed one, the digest and the
+// signature. The error says why it could not be
 // verified at all; damage is no error. Verify while it is being written is
 // ErrInUse.
 func Verify(path string) (Verification, error) {
@@ -36,7 +38,7 @@ func Verify(path string) (Verification, error) {
 	if r.live {
 		return Verification{}, fmt.Errorf("verify %s: %w", path, ErrInUse)
 	}
-	v := verifying{r: r, result: Verification{Info: r.Info()}}
+	v := verifying{r: r, result: Verification{Info: r.Info()}, index: newIndexCheck(r)}
 	v.structure()
 	v.values()
 	v.events()
@@ -62,6 +64,8 @@ func (v *verifying) marks() {
 type verifying struct {
 	r      *Recording
 	result Verification
+	index  *indexCheck
+	lossy  bool // not every event could be read
 }
 
 func (v *verifying) damage(what string, err error) {
@@ -116,7 +120,10 @@ func (v *verifying) values() {
 func parseValue(bucket string, key, value []byte) (err error) {
 	switch bucket {
 	case bucketTrail:
-		_, err = parseTrail(value)
+		var t *trail
+		if t, err = parseTrail(value); err == nil {
+			err = keyed(key, seqKey(t.first))
+		}
 	case bucketRuns:
 		_, err = parseRun(0, value)
 	case bucketTerms:
@@ -125,6 +132,10 @@ func parseValue(bucket string, key, value []byte) (err error) {
 		_, err = parseObjects(value, 1)
 	case bucketClocks:
 		_, err = parseClocks(value)
+	case bucketDiscovery:
+		_, err = decodeDiscovery(value)
+	case bucketMarks:
+		err = json.Unmarshal(value, &Mark{})
 	}
 	return err
 }
@@ -134,9 +145,12 @@ func (v *verifying) events() {
 	var chain [32]byte
 	first, last := v.result.Info.First, v.result.Info.Last
 	broken := first > 1 && !v.r.sparse() // in a ring the first block follows one that was dropped
+	found, lost := 0, 0
 	for from := Seq(1); from <= last; {
 		b, value, err := v.r.rawBlock(from)
 		if err != nil {
+			v.lossy = true
+			lost++
 			v.lost("block", from, v.r.behind(from, err)-1, err)
 			from = v.r.behind(from, err)
 			broken = true // the next one's link leads to what cannot be read
@@ -149,7 +163,19 @@ func (v *verifying) events() {
 			chain, broken = sha256.Sum256(value), false
 		}
 		v.block(b)
+		found++
 		from = b.last() + 1
+	}
+	if v.r.Damage() != nil {
+		return // the index was made from the blocks
+	}
+	if lost == 0 {
+		if err := v.hidden(found); err != nil {
+			v.damage("blocks", err)
+		}
+	}
+	if !v.lossy { // it cannot be held against what cannot be read
+		v.index.finish(v.damage)
 	}
 }
 
@@ -157,14 +183,21 @@ func (v *verifying) events() {
 func (v *verifying) block(b *block) {
 	d := v.r.decoding()
 	for i, e := range b.entries {
-		var err error
+		err := v.index.entry(e)
 		switch {
+		case err != nil:
 		case e.tag&tagType == tagCoverage:
-			_, err = b.coverage(i)
+			var c Coverage
+			c, err = b.coverage(i)
+			v.index.ledger = append(v.index.ledger, c)
 		case e.told():
-			_, err = d.eventIn(b, e.seq)
+			var event Event
+			if event, err = d.eventIn(b, e.seq); err == nil {
+				err = v.index.event(&event)
+			}
 		}
 		if err != nil {
+			v.lossy = true
 			v.lost("event", e.seq, e.seq, err)
 		}
 	}

@@ -26,6 +26,7 @@ var crafted = []struct {
 	{"bomb.db", exitTrue, false},
 	{"deep.db", exitTrue, false},
 	{"forged-sealed.db", exitOK, false},
+	{"gap-not-backdated.db", exitOK, false},
 	{"mark-hang.db", exitTrue, true},
 	{"mark-panic.db", exitTrue, true},
 	{"signed-forged-mark.db", exitOK, false},
@@ -104,15 +105,7 @@ func TestCraftedFiles(t *testing.T) {
 				if err := os.WriteFile(file, raw, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				args := strings.Fields(line)
-				for i, word := range args {
-					switch word {
-					case "FILE":
-						args[i] = file
-					case "OUT":
-						args[i] = filepath.Join(dir, "out.db")
-					}
-				}
+				args := openingArgs(line, file, filepath.Join(dir, "out.db"))
 				code, output := limitedRun(t, svcspy, args)
 				switch {
 				case args[0] == "verify" && code != c.verify:
@@ -125,5 +118,18 @@ func TestCraftedFiles(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSilenceIsNoCoverage: the API server fell silent at 19:28:01 and the recorder
+// noticed it at 19:28:18; no instant in between is called covered.
+func TestSilenceIsNoCoverage(t *testing.T) {
+	file := filepath.Join("..", "..", "fixtures", "hostile", "crafted", "gap-not-backdated.db")
+	for _, at := range []string{"19:28:02Z", "19:28:17Z"} {
+		var out, errs bytes.Buffer
+		code := run([]string{"svcspy", "replay", file, "svc/web", "-n", "shop", "--once", "--at", at}, strings.NewReader(""), &out, &errs)
+		if all := out.String() + errs.String(); strings.Contains(all, "coverage complete") || !strings.Contains(all, "coverage none") {
+			t.Errorf("at %s: exit code %d\n%s", at, code, all)
+		}
 	}
 }

@@ -50,6 +50,7 @@ var layers = map[string]struct {
 	"replay/tui/moment":        {[]string{"store", "analyzer", "replay", "replay/change", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/tui":               {[]string{"store", "analyzer", "replay", "replay/tui/moment", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"fixtures/hostile":         {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
+	"fixtures/hostile/forge":   {nil, []string{"k8s.io/"}},
 	"fixtures/late":            {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/canary":          {nil, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/again":           {nil, []string{"k8s.io/"}},
