@@ -261,6 +261,7 @@ func (c *copying) aside(x *Excerpt) error {
 		if x.EditMark != nil {
 			m = x.EditMark(m)
 		}
+		m = m.unsigned() // the new file has another digest
 		c.marks = append(c.marks, m)
 	}
 	return nil

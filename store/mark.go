@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/ed25519"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,12 +15,62 @@ import (
 )
 
 // Mark is a remark somebody made about a moment. Marks lie beside the recording
-// in its file: they are not part of the digest and change nothing else.
+// in its file: they are not part of the digest and change nothing else, so
+// neither seal nor signature of the recording says that a mark is genuine. A mark
+// may carry a signature of its own.
 type Mark struct {
 	Time    time.Time `json:"time"`    // the moment it is about
-	Written time.Time `json:"written"` // when it was made
+	Written time.Time `json:"written"` // when it was made, as its author says
 	Author  string    `json:"author,omitempty"`
 	Text    string    `json:"text"`
+	// Key is the ed25519 public key that signed the mark, and Signature its
+	// signature over the mark and the digest of the recording; nil if it is not
+	// signed. Only Signer says whether they match.
+	Key       []byte `json:"ed25519,omitempty"`
+	Signature []byte `json:"signature,omitempty"`
+}
+
+// signedMark begins the bytes that a mark's signature is over.
+const signedMark = "svcspy mark\n"
+
+// signedBytes are what the signature is over: the digest of the recording ties the
+// mark to it.
+func (m *Mark) signedBytes(digest string) []byte {
+	b := []byte(signedMark)
+	for _, s := range []string{digest, m.Time.UTC().Format(time.RFC3339Nano), m.Written.UTC().Format(time.RFC3339Nano), m.Author, m.Text} {
+		b = append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...)
+	}
+	return b
+}
+
+// Sign signs the mark for the sealed recording with the digest (Info.SHA256).
+// Whatever is changed in the mark after it makes the signature invalid.
+func (m *Mark) Sign(key ed25519.PrivateKey, digest string) {
+	m.Key = key.Public().(ed25519.PublicKey)
+	m.Signature = ed25519.Sign(key, m.signedBytes(digest))
+}
+
+// ErrMarkSignature is returned for a mark that was changed after it was signed,
+// or signed for another recording.
+var ErrMarkSignature = errors.New("its signature does not match")
+
+// Signer returns the key that signed the mark for the recording with the digest;
+// nil if it is not signed.
+func (m *Mark) Signer(digest string) (ed25519.PublicKey, error) {
+	switch {
+	case m.Key == nil && m.Signature == nil:
+		return nil, nil
+	case digest == "" || len(m.Key) != ed25519.PublicKeySize || !ed25519.Verify(m.Key, m.signedBytes(digest), m.Signature):
+		return nil, ErrMarkSignature
+	}
+	return m.Key, nil
+}
+
+// unsigned returns the mark without its signature, which holds for one recording
+// only.
+func (m Mark) unsigned() Mark {
+	m.Key, m.Signature = nil, nil
+	return m
 }
 
 // lockPatience is how long a short use of the file by another process is

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Verification is what Verify found.
@@ -15,8 +16,10 @@ type Verification struct {
 	Signer ed25519.PublicKey // whose key signed the seal; nil if it is not signed
 	// Marks is how many marks the file holds, MarksLater how many of them say
 	// that they were written after the recording ended. Neither digest nor
-	// signature covers a mark.
+	// signature covers a mark; MarkSigners are the keys that signed marks, one
+	// for each signed mark.
 	Marks, MarksLater int
+	MarkSigners       []ed25519.PublicKey
 	// Damage says what of the file is not as it was written, in no particular
 	// order; none means that all of it is, or, if the recording is not closed,
 	// that all of it is readable.
@@ -57,6 +60,12 @@ func (v *verifying) marks() {
 	for _, m := range marks {
 		if m.Written.After(v.result.Info.End) {
 			v.result.MarksLater++
+		}
+		switch key, err := m.Signer(v.result.Info.SHA256); {
+		case err != nil:
+			v.damage(bucketMarks, fmt.Errorf("the mark of %s: %w", m.Time.UTC().Format(time.RFC3339Nano), err))
+		case key != nil:
+			v.result.MarkSigners = append(v.result.MarkSigners, key)
 		}
 	}
 }

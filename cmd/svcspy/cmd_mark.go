@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ import (
 type markOptions struct {
 	*look
 	author string
+	sign   string // file of the private key
 }
 
 func (a *app) markCommand() *cobra.Command {
@@ -34,10 +36,16 @@ not changed, nor is its digest. Without a text it lists the marks there are.
 While a recording is being written its recorder is asked to write the mark down,
 within a second; without --at it is about now.
 
+Neither seal nor signature of the recording covers a mark: reports say of one that
+was made after sealing that it was. --sign signs the mark itself, together with the
+digest of the recording, which must be sealed; svcspy verify --key counts the marks
+that a key signed.
+
 EXIT STATUS
   0 written or listed, 1 error, 2 wrong words or time.`,
 		Example: `  svcspy mark incident.db --at 14:09 'rolled back'
   svcspy mark incident.db
+  svcspy mark incident.db --at 14:05 --sign oncall.key 'alert fired'
 
   # and later
   svcspy replay incident.db --at '@rolled back'`,
@@ -60,6 +68,7 @@ EXIT STATUS
 	flags := cmd.Flags()
 	flags.StringVar(&o.at, "at", "", "the moment it is about, such as 14:09 or '#812' (default: the end)")
 	flags.StringVar(&o.author, "author", os.Getenv("USER"), "who says so")
+	flags.StringVar(&o.sign, "sign", "", "sign the mark with this ed25519 private key: a PEM file")
 	flags.BoolVar(&o.noHeaders, "no-headers", false, "list marks without the names of the columns")
 	a.addOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
@@ -69,6 +78,13 @@ func (o *markOptions) add(file, text string) error {
 	m := store.Mark{Written: o.now().UTC().Truncate(time.Millisecond), Author: o.author, Text: strings.TrimSpace(text)}
 	if err := flight.CheckMark(m); err != nil {
 		return err
+	}
+	var key ed25519.PrivateKey
+	if o.sign != "" {
+		var err error
+		if key, err = privateKey(o.sign); err != nil {
+			return err
+		}
 	}
 	r, err := openRecording(file)
 	if err != nil {
@@ -87,6 +103,11 @@ func (o *markOptions) add(file, text string) error {
 		return err
 	}
 	m.Time = at.Time.UTC()
+	if key != nil {
+		if err := signMark(&m, key, r.Info()); err != nil {
+			return err
+		}
+	}
 	if at.Time, err = writeMark(o.ctx, file, m, r.Info().End); err != nil {
 		return err
 	}
@@ -96,6 +117,18 @@ func (o *markOptions) add(file, text string) error {
 		return err
 	}
 	return o.list(file, false)
+}
+
+// signMark signs a mark about the time it says, or about the end.
+func signMark(m *store.Mark, key ed25519.PrivateKey, info store.Info) error {
+	if info.SHA256 == "" {
+		return usageError{errors.New("the recording is not sealed: the signature of a mark covers the digest of its recording"), "stop its recorder, or make a sealed copy with svcspy compact"}
+	}
+	if m.Time.IsZero() {
+		m.Time = info.End
+	}
+	m.Sign(key, info.SHA256)
+	return nil
 }
 
 // writeMark writes a mark into a recording, or has its recorder do so, and

@@ -26,10 +26,13 @@ type verifyResult struct {
 	// Proof is what shows that nobody changed it: "none" of a recording that was
 	// never sealed, "digest" if who made it is not shown, "signature" by a key
 	// that nobody vouches for, "key" by the key that was asked for.
-	Proof      string   `json:"proof"`
-	Marks      int      `json:"marks"`      // which neither digest nor signature covers
-	MarksLater int      `json:"marksLater"` // of them, written after the recording ended
-	Damage     []string `json:"damage"`
+	Proof      string `json:"proof"`
+	Marks      int    `json:"marks"`      // which neither digest nor signature covers
+	MarksLater int    `json:"marksLater"` // of them, written after the recording ended
+	// MarksSigned is how many marks carry a signature of their own that matches: by
+	// the key that was asked for, or by any key.
+	MarksSigned int      `json:"marksSigned"`
+	Damage      []string `json:"damage"`
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -44,10 +47,11 @@ and objects that affects; what is not damaged can still be replayed.
 A digest proves that a recording is complete and undamaged. It does not prove who
 made it: whoever changes a file can also compute its digest. That is proven only
 by a signature (svcspy record --sign), checked with --key, or by the digest as it
-was noted elsewhere when the recording was made. Marks are outside both.
+was noted elsewhere when the recording was made. Marks are outside both; a mark may
+have a signature of its own (svcspy mark --sign).
 
 With --key the recording must be signed by that ed25519 key (PEM, public or
-private).
+private), and verify says how many marks that key signed.
 
 EXIT STATUS
   0 intact, 1 it could not be verified, 2 wrong words, 3 damaged or not signed by
@@ -87,6 +91,11 @@ func (a *app) verify(path, keyFile string) error {
 	if v.Signer != nil {
 		result.Signer = hex.EncodeToString(v.Signer)
 	}
+	for _, signer := range v.MarkSigners {
+		if key == nil || key.Equal(signer) {
+			result.MarksSigned++
+		}
+	}
 	for _, d := range v.Damage {
 		result.Damage = append(result.Damage, d.Error())
 	}
@@ -98,7 +107,7 @@ func (a *app) verify(path, keyFile string) error {
 		result.Damage = append(result.Damage, "it is signed by another key: "+result.Signer)
 	}
 	result.Intact = len(result.Damage) == 0
-	if err := a.printVerification(path, result); err != nil {
+	if err := a.printVerification(path, result, key != nil); err != nil {
 		return err
 	}
 	if !result.Intact {
@@ -127,7 +136,7 @@ var proofText = map[string]string{
 	"key":       "signed by the given key: nobody without it can have changed what was recorded",
 }
 
-func (r *verifyResult) marksText() string {
+func (r *verifyResult) marksText(asked bool) string {
 	if r.Marks == 0 {
 		return ""
 	}
@@ -139,10 +148,16 @@ func (r *verifyResult) marksText() string {
 	if r.MarksLater > 0 {
 		text += fmt.Sprintf("; %d written after the recording ended", r.MarksLater)
 	}
+	switch {
+	case asked:
+		text += fmt.Sprintf("; %d signed by the given key", r.MarksSigned)
+	case r.MarksSigned > 0:
+		text += fmt.Sprintf("; %d signed, by keys that were not checked", r.MarksSigned)
+	}
 	return text
 }
 
-func (a *app) printVerification(path string, r verifyResult) error {
+func (a *app) printVerification(path string, r verifyResult, asked bool) error {
 	if a.output != "text" {
 		return report.Document(a.out, a.output, r)
 	}
@@ -164,7 +179,7 @@ func (a *app) printVerification(path string, r verifyResult) error {
 	if _, err := fmt.Fprintf(a.out, "%s is intact: %s to %s, %s\n", report.Clean(path), when.Format(r.Recording.Start), when.Format(r.Recording.End), seal); err != nil {
 		return err
 	}
-	for _, note := range []string{proofText[r.Proof], r.marksText()} {
+	for _, note := range []string{proofText[r.Proof], r.marksText(asked)} {
 		if note == "" {
 			continue
 		}

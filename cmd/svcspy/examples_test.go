@@ -54,7 +54,7 @@ func TestExamples(t *testing.T) {
 	}
 	m.outage("incident.db")
 	m.outage("killed.db")
-	m.key("recorder.pub")
+	m.key("recorder.pub", "oncall.key")
 	ran := 0
 	for _, e := range examples {
 		var out, errs bytes.Buffer
@@ -177,20 +177,25 @@ func understood(args []string) error {
 	return nil
 }
 
-// key writes the public half of a new key.
-func (m *matrix) key(path string) {
+// key writes both halves of a new key.
+func (m *matrix) key(publicPath, privatePath string) {
 	m.t.Helper()
-	public, _, err := ed25519.GenerateKey(nil)
+	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		m.t.Fatal(err)
+	}
+	write := func(path, kind string, der []byte, err error) {
+		if err == nil {
+			err = os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+		}
+		if err != nil {
+			m.t.Fatal(err)
+		}
 	}
 	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
-		m.t.Fatal(err)
-	}
+	write(publicPath, "PUBLIC KEY", der, err)
+	der, err = x509.MarshalPKCS8PrivateKey(private)
+	write(privatePath, "PRIVATE KEY", der, err)
 }
 
 // outage writes the recording of the documents: a real one, moved in time so

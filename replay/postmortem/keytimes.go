@@ -8,6 +8,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
 )
 
 // What people saw and did is not in the cluster. They say it with marks, and
@@ -146,10 +147,19 @@ func (s *documentBuilder) marked(id, name string, words *regexp.Regexp, example 
 			if err != nil {
 				seq = 0 // the moment is known without its position
 			}
-			return KeyTime{ID: id, Name: name, Time: m.Time, Seq: seq, Certainty: Observed, Note: "marked: " + report.Clean(m.Text)}
+			return KeyTime{ID: id, Name: name, Time: m.Time, Seq: seq, Certainty: Observed, Note: "marked: " + s.remark(&m)}
 		}
 	}
 	return KeyTime{ID: id, Name: name, Certainty: NotObservable, Note: Unobservable + fmt.Sprintf("; svcspy mark %s --at TIME %s says it", s.quotedFile(), quoted(example))}
+}
+
+// remark is the text of a mark and what is known of who made it.
+func (s *documentBuilder) remark(m *store.Mark) string {
+	text := report.Clean(m.Text)
+	if origin := report.MarkOrigin(m, s.info.SHA256, s.info.End); origin != "" {
+		text += " (" + origin + ")"
+	}
+	return text
 }
 
 func between(name string, from, to *KeyTime) Span {

@@ -86,7 +86,7 @@ func (s *documentBuilder) frame() []Row {
 		rows = append(rows, Row{Time: g.From, Seq: g.Seq, Kind: "gap", What: what})
 	}
 	for _, m := range s.marks {
-		rows = append(rows, Row{Time: m.Time.UTC(), Kind: "mark", What: "Marked: " + report.Clean(m.Text)})
+		rows = append(rows, Row{Time: m.Time.UTC(), Kind: "mark", What: "Marked: " + s.remark(&m)})
 	}
 	return rows
 }

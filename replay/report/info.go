@@ -180,7 +180,7 @@ func InfoText(w io.Writer, path string, i RecordingInfo, o Options) error {
 	if len(i.Marks) > 0 {
 		p.title("marks")
 		for _, m := range marksBetween(i.Marks, time.Time{}, time.Unix(1<<40, 0)) {
-			p.line("  %s  %s", when.Format(m.Time), p.remark(&m))
+			p.line("  %s  %s", when.Format(m.Time), p.remark(&m, MarkOrigin(&m, i.Recording.SHA256, i.Recording.End)))
 		}
 	}
 	p.title("resources")

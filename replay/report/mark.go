@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -57,11 +58,26 @@ func MarkListText(w io.Writer, l MarkList, o Options) error {
 	return p.w.Flush()
 }
 
-// mark is one mark in words.
-func (p *printer) remark(m *store.Mark) string {
-	by := ""
-	if m.Author != "" {
-		by = " (" + Clean(m.Author) + ")"
+// MarkOrigin says what is known of who made a mark and when: by whose key it is
+// signed, or that it was written after the recording was sealed. It is "" for an
+// unsigned mark that says that it is older; nothing proves that.
+func MarkOrigin(m *store.Mark, sha256 string, end time.Time) string {
+	switch signer, err := m.Signer(sha256); {
+	case err != nil:
+		return err.Error()
+	case signer != nil:
+		return fmt.Sprintf("signed by %x…", signer[:8])
+	case sha256 != "" && m.Written.After(end):
+		return "marked after sealing, not signed"
+	}
+	return ""
+}
+
+// remark is one mark in words, with its author and origin.
+func (p *printer) remark(m *store.Mark, origin string) string {
+	by := strings.Join(slices.DeleteFunc([]string{Clean(m.Author), origin}, func(s string) bool { return s == "" }), "; ")
+	if by != "" {
+		by = " (" + by + ")"
 	}
 	return p.paint(bold, "mark: "+Clean(strings.TrimSpace(m.Text))) + by
 }
@@ -73,7 +89,7 @@ func MarkText(w io.Writer, m store.Mark, o Options) error {
 	if zone == nil {
 		zone = time.UTC
 	}
-	p.line("        %s %-8s %s", m.Time.In(zone).Format("2006-01-02T15:04:05.000"), "MARK", p.remark(&m))
+	p.line("        %s %-8s %s", m.Time.In(zone).Format("2006-01-02T15:04:05.000"), "MARK", p.remark(&m, ""))
 	return p.w.Flush()
 }
 

@@ -89,7 +89,7 @@ func TimelineText(w io.Writer, e TimelineEnvelope, o Options) error {
 			to = to.Add(1)
 		}
 		for _, m := range marksBetween(e.Marks, it.From, to) {
-			p.line("%s %6s  %s", p.clock(m.Time), "", p.remark(&m))
+			p.line("%s %6s  %s", p.clock(m.Time), "", p.remark(&m, MarkOrigin(&m, e.Recording.SHA256, e.Recording.End)))
 		}
 	}
 	if dark := darkness(e.Items); len(dark) > 0 {
