@@ -39,6 +39,11 @@ type app struct {
 
 // run executes one command line and returns the exit code.
 func run(args []string, in io.Reader, out, errw io.Writer) int {
+	return runContext(context.Background(), args, in, out, errw)
+}
+
+// runContext is run for a caller that may lose interest.
+func runContext(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
 	a := &app{in: in, out: out, err: errw, now: time.Now, name: program}
 	words := args[1:]
 	switch called := filepath.Base(args[0]); {
@@ -56,7 +61,7 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(errw)
 	began := a.now()
-	err := root.ExecuteContext(context.Background())
+	err := root.ExecuteContext(ctx)
 	switch {
 	case unread(err):
 		err = nil // what was to be kept is
@@ -138,7 +143,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		a.recordCommand(), a.keepCommand(),
 		a.traceCommand(), a.replayCommand(), a.timelineCommand(), a.explainCommand(),
 		a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.reportCommand(),
-		a.getCommand(), a.eventsCommand(), a.serveCommand(), a.shellCommand(),
+		a.getCommand(), a.eventsCommand(), a.serveCommand(), a.shellCommand(), a.mcpCommand(),
 		a.infoCommand(), a.verifyCommand(), a.compactCommand(),
 		a.cutCommand(), a.shareCommand(), a.scanCommand(), a.markCommand(),
 		a.demoCommand(), a.completionCommand(), a.versionCommand(), help, a.exitCodesTopic(), a.timesTopic(), a.redactionTopic(),

@@ -149,7 +149,7 @@ func alone(args []string) bool {
 		return slices.Contains(args, "--print-rbac")
 	case "trace", "changes":
 		return slices.Contains(args, "-f")
-	case "serve", "shell", "keep":
+	case "serve", "shell", "keep", "mcp":
 		return false
 	}
 	return true

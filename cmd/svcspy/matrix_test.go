@@ -48,7 +48,7 @@ var offline = []string{
 
 // notOffline need no recording, or one that is being written, or end only when
 // they are interrupted.
-var notOffline = []string{"svcspy", "record", "keep", "demo", "completion", "version", "help", "exit-codes", "times", "redaction", "serve"}
+var notOffline = []string{"svcspy", "record", "keep", "demo", "completion", "version", "help", "exit-codes", "times", "redaction", "serve", "mcp"}
 
 // TestOfflineIsComplete checks that no command is forgotten here.
 func TestOfflineIsComplete(t *testing.T) {
