@@ -39,11 +39,6 @@ type app struct {
 
 // run executes one command line and returns the exit code.
 func run(args []string, in io.Reader, out, errw io.Writer) int {
-	return runContext(context.Background(), args, in, out, errw)
-}
-
-// runContext is run for a caller that may lose interest.
-func runContext(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
 	a := &app{in: in, out: out, err: errw, now: time.Now, name: program}
 	words := args[1:]
 	switch called := filepath.Base(args[0]); {
@@ -61,7 +56,7 @@ func runContext(ctx context.Context, args []string, in io.Reader, out, errw io.W
 	root.SetOut(out)
 	root.SetErr(errw)
 	began := a.now()
-	err := root.ExecuteContext(ctx)
+	err := root.ExecuteContext(context.Background())
 	switch {
 	case unread(err):
 		err = nil // what was to be kept is
@@ -141,9 +136,9 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 	}
 	root.AddCommand(
 		a.recordCommand(), a.keepCommand(),
-		a.traceCommand(), a.replayCommand(), a.timelineCommand(), a.explainCommand(),
+		a.traceCommand(), a.replayCommand(), a.viewCommand(), a.timelineCommand(), a.explainCommand(),
 		a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.reportCommand(),
-		a.getCommand(), a.eventsCommand(), a.serveCommand(), a.shellCommand(), a.mcpCommand(),
+		a.getCommand(), a.eventsCommand(), a.serveCommand(), a.shellCommand(),
 		a.infoCommand(), a.verifyCommand(), a.compactCommand(),
 		a.cutCommand(), a.shareCommand(), a.scanCommand(), a.markCommand(),
 		a.demoCommand(), a.completionCommand(), a.versionCommand(), help, a.exitCodesTopic(), a.timesTopic(), a.redactionTopic(),

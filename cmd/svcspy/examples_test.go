@@ -149,8 +149,10 @@ func alone(args []string) bool {
 		return slices.Contains(args, "--print-rbac")
 	case "trace", "changes":
 		return slices.Contains(args, "-f")
-	case "serve", "shell", "keep", "mcp":
+	case "serve", "shell", "keep":
 		return false
+	case "view":
+		return slices.Contains(args, "--export")
 	}
 	return true
 }

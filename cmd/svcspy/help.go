@@ -22,7 +22,7 @@ var groups = []struct {
 	commands []string
 }{
 	{"Record", []string{"record", "keep"}},
-	{"Ask", []string{"trace", "replay", "timeline", "explain", "diff", "bisect", "changes", "report"}},
+	{"Ask", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report"}},
 	{"Look around", []string{"get", "events", "serve", "shell"}},
 	{"Take care of a recording", []string{"info", "verify", "mark", "cut", "share", "scan", "compact"}},
 	{"Begin", []string{"demo", "completion", "version", "help"}},

@@ -43,11 +43,12 @@ var layers = map[string]struct {
 	"replay/story":         {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/replaytest":    {[]string{"store", "fixtures/late"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/report":        {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay/postmortem":    {[]string{"store", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/lane":          {[]string{"store", "analyzer", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/web":           {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/story", "replay/lane", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/postmortem":    {[]string{"replay/lane", "store", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	// Of client-go it takes util/jsonpath, as the API server does for columns; the rest talks to clusters.
 	"replay/apiserver/printer": {[]string{"store", "store/rawjson"}, []string{"k8s.io/client-go/kubernetes", "k8s.io/client-go/dynamic", "k8s.io/client-go/discovery", "k8s.io/client-go/rest", "k8s.io/client-go/tools", "k8s.io/client-go/transport", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/apiserver":         {[]string{"store", "store/rawjson", "replay", "replay/apiserver/printer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay/mcp":               {[]string{"store", "analyzer/command", "replay/postmortem", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/tui/moment":        {[]string{"store", "analyzer", "replay", "replay/change", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/tui":               {[]string{"store", "analyzer", "replay", "replay/tui/moment", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"fixtures/hostile":         {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
@@ -57,7 +58,7 @@ var layers = map[string]struct {
 	"fixtures/again":           {nil, []string{"k8s.io/"}},
 	"fixtures":                 {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents":       {nil, []string{"k8s.io/"}},
-	"cmd/svcspy":               {[]string{"store", "recorder", "recorder/flight", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/apiserver", "replay/mcp", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
+	"cmd/svcspy":               {[]string{"store", "recorder", "recorder/flight", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/web", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
 }
 
 type listed struct {

@@ -28,22 +28,35 @@ func (l *look) outages(ctx context.Context, t replay.Timeline, file string) erro
 	if err := notEmpty(t); err != nil {
 		return err
 	}
-	all, quiet, err := l.findOutages(ctx, t)
+	bar := l.counter("Services")
+	defer bar.end()
+	list, _, err := l.outageList(ctx, t, file, bar.show)
+	bar.end()
 	if err != nil {
 		return err
 	}
+	if l.output == "text" {
+		return report.OutageText(l.out, list, l.text())
+	}
+	return report.Document(l.out, l.output, list)
+}
+
+// outageList finds the outages of a recording, worst first, those with one cause
+// under the first of them, and returns the courses of its Services.
+func (l *look) outageList(ctx context.Context, t replay.Timeline, file string, progress func(done, total int)) (report.OutageList, []verdict.Course, error) {
 	list := report.NewOutageList(t.Info())
+	all, quiet, courses, err := l.findOutages(ctx, t, progress)
+	if err != nil {
+		return list, nil, err
+	}
 	list.Quiet = quiet
-	bar := l.counter("outages explained")
-	defer bar.end()
 	for n := range all {
 		o := &all[n]
 		var told *story.Explanation
 		if n < mostExplained {
 			if told, err = explainOutage(ctx, t, o); err != nil {
-				return interrupted(ctx, err)
+				return list, nil, interrupted(ctx, err)
 			}
-			bar.show(n+1, min(len(all), mostExplained))
 		}
 		item := report.NewOutageItem(o, told)
 		if i := slices.IndexFunc(list.Items, func(other report.OutageItem) bool { return other.SameCause(&item) }); i >= 0 {
@@ -53,26 +66,22 @@ func (l *look) outages(ctx context.Context, t replay.Timeline, file string) erro
 		item.Next = l.outageCommands(file, o)
 		list.Items = append(list.Items, item)
 	}
-	bar.end()
-	if l.output == "text" {
-		return report.OutageText(l.out, list, l.text())
-	}
-	return report.Document(l.out, l.output, list)
+	return list, courses, nil
 }
 
-// findOutages returns the outages, worst first, and the Services that had none.
-func (l *look) findOutages(ctx context.Context, t replay.Timeline) ([]story.Outage, []string, error) {
-	bar := l.counter("Services")
-	defer bar.end()
+// findOutages returns the outages, worst first, the Services that had none, and
+// the courses of all.
+func (l *look) findOutages(ctx context.Context, t replay.Timeline, progress func(done, total int)) ([]story.Outage, []string, []verdict.Course, error) {
 	info := t.Info()
-	all, quiet := []story.Outage{}, []string{}
-	for c, err := range verdict.All(ctx, t, info.Start, info.End, bar.show) {
+	all, quiet, courses := []story.Outage{}, []string{}, []verdict.Course{}
+	for c, err := range verdict.All(ctx, t, info.Start, info.End, progress) {
 		if err != nil {
-			return nil, nil, interrupted(ctx, err)
+			return nil, nil, nil, interrupted(ctx, err)
 		}
 		if l.namespace != "" && l.namespace != c.Subject.Namespace || !holds(&info, c.Subject) {
 			continue
 		}
+		courses = append(courses, c)
 		found := story.Outages(c.Subject, verdict.Settle(c.Segments))
 		if len(found) == 0 {
 			quiet = append(quiet, c.Subject.Namespace+"/"+c.Subject.Name)
@@ -80,7 +89,7 @@ func (l *look) findOutages(ctx context.Context, t replay.Timeline) ([]story.Outa
 		all = append(all, found...)
 	}
 	slices.SortStableFunc(all, func(a, b story.Outage) int { return story.CompareOutages(&a, &b) })
-	return all, quiet, nil
+	return all, quiet, courses, nil
 }
 
 // explainOutage tells how an outage came about; nil where there is nothing to tell.
@@ -114,7 +123,10 @@ func (l *look) outageCommands(file string, o *story.Outage) []string {
 // worstSubject returns the words that name the Service with the worst outage of the
 // recording.
 func (l *look) worstSubject(ctx context.Context, t replay.Timeline) ([]string, error) {
-	all, _, err := l.findOutages(ctx, t)
+	bar := l.counter("Services")
+	defer bar.end()
+	all, _, _, err := l.findOutages(ctx, t, bar.show)
+	bar.end()
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +186,6 @@ var habits = map[string]string{
 	"top":      "a recording holds no usage metrics; `%[1]s replay FILE` shows what was unhealthy, and now `kubectl top` asks the cluster",
 	"exec":     "a recording can only be read; `%[1]s get FILE pods` shows the Pods, and now `kubectl exec` asks the cluster",
 	"open":     "`%[1]s replay FILE` looks at a recording",
-	"view":     "`%[1]s replay FILE` looks at a recording, and `%[1]s report FILE > outage.html` writes a page for the browser",
 	"ui":       "`%[1]s replay FILE` looks at a recording on the whole terminal",
 	"rollout":  "`%[1]s changes FILE TYPE/NAME` lists the changes of an object, and `%[1]s shell FILE` opens a shell in which kubectl rollout works",
 }

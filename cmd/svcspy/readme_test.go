@@ -20,7 +20,6 @@ var pages = []string{
 	"recorder/README.md",
 	"replay/README.md",
 	"replay/postmortem/README.md",
-	"replay/mcp/README.md",
 }
 
 // readPage returns the path and the text of one of the pages.

@@ -1,0 +1,90 @@
+// Elements and times. Text from the recording reaches the page only as text
+// nodes and attribute values, never as markup.
+const byId = (id) => document.getElementById(id);
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "on") {
+      for (const [event, handler] of Object.entries(value)) node.addEventListener(event, handler);
+    } else {
+      node.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  for (const child of children.flat(Infinity)) {
+    if (child === undefined || child === null || child === false) continue;
+    node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return node;
+}
+
+// el makes an element, svg one of a drawing.
+const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+const svg = (tag, attributes, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+function button(label, action, attributes) {
+  return el("button", { type: "button", on: { click: action }, ...attributes }, label);
+}
+
+const clamp = (x, least, most) => Math.max(least, Math.min(most, x));
+const SECOND = 1e6, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+
+// iso is an instant as it is copied: RFC 3339 with Z, to the microsecond.
+function iso(t) {
+  const millis = Math.floor(t / 1000), rest = t - millis * 1000;
+  const text = new Date(millis).toISOString();
+  const digits = (text.slice(20, 23) + String(rest).padStart(3, "0")).replace(/0+$/, "");
+  return text.slice(0, 19) + (digits ? "." + digits : "") + "Z";
+}
+
+// instant reads what iso writes; undefined for anything else.
+function instant(text) {
+  const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(text || "");
+  if (!parts) return undefined;
+  const millis = Date.parse(parts[1] + parts[3]);
+  return Number.isNaN(millis) ? undefined : millis * 1000 + Math.floor(Number("0." + (parts[2] || "0")) * 1e6 + 0.5);
+}
+
+const zones = { name: "UTC", formats: {} };
+function format(kind, options) {
+  const key = kind + zones.name;
+  if (!zones.formats[key]) zones.formats[key] = new Intl.DateTimeFormat("en-GB", { timeZone: zones.name, hourCycle: "h23", ...options });
+  return zones.formats[key];
+}
+const day = (t) => format("day", { year: "numeric", month: "2-digit", day: "2-digit" }).format(t / 1000).split("/").reverse().join("-");
+const clock = (t) => format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(t / 1000);
+const exact = (t) => clock(t) + "." + String(Math.floor(t / 1000) % 1000).padStart(3, "0");
+
+function lasting(micros) {
+  const s = micros / SECOND;
+  if (s < 1) return Math.round(s * 1000) + " ms";
+  if (s < 10) return s.toFixed(1) + " s";
+  if (s < 120) return Math.round(s) + " s";
+  if (s < 7200) return Math.floor(s / 60) + " min " + (Math.round(s) % 60 ? (Math.round(s) % 60) + " s" : "");
+  return Math.floor(s / 3600) + " h " + (Math.floor(s / 60) % 60) + " min";
+}
+const many = (n, noun) => n + " " + noun + (n === 1 ? "" : "s");
+
+// nameOf is an object as people say it: Pod shop/web-1.
+const kindNames = { svc: "Service", pods: "Pod", nodes: "Node", "deployments.apps": "Deployment", "replicasets.apps": "ReplicaSet", "statefulsets.apps": "StatefulSet", "daemonsets.apps": "DaemonSet", "jobs.batch": "Job", secrets: "Secret", configmaps: "ConfigMap", events: "Event", namespaces: "Namespace", "endpointslices.discovery.k8s.io": "EndpointSlice", "networkpolicies.networking.k8s.io": "NetworkPolicy", "ingresses.networking.k8s.io": "Ingress" };
+function nameOf(key) {
+  const i = key.indexOf("/");
+  return i < 0 ? key : (kindNames[key.slice(0, i)] || key.slice(0, i)) + " " + key.slice(i + 1);
+}
+
+// later runs a function once, when nothing asked for it for a while.
+function later(wait, action) {
+  let timer = 0;
+  return () => { clearTimeout(timer); timer = setTimeout(action, wait); };
+}
+
+async function copy(text, control) {
+  const before = control.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    control.textContent = "copied";
+  } catch {
+    control.textContent = "copying is not allowed here";
+  }
+  setTimeout(() => { control.textContent = before; }, 1500);
+}
