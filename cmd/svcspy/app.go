@@ -135,7 +135,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		return err
 	}
 	root.AddCommand(
-		a.recordCommand(), a.keepCommand(),
+		a.recordCommand(), a.keepCommand(), a.importCommand(),
 		a.traceCommand(), a.replayCommand(), a.viewCommand(), a.timelineCommand(), a.explainCommand(),
 		a.diffCommand(), a.bisectCommand(), a.changesCommand(), a.reportCommand(),
 		a.getCommand(), a.eventsCommand(), a.serveCommand(), a.shellCommand(),

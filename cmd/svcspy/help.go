@@ -21,7 +21,7 @@ var groups = []struct {
 	title    string
 	commands []string
 }{
-	{"Record", []string{"record", "keep"}},
+	{"Record", []string{"record", "keep", "import"}},
 	{"Ask", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report"}},
 	{"Look around", []string{"get", "events", "serve", "shell"}},
 	{"Take care of a recording", []string{"info", "verify", "mark", "cut", "share", "scan", "compact"}},

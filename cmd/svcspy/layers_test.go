@@ -24,6 +24,10 @@ var layers = map[string]struct {
 	ours   []string
 	closed []string
 }{
+	"recorder/importer":          {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
+	"recorder/importer/audit":    {[]string{"store/rawjson", "recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
+	"recorder/importer/snapshot": {[]string{"recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
+
 	"store":                {[]string{"store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
 	"recorder":             {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/flight":      {[]string{"store", "recorder", "analyzer", "replay", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
@@ -58,7 +62,7 @@ var layers = map[string]struct {
 	"fixtures/again":           {nil, []string{"k8s.io/"}},
 	"fixtures":                 {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents":       {nil, []string{"k8s.io/"}},
-	"cmd/svcspy":               {[]string{"store", "recorder", "recorder/flight", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/web", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
+	"cmd/svcspy":               {[]string{"store", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/snapshot", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/web", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
 }
 
 type listed struct {

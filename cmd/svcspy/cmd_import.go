@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"github.com/svcspy/svcspy/recorder/importer"
+	"github.com/svcspy/svcspy/recorder/importer/audit"
+	"github.com/svcspy/svcspy/recorder/importer/snapshot"
+	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/when"
+	"github.com/svcspy/svcspy/store"
+)
+
+// importFormats are what svcspy import reads, in the order in which they are tried.
+var importFormats = []importer.Format{audit.Format, snapshot.Format}
+
+type importOptions struct {
+	*app
+	file            string
+	as              string
+	explain         bool
+	redaction       string
+	configMapValues bool
+}
+
+// importExplanation is what the sources of an import hold and prove.
+type importExplanation struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"` // ImportExplanation
+	importer.Explanation
+}
+
+func (a *app) importCommand() *cobra.Command {
+	o := &importOptions{app: a}
+	names := []string{}
+	for _, f := range importFormats {
+		names = append(names, f.Name)
+	}
+	cmd := &cobra.Command{
+		Use:   "import SOURCE ... [-f FILE]",
+		Short: "Make a recording of audit logs and dumps",
+		Long: `Import turns what exists of an outage that nobody recorded into a recording,
+which every other command reads: audit logs of the API server, and dumps of its
+objects. Several sources of one cluster make one recording, and prove more
+together: what an audit log does not mention and a later dump does not hold did
+not exist.
+
+SOURCE is a file, a folder, an archive (tar, zip), or - for standard input; gzip
+and zstd are unpacked. Its format is recognized by its content, or given by --as:
+  audit     JSON lines of kube-apiserver, and what EKS, GKE, AKS, Loki, Elastic
+            and others wrap around them
+  snapshot  kubectl get -o json|yaml, kubectl cluster-info dump, must-gather,
+            support bundles
+
+A recording claims only what its sources prove. svcspy info shows for each
+resource how it is known: by every write, by writes whose content was not logged,
+by one list. Reports say Unknown, or what is undecided, where that is not enough.
+--explain prints the same before anything is written.
+
+An audit log also tells who: the user, as whom he acted, from where, and with
+which program. Secrets are taken out before anything reaches the disk, as by
+svcspy record.
+
+EXIT STATUS
+  0 written, 1 error, 2 wrong flags or words, 4 written, but some of the sources
+  could not be read, 130 interrupted.`,
+		Example: `  # what is in there, and what can it answer?
+  svcspy import audit.log --explain
+
+  # an audit log, and what kubectl saw afterwards
+  svcspy import audit.log dump.json -f imported.db`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(args, names); err != nil {
+				return err
+			}
+			ctx, stop := a.interruptible(cmd.Context())
+			defer stop()
+			return interrupted(ctx, o.run(ctx, args))
+		},
+	}
+	cmd.Flags().StringVarP(&o.file, "file", "f", "", "the recording to write (default: imported-TIME.db)")
+	cmd.Flags().StringVar(&o.as, "as", "", "read every source as this format: "+strings.Join(names, " or "))
+	cmd.Flags().BoolVar(&o.explain, "explain", false, "write nothing; print what the sources hold and what they prove")
+	cmd.Flags().StringVar(&o.redaction, "redact", "shape", "what is replaced by tokens: shape, patterns or none; see svcspy help redaction")
+	cmd.Flags().BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
+	_ = cmd.RegisterFlagCompletionFunc("redact", oneOf("shape", "patterns", "none"))
+	_ = cmd.RegisterFlagCompletionFunc("as", oneOf(names...))
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	a.addOutput(cmd, "json", "yaml")
+	return cmd
+}
+
+func (o *importOptions) check(args, names []string) error {
+	switch {
+	case len(args) == 0:
+		return usageError{errors.New("import takes at least one SOURCE"), "name an audit log, a dump or a folder; - is standard input"}
+	case o.as != "" && !slices.Contains(names, o.as):
+		return usageError{fmt.Errorf("--as %q is none of %s", o.as, strings.Join(names, ", ")), ""}
+	case o.redaction != "none" && !slices.Contains(redact.Policies, o.redaction):
+		return usageError{fmt.Errorf("--redact %q is none of shape, patterns, none", o.redaction), ""}
+	case o.explain && o.file != "":
+		return usageError{errors.New("--explain writes nothing, so -f has no meaning with it"), "leave out one of them"}
+	}
+	stdin := 0
+	for _, source := range args {
+		if source == importer.Stdin {
+			stdin++
+		}
+	}
+	if stdin > 1 {
+		return usageError{errors.New("standard input can be one source only"), "name the other sources as files"}
+	}
+	return writable(o.file)
+}
+
+func (o *importOptions) run(ctx context.Context, sources []string) error {
+	policy := (&recordOptions{redaction: o.redaction, configMapValues: o.configMapValues}).policy()
+	options := &importer.Options{Sources: sources, Formats: importFormats, As: o.as, Stdin: o.in, Policy: policy, Dir: os.TempDir()}
+	if o.file != "" {
+		options.Dir = filepath.Dir(o.file)
+	}
+	bar := o.importBar(sources)
+	options.Progress = bar.show
+	evidence, err := importer.Read(ctx, options)
+	bar.end()
+	if err != nil {
+		switch {
+		case errors.Is(err, importer.ErrFormat):
+			return hintedError{fmt.Errorf("import: %w", err), "svcspy import --help lists the formats; --as names one"}
+		case errors.Is(err, importer.ErrNothing):
+			return hintedError{fmt.Errorf("import: %w", err), "an audit log needs writes in it: its policy may log nothing but reads"}
+		}
+		return fmt.Errorf("import: %w", err)
+	}
+	defer evidence.Close()
+	if o.explain {
+		return o.explanation(&evidence.Explanation)
+	}
+	header := evidence.Header()
+	header.ID, header.Recorder = string(uuid.NewUUID()), programVersion()
+	header.Redaction = store.Redaction{Policy: "none"}
+	if policy != nil {
+		header.Redaction = policy.Redaction()
+	}
+	path := o.file
+	if path == "" {
+		path = "imported-" + header.Start.UTC().Format("20060102-150405") + ".db"
+	}
+	w, err := store.Create(path, header)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	if policy != nil {
+		w.Redacted(policy.Counts())
+	}
+	end, err := evidence.Write(ctx, w)
+	if err != nil {
+		return errors.Join(fmt.Errorf("import into %s: %w", path, err), w.Abort(), os.Remove(path))
+	}
+	info, err := w.Seal(end)
+	if err != nil {
+		return errors.Join(fmt.Errorf("seal %s: %w", path, err), os.Remove(path))
+	}
+	for _, hole := range evidence.Explanation.Holes {
+		o.warn("%s", report.Clean(hole.String()))
+	}
+	if o.output != "text" {
+		if err := o.info(path); err != nil {
+			return err
+		}
+	} else if err := o.imported(path, &info, &evidence.Explanation); err != nil {
+		return err
+	}
+	if len(evidence.Explanation.Holes) > 0 {
+		return errGap
+	}
+	return nil
+}
+
+func (o *importOptions) imported(path string, info *store.Info, x *importer.Explanation) error {
+	size := int64(0)
+	if st, err := os.Stat(path); err == nil {
+		size = st.Size()
+	}
+	_, err := fmt.Fprintf(o.out, "%s\n  from %s to %s (%s), from %s\n  %d events, %s\n  sha256 %s\n",
+		report.Clean(path), when.Format(info.Start), when.Format(info.End), report.Duration(info.End.Sub(info.Start)), strings.Join(x.Formats, " and "),
+		info.Events, report.Bytes(size), info.SHA256)
+	return err
+}
+
+func (o *importOptions) explanation(x *importer.Explanation) error {
+	if o.output != "text" {
+		return report.Document(o.out, o.output, importExplanation{report.APIVersion, "ImportExplanation", *x})
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "from %s to %s (%s), %s\n", when.Format(x.From), when.Format(x.To), report.Duration(x.To.Sub(x.From)), strings.Join(x.Formats, " and "))
+	if x.Log != nil {
+		fmt.Fprintf(&b, "audit log from %s to %s, %d refused requests\n", when.Format(x.Log.From), when.Format(x.Log.To), x.Log.Refused)
+	}
+	fmt.Fprintf(&b, "\n%-42s %8s %8s %8s  %s\n", "RESOURCE", "WRITTEN", "UNSEEN", "LISTED", "HOW IT IS KNOWN")
+	for _, r := range x.Resources {
+		how := report.CoverageWords(r.Status)
+		if len(r.Proven) > 0 {
+			how = "every write; absence is proven " + provenIn(r.Proven)
+		}
+		fmt.Fprintf(&b, "%-42s %8d %8d %8d  %s\n", report.Clean(r.Resource), r.Written, r.Unseen, r.Listed, report.Clean(how))
+	}
+	if len(x.Holes) > 0 {
+		b.WriteString("\nHOLES\n")
+		for _, hole := range x.Holes {
+			fmt.Fprintf(&b, "  %s\n", report.Clean(hole.String()))
+		}
+	}
+	_, err := o.out.Write([]byte(b.String()))
+	return err
+}
+
+// provenIn names where absence is proven.
+func provenIn(namespaces []string) string {
+	if slices.Contains(namespaces, "") {
+		return "in the cluster"
+	}
+	const most = 3
+	text := "in " + strings.Join(namespaces[:min(len(namespaces), most)], ", ")
+	if more := len(namespaces) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more namespaces", more)
+	}
+	return text
+}
+
+// importBar shows how far the sources were read.
+type importBar struct {
+	*app
+	total    int64
+	terminal bool
+	last     time.Time
+	open     bool
+}
+
+func (o *importOptions) importBar(sources []string) *importBar {
+	b := &importBar{app: o.app, terminal: isTerminal(o.err) && !o.quiet, last: o.now()}
+	for _, source := range sources {
+		if source == importer.Stdin {
+			b.total = 0
+			break
+		}
+		b.total += importer.Size(source)
+	}
+	return b
+}
+
+// barEvery is how often the bar is drawn.
+const barEvery = 200 * time.Millisecond
+
+func (b *importBar) show(read int64) {
+	if !b.terminal || b.now().Sub(b.last) < barEvery {
+		return
+	}
+	b.last, b.open = b.now(), true
+	if b.total == 0 {
+		fmt.Fprintf(b.err, "\r\x1b[Kreading: %s", report.Bytes(read))
+		return
+	}
+	const width = 30
+	done := int(min(read, b.total) * width / b.total)
+	fmt.Fprintf(b.err, "\r\x1b[Kreading: %s%s %d %% of %s", strings.Repeat("█", done), strings.Repeat("░", width-done), min(read, b.total)*100/b.total, report.Bytes(b.total))
+}
+
+func (b *importBar) end() {
+	if b.open {
+		fmt.Fprint(b.err, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,65 @@
+package importer
+
+import (
+	"time"
+
+	"github.com/svcspy/svcspy/store"
+)
+
+// Explanation says what evidence holds and what it proves.
+type Explanation struct {
+	From      time.Time  `json:"from"`
+	To        time.Time  `json:"to"`
+	Formats   []string   `json:"formats"`
+	Log       *LogPart   `json:"auditLog,omitempty"`
+	Resources []Resource `json:"resources"`
+	Holes     []Hole     `json:"holes"`
+}
+
+// LogPart is what the audit logs cover.
+type LogPart struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Refused int       `json:"refused"` // requests
+}
+
+// Resource says what is known of one resource.
+type Resource struct {
+	Resource string       `json:"resource"`
+	Written  int          `json:"written"` // with their content
+	Unseen   int          `json:"unseen"`  // without
+	Listed   int          `json:"listed"`
+	Status   store.Status `json:"status"`          // the best coverage that it has anywhere
+	Proven   []string     `json:"absenceProvenIn"` // namespaces; "" is the cluster
+}
+
+func (p *plan) explain(s *summary) Explanation {
+	x := Explanation{From: p.all.from.UTC(), To: p.all.to.UTC(), Formats: s.formats, Resources: []Resource{}, Holes: s.list()}
+	if !p.log.from.IsZero() {
+		x.Log = &LogPart{p.log.from.UTC(), p.log.to.UTC(), p.refused}
+	}
+	for _, silence := range p.silences {
+		x.Holes = append(x.Holes, Hole{"the audit log", "it says nothing from " + silence.from.UTC().Format(time.RFC3339) + " to " + silence.to.UTC().Format(time.RFC3339), 1})
+	}
+	for _, gr := range p.sorted() {
+		rp := p.resources[gr]
+		r := Resource{Resource: gr.String(), Written: rp.written, Unseen: rp.unseen, Listed: rp.listed, Status: store.Unseen, Proven: []string{}}
+		for _, ns := range sortedKeys(rp.scopes) {
+			if rp.scopes[ns].proven {
+				r.Proven = append(r.Proven, ns)
+			}
+		}
+		switch {
+		case len(r.Proven) > 0:
+			r.Status = store.Current
+		case rp.follows(gr):
+			r.Status = store.Writes
+		case len(rp.lists) > 0:
+			r.Status = store.Instant
+		case rp.written+rp.unseen == 0 && rp.listed == 0:
+			r.Status = store.Derived
+		}
+		x.Resources = append(x.Resources, r)
+	}
+	return x
+}

@@ -1,0 +1,144 @@
+package importer_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/recorder/importer"
+	"github.com/svcspy/svcspy/recorder/importer/audit"
+	"github.com/svcspy/svcspy/recorder/importer/snapshot"
+	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+)
+
+var formats = []importer.Format{audit.Format, snapshot.Format}
+
+// imported imports files into memory.
+func imported(t testing.TB, sources ...string) (*store.Memory, *importer.Explanation) {
+	t.Helper()
+	e, err := importer.Read(context.Background(), &importer.Options{Sources: sources, Formats: formats, Policy: redact.Standard(false), Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	m := store.NewMemory(e.Header())
+	end, err := e.Write(context.Background(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Seal(end); err != nil {
+		t.Fatal(err)
+	}
+	return m, &e.Explanation
+}
+
+// unpacked writes a packed file of testdata into a folder, as it was collected: a
+// dump has the time at which it was written.
+func unpacked(t testing.TB, name string, written time.Time) string {
+	t.Helper()
+	in, err := os.Open(filepath.Join("testdata", name+".zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	z, err := zstd.NewReader(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	path := filepath.Join(t.TempDir(), name)
+	out, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.WriteTo(out); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !written.IsZero() {
+		if err := os.Chtimes(path, written, written); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+// real are incidents that were played on a real control plane while svcspy
+// recorded and the API server wrote its audit log; a dump was taken at the end.
+var real = []string{"quota-exceeded", "bad-image-rollout", "selector-edited"}
+
+// settling is how far the recorder and the audit log may be apart about when
+// something happened.
+const settling = time.Second
+
+// TestTruth compares what imported evidence says with what the recording of the
+// same minutes says, at each half second: the same, or Unknown. Near a change
+// of the recording either side of it counts.
+func TestTruth(t *testing.T) {
+	for _, source := range []string{"audit", "audit+dump", "dump"} {
+		total, decided, certain, likely := 0, 0, 0, 0
+		for _, incident := range real {
+			t.Run(source+"/"+incident, func(t *testing.T) {
+				r, err := store.Open(filepath.Join("testdata", incident+".db"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				info := r.Info()
+				var files []string
+				if source != "dump" {
+					files = append(files, unpacked(t, incident+".audit.jsonl", time.Time{}))
+				}
+				if source != "audit" {
+					files = append(files, unpacked(t, incident+".dump.json", info.End.Add(-settling)))
+				}
+				m, _ := imported(t, files...)
+				for at := info.Start.Add(settling); at.Before(info.End); at = at.Add(settling / 2) {
+					subject := store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}
+					got := verdictAt(t, m, subject, at)
+					total++
+					if got.State == analyzer.Unknown {
+						continue
+					}
+					decided++
+					want := map[analyzer.State]bool{}
+					for d := -settling; d <= settling; d += settling / 4 {
+						want[verdictAt(t, r, subject, at.Add(d)).State] = true
+					}
+					switch {
+					case want[got.State]:
+						if got.Certainty == analyzer.Certain {
+							certain++
+						}
+					case got.Certainty == analyzer.Certain:
+						t.Errorf("at %s it is certainly %s; the recording says %v", at.Format(time.TimeOnly), got.State, want)
+					default:
+						likely++
+						t.Logf("at %s it is %s %s; the recording says %v", at.Format(time.TimeOnly), got.Certainty, got.State, want)
+					}
+				}
+			})
+		}
+		fmt.Printf("import: %s %d %% decided, %d %% certain, 0 certain and different, %d less than certain and different, of %d instants\n",
+			source, decided*100/total, certain*100/total, likely, total)
+	}
+}
+
+func verdictAt(t testing.TB, timeline replay.Timeline, subject store.Ref, at time.Time) analyzer.Verdict {
+	t.Helper()
+	s, err := replay.NewCursor(timeline).SeekTime(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return analyzer.Diagnose(s, subject, analyzer.Options{Brief: true}).Verdict
+}
