@@ -520,11 +520,23 @@ func (p *plan) discovery() []metav1.APIResource {
 			continue
 		}
 		all = append(all, metav1.APIResource{
-			Group: gr.Group, Version: rp.version, Name: gr.Resource, SingularName: strings.ToLower(rp.kind), Kind: rp.kind,
+			Group: gr.Group, Version: rp.version, Name: gr.Resource, SingularName: strings.ToLower(rp.kind), Kind: rp.kind, ShortNames: shortNames[gr],
 			Namespaced: rp.namespaced, Verbs: metav1.Verbs{"get", "list", "watch"},
 		})
 	}
 	return all
+}
+
+// shortNames are those of the kinds that reports are about.
+var shortNames = map[schema.GroupResource][]string{
+	{Resource: "services"}: {"svc"}, {Resource: "pods"}: {"po"}, {Resource: "nodes"}: {"no"}, {Resource: "namespaces"}: {"ns"},
+	{Resource: "configmaps"}: {"cm"}, {Resource: "endpoints"}: {"ep"}, {Resource: "events"}: {"ev"}, {Resource: "resourcequotas"}: {"quota"},
+	{Resource: "persistentvolumeclaims"}: {"pvc"}, {Resource: "serviceaccounts"}: {"sa"}, {Resource: "replicationcontrollers"}: {"rc"},
+	{Group: "apps", Resource: "deployments"}: {"deploy"}, {Group: "apps", Resource: "replicasets"}: {"rs"},
+	{Group: "apps", Resource: "statefulsets"}: {"sts"}, {Group: "apps", Resource: "daemonsets"}: {"ds"},
+	{Group: "batch", Resource: "cronjobs"}: {"cj"}, {Group: "autoscaling", Resource: "horizontalpodautoscalers"}: {"hpa"},
+	{Group: "policy", Resource: "poddisruptionbudgets"}: {"pdb"}, {Group: "networking.k8s.io", Resource: "ingresses"}: {"ing"},
+	{Group: "networking.k8s.io", Resource: "networkpolicies"}: {"netpol"},
 }
 
 func kindOf(object []byte) string {
