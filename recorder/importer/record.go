@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/store"
 )
 
 // Kind says what a Record tells.
@@ -53,31 +55,8 @@ type Record struct {
 	order           uint64   // place in the sources
 }
 
-// Requests is the resource under which requests are recorded, one object for
-// each object that they were about: its versions are the requests, each right
-// before what it wrote. No API server has it.
-var Requests = schema.GroupVersionResource{Group: "svcspy.dev", Version: "v1", Resource: "requests"}
-
-// Request is who asked the API server for what, and what came of it.
-type Request struct {
-	AuditID      string   `json:"auditID,omitempty"`
-	Verb         string   `json:"verb"`
-	Subresource  string   `json:"subresource,omitempty"`
-	User         string   `json:"user"`
-	Impersonated string   `json:"impersonatedUser,omitempty"` // as whom User acted
-	Addresses    []string `json:"sourceIPs,omitempty"`
-	Agent        string   `json:"userAgent,omitempty"`
-	Code         int      `json:"code,omitempty"`
-	Reason       string   `json:"reason,omitempty"`
-	Message      string   `json:"message,omitempty"`         // of a refusal
-	Version      string   `json:"resourceVersion,omitempty"` // of what it wrote
-}
-
-// RequestName is the name of the recorded object that has the requests about
-// an object.
-func RequestName(resource schema.GroupVersionResource, name string) string {
-	return resource.GroupResource().String() + "." + name
-}
+// Request is who asked the API server for what.
+type Request = store.Request
 
 // document is a Request as an object.
 type document struct {
@@ -93,7 +72,7 @@ type metadata struct {
 }
 
 func (r *Record) requestObject() ([]byte, error) {
-	return json.Marshal(document{Requests.GroupVersion().String(), "Request", metadata{RequestName(r.Resource, r.Name), r.Namespace}, *r.Request})
+	return json.Marshal(document{store.Requests.GroupVersion().String(), "Request", metadata{store.RequestName(r.Resource, r.Name), r.Namespace}, *r.Request})
 }
 
 // append writes the record for the spool.

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/recorder/importer"
@@ -16,6 +20,7 @@ import (
 	"github.com/svcspy/svcspy/recorder/importer/snapshot"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -156,4 +161,43 @@ func verdictAt(t testing.TB, timeline replay.Timeline, subject store.Ref, at tim
 		t.Fatal(err)
 	}
 	return analyzer.Diagnose(s, subject, analyzer.Options{Brief: true}).Verdict
+}
+
+// Whoever edited the selector is named by the change that took the endpoints
+// away, and so is whoever deleted the Pods.
+func TestRequester(t *testing.T) {
+	m, _ := imported(t, unpacked(t, "selector-edited.audit.jsonl", time.Time{}))
+	changes, err := change.List(m, store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}, 0, m.Info().Last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var edits []string
+	for _, c := range changes {
+		if c.Requester == nil {
+			t.Fatalf("#%d %s %s: nobody is named", c.Seq, c.Verb, c.Path)
+		}
+		edits = append(edits, fmt.Sprintf("%s %s by %s with %s", c.Verb, c.Path, c.Requester, strings.Fields(c.Requester.Agent)[0]))
+	}
+	want := []string{
+		"created / by admin from 127.0.0.1 with kubectl/v0.0.0",
+		"updated /spec/selector/tier by admin from 127.0.0.1 with kubectl/v0.0.0",
+		"updated /spec/selector/tier by admin from 127.0.0.1 with kubectl/v0.0.0",
+	}
+	if diff := cmp.Diff(want, edits); diff != "" {
+		t.Errorf("changes of the Service (-want +got):\n%s", diff)
+	}
+	m, _ = imported(t, unpacked(t, "quota-exceeded.audit.jsonl", time.Time{}))
+	changes, err = change.List(m, store.Ref{Resource: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, Namespace: "shop", Name: "web"}, 0, m.Info().Last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scaled := slices.IndexFunc(changes, func(c change.Change) bool { return c.Path == "/spec/replicas" })
+	if scaled < 0 {
+		scaled = slices.IndexFunc(changes, func(c change.Change) bool {
+			return slices.ContainsFunc(c.AllFields, func(f change.Field) bool { return f.Path == "/spec/replicas" })
+		})
+	}
+	if scaled < 0 || changes[scaled].Requester == nil || changes[scaled].Requester.User != "admin" {
+		t.Errorf("who scaled the Deployment is not told: change %d of %d", scaled, len(changes))
+	}
 }

@@ -187,7 +187,7 @@ func (w *writing) begin(e *Evidence) error {
 			return err
 		}
 	}
-	return w.cover(Requests, "", store.Coverage{Time: w.now, Status: store.Writes, Reason: "audit log"})
+	return w.cover(store.Requests, "", store.Coverage{Time: w.now, Status: store.Writes, Reason: "audit log"})
 }
 
 // blind says that nothing is known of anything from an instant on.
@@ -343,7 +343,7 @@ func (w *writing) status(gr schema.GroupResource, namespace string) store.Covera
 
 func (w *writing) cover(gvr schema.GroupVersionResource, namespace string, c store.Coverage) error {
 	c.Resource, c.Namespace = gvr, namespace
-	if gvr != Requests {
+	if gvr != store.Requests {
 		w.scope(gvr.GroupResource(), namespace).said = c
 	}
 	_, err := w.sink.Cover(c)
@@ -359,12 +359,12 @@ func (w *writing) request(r *Record) error {
 	if w.requested == nil {
 		w.requested = map[objectKey]bool{}
 	}
-	key := objectKey{r.Namespace, RequestName(r.Resource, r.Name)}
+	key := objectKey{r.Namespace, store.RequestName(r.Resource, r.Name)}
 	kind := watch.Modified
 	if !w.requested[key] {
 		w.requested[key], kind = true, watch.Added
 	}
-	_, err = w.sink.Append(store.Event{Time: r.Time, Type: kind, Resource: Requests, Namespace: key.namespace, Name: key.name, Object: object})
+	_, err = w.sink.Append(store.Event{Time: r.Time, Type: kind, Resource: store.Requests, Namespace: key.namespace, Name: key.name, Object: object})
 	return err
 }
 

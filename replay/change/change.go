@@ -33,8 +33,9 @@ type Change struct {
 	Path            string           `json:"path"` // of the first field, "/" for the object as a whole
 	Old             any              `json:"old,omitempty"`
 	New             any              `json:"new,omitempty"`
-	Fields          []Field          `json:"fields,omitempty"` // all that this write changed, if it was more than one field
-	Writer          *Writer          `json:"writer,omitempty"` // nil where nothing tells: a deletion leaves no writer
+	Fields          []Field          `json:"fields,omitempty"`    // all that this write changed, if it was more than one field
+	Writer          *Writer          `json:"writer,omitempty"`    // nil where nothing tells: a deletion leaves no writer
+	Requester       *Requester       `json:"requester,omitempty"` // nil where no audit log tells
 	Origin          Origin           `json:"origin"`
 	Link            Link             `json:"link,omitempty"`
 	Note            string           `json:"note,omitempty"` // why it explains what it explains
@@ -152,7 +153,7 @@ func ListWith(t replay.Timeline, cache *replay.Cache, ref store.Ref, after, to s
 			found = append(found, ended(last, gone, at))
 		}
 	}
-	return found, nil
+	return found, requested(t, cache, ref, found)
 }
 
 // between returns the changes from one version of a name to the next.

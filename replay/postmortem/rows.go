@@ -168,6 +168,9 @@ func changeRow(c *change.Change) Row {
 	if c.Writer != nil {
 		r.Manager = report.Clean(c.Writer.Manager)
 	}
+	if c.Requester != nil {
+		r.Manager = report.Clean(c.Requester.String())
+	}
 	return r
 }
 
@@ -198,6 +201,9 @@ func happened(c *change.Change) string {
 
 // deed says a change with its object and the tool that made it.
 func deed(c *change.Change) string {
+	if c.Requester != nil {
+		return report.Clean(c.Requester.String()) + " wrote " + named(c.Subject) + ": " + happened(c)
+	}
 	if c.Writer == nil {
 		return named(c.Subject) + ": " + happened(c)
 	}

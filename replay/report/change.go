@@ -25,7 +25,7 @@ func (p *printer) change(c *change.Change) string {
 	if n := len(c.With); n > 0 {
 		fmt.Fprintf(&b, ", with %d more (#%d)", n, c.With[0])
 	}
-	b.WriteString(by(c.Writer, c.Verb))
+	b.WriteString(by(c))
 	if !c.Earliest.IsZero() {
 		fmt.Fprintf(&b, ", at some time after %s: nobody was listening", p.clock(c.Earliest))
 	}
@@ -83,16 +83,31 @@ func ShortValue(v any, most int) string {
 	return Clean(text)
 }
 
-func by(w *change.Writer, verb change.Verb) string {
+func by(c *change.Change) string {
+	who := ""
+	if c.Requester != nil {
+		who = Clean(c.Requester.String())
+	}
+	w := c.Writer
 	switch {
 	case w != nil && w.Subresource != "" && w.Subresource != "status":
-		return " by " + Clean(w.Manager) + " (" + Clean(w.Subresource) + ")"
+		return " by " + Clean(w.Manager) + " (" + Clean(w.Subresource) + ")" + prefixed(", ", who)
 	case w != nil:
-		return " by " + Clean(w.Manager)
-	case verb == change.Deleted || verb == change.Deleting:
+		return " by " + Clean(w.Manager) + prefixed(", ", who)
+	case who != "":
+		return " by " + who
+	case c.Verb == change.Deleted || c.Verb == change.Deleting:
 		return ", by whom is not recorded"
 	}
 	return ", by whom managedFields do not tell"
+}
+
+// prefixed returns the text behind a prefix, "" if it is empty.
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
 }
 
 func plural(n int, noun string) string {

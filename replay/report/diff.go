@@ -76,7 +76,7 @@ func (p *printer) difference(d *story.Difference) {
 	for i := range d.Changes {
 		c := &d.Changes[i]
 		if c.Origin == change.Intent || d.Verb != change.Updated {
-			p.line("  %s", p.paint(faint, fmt.Sprintf("%s #%d%s", p.clock(c.ObservedAt), c.Seq, by(c.Writer, c.Verb))))
+			p.line("  %s", p.paint(faint, fmt.Sprintf("%s #%d%s", p.clock(c.ObservedAt), c.Seq, by(c))))
 		}
 	}
 }
@@ -87,7 +87,7 @@ func ChangesText(w io.Writer, changes []change.Change, at time.Time, o Options) 
 	p := &printer{w: bufio.NewWriter(w), o: o, at: at}
 	for i := range changes {
 		c := &changes[i]
-		p.line("%s %s %s %s%s", p.clock(c.ObservedAt), p.paint(faint, fmt.Sprintf("#%d", c.Seq)), p.paint(bold, c.Subject.Kind+" "+path(c.Subject)), c.Verb, by(c.Writer, c.Verb))
+		p.line("%s %s %s %s%s", p.clock(c.ObservedAt), p.paint(faint, fmt.Sprintf("#%d", c.Seq)), p.paint(bold, c.Subject.Kind+" "+path(c.Subject)), c.Verb, by(c))
 		fields := c.Fields
 		if len(fields) == 0 && c.Path != "/" {
 			fields = []change.Field{{Path: c.Path, Old: c.Old, New: c.New}}

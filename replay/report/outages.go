@@ -165,6 +165,9 @@ func (p *printer) outage(i *OutageItem, first bool) {
 
 // writerName says who made a change.
 func writerName(c *change.Change) string {
+	if c.Requester != nil {
+		return Clean(c.Requester.String())
+	}
 	if c.Writer == nil {
 		return "unknown: not in managedFields; the audit log has it"
 	}
