@@ -6,17 +6,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
 )
 
 type bisectOptions struct {
-	stretch
+	cli.Range
 	good, bad string
 }
 
-func (a *app) bisectCommand() *cobra.Command {
-	o := &bisectOptions{stretch: stretch{look: &look{app: a}}}
+func bisectCommand(a *cli.App) *cobra.Command {
+	o := &bisectOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "bisect FILE [TYPE/NAME]",
 		Short: "The first change after which it was broken",
@@ -30,9 +31,9 @@ subject and that outage, and without a subject the worst of the recording.
 EXIT STATUS
   0 found, 1 error, 2 wrong words or times, 130 interrupted.`,
 		Example: `  svcspy bisect incident.db svc/web -n shop --good 13:50 --bad 14:02`,
-		Args:    subjectOfRecording(a, "bisect"),
+		Args:    cli.SubjectOfRecording(a, "bisect"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
 			return o.run(ctx, args[0], args[1:])
 		},
@@ -40,42 +41,42 @@ EXIT STATUS
 	flags := cmd.Flags()
 	flags.StringVar(&o.good, "good", "", "an instant at which it worked")
 	flags.StringVar(&o.bad, "bad", "", "a later instant at which it did not")
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	flags.StringVarP(&o.Namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
 func (o *bisectOptions) run(ctx context.Context, file string, words []string) error {
 	if (o.good == "") != (o.bad == "") {
-		return usageError{errors.New("bisect needs --good and --bad, or neither"), o.name + " timeline FILE shows when it was what"}
+		return cli.Usage(errors.New("bisect needs --good and --bad, or neither"), o.Name+" timeline FILE shows when it was what")
 	}
-	r, err := o.open(ctx, file, words)
+	r, err := o.Open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	o.since, o.until, o.flags = o.good, o.bad, [2]string{"--good", "--bad"}
-	if words, err = o.aroundWorst(ctx, r, words); err != nil {
+	o.Since, o.Until, o.Flags = o.good, o.bad, [2]string{"--good", "--bad"}
+	if words, err = o.AroundWorst(ctx, r, words); err != nil {
 		return err
 	}
-	good, bad, err := o.resolve(r)
+	good, bad, err := o.Resolve(r)
 	if err != nil {
 		return err
 	}
-	ref, err := o.subject(r, words, r.Info().Last)
+	ref, err := o.Subject(r, words, r.Info().Last)
 	if err != nil {
 		return err
 	}
-	t, done := o.walk(r)
+	t, done := o.Walk(r)
 	defer done()
 	found, err := story.Bisect(ctx, t, ref, good, bad)
 	done()
 	if err != nil {
-		return interrupted(ctx, err)
+		return cli.Interrupted(ctx, err)
 	}
 	e := report.NewTimeline(r.Info(), []story.Transition{*found}, true)
-	if o.output == "text" {
-		return report.TimelineText(o.out, e, o.text())
+	if o.Output == "text" {
+		return report.TimelineText(o.Out, e, o.Text())
 	}
-	return report.Document(o.out, o.output, e)
+	return report.Document(o.Out, o.Output, e)
 }

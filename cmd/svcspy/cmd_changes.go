@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay"
@@ -17,15 +18,15 @@ import (
 )
 
 type changesOptions struct {
-	stretch
-	cluster
+	cli.Range
+	cli.Cluster
 	file    string
 	leading bool // the file is the first word
 	status  bool
 }
 
-func (a *app) changesCommand() *cobra.Command {
-	o := &changesOptions{stretch: stretch{look: &look{app: a}}}
+func changesCommand(a *cli.App) *cobra.Command {
+	o := &changesOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "changes [TYPE/NAME] [-f FILE]",
 		Short: "Every change to one object, field by field, live or recorded",
@@ -46,12 +47,12 @@ EXIT STATUS
   # what happened to its status in a recording
   svcspy changes deploy/web -f incident.db --status`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if o.file == "" && len(args) > 0 && isFile(args[0]) {
+			if o.file == "" && len(args) > 0 && cli.IsFile(args[0]) {
 				o.file, o.leading = args[0], true
 				args = args[1:]
 			}
 			if len(args) == 0 && o.file == "" || len(args) > 2 {
-				return usageError{errors.New("changes takes one object"), "name it as TYPE/NAME, for example svc/web"}
+				return cli.Usage(errors.New("changes takes one object"), "name it as TYPE/NAME, for example svc/web")
 			}
 			return nil
 		},
@@ -60,34 +61,34 @@ EXIT STATUS
 				args = args[1:]
 			}
 			if o.file != "" {
-				o.look.namespace = o.overrides.Context.Namespace
+				o.Query.Namespace = o.Overrides.Context.Namespace
 				return o.recorded(cmd.Context(), args)
 			}
-			if o.since != "" || o.until != "" {
-				return usageError{errors.New("--since and --until need a recording"), "name it with -f"}
+			if o.Since != "" || o.Until != "" {
+				return cli.Usage(errors.New("--since and --until need a recording"), "name it with -f")
 			}
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
 			return o.live(ctx, args)
 		},
 	}
-	o.cluster.addFlags(cmd)
+	o.Cluster.AddFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "file", "f", "", "read this recording instead of a cluster")
-	flags.StringVar(&o.since, "since", "", "with -f, the instant to begin at (default: the start)")
-	flags.StringVar(&o.until, "until", "", "with -f, the instant to end at (default: the end)")
+	flags.StringVar(&o.Since, "since", "", "with -f, the instant to begin at (default: the start)")
+	flags.StringVar(&o.Until, "until", "", "with -f, the instant to end at (default: the end)")
 	flags.BoolVar(&o.status, "status", false, "only what changed in the status")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
 func (o *changesOptions) recorded(ctx context.Context, words []string) error {
-	r, err := o.open(ctx, o.file, words)
+	r, err := o.Open(ctx, o.file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	first, last, err := o.positions(r)
+	first, last, err := o.Positions(r)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (o *changesOptions) recorded(ctx context.Context, words []string) error {
 		}
 		return o.print(r, o.keep(changes))
 	}
-	ref, err := o.subject(r, words, last)
+	ref, err := o.Subject(r, words, last)
 	if err != nil {
 		return err
 	}
@@ -126,35 +127,35 @@ func (o *changesOptions) keep(all []change.Change) []change.Change {
 
 func (o *changesOptions) print(t replay.Timeline, changes []change.Change) error {
 	info := t.Info()
-	switch o.output {
+	switch o.Output {
 	case "text":
-		return report.ChangesText(o.out, changes, info.End, o.text())
+		return report.ChangesText(o.Out, changes, info.End, o.Text())
 	case "jsonl":
 		for i := range changes {
 			line := report.ChangeLine{APIVersion: report.APIVersion, Kind: "Change", Change: changes[i]}
-			if err := report.Document(o.out, o.output, line); err != nil {
+			if err := report.Document(o.Out, o.Output, line); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	return report.Document(o.out, o.output, report.ChangeList{
+	return report.Document(o.Out, o.Output, report.ChangeList{
 		APIVersion: report.APIVersion, Kind: "ChangeList", Recording: report.RecordingOf(info), Items: changes,
 	})
 }
 
 // live watches the one resource and prints what happens to the object.
 func (o *changesOptions) live(ctx context.Context, words []string) error {
-	config, _, err := o.config()
+	config, _, err := o.Config()
 	if err != nil {
 		return err
 	}
-	namespace, err := o.cluster.namespace()
+	namespace, err := o.Cluster.Namespace()
 	if err != nil {
 		return err
 	}
-	options := recorder.Options{Config: config, Profile: recorder.Full, Redactor: redact.Standard(false), Now: o.now}
-	limited, cancel, err := o.limited(ctx)
+	options := recorder.Options{Config: config, Profile: recorder.Full, Redactor: redact.Standard(false), Now: o.Now}
+	limited, cancel, err := o.Limited(ctx)
 	if err != nil {
 		return err
 	}
@@ -184,7 +185,7 @@ func (o *changesOptions) live(ctx context.Context, words []string) error {
 // follow prints changes as they are heard. What ended is put back, so that the
 // caller finds it.
 func (o *changesOptions) follow(ctx context.Context, t replay.Timeline, ref store.Ref, ended chan error) error {
-	o.note("watching %s; ctrl-C ends it", report.Clean(slash(ref)))
+	o.Note("watching %s; ctrl-C ends it", report.Clean(cli.Slash(ref)))
 	var seen store.Seq
 	for ctx.Err() == nil {
 		select {
@@ -221,7 +222,7 @@ func (o *changesOptions) writes(ctx context.Context, t replay.Timeline, after, l
 	var all []change.Change
 	for e, err := range t.Events(after+1, last) {
 		if ctx.Err() != nil {
-			return nil, errInterrupted
+			return nil, cli.ErrInterrupted
 		}
 		ref := e.Ref()
 		if err != nil || !e.IsObject() || quietResources[ref.Resource.Resource] || seen[ref] {

@@ -7,12 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
 
-func (a *app) compactCommand() *cobra.Command {
+func compactCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact FILE OUT",
 		Short: "Write a recording anew, as small as it gets",
@@ -26,12 +27,12 @@ EXIT STATUS
 		Example: `  svcspy compact killed.db small.db`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usageError{errors.New("compact takes a recording and a new name"), a.name + " compact FILE OUT"}
+				return cli.Usage(errors.New("compact takes a recording and a new name"), a.Name+" compact FILE OUT")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(readable(args[0]), writable(args[1])); err != nil {
+			if err := errors.Join(cli.Readable(args[0]), cli.Writable(args[1])); err != nil {
 				return err
 			}
 			before, err := os.Stat(args[0])
@@ -46,7 +47,7 @@ EXIT STATUS
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "%s\n  %d events from %s to %s\n  %s, was %s\n  sha256 %s\n", report.Clean(args[1]), info.Events,
+			_, err = fmt.Fprintf(a.Out, "%s\n  %d events from %s to %s\n  %s, was %s\n  sha256 %s\n", report.Clean(args[1]), info.Events,
 				when.Format(info.Start), when.Format(info.End), report.Bytes(after.Size()), report.Bytes(before.Size()), info.SHA256)
 			return err
 		},

@@ -6,9 +6,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
-func (a *app) completionCommand() *cobra.Command {
+func completionCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print the script that completes command lines in a shell",
@@ -40,17 +42,17 @@ EXIT STATUS
 			if len(args) == 1 && (args[0] == "bash" || args[0] == "zsh" || args[0] == "fish") {
 				return nil
 			}
-			return usageError{errShell, a.name + " completion --help shows where the script goes"}
+			return cli.Usage(cli.ErrShell, a.Name+" completion --help shows where the script goes")
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			switch args[0] {
 			case "bash":
-				return bashCompletion(root, a.out)
+				return bashCompletion(root, a.Out)
 			case "zsh":
-				return root.GenZshCompletion(a.out)
+				return root.GenZshCompletion(a.Out)
 			}
-			return root.GenFishCompletion(a.out, true)
+			return root.GenFishCompletion(a.Out, true)
 		},
 	}
 }

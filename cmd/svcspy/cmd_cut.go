@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
@@ -22,14 +23,14 @@ import (
 
 // cutOptions say what of a recording goes into a new one.
 type cutOptions struct {
-	stretch
+	cli.Range
 	edit     store.Editor                // nil: as it is
 	header   func(*store.Header)         // may change what the new recording says of itself
 	editMark func(store.Mark) store.Mark // nil: as they are
 }
 
-func (a *app) cutCommand() *cobra.Command {
-	o := &cutOptions{stretch: stretch{look: &look{app: a}}}
+func cutCommand(a *cli.App) *cobra.Command {
+	o := &cutOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "cut FILE OUT [TYPE/NAME ...]",
 		Short: "A part of a recording that stands alone",
@@ -58,24 +59,24 @@ EXIT STATUS
 }
 
 // command gives a command that writes a new recording its words and flags.
-func (o *cutOptions) command(cmd *cobra.Command, usage string, run func(ctx context.Context, file, out string, words []string) error) {
+func (o *cutOptions) command(cmd *cobra.Command, takes string, run func(ctx context.Context, file, out string, words []string) error) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) < 2 {
-			return usageError{errors.New(cmd.Name() + " takes a recording and a new name"), o.name + " " + usage}
+			return cli.Usage(errors.New(cmd.Name()+" takes a recording and a new name"), o.Name+" "+takes)
 		}
 		return nil
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, stop := o.interruptible(cmd.Context())
+		ctx, stop := o.Interruptible(cmd.Context())
 		defer stop()
 		return run(ctx, args[0], args[1], args[2:])
 	}
-	o.addFlags(cmd)
-	o.addOutput(cmd, "json", "yaml", "jsonl")
+	o.AddFlags(cmd)
+	o.AddOutput(cmd, "json", "yaml", "jsonl")
 }
 
 func (o *cutOptions) run(ctx context.Context, file, out string, words []string) error {
-	r, err := o.open(ctx, file, words[:min(len(words), 1)])
+	r, err := o.Open(ctx, file, words[:min(len(words), 1)])
 	if err != nil {
 		return err
 	}
@@ -89,28 +90,28 @@ func (o *cutOptions) run(ctx context.Context, file, out string, words []string) 
 
 // describe prints what the new file holds.
 func (o *cutOptions) describe(out string, info store.Info) error {
-	if o.output != "text" {
-		doc, err := o.infoOf(out)
+	if o.Output != "text" {
+		doc, err := o.InfoOf(out)
 		if err != nil {
 			return err
 		}
-		return report.Document(o.out, o.output, doc)
+		return report.Document(o.Out, o.Output, doc)
 	}
 	st, err := os.Stat(out)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(o.out, "%s\n  %d events from %s to %s\n  %s\n  sha256 %s\n", report.Clean(out), info.Events,
+	_, err = fmt.Fprintf(o.Out, "%s\n  %d events from %s to %s\n  %s\n  sha256 %s\n", report.Clean(out), info.Events,
 		when.Format(info.Start), when.Format(info.End), report.Bytes(st.Size()), info.SHA256)
 	return err
 }
 
 // write writes the new recording.
 func (o *cutOptions) write(ctx context.Context, r *store.Recording, out string, words []string) (store.Info, error) {
-	if err := writable(out); err != nil {
+	if err := cli.Writable(out); err != nil {
 		return store.Info{}, err
 	}
-	from, to, err := o.resolve(r)
+	from, to, err := o.Resolve(r)
 	if err != nil {
 		return store.Info{}, err
 	}
@@ -120,13 +121,13 @@ func (o *cutOptions) write(ctx context.Context, r *store.Recording, out string, 
 	}
 	info := r.Info()
 	x := store.Excerpt{Header: info.Header, End: to, Only: len(chosen) > 0, Edit: o.edit, EditMark: o.editMark}
-	x.Header.ID, x.Header.Start, x.Header.Recorder = string(uuid.NewUUID()), from, programVersion()
+	x.Header.ID, x.Header.Start, x.Header.Recorder = string(uuid.NewUUID()), from, cli.ProgramVersion()
 	x.Header.Source = &store.Source{ID: info.ID, SHA256: info.SHA256, Start: info.Began(), End: info.End, Subjects: subjectNames(chosen, info.Resources)}
 	if o.header != nil {
 		o.header(&x.Header)
 	}
 	if x.Oldest, err = o.closure(ctx, r, chosen, from, to); err != nil {
-		return store.Info{}, interrupted(ctx, err)
+		return store.Info{}, cli.Interrupted(ctx, err)
 	}
 	return r.Excerpt(out, x)
 }
@@ -144,17 +145,17 @@ func (o *cutOptions) chosen(r *store.Recording, words []string, from, to time.Ti
 		if err != nil {
 			return nil, err
 		}
-		return slices.DeleteFunc(all, func(ref store.Ref) bool { return !holds(&info, ref) }), nil
+		return slices.DeleteFunc(all, func(ref store.Ref) bool { return !cli.Holds(&info, ref) }), nil
 	}
 	var refs []store.Ref
 	for _, w := range words {
-		ref, err := o.subject(r, []string{w}, at)
+		ref, err := o.Subject(r, []string{w}, at)
 		if err != nil {
 			return nil, err
 		}
-		if !holds(&info, ref) {
+		if !cli.Holds(&info, ref) {
 			return nil, &replay.SubjectError{
-				Problem: fmt.Sprintf("%s is not all there: the recording was cut down to %s", slash(ref), strings.Join(info.Source.Subjects, ", ")),
+				Problem: fmt.Sprintf("%s is not all there: the recording was cut down to %s", cli.Slash(ref), strings.Join(info.Source.Subjects, ", ")),
 				Hint:    "cut it from the original",
 			}
 		}
@@ -178,9 +179,9 @@ func (o *cutOptions) closure(ctx context.Context, r *store.Recording, chosen []s
 			return nil, err
 		}
 	}
-	bar := o.counter("subjects")
-	defer bar.end()
-	c, err := story.ClosureOf(ctx, r, subjects, from, to, causes, bar.show)
+	bar := o.Counter("subjects")
+	defer bar.End()
+	c, err := story.ClosureOf(ctx, r, subjects, from, to, causes, bar.Show)
 	if err != nil {
 		return nil, err
 	}
@@ -191,25 +192,8 @@ func (o *cutOptions) closure(ctx context.Context, r *store.Recording, chosen []s
 func subjectNames(refs []store.Ref, resources []metav1.APIResource) []string {
 	var names []string
 	for _, ref := range refs {
-		names = append(names, kindAndName(ref, resources))
+		names = append(names, cli.KindAndName(ref, resources))
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// kindAndName is "Service shop/web".
-func kindAndName(ref store.Ref, resources []metav1.APIResource) string {
-	kind := ref.Resource.Resource
-	for _, r := range resources {
-		if r.Name == ref.Resource.Resource && r.Group == ref.Resource.Group {
-			kind = r.Kind
-		}
-	}
-	return kind + " " + strings.TrimPrefix(ref.Namespace+"/"+ref.Name, "/")
-}
-
-// holds reports whether everything that concerns an object is in a recording,
-// which may have been cut down to some.
-func holds(info *store.Info, ref store.Ref) bool {
-	return info.Source == nil || len(info.Source.Subjects) == 0 || slices.Contains(info.Source.Subjects, kindAndName(ref, info.Resources))
 }

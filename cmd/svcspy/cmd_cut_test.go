@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
@@ -92,11 +93,11 @@ func instants(r *store.Recording, random *rand.Rand, from, to time.Time, n int) 
 // cutFile cuts in the way the command does.
 func cutFile(t *testing.T, r *store.Recording, out string, from, to time.Time, words ...string) *store.Recording {
 	t.Helper()
-	o := &cutOptions{stretch: stretch{look: &look{app: &app{now: time.Now, out: io.Discard, err: io.Discard, quiet: true, zoneName: "UTC"}}}}
-	o.since, o.until = when.Format(from), when.Format(to)
+	o := &cutOptions{Range: cli.Range{Query: &cli.Query{App: &cli.App{Now: time.Now, Out: io.Discard, Err: io.Discard, Quiet: true, ZoneName: "UTC"}}}}
+	o.Since, o.Until = when.Format(from), when.Format(to)
 	if len(words) > 0 { // ns/type/name
 		ns, word, _ := strings.Cut(words[0], "/")
-		o.namespace, words = ns, []string{word}
+		o.Namespace, words = ns, []string{word}
 	}
 	if _, err := o.write(context.Background(), r, out, words); err != nil {
 		t.Fatal(err)
@@ -255,7 +256,7 @@ func TestCutWhileRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run([]string{"svcspy", "cut", path, out, "--since", "start+5s"}, nil, &stdout, &stderr); code != exitOK {
+	if code := run([]string{"svcspy", "cut", path, out, "--since", "start+5s"}, nil, &stdout, &stderr); code != cli.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, &stderr)
 	}
 	v, err := store.Verify(out)

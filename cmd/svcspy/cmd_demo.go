@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/fixtures"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
@@ -22,8 +23,8 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-func (a *app) demoCommand() *cobra.Command {
-	l := &look{app: a}
+func demoCommand(a *cli.App) *cobra.Command {
+	l := &cli.Query{App: a}
 	var file string
 	var once bool
 	names := make([]string, len(fixtures.Demos))
@@ -57,7 +58,7 @@ EXIT STATUS
 		ValidArgs: names,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{errors.New("demo shows one outage"), "choose one of " + strings.Join(names, ", ")}
+				return cli.Usage(errors.New("demo shows one outage"), "choose one of "+strings.Join(names, ", "))
 			}
 			return nil
 		},
@@ -71,13 +72,13 @@ EXIT STATUS
 					}
 				}
 				if !found {
-					return usageError{fmt.Errorf("there is no demo %q", args[0]), "choose one of " + strings.Join(names, ", ")}
+					return cli.Usage(fmt.Errorf("there is no demo %q", args[0]), "choose one of "+strings.Join(names, ", "))
 				}
 			}
 			if file != "" {
-				return a.writeDemo(demo, file)
+				return writeDemo(a, demo, file)
 			}
-			return l.demo(cmd.Context(), demo, !once && l.onScreen())
+			return runDemo(l, cmd.Context(), demo, !once && l.OnScreen())
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "write the recording to this new file instead of explaining it")
@@ -86,7 +87,7 @@ EXIT STATUS
 }
 
 // writeDemo writes a demo's recording to a new file.
-func (a *app) writeDemo(d fixtures.Demo, path string) error {
+func writeDemo(a *cli.App, d fixtures.Demo, path string) error {
 	data, err := d.Recording()
 	if err != nil {
 		return err
@@ -103,14 +104,14 @@ func (a *app) writeDemo(d fixtures.Demo, path string) error {
 	if err != nil {
 		return err
 	}
-	look := command.New(append(a.program(), "replay", path, d.Subject, "--at", when.Format(broken.Add(d.Broken).Truncate(time.Second)))...)
-	a.note("wrote %s; look at it with: %s", path, look)
+	look := command.New(append(a.Program(), "replay", path, d.Subject, "--at", when.Format(broken.Add(d.Broken).Truncate(time.Second)))...)
+	a.Note("wrote %s; look at it with: %s", path, look)
 	return nil
 }
 
-// demo shows a recorded outage: on the screen, or its verdicts over time and the
+// runDemo shows a recorded outage: on the screen, or its verdicts over time and the
 // broken moment as text.
-func (l *look) demo(ctx context.Context, d fixtures.Demo, onScreen bool) error {
+func runDemo(l *cli.Query, ctx context.Context, d fixtures.Demo, onScreen bool) error {
 	dir, err := os.MkdirTemp("", "svcspy-demo-")
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ func (l *look) demo(ctx context.Context, d fixtures.Demo, onScreen bool) error {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		return err
 	}
-	r, err := openRecording(path)
+	r, err := cli.OpenRecording(path)
 	if err != nil {
 		return err
 	}
@@ -133,45 +134,45 @@ func (l *look) demo(ctx context.Context, d fixtures.Demo, onScreen bool) error {
 	if err != nil {
 		return err
 	}
-	l.namespace = d.Namespace
+	l.Namespace = d.Namespace
 	info := r.Info()
-	ref, err := l.subject(r, []string{d.Subject}, info.Last)
+	ref, err := l.Subject(r, []string{d.Subject}, info.Last)
 	if err != nil {
 		return err
 	}
 	broken := start.Add(d.Broken).Truncate(time.Second)
 	if onScreen {
-		return l.tour(ctx, d, r, path, ref, broken)
+		return demoTour(l, ctx, d, r, path, ref, broken)
 	}
-	fmt.Fprintf(l.out, "%s: %s.\n", d.Name, d.Story)
-	fmt.Fprintf(l.out, "Recorded on a Kubernetes %s control plane: %d events in %s, in one file of %s.\n\n",
+	fmt.Fprintf(l.Out, "%s: %s.\n", d.Name, d.Story)
+	fmt.Fprintf(l.Out, "Recorded on a Kubernetes %s control plane: %d events in %s, in one file of %s.\n\n",
 		info.Cluster.Version, info.Events, report.Duration(info.End.Sub(info.Start)), report.Bytes(int64(len(data))))
-	if err := l.story(ctx, r, ref, start); err != nil {
+	if err := demoStory(l, ctx, r, ref, start); err != nil {
 		return err
 	}
-	fmt.Fprintf(l.out, "\nAt %s:\n\n", when.Format(broken))
+	fmt.Fprintf(l.Out, "\nAt %s:\n\n", when.Format(broken))
 	s, err := replay.NewCursor(r).SeekTime(broken)
 	if err != nil {
 		return err
 	}
-	if err := l.print(s, ref, analyzer.Diagnose(s, ref, l.options)); err != nil {
+	if err := l.Print(s, ref, analyzer.Diagnose(s, ref, l.Options)); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(l.out, `
+	_, err = fmt.Fprintf(l.Out, `
 LOOK FURTHER
   %[1]s demo %[2]s -f demo.db
   %[1]s replay demo.db %[3]s -n %[4]s --at %[5]s
   %[1]s explain demo.db %[3]s -n %[4]s
   %[1]s demo --help     lists the other outages
-`, l.name, d.Name, d.Subject, d.Namespace, when.Format(broken))
+`, l.Name, d.Name, d.Subject, d.Namespace, when.Format(broken))
 	return err
 }
 
-// tour opens the broken moment on the screen, with a hint at what to press. What
+// demoTour opens the broken moment on the screen, with a hint at what to press. What
 // is marked lasts as long as the recording, which is a copy in a folder of its
 // own; the commands that are handed out work after it is gone.
-func (l *look) tour(ctx context.Context, d fixtures.Demo, r *store.Recording, path string, ref store.Ref, broken time.Time) error {
-	options, err := l.screenOptions(ctx, r, path)
+func demoTour(l *cli.Query, ctx context.Context, d fixtures.Demo, r *store.Recording, path string, ref store.Ref, broken time.Time) error {
+	options, err := l.ScreenOptions(ctx, r, path)
 	if err != nil {
 		return err
 	}
@@ -180,23 +181,23 @@ func (l *look) tour(ctx context.Context, d fixtures.Demo, r *store.Recording, pa
 	}
 	options.Subject, options.Guided, options.File = ref, true, d.Name+".db"
 	options.Command = func(subject store.Ref, at time.Time) string {
-		return fmt.Sprintf("%s demo %s -f %[2]s.db; %s", l.name, d.Name, l.commandLine(d.Name+".db", subject, at))
+		return fmt.Sprintf("%s demo %s -f %[2]s.db; %s", l.Name, d.Name, l.CommandLine(d.Name+".db", subject, at))
 	}
 	if err := tui.Run(ctx, options); err != nil {
 		return err
 	}
-	l.note("%s demo %s -f %[2]s.db writes this recording to a file; %[1]s record makes one of your cluster", l.name, d.Name)
+	l.Note("%s demo %s -f %[2]s.db writes this recording to a file; %[1]s record makes one of your cluster", l.Name, d.Name)
 	return nil
 }
 
-// story prints each stretch of time in which the verdict stayed the same.
-func (l *look) story(ctx context.Context, t replay.Timeline, ref store.Ref, start time.Time) error {
+// demoStory prints each stretch of time in which the verdict stayed the same.
+func demoStory(l *cli.Query, ctx context.Context, t replay.Timeline, ref store.Ref, start time.Time) error {
 	segments, err := verdict.Of(ctx, t, ref, start, t.Info().End)
 	if err != nil {
 		return err
 	}
 	for _, g := range verdict.Settle(segments) {
-		if _, err := fmt.Fprintf(l.out, "  %s  %-16s %s\n", g.From.UTC().Format("15:04:05"), g.Report.Verdict.State, report.Clean(g.Report.Headline.Message)); err != nil {
+		if _, err := fmt.Fprintf(l.Out, "  %s  %-16s %s\n", g.From.UTC().Format("15:04:05"), g.Report.Verdict.State, report.Clean(g.Report.Headline.Message)); err != nil {
 			return err
 		}
 	}

@@ -8,17 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
 )
 
-// errDifferent is returned after a diff that found something, as kubectl diff
-// does; it is no failure.
-var errDifferent = errors.New("the two instants differ")
-
-func (a *app) diffCommand() *cobra.Command {
-	o := &stretch{look: &look{app: a}}
+func diffCommand(a *cli.App) *cobra.Command {
+	o := &cli.Range{Query: &cli.Query{App: a}}
 	cmd := &cobra.Command{
 		Use:   "diff FILE [TYPE/NAME]",
 		Short: "What is different between two instants and can matter to the subject",
@@ -34,42 +31,42 @@ EXIT STATUS
   0 nothing is different, 1 something is, 2 or more an error, as kubectl diff.`,
 		Example: `  # what changed between the last good minute and the outage?
   svcspy diff incident.db svc/web -n shop --since 13:59 --until 14:02`,
-		Args: subjectOfRecording(a, "diff"),
+		Args: cli.SubjectOfRecording(a, "diff"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := o.diff(cmd.Context(), args[0], args[1:])
-			if err != nil && !errors.Is(err, errDifferent) {
-				return usageError{err, strings.Join(hintsFor(err), "\n")} // above 1, which says that they differ
+			err := runDiff(o, cmd.Context(), args[0], args[1:])
+			if err != nil && !errors.Is(err, cli.ErrDifferent) {
+				return cli.Usage(err, strings.Join(cli.HintsFor(err), "\n")) // above 1, which says that they differ
 			}
 			return err
 		},
 	}
-	o.addFlags(cmd)
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	o.AddFlags(cmd)
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
-func (o *stretch) diff(ctx context.Context, file string, words []string) error {
-	r, err := o.open(ctx, file, words)
+func runDiff(o *cli.Range, ctx context.Context, file string, words []string) error {
+	r, err := o.Open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if words, err = o.aroundWorst(ctx, r, words); err != nil {
+	if words, err = o.AroundWorst(ctx, r, words); err != nil {
 		return err
 	}
-	from, to, err := o.bounds(r)
+	from, to, err := o.Bounds(r)
 	if err != nil {
 		return err
 	}
-	before, err := stateAt(r, from)
+	before, err := cli.StateAt(r, from)
 	if err != nil {
 		return err
 	}
-	after, err := stateAt(r, to)
+	after, err := cli.StateAt(r, to)
 	if err != nil {
 		return err
 	}
-	ref, err := o.subject(r, words, after.Seq())
+	ref, err := o.Subject(r, words, after.Seq())
 	if err != nil {
 		return err
 	}
@@ -84,13 +81,13 @@ func (o *stretch) diff(ctx context.Context, file string, words []string) error {
 		}
 	}
 	e := report.NewDiff(envelopes[0], envelopes[1], items)
-	if o.output == "text" {
-		err = report.DiffText(o.out, e, o.text())
+	if o.Output == "text" {
+		err = report.DiffText(o.Out, e, o.Text())
 	} else {
-		err = report.Document(o.out, o.output, e)
+		err = report.Document(o.Out, o.Output, e)
 	}
 	if err == nil && len(items) > 0 {
-		err = errDifferent
+		err = cli.ErrDifferent
 	}
 	return err
 }

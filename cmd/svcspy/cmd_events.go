@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
@@ -16,13 +17,13 @@ import (
 )
 
 type eventsOptions struct {
-	stretch
+	cli.Range
 	objects       bool
 	reconstructed bool
 }
 
-func (a *app) eventsCommand() *cobra.Command {
-	o := &eventsOptions{stretch: stretch{look: &look{app: a}}}
+func eventsCommand(a *cli.App) *cobra.Command {
+	o := &eventsOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "events FILE [TYPE/NAME]",
 		Short: "What was heard, in order",
@@ -51,24 +52,24 @@ EXIT STATUS
   svcspy events incident.db svc/web --reconstructed`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 3 {
-				return usageError{errors.New("events takes a recording and at most one object"), a.name + " events --help shows examples"}
+				return cli.Usage(errors.New("events takes a recording and at most one object"), a.Name+" events --help shows examples")
 			}
 			if o.objects && o.reconstructed {
-				return usageError{errors.New("--objects and --reconstructed exclude each other"), "each fact names the event with its object: svcspy events FILE --objects"}
+				return cli.Usage(errors.New("--objects and --reconstructed exclude each other"), "each fact names the event with its object: svcspy events FILE --objects")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0], args[1:]) },
 	}
-	o.addFlags(cmd)
+	o.AddFlags(cmd)
 	cmd.Flags().BoolVar(&o.objects, "objects", false, "with the objects themselves (-o json, yaml or jsonl)")
 	cmd.Flags().BoolVar(&o.reconstructed, "reconstructed", false, "what happened before the recording, reconstructed")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
 func (o *eventsOptions) run(ctx context.Context, file string, words []string) error {
-	r, err := o.open(ctx, file, words)
+	r, err := o.Open(ctx, file, words)
 	if err != nil {
 		return err
 	}
@@ -76,18 +77,18 @@ func (o *eventsOptions) run(ctx context.Context, file string, words []string) er
 	if o.reconstructed {
 		return o.facts(r)
 	}
-	first, last, err := o.positions(r)
+	first, last, err := o.Positions(r)
 	if err != nil {
 		return err
 	}
 	list := report.EventList{APIVersion: report.APIVersion, Kind: "EventList", Recording: report.RecordingOf(r.Info()), Items: []report.Event{}}
-	out := bufio.NewWriter(o.out)
+	out := bufio.NewWriter(o.Out)
 	show := func(e report.Event) error {
-		switch o.output {
+		switch o.Output {
 		case "text":
-			return report.EventText(out, e, o.text())
+			return report.EventText(out, e, o.Text())
 		case "jsonl":
-			return report.Document(out, o.output, report.EventLine{APIVersion: report.APIVersion, Kind: "Event", Event: e})
+			return report.Document(out, o.Output, report.EventLine{APIVersion: report.APIVersion, Kind: "Event", Event: e})
 		}
 		list.Items = append(list.Items, e)
 		return nil
@@ -100,19 +101,19 @@ func (o *eventsOptions) run(ctx context.Context, file string, words []string) er
 	if err != nil {
 		return err
 	}
-	if o.output == "json" || o.output == "yaml" {
-		err = report.Document(out, o.output, list)
+	if o.Output == "json" || o.Output == "yaml" {
+		err = report.Document(out, o.Output, list)
 	}
 	return errors.Join(err, out.Flush())
 }
 
 // facts shows what is known of the time before the recording.
 func (o *eventsOptions) facts(r *store.Recording) error {
-	o.past = true
-	if err := notEmpty(r); err != nil {
+	o.Past = true
+	if err := cli.NotEmpty(r); err != nil {
 		return err
 	}
-	facts, err := o.before(r)
+	facts, err := o.Before(r)
 	if err != nil {
 		return err
 	}
@@ -120,41 +121,41 @@ func (o *eventsOptions) facts(r *store.Recording) error {
 	if len(facts) > 0 {
 		from.Time = facts[0].Time
 	}
-	if o.since != "" {
-		if from, err = o.when(r, o.since, time.Time{}); err != nil {
+	if o.Since != "" {
+		if from, err = o.When(r, o.Since, time.Time{}); err != nil {
 			return err
 		}
 	}
-	if o.until != "" {
-		if to, err = o.when(r, o.until, from.Time); err != nil {
+	if o.Until != "" {
+		if to, err = o.When(r, o.Until, from.Time); err != nil {
 			return err
 		}
 	}
 	facts = slices.DeleteFunc(slices.Clone(facts), func(f past.Fact) bool {
-		return f.Time.Before(from.Time) || f.Time.After(to.Time) || o.namespace != "" && len(o.words) == 0 && f.Subject.Namespace != o.namespace
+		return f.Time.Before(from.Time) || f.Time.After(to.Time) || o.Namespace != "" && len(o.Words) == 0 && f.Subject.Namespace != o.Namespace
 	})
 	list := report.NewFactList(r.Info(), facts)
-	switch o.output {
+	switch o.Output {
 	case "text":
-		return report.FactListText(o.out, list, o.text())
+		return report.FactListText(o.Out, list, o.Text())
 	case "jsonl":
-		out := bufio.NewWriter(o.out)
+		out := bufio.NewWriter(o.Out)
 		for _, f := range facts {
-			if err := report.Document(out, o.output, report.NewFactLine(f)); err != nil {
+			if err := report.Document(out, o.Output, report.NewFactLine(f)); err != nil {
 				return err
 			}
 		}
 		return out.Flush()
 	}
-	return report.Document(o.out, o.output, list)
+	return report.Document(o.Out, o.Output, list)
 }
 
 // object shows all versions of one object.
 func (o *eventsOptions) object(r *store.Recording, words []string, after, to store.Seq, show func(report.Event) error) error {
-	if o.since == "" {
+	if o.Since == "" {
 		after = 0 // also what is carried over into a window
 	}
-	ref, err := o.subject(r, words, to)
+	ref, err := o.Subject(r, words, to)
 	if err != nil {
 		return err
 	}
@@ -179,7 +180,7 @@ func (o *eventsOptions) object(r *store.Recording, words []string, after, to sto
 
 // everything shows events and ledger in their one order.
 func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show func(report.Event) error) error {
-	if first := max(r.Info().First, 1); after+1 < first || o.since == "" {
+	if first := max(r.Info().First, 1); after+1 < first || o.Since == "" {
 		after = first - 1 // what is carried over into a window was not heard in it
 	}
 	ledger, err := r.Ledger(after+1, to)
@@ -200,7 +201,7 @@ func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show
 		for len(ledger) > 0 && ledger[0].Seq < seq {
 			c := ledger[0]
 			ledger = ledger[1:]
-			if o.namespace != "" && c.Namespace != "" && c.Namespace != o.namespace {
+			if o.Namespace != "" && c.Namespace != "" && c.Namespace != o.Namespace {
 				continue
 			}
 			if err := show(report.EventOfCoverage(&c)); err != nil {
@@ -216,7 +217,7 @@ func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show
 		if err := until(e.Seq, e.Time); err != nil {
 			return err
 		}
-		if o.namespace != "" && e.Namespace != o.namespace {
+		if o.Namespace != "" && e.Namespace != o.Namespace {
 			continue
 		}
 		if err := show(report.EventOf(&e, o.objects)); err != nil {
@@ -229,7 +230,7 @@ func (o *eventsOptions) everything(r *store.Recording, after, to store.Seq, show
 // marks returns those between two positions, in the order of their moments.
 func (o *eventsOptions) marks(r *store.Recording, after, to store.Seq) ([]store.Mark, error) {
 	all, err := r.Marks()
-	if err != nil || len(all) == 0 || o.namespace != "" {
+	if err != nil || len(all) == 0 || o.Namespace != "" {
 		return nil, err
 	}
 	from, end := r.Info().Start, r.Info().End

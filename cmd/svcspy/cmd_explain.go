@@ -8,15 +8,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/store"
 )
 
-type explainOptions struct{ stretch }
+type explainOptions struct{ cli.Range }
 
-func (a *app) explainCommand() *cobra.Command {
-	o := &explainOptions{stretch: stretch{look: &look{app: a}}}
+func explainCommand(a *cli.App) *cobra.Command {
+	o := &explainOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "explain FILE [TYPE/NAME]",
 		Short: "The story of an outage: trigger, chain, what was lost, recovery",
@@ -44,97 +45,79 @@ EXIT STATUS
 
   # the outage that lasted at 14:02, as JSON
   svcspy explain incident.db svc/web --at 14:02 -o json`,
-		Args: subjectOfRecording(a, "explain"),
+		Args: cli.SubjectOfRecording(a, "explain"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
 			return o.run(ctx, args[0], args[1:])
 		},
 	}
-	cmd.Flags().StringVar(&o.at, "at", "", "an instant in or after the outage (default: the worst outage)")
-	cmd.Flags().StringVarP(&o.namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	cmd.Flags().StringVar(&o.At, "at", "", "an instant in or after the outage (default: the worst outage)")
+	cmd.Flags().StringVarP(&o.Namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
-// subjectOfRecording checks for a recording and one subject.
-func subjectOfRecording(a *app, command string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) < 1 || len(args) > 3 {
-			return usageError{errors.New(command + " takes a recording and at most one subject"), a.name + " " + command + " --help shows examples"}
-		}
-		return nil
-	}
-}
-
 func (o *explainOptions) run(ctx context.Context, file string, words []string) error {
-	r, err := o.open(ctx, file, words)
+	r, err := o.Open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if err := notEmpty(r); err != nil {
+	if err := cli.NotEmpty(r); err != nil {
 		return err
 	}
 	if len(words) == 0 {
-		if words, err = o.worstSubject(ctx, r); err != nil {
+		if words, err = o.WorstSubject(ctx, r); err != nil {
 			return err
 		}
-		o.words = words
+		o.Words = words
 	}
 	var at time.Time
-	if o.at != "" {
-		s, err := o.seek(r)
+	if o.At != "" {
+		s, err := o.Seek(r)
 		if err != nil {
 			return err
 		}
 		at = s.Instant()
 	}
-	ref, err := o.subject(r, words, r.Info().Last)
+	ref, err := o.Subject(r, words, r.Info().Last)
 	if err != nil {
 		return err
 	}
-	t, done := o.walk(r)
+	t, done := o.Walk(r)
 	defer done()
-	segments, err := o.course(ctx, t, ref, false)
+	segments, err := o.Course(ctx, t, ref, false)
 	if err != nil {
-		return interrupted(ctx, err)
+		return cli.Interrupted(ctx, err)
 	}
-	t.causes()
+	t.Causes()
 	told, err := story.Explain(ctx, t, ref, segments, at)
 	done()
 	if errors.Is(err, story.ErrNoOutage) {
-		o.note("%s had no outage %s", slash(ref), map[bool]string{true: "in this recording", false: "at that time or before"}[at.IsZero()])
+		o.Note("%s had no outage %s", cli.Slash(ref), map[bool]string{true: "in this recording", false: "at that time or before"}[at.IsZero()])
 		all := make([]story.Transition, len(segments))
 		for i := range segments {
 			all[i].Segment = segments[i]
 		}
-		return (&timelineOptions{stretch: o.stretch}).show(report.NewTimeline(r.Info(), all, true))
+		return (&timelineOptions{Range: o.Range}).show(report.NewTimeline(r.Info(), all, true))
 	}
 	if err != nil {
-		return interrupted(ctx, err)
+		return cli.Interrupted(ctx, err)
 	}
 	e := report.NewExplanation(r.Info(), told)
-	if o.output == "text" {
-		err = report.ExplanationText(o.out, e, o.text())
+	if o.Output == "text" {
+		err = report.ExplanationText(o.Out, e, o.Text())
 	} else {
-		err = report.Document(o.out, o.output, e)
+		err = report.Document(o.Out, o.Output, e)
 	}
 	if err != nil {
 		return err
 	}
 	for _, s := range told.Course {
 		if strings.HasPrefix(s.Gap, string(store.Gap)) {
-			return errGap
+			return cli.ErrGap
 		}
 	}
 	return nil
-}
-
-// slash names an object for a person: services shop/web.
-func slash(ref store.Ref) string {
-	if ref.Namespace == "" {
-		return ref.Resource.Resource + " " + ref.Name
-	}
-	return ref.Resource.Resource + " " + ref.Namespace + "/" + ref.Name
 }

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/apiserver"
 	"github.com/svcspy/svcspy/replay/report"
@@ -22,13 +23,13 @@ import (
 )
 
 type getOptions struct {
-	look
+	cli.Query
 	selector string
 	all      bool
 }
 
-func (a *app) getCommand() *cobra.Command {
-	o := &getOptions{look: look{app: a}}
+func getCommand(a *cli.App) *cobra.Command {
+	o := &getOptions{Query: cli.Query{App: a}}
 	cmd := &cobra.Command{
 		Use:   "get FILE TYPE[,TYPE] [NAME]",
 		Short: "Any recorded object or list at an instant, as kubectl shows it",
@@ -49,11 +50,11 @@ EXIT STATUS
   svcspy get incident.db deploy/web -n shop --at '#812' -o yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError{errors.New("get takes a recording, a type, and perhaps names"), a.name + " get --help shows examples"}
+				return cli.Usage(errors.New("get takes a recording, a type, and perhaps names"), a.Name+" get --help shows examples")
 			}
 			for _, word := range args[2:] {
 				if strings.Contains(args[1], "/") != strings.Contains(word, "/") && (strings.Contains(args[1], "/") || strings.Count(word, "/") > 1) {
-					return usageError{fmt.Errorf("%q does not go with %q", word, args[1]), "name all as TYPE/NAME, or one type and then names"}
+					return cli.Usage(fmt.Errorf("%q does not go with %q", word, args[1]), "name all as TYPE/NAME, or one type and then names")
 				}
 			}
 			return nil
@@ -61,12 +62,12 @@ EXIT STATUS
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0], args[1:]) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.at, "at", "", "the instant to look at, such as 14:02, end-30s or '#812' (default: the end)")
-	flags.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the objects (default: all)")
+	flags.StringVar(&o.At, "at", "", "the instant to look at, such as 14:02, end-30s or '#812' (default: the end)")
+	flags.StringVarP(&o.Namespace, "namespace", "n", "", "namespace of the objects (default: all)")
 	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "all namespaces")
 	flags.StringVarP(&o.selector, "selector", "l", "", "only objects with these labels")
-	flags.BoolVar(&o.noHeaders, "no-headers", false, "no line with the names of the columns")
-	a.addOutput(cmd, "wide", "name", "json", "yaml")
+	flags.BoolVar(&o.NoHeaders, "no-headers", false, "no line with the names of the columns")
+	a.AddOutput(cmd, "wide", "name", "json", "yaml")
 	return cmd
 }
 
@@ -83,12 +84,12 @@ func (o *getOptions) run(ctx context.Context, file string, words []string) error
 	if len(words) == 1 && strings.Contains(words[0], "/") || len(words) == 2 && !strings.ContainsAny(words[0], "/,") {
 		subject = words
 	}
-	r, err := o.open(ctx, file, subject)
+	r, err := o.Open(ctx, file, subject)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	s, err := o.seek(r)
+	s, err := o.Seek(r)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (o *getOptions) wanted(t replay.Timeline, words []string, at store.Seq) ([]
 		return nil, err
 	}
 	object := func(words ...string) error {
-		ref, err := o.subject(t, words, at)
+		ref, err := o.Subject(t, words, at)
 		if err == nil {
 			all = append(all, wantedOf(resources, ref))
 		}
@@ -148,7 +149,7 @@ func (o *getOptions) wanted(t replay.Timeline, words []string, at store.Seq) ([]
 		}
 		ref := store.Ref{Resource: schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Name}}
 		if r.Namespaced && !o.all {
-			ref.Namespace = o.namespace
+			ref.Namespace = o.Namespace
 		}
 		all = append(all, wantedOf(resources, ref))
 	}
@@ -204,7 +205,7 @@ func (o *getOptions) ask(t replay.Timeline, s *replay.State, path string) ([]byt
 		query.Set("labelSelector", o.selector)
 	}
 	accept := "application/json"
-	if o.output == "text" || o.output == "wide" {
+	if o.Output == "text" || o.Output == "wide" {
 		accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
 	}
 	request, err := http.NewRequest(http.MethodGet, "http://recording"+path+"?"+query.Encode(), nil)
@@ -223,8 +224,8 @@ func (o *getOptions) ask(t replay.Timeline, s *replay.State, path string) ([]byt
 		return nil, errors.New(status.Message)
 	}
 	for _, warning := range answer.Header().Values("Warning") {
-		o.damaged = true // some objects could not be read
-		o.warn("%s", report.Clean(warning))
+		o.Damaged = true // some objects could not be read
+		o.Warn("%s", report.Clean(warning))
 	}
 	return answer.body.Bytes(), nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/record"
 	"github.com/svcspy/svcspy/recorder/importer"
 	"github.com/svcspy/svcspy/recorder/importer/audit"
 	"github.com/svcspy/svcspy/recorder/importer/snapshot"
@@ -26,7 +28,7 @@ import (
 var importFormats = []importer.Format{audit.Format, snapshot.Format}
 
 type importOptions struct {
-	*app
+	*cli.App
 	file            string
 	as              string
 	explain         bool
@@ -41,8 +43,8 @@ type importExplanation struct {
 	importer.Explanation
 }
 
-func (a *app) importCommand() *cobra.Command {
-	o := &importOptions{app: a}
+func importCommand(a *cli.App) *cobra.Command {
+	o := &importOptions{App: a}
 	names := []string{}
 	for _, f := range importFormats {
 		names = append(names, f.Name)
@@ -84,9 +86,9 @@ EXIT STATUS
 			if err := o.check(args, names); err != nil {
 				return err
 			}
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
-			return interrupted(ctx, o.run(ctx, args))
+			return cli.Interrupted(ctx, o.run(ctx, args))
 		},
 	}
 	cmd.Flags().StringVarP(&o.file, "file", "f", "", "the recording to write (default: imported-TIME.db)")
@@ -94,25 +96,25 @@ EXIT STATUS
 	cmd.Flags().BoolVar(&o.explain, "explain", false, "write nothing; print what the sources hold and what they prove")
 	cmd.Flags().StringVar(&o.redaction, "redact", "shape", "what is replaced by tokens: shape, patterns or none; see svcspy help redaction")
 	cmd.Flags().BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
-	_ = cmd.RegisterFlagCompletionFunc("redact", oneOf("shape", "patterns", "none"))
-	_ = cmd.RegisterFlagCompletionFunc("as", oneOf(names...))
+	_ = cmd.RegisterFlagCompletionFunc("redact", cli.OneOf("shape", "patterns", "none"))
+	_ = cmd.RegisterFlagCompletionFunc("as", cli.OneOf(names...))
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	a.addOutput(cmd, "json", "yaml")
+	a.AddOutput(cmd, "json", "yaml")
 	return cmd
 }
 
 func (o *importOptions) check(args, names []string) error {
 	switch {
 	case len(args) == 0:
-		return usageError{errors.New("import takes at least one SOURCE"), "name an audit log, a dump or a folder; - is standard input"}
+		return cli.Usage(errors.New("import takes at least one SOURCE"), "name an audit log, a dump or a folder; - is standard input")
 	case o.as != "" && !slices.Contains(names, o.as):
-		return usageError{fmt.Errorf("--as %q is none of %s", o.as, strings.Join(names, ", ")), ""}
+		return cli.Usage(fmt.Errorf("--as %q is none of %s", o.as, strings.Join(names, ", ")), "")
 	case o.redaction != "none" && !slices.Contains(redact.Policies, o.redaction):
-		return usageError{fmt.Errorf("--redact %q is none of shape, patterns, none", o.redaction), ""}
+		return cli.Usage(fmt.Errorf("--redact %q is none of shape, patterns, none", o.redaction), "")
 	case o.explain && o.file != "":
-		return usageError{errors.New("--explain writes nothing, so -f has no meaning with it"), "leave out one of them"}
+		return cli.Usage(errors.New("--explain writes nothing, so -f has no meaning with it"), "leave out one of them")
 	}
 	stdin := 0
 	for _, source := range args {
@@ -121,14 +123,14 @@ func (o *importOptions) check(args, names []string) error {
 		}
 	}
 	if stdin > 1 {
-		return usageError{errors.New("standard input can be one source only"), "name the other sources as files"}
+		return cli.Usage(errors.New("standard input can be one source only"), "name the other sources as files")
 	}
-	return writable(o.file)
+	return cli.Writable(o.file)
 }
 
 func (o *importOptions) run(ctx context.Context, sources []string) error {
-	policy := (&recordOptions{redaction: o.redaction, configMapValues: o.configMapValues}).policy()
-	options := &importer.Options{Sources: sources, Formats: importFormats, As: o.as, Stdin: o.in, Policy: policy, Dir: os.TempDir()}
+	policy := record.Policy(o.redaction, o.configMapValues)
+	options := &importer.Options{Sources: sources, Formats: importFormats, As: o.as, Stdin: o.In, Policy: policy, Dir: os.TempDir()}
 	if o.file != "" {
 		options.Dir = filepath.Dir(o.file)
 	}
@@ -139,9 +141,9 @@ func (o *importOptions) run(ctx context.Context, sources []string) error {
 	if err != nil {
 		switch {
 		case errors.Is(err, importer.ErrFormat):
-			return hintedError{fmt.Errorf("import: %w", err), "svcspy import --help lists the formats; --as names one"}
+			return cli.Hinted(fmt.Errorf("import: %w", err), "svcspy import --help lists the formats; --as names one")
 		case errors.Is(err, importer.ErrNothing):
-			return hintedError{fmt.Errorf("import: %w", err), "an audit log needs writes in it: its policy may log nothing but reads"}
+			return cli.Hinted(fmt.Errorf("import: %w", err), "an audit log needs writes in it: its policy may log nothing but reads")
 		}
 		return fmt.Errorf("import: %w", err)
 	}
@@ -150,7 +152,7 @@ func (o *importOptions) run(ctx context.Context, sources []string) error {
 		return o.explanation(&evidence.Explanation)
 	}
 	header := evidence.Header()
-	header.ID, header.Recorder = string(uuid.NewUUID()), programVersion()
+	header.ID, header.Recorder = string(uuid.NewUUID()), cli.ProgramVersion()
 	header.Redaction = store.Redaction{Policy: "none"}
 	if policy != nil {
 		header.Redaction = policy.Redaction()
@@ -175,17 +177,17 @@ func (o *importOptions) run(ctx context.Context, sources []string) error {
 		return errors.Join(fmt.Errorf("seal %s: %w", path, err), os.Remove(path))
 	}
 	for _, hole := range evidence.Explanation.Holes {
-		o.warn("%s", report.Clean(hole.String()))
+		o.Warn("%s", report.Clean(hole.String()))
 	}
-	if o.output != "text" {
-		if err := o.info(path); err != nil {
+	if o.Output != "text" {
+		if err := o.Info(path); err != nil {
 			return err
 		}
 	} else if err := o.imported(path, &info, &evidence.Explanation); err != nil {
 		return err
 	}
 	if len(evidence.Explanation.Holes) > 0 {
-		return errGap
+		return cli.ErrGap
 	}
 	return nil
 }
@@ -195,15 +197,15 @@ func (o *importOptions) imported(path string, info *store.Info, x *importer.Expl
 	if st, err := os.Stat(path); err == nil {
 		size = st.Size()
 	}
-	_, err := fmt.Fprintf(o.out, "%s\n  from %s to %s (%s), from %s\n  %d events, %s\n  sha256 %s\n",
+	_, err := fmt.Fprintf(o.Out, "%s\n  from %s to %s (%s), from %s\n  %d events, %s\n  sha256 %s\n",
 		report.Clean(path), when.Format(info.Start), when.Format(info.End), report.Duration(info.End.Sub(info.Start)), strings.Join(x.Formats, " and "),
 		info.Events, report.Bytes(size), info.SHA256)
 	return err
 }
 
 func (o *importOptions) explanation(x *importer.Explanation) error {
-	if o.output != "text" {
-		return report.Document(o.out, o.output, importExplanation{report.APIVersion, "ImportExplanation", *x})
+	if o.Output != "text" {
+		return report.Document(o.Out, o.Output, importExplanation{report.APIVersion, "ImportExplanation", *x})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "from %s to %s (%s), %s\n", when.Format(x.From), when.Format(x.To), report.Duration(x.To.Sub(x.From)), strings.Join(x.Formats, " and "))
@@ -224,7 +226,7 @@ func (o *importOptions) explanation(x *importer.Explanation) error {
 			fmt.Fprintf(&b, "  %s\n", report.Clean(hole.String()))
 		}
 	}
-	_, err := o.out.Write([]byte(b.String()))
+	_, err := o.Out.Write([]byte(b.String()))
 	return err
 }
 
@@ -243,7 +245,7 @@ func provenIn(namespaces []string) string {
 
 // importBar shows how far the sources were read.
 type importBar struct {
-	*app
+	*cli.App
 	total    int64
 	terminal bool
 	last     time.Time
@@ -251,7 +253,7 @@ type importBar struct {
 }
 
 func (o *importOptions) importBar(sources []string) *importBar {
-	b := &importBar{app: o.app, terminal: isTerminal(o.err) && !o.quiet, last: o.now()}
+	b := &importBar{App: o.App, terminal: cli.IsTerminal(o.Err) && !o.Quiet, last: o.Now()}
 	for _, source := range sources {
 		if source == importer.Stdin {
 			b.total = 0
@@ -266,21 +268,21 @@ func (o *importOptions) importBar(sources []string) *importBar {
 const barEvery = 200 * time.Millisecond
 
 func (b *importBar) show(read int64) {
-	if !b.terminal || b.now().Sub(b.last) < barEvery {
+	if !b.terminal || b.Now().Sub(b.last) < barEvery {
 		return
 	}
-	b.last, b.open = b.now(), true
+	b.last, b.open = b.Now(), true
 	if b.total == 0 {
-		fmt.Fprintf(b.err, "\r\x1b[Kreading: %s", report.Bytes(read))
+		fmt.Fprintf(b.Err, "\r\x1b[Kreading: %s", report.Bytes(read))
 		return
 	}
 	const width = 30
 	done := int(min(read, b.total) * width / b.total)
-	fmt.Fprintf(b.err, "\r\x1b[Kreading: %s%s %d %% of %s", strings.Repeat("█", done), strings.Repeat("░", width-done), min(read, b.total)*100/b.total, report.Bytes(b.total))
+	fmt.Fprintf(b.Err, "\r\x1b[Kreading: %s%s %d %% of %s", strings.Repeat("█", done), strings.Repeat("░", width-done), min(read, b.total)*100/b.total, report.Bytes(b.total))
 }
 
 func (b *importBar) end() {
 	if b.open {
-		fmt.Fprint(b.err, "\r\x1b[K")
+		fmt.Fprint(b.Err, "\r\x1b[K")
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
@@ -18,13 +18,13 @@ import (
 )
 
 type markOptions struct {
-	*look
+	*cli.Query
 	author string
 	sign   string // file of the private key
 }
 
-func (a *app) markCommand() *cobra.Command {
-	o := &markOptions{look: &look{app: a}}
+func markCommand(a *cli.App) *cobra.Command {
+	o := &markOptions{Query: &cli.Query{App: a}}
 	cmd := &cobra.Command{
 		Use:   `mark FILE ["TEXT"]`,
 		Short: "Remarks about moments of a recording",
@@ -51,7 +51,7 @@ EXIT STATUS
   svcspy replay incident.db --at '@rolled back'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 2 {
-				return usageError{errors.New("mark takes a recording and one text"), a.name + ` mark FILE --at T "rolled back"`}
+				return cli.Usage(errors.New("mark takes a recording and one text"), a.Name+` mark FILE --at T "rolled back"`)
 			}
 			return nil
 		},
@@ -59,46 +59,46 @@ EXIT STATUS
 			if len(args) == 1 {
 				return o.list(args[0], cmd.Flags().Changed("at"))
 			}
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
-			o.ctx = ctx
+			o.Ctx = ctx
 			return o.add(args[0], args[1])
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.at, "at", "", "the moment it is about, such as 14:09 or '#812' (default: the end)")
+	flags.StringVar(&o.At, "at", "", "the moment it is about, such as 14:09 or '#812' (default: the end)")
 	flags.StringVar(&o.author, "author", os.Getenv("USER"), "who says so")
 	flags.StringVar(&o.sign, "sign", "", "sign the mark with this ed25519 private key: a PEM file")
-	flags.BoolVar(&o.noHeaders, "no-headers", false, "list marks without the names of the columns")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	flags.BoolVar(&o.NoHeaders, "no-headers", false, "list marks without the names of the columns")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
 func (o *markOptions) add(file, text string) error {
-	m := store.Mark{Written: o.now().UTC().Truncate(time.Millisecond), Author: o.author, Text: strings.TrimSpace(text)}
+	m := store.Mark{Written: o.Now().UTC().Truncate(time.Millisecond), Author: o.author, Text: strings.TrimSpace(text)}
 	if err := flight.CheckMark(m); err != nil {
 		return err
 	}
 	var key ed25519.PrivateKey
 	if o.sign != "" {
 		var err error
-		if key, err = privateKey(o.sign); err != nil {
+		if key, err = cli.PrivateKey(o.sign); err != nil {
 			return err
 		}
 	}
-	r, err := openRecording(file)
+	r, err := cli.OpenRecording(file)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	o.warnOfDamage(file, r)
+	o.WarnOfDamage(file, r)
 	var at when.Instant
-	if o.at != "" {
-		if at, err = o.when(r, o.at, time.Time{}); err != nil {
+	if o.At != "" {
+		if at, err = o.When(r, o.At, time.Time{}); err != nil {
 			return err
 		}
 	}
-	zone, err := o.zone()
+	zone, err := o.Zone()
 	if err != nil {
 		return err
 	}
@@ -108,12 +108,12 @@ func (o *markOptions) add(file, text string) error {
 			return err
 		}
 	}
-	if at.Time, err = writeMark(o.ctx, file, m, r.Info().End); err != nil {
+	if at.Time, err = cli.WriteMark(o.Ctx, file, m, r.Info().End); err != nil {
 		return err
 	}
-	o.note("marked %s", when.Echo(at, zone))
-	if o.output == "text" {
-		_, err := fmt.Fprintf(o.out, "%s  %s\n", when.Format(at.Time), report.Clean(m.Text))
+	o.Note("marked %s", when.Echo(at, zone))
+	if o.Output == "text" {
+		_, err := fmt.Fprintf(o.Out, "%s  %s\n", when.Format(at.Time), report.Clean(m.Text))
 		return err
 	}
 	return o.list(file, false)
@@ -122,7 +122,7 @@ func (o *markOptions) add(file, text string) error {
 // signMark signs a mark about the time it says, or about the end.
 func signMark(m *store.Mark, key ed25519.PrivateKey, info store.Info) error {
 	if info.SHA256 == "" {
-		return usageError{errors.New("the recording is not sealed: the signature of a mark covers the digest of its recording"), "stop its recorder, or make a sealed copy with svcspy compact"}
+		return cli.Usage(errors.New("the recording is not sealed: the signature of a mark covers the digest of its recording"), "stop its recorder, or make a sealed copy with svcspy compact")
 	}
 	if m.Time.IsZero() {
 		m.Time = info.End
@@ -131,51 +131,25 @@ func signMark(m *store.Mark, key ed25519.PrivateKey, info store.Info) error {
 	return nil
 }
 
-// writeMark writes a mark into a recording, or has its recorder do so, and
-// returns the time it is about: if it has none, the end of the recording, which is
-// now where it is still written.
-func writeMark(ctx context.Context, file string, m store.Mark, end time.Time) (time.Time, error) {
-	ended := m
-	if m.Time.IsZero() {
-		ended.Time = end
-	}
-	err := store.AddMark(file, ended)
-	if !errors.Is(err, store.ErrInUse) {
-		return ended.Time, err
-	}
-	switch is, asked := flight.Ask(ctx, file, flight.Request{Verb: flight.Mark, Mark: &m}); {
-	case errors.Is(asked, flight.ErrNoRecorder):
-		// Nobody records it who would answer: it may have ended just now.
-		if again := store.AddMark(file, ended); !errors.Is(again, store.ErrInUse) {
-			return ended.Time, again
-		}
-		return m.Time, fmt.Errorf("%w, and %w", err, flight.ErrNoRecorder)
-	case asked != nil:
-		return m.Time, fmt.Errorf("mark %s: %w", file, asked)
-	default:
-		return is.Time, nil
-	}
-}
-
 func (o *markOptions) list(file string, at bool) error {
 	if at {
-		return usageError{errors.New("--at says which moment a mark is about, and there is no text"), o.name + ` mark FILE --at T "rolled back"`}
+		return cli.Usage(errors.New("--at says which moment a mark is about, and there is no text"), o.Name+` mark FILE --at T "rolled back"`)
 	}
-	r, err := openRecording(file)
+	r, err := cli.OpenRecording(file)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	o.warnOfDamage(file, r)
+	o.WarnOfDamage(file, r)
 	marks, err := r.Marks()
 	if err != nil {
 		return err
 	}
 	l := report.NewMarkList(r.Info(), marks)
-	if o.output == "text" {
-		text := o.text()
-		text.NoHeaders = o.noHeaders
-		return report.MarkListText(o.out, l, text)
+	if o.Output == "text" {
+		text := o.Text()
+		text.NoHeaders = o.NoHeaders
+		return report.MarkListText(o.Out, l, text)
 	}
-	return report.Document(o.out, o.output, l)
+	return report.Document(o.Out, o.Output, l)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/store"
 )
@@ -25,8 +26,8 @@ func TestMarkWhileRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errw bytes.Buffer
-	if code := run([]string{"svcspy", "mark", path, "rolled back", "--tz", "UTC"}, nil, &out, &errw); code != exitError {
-		t.Errorf("exit code %d, want %d", code, exitError)
+	if code := run([]string{"svcspy", "mark", path, "rolled back", "--tz", "UTC"}, nil, &out, &errw); code != cli.ExitError {
+		t.Errorf("exit code %d, want %d", code, cli.ExitError)
 	}
 	for _, want := range []string{"in use by another process", "its recorder does not answer", "svcspy: hint: the recorder must be a svcspy that can write beside the file"} {
 		if !strings.Contains(errw.String(), want) {
@@ -39,8 +40,8 @@ func TestMarkWhileRecording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code := run([]string{"svcspy", "mark", path, "rolled back", "--tz", "UTC"}, nil, &out, &errw); code != exitOK {
-		t.Errorf("exit code %d where the recorder answers, want %d\n%s", code, exitOK, &errw)
+	if code := run([]string{"svcspy", "mark", path, "rolled back", "--tz", "UTC"}, nil, &out, &errw); code != cli.ExitOK {
+		t.Errorf("exit code %d where the recorder answers, want %d\n%s", code, cli.ExitOK, &errw)
 	}
 	if said := out.String(); !strings.Contains(said, "2026-05-04T14:01:30Z  rolled back") {
 		t.Errorf("a mark without a time is not about the recorder's now:\n%s", said)
@@ -61,7 +62,7 @@ func TestMarkWhileRecording(t *testing.T) {
 	if _, err := w.Seal(start.Add(2 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if code := run([]string{"svcspy", "mark", path, "rolled back", "--tz", "UTC"}, nil, &out, &errw); code != exitOK {
-		t.Errorf("exit code %d after it was sealed, want %d\n%s", code, exitOK, &errw)
+	if code := run([]string{"svcspy", "mark", path, "rolled back", "--tz", "UTC"}, nil, &out, &errw); code != cli.ExitOK {
+		t.Errorf("exit code %d after it was sealed, want %d\n%s", code, cli.ExitOK, &errw)
 	}
 }

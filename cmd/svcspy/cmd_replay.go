@@ -6,10 +6,12 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
-func (a *app) replayCommand() *cobra.Command {
-	l := &look{app: a}
+func replayCommand(a *cli.App) *cobra.Command {
+	l := &cli.Query{App: a}
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "replay FILE [TYPE/NAME]",
@@ -54,60 +56,60 @@ EXIT STATUS
   svcspy replay incident.db svc/web -n shop --at end-30s -o json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 3 {
-				return usageError{errors.New("replay takes a recording and at most one subject"), a.name + " replay --help shows examples"}
+				return cli.Usage(errors.New("replay takes a recording and at most one subject"), a.Name+" replay --help shows examples")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !(l.speed > 0) {
-				return usageError{fmt.Errorf("--speed %g is not above 0", l.speed), "try --speed 4"}
+			if !(l.Speed > 0) {
+				return cli.Usage(fmt.Errorf("--speed %g is not above 0", l.Speed), "try --speed 4")
 			}
-			if !once && l.onScreen() {
-				if err := l.check(); err != nil {
+			if !once && l.OnScreen() {
+				if err := l.Check(); err != nil {
 					return err
 				}
-				return l.screen(cmd.Context(), args[0], args[1:])
+				return l.Screen(cmd.Context(), args[0], args[1:])
 			}
-			return l.replay(cmd.Context(), args[0], args[1:])
+			return runReplay(l, cmd.Context(), args[0], args[1:])
 		},
 	}
-	l.addFlags(cmd)
-	cmd.Flags().StringVarP(&l.namespace, "namespace", "n", "", "namespace of the subject, or of the Services listed (default: all)")
-	cmd.Flags().BoolVar(&l.noHeaders, "no-headers", false, "list Services without the names of the columns")
-	cmd.Flags().Float64Var(&l.speed, "speed", 1, "how fast the screen plays, such as 4 or 0.5")
+	l.AddFlags(cmd)
+	cmd.Flags().StringVarP(&l.Namespace, "namespace", "n", "", "namespace of the subject, or of the Services listed (default: all)")
+	cmd.Flags().BoolVar(&l.NoHeaders, "no-headers", false, "list Services without the names of the columns")
+	cmd.Flags().Float64Var(&l.Speed, "speed", 1, "how fast the screen plays, such as 4 or 0.5")
 	cmd.Flags().BoolVar(&once, "once", false, "print the report and exit (what happens off a terminal)")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
-// replay answers from a file.
-func (l *look) replay(ctx context.Context, file string, words []string) error {
-	l.past = true
-	if err := l.check(); err != nil {
+// runReplay answers from a file.
+func runReplay(l *cli.Query, ctx context.Context, file string, words []string) error {
+	l.Past = true
+	if err := l.Check(); err != nil {
 		return err
 	}
-	r, err := l.open(ctx, file, words)
+	r, err := l.Open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if len(words) == 0 && l.at == "" && !l.exitCode {
-		return l.outages(ctx, r, file)
+	if len(words) == 0 && l.At == "" && !l.ExitCode {
+		return l.Outages(ctx, r, file)
 	}
-	if len(words) > 0 && l.at == "" && !l.exitCode {
-		if l.at, err = l.openingInstant(r); err != nil {
+	if len(words) > 0 && l.At == "" && !l.ExitCode {
+		if l.At, err = l.OpeningInstant(r); err != nil {
 			return err
 		}
-		if l.at != "" {
-			l.note("showing the first incident; --at end shows the end of the recording")
+		if l.At != "" {
+			l.Note("showing the first incident; --at end shows the end of the recording")
 		}
 	}
-	s, err := l.seek(r)
+	s, err := l.Seek(r)
 	if err != nil {
 		return err
 	}
 	if !r.Info().Closed {
-		l.note("svcspy: note: this recording was never sealed: it ends where its recorder stopped writing")
+		l.Note("svcspy: note: this recording was never sealed: it ends where its recorder stopped writing")
 	}
-	return l.answer(s, words)
+	return l.Answer(s, words)
 }

@@ -11,18 +11,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/postmortem"
 	"github.com/svcspy/svcspy/store"
 )
 
 type reportOptions struct {
-	stretch
+	cli.Range
 	format, template string
 	naming           string // how the document names the recording; "" is as the file
 }
 
-func (a *app) reportCommand() *cobra.Command {
-	o := &reportOptions{stretch: stretch{look: &look{app: a}}}
+func reportCommand(a *cli.App) *cobra.Command {
+	o := &reportOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "report FILE [TYPE/NAME]",
 		Short: "The postmortem of an outage: HTML, Markdown or JSON",
@@ -59,70 +60,70 @@ EXIT STATUS
   svcspy report incident.db -o md --template pagerduty`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 3 {
-				return usageError{errors.New("report takes a recording and at most one subject"), a.name + " report --help shows examples"}
+				return cli.Usage(errors.New("report takes a recording and at most one subject"), a.Name+" report --help shows examples")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(postmortem.Formats, o.format) {
-				return usageError{fmt.Errorf("-o %q is none of %s", o.format, strings.Join(postmortem.Formats, ", ")), "use -o html for a file to open, -o md for text to paste"}
+				return cli.Usage(fmt.Errorf("-o %q is none of %s", o.format, strings.Join(postmortem.Formats, ", ")), "use -o html for a file to open, -o md for text to paste")
 			}
-			a.output = o.format
+			a.Output = o.format
 			if !slices.Contains(postmortem.Templates, o.template) {
-				return usageError{fmt.Errorf("--template %q is none of %s", o.template, strings.Join(postmortem.Templates, ", ")), ""}
+				return cli.Usage(fmt.Errorf("--template %q is none of %s", o.template, strings.Join(postmortem.Templates, ", ")), "")
 			}
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
 			return o.run(ctx, args[0], args[1:])
 		},
 	}
-	o.addFlags(cmd)
+	o.AddFlags(cmd)
 	cmd.Flags().StringVarP(&o.format, "output", "o", "html", "output format: html, md or json")
 	// It fails only for a flag that is not there.
-	_ = cmd.RegisterFlagCompletionFunc("output", oneOf("html", "md", "json"))
-	_ = cmd.RegisterFlagCompletionFunc("template", oneOf(postmortem.Templates...))
+	_ = cmd.RegisterFlagCompletionFunc("output", cli.OneOf("html", "md", "json"))
+	_ = cmd.RegisterFlagCompletionFunc("template", cli.OneOf(postmortem.Templates...))
 	cmd.Flags().StringVar(&o.template, "template", "plain", "order and headings: "+strings.Join(postmortem.Templates, ", "))
 	return cmd
 }
 
 func (o *reportOptions) run(ctx context.Context, file string, words []string) error {
-	r, err := o.open(ctx, file, words)
+	r, err := o.Open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	from, to, err := o.resolve(r)
+	from, to, err := o.Resolve(r)
 	if err != nil {
 		return err
 	}
-	zone, err := o.zone()
+	zone, err := o.Zone()
 	if err != nil {
 		return err
 	}
-	asked := postmortem.Options{File: cmp.Or(o.naming, file), Zone: zone, Template: o.template, Subject: store.Ref{Namespace: o.namespace}}
-	if o.since != "" {
+	asked := postmortem.Options{File: cmp.Or(o.naming, file), Zone: zone, Template: o.template, Subject: store.Ref{Namespace: o.Namespace}}
+	if o.Since != "" {
 		asked.Since = from
 	}
-	if o.until != "" {
+	if o.Until != "" {
 		asked.Until = to
 	}
 	if len(words) > 0 {
-		if asked.Subject, err = o.subject(r, words, r.Info().Last); err != nil {
+		if asked.Subject, err = o.Subject(r, words, r.Info().Last); err != nil {
 			return err
 		}
 	}
-	bar := o.counter("Services")
-	asked.Progress = bar.show
+	bar := o.Counter("Services")
+	asked.Progress = bar.Show
 	p, err := postmortem.Build(ctx, r, asked)
-	bar.end()
+	bar.End()
 	if err != nil {
-		return interrupted(ctx, err)
+		return cli.Interrupted(ctx, err)
 	}
 	if err := o.write(p); err != nil {
 		return err
 	}
 	if !p.Completeness.Complete {
-		return errGap
+		return cli.ErrGap
 	}
 	return nil
 }
@@ -133,6 +134,6 @@ func (o *reportOptions) write(p *postmortem.Postmortem) error {
 	if err := postmortem.Write(&b, o.format, p); err != nil {
 		return err
 	}
-	_, err := o.out.Write(b.Bytes())
+	_, err := o.Out.Write(b.Bytes())
 	return err
 }

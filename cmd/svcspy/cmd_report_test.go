@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/postmortem"
 )
 
@@ -40,7 +41,7 @@ func TestReportCommands(t *testing.T) {
 		}
 		out, code := svcspy(args...)
 		var p postmortem.Postmortem
-		if err := json.Unmarshal([]byte(out), &p); err != nil || code != exitOK {
+		if err := json.Unmarshal([]byte(out), &p); err != nil || code != cli.ExitOK {
 			t.Fatalf("%s: exit %d: %v", incident, code, err)
 		}
 		if len(p.Commands) < 8 {
@@ -52,7 +53,7 @@ func TestReportCommands(t *testing.T) {
 			}
 			words := strings.Fields(strings.ReplaceAll(c.Run, "'", ""))
 			out, code := svcspy(words[1:]...)
-			if different := words[1] == "diff" && code == 1; code != exitOK && !different {
+			if different := words[1] == "diff" && code == 1; code != cli.ExitOK && !different {
 				t.Errorf("%s: %s: exit %d: %s", incident, c.Run, code, out)
 			}
 		}
@@ -61,7 +62,7 @@ func TestReportCommands(t *testing.T) {
 		}
 		for _, r := range p.Rows {
 			if r.Seq > 0 && r.Kind != "past" && r.Time.Sub(p.Window.From) > 0 {
-				if out, code := svcspy("replay", file, "--at", fmt.Sprintf("#%d", r.Seq), "--once"); code != exitOK || out == "" {
+				if out, code := svcspy("replay", file, "--at", fmt.Sprintf("#%d", r.Seq), "--once"); code != cli.ExitOK || out == "" {
 					t.Errorf("%s: #%d does not resolve: exit %d: %s", incident, r.Seq, code, out)
 				}
 				break // TimeOf is tried for all by the package itself

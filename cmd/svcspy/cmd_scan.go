@@ -15,13 +15,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder/redact/scan"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
-
-// errLeak is returned when a scan found something; it has been printed.
-var errLeak = errors.New("something looks like a secret")
 
 // scanResult is what a scan found.
 type scanResult struct {
@@ -50,7 +48,7 @@ type leak struct {
 	Events    int       `json:"events,omitempty"` // in how many it is at that place
 }
 
-func (a *app) scanCommand() *cobra.Command {
+func scanCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan FILE",
 		Short: "Look for secrets that stand in the clear",
@@ -70,35 +68,35 @@ EXIT STATUS
 
   # for a script
   svcspy scan incident.db -o json`,
-		Args: oneFile,
+		Args: cli.OneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
-			result, err := a.scan(ctx, args[0])
+			result, err := scanFile(a, ctx, args[0])
 			if err != nil {
-				return interrupted(ctx, err)
+				return cli.Interrupted(ctx, err)
 			}
-			if err := a.printScan(a.out, result); err != nil {
+			if err := printScan(a, a.Out, result); err != nil {
 				return err
 			}
 			if !result.Clean {
-				return errLeak
+				return cli.ErrLeak
 			}
 			return nil
 		},
 	}
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
-// scan looks at a recording, or at a text.
-func (a *app) scan(ctx context.Context, path string) (scanResult, error) {
+// scanFile looks at a recording, or at a text.
+func scanFile(a *cli.App, ctx context.Context, path string) (scanResult, error) {
 	result := scanResult{APIVersion: report.APIVersion, Kind: "ScanResult", File: path, Leaks: []leak{}}
-	r, err := openRecording(path)
+	r, err := cli.OpenRecording(path)
 	switch {
 	case err == nil:
 		defer r.Close()
-		a.warnOfDamage(path, r)
+		a.WarnOfDamage(path, r)
 		err = result.recording(ctx, r)
 	case errors.Is(err, store.ErrNotRecording):
 		err = result.text(path)
@@ -188,9 +186,9 @@ func (s *scanResult) recording(ctx context.Context, r *store.Recording) error {
 // mostLeaks bounds how many lines are printed for people.
 const mostLeaks = 50
 
-func (a *app) printScan(out io.Writer, s scanResult) error {
-	if a.output != "text" {
-		return report.Document(out, a.output, s)
+func printScan(a *cli.App, out io.Writer, s scanResult) error {
+	if a.Output != "text" {
+		return report.Document(out, a.Output, s)
 	}
 	w := bufio.NewWriter(out)
 	name := report.Clean(s.File)

@@ -18,13 +18,14 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/apiserver"
 )
 
 // past is a recording to be served, and from when.
 type serveOptions struct {
-	*app
+	*cli.App
 	instants  []string
 	namespace string
 	play      bool
@@ -42,15 +43,15 @@ func (p *serveOptions) addFlags(cmd *cobra.Command) {
 func (p *serveOptions) check(cmd *cobra.Command) error {
 	switch {
 	case p.speed <= 0 || p.speed > 1e6:
-		return usageError{fmt.Errorf("--speed %g is not between 0 and 1000000", p.speed), ""}
+		return cli.Usage(fmt.Errorf("--speed %g is not between 0 and 1000000", p.speed), "")
 	case cmd.Flags().Changed("speed") && !p.play:
-		return usageError{errors.New("--speed needs --play"), "time stands still unless it plays"}
+		return cli.Usage(errors.New("--speed needs --play"), "time stands still unless it plays")
 	}
 	return nil
 }
 
-func (a *app) serveCommand() *cobra.Command {
-	p := &serveOptions{app: a}
+func serveCommand(a *cli.App) *cobra.Command {
+	p := &serveOptions{App: a}
 	cmd := &cobra.Command{
 		Use:   "serve FILE",
 		Short: "Let kubectl and other clients look at the past",
@@ -78,14 +79,14 @@ EXIT STATUS
 			if err := p.check(cmd); err != nil {
 				return err
 			}
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
 			return p.serve(ctx, args[0], func(at *served) error {
-				fmt.Fprintf(a.out, "export KUBECONFIG=%s\n", at.kubeconfig)
+				fmt.Fprintf(a.Out, "export KUBECONFIG=%s\n", at.kubeconfig)
 				for _, name := range at.contexts {
-					a.note("context %s", name)
+					a.Note("context %s", name)
 				}
-				a.note("ctrl-C stops it and removes the kubeconfig")
+				a.Note("ctrl-C stops it and removes the kubeconfig")
 				select {
 				case <-ctx.Done():
 					return nil
@@ -102,7 +103,7 @@ EXIT STATUS
 func oneRecording(command string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return usageError{fmt.Errorf("%s takes one recording", command), "svcspy " + command + " --help shows examples"}
+			return cli.Usage(fmt.Errorf("%s takes one recording", command), "svcspy "+command+" --help shows examples")
 		}
 		return nil
 	}
@@ -118,7 +119,7 @@ type served struct {
 
 // serve serves a recording while use runs.
 func (p *serveOptions) serve(ctx context.Context, file string, use func(*served) error) (err error) {
-	r, err := openRecording(file)
+	r, err := cli.OpenRecording(file)
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (p *serveOptions) serve(ctx context.Context, file string, use func(*served)
 	if err != nil {
 		return err
 	}
-	credentials, err := apiserver.NewCredentials(p.now())
+	credentials, err := apiserver.NewCredentials(p.Now())
 	if err != nil {
 		return err
 	}
@@ -186,7 +187,7 @@ func (p *serveOptions) serve(ctx context.Context, file string, use func(*served)
 
 // options resolves the instants.
 func (p *serveOptions) options(ctx context.Context, t replay.Timeline) (apiserver.Options, error) {
-	o := apiserver.Options{Now: p.now}
+	o := apiserver.Options{Now: p.Now}
 	if p.play {
 		o.Speed = p.speed
 	}
@@ -196,8 +197,8 @@ func (p *serveOptions) options(ctx context.Context, t replay.Timeline) (apiserve
 	}
 	taken := map[string]bool{}
 	for _, text := range texts {
-		l := look{app: p.app, ctx: ctx, namespace: p.namespace, at: text}
-		state, err := l.seek(t)
+		l := cli.Query{App: p.App, Ctx: ctx, Namespace: p.namespace, At: text}
+		state, err := l.Seek(t)
 		if err != nil {
 			return o, err
 		}

@@ -16,14 +16,12 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay/postmortem"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
-
-// errShare is returned where what would be given away still has a secret in it.
-var errShare = errors.New("the new recording still has something in it that looks like a secret, and was removed")
 
 type shareOptions struct {
 	cutOptions
@@ -32,8 +30,8 @@ type shareOptions struct {
 	page   string // the report to write beside it; "" for none
 }
 
-func (a *app) shareCommand() *cobra.Command {
-	o := &shareOptions{cutOptions: cutOptions{stretch: stretch{look: &look{app: a}}}}
+func shareCommand(a *cli.App) *cobra.Command {
+	o := &shareOptions{cutOptions: cutOptions{Range: cli.Range{Query: &cli.Query{App: a}}}}
 	cmd := &cobra.Command{
 		Use:   "share FILE OUT [TYPE/NAME ...]",
 		Short: "A recording to give away: cut, redacted further, and scanned",
@@ -69,13 +67,13 @@ EXIT STATUS
 	o.command(cmd, "share FILE OUT", o.run)
 	cmd.Flags().StringVar(&o.policy, "policy", "standard", "how much is replaced: "+strings.Join(redact.SharePolicies, " or "))
 	cmd.Flags().StringVar(&o.page, "report", "", "also write the report of what is shared to this new file: .html, .md or .json")
-	_ = cmd.RegisterFlagCompletionFunc("policy", oneOf(redact.SharePolicies...))
+	_ = cmd.RegisterFlagCompletionFunc("policy", cli.OneOf(redact.SharePolicies...))
 	cmd.Flags().BoolVar(&o.force, "force", false, "leave the file even if the scan finds something in it")
 	return cmd
 }
 
 func (o *shareOptions) run(ctx context.Context, file, out string, words []string) error {
-	r, err := o.open(ctx, file, words[:min(len(words), 1)])
+	r, err := o.Open(ctx, file, words[:min(len(words), 1)])
 	if err != nil {
 		return err
 	}
@@ -84,7 +82,7 @@ func (o *shareOptions) run(ctx context.Context, file, out string, words []string
 	if err != nil {
 		return err
 	}
-	if err := writable(out); err != nil {
+	if err := cli.Writable(out); err != nil {
 		return err
 	}
 	// Until it is scanned it has another name: whatever ends the program before
@@ -100,24 +98,24 @@ func (o *shareOptions) run(ctx context.Context, file, out string, words []string
 		clean, err = o.check(ctx, drafts)
 	}
 	if err == nil && !clean && !o.force {
-		err = fmt.Errorf("share %s: %w", out, errShare)
+		err = fmt.Errorf("share %s: %w", out, cli.ErrShare)
 	}
 	for _, d := range drafts {
 		err = errors.Join(err, d.end(err == nil))
 	}
 	if err != nil {
-		return interrupted(ctx, err)
+		return cli.Interrupted(ctx, err)
 	}
 	if err := o.describe(out, info); err != nil {
 		return err
 	}
-	if o.output == "text" {
+	if o.Output == "text" {
 		if err := o.counts(gate.Counts()); err != nil {
 			return err
 		}
 	}
 	if !clean {
-		return errLeak
+		return cli.ErrLeak
 	}
 	return nil
 }
@@ -138,7 +136,7 @@ func (d draft) end(keep bool) error {
 		}
 		return err
 	}
-	if err := writable(d.name); err != nil { // somebody was faster
+	if err := cli.Writable(d.name); err != nil { // somebody was faster
 		return errors.Join(err, os.Remove(d.path))
 	}
 	return os.Rename(d.path, d.name)
@@ -148,7 +146,7 @@ func (d draft) end(keep bool) error {
 func (o *shareOptions) check(ctx context.Context, drafts []draft) (clean bool, err error) {
 	clean = true
 	for _, d := range drafts {
-		result, err := o.scan(ctx, d.path)
+		result, err := scanFile(o.cutOptions.Range.Query.App, ctx, d.path)
 		if err != nil {
 			return false, err
 		}
@@ -161,7 +159,7 @@ func (o *shareOptions) check(ctx context.Context, drafts []draft) (clean bool, e
 		if err := o.printLeaks(&found, result); err != nil {
 			return false, err
 		}
-		o.warn("%s", strings.TrimRight(found.String(), "\n"))
+		o.Warn("%s", strings.TrimRight(found.String(), "\n"))
 	}
 	return clean, nil
 }
@@ -173,23 +171,23 @@ func (o *shareOptions) pageFormat(out string) (string, error) {
 		return "", nil
 	}
 	if filepath.Clean(o.page) == filepath.Clean(out) {
-		return "", usageError{errors.New("--report names the file of the recording"), ""}
+		return "", cli.Usage(errors.New("--report names the file of the recording"), "")
 	}
 	format := strings.TrimPrefix(filepath.Ext(o.page), ".")
 	if !slices.Contains(postmortem.Formats, format) {
-		return "", usageError{fmt.Errorf("--report %q ends in none of .%s", o.page, strings.Join(postmortem.Formats, ", .")), "the ending says which format it gets"}
+		return "", cli.Usage(fmt.Errorf("--report %q ends in none of .%s", o.page, strings.Join(postmortem.Formats, ", .")), "the ending says which format it gets")
 	}
-	return format, writable(o.page)
+	return format, cli.Writable(o.page)
 }
 
 // writePage writes the report of what was shared, so that there is nothing in it
 // that is not in that.
 func (o *shareOptions) writePage(ctx context.Context, recording, page draft, format string, words []string) error {
 	var text bytes.Buffer
-	as := *o.app
-	as.out, as.output = &text, format
-	question := &reportOptions{stretch: stretch{look: &look{app: &as, namespace: o.namespace}}, format: format, template: "plain", naming: recording.name}
-	if err := question.run(ctx, recording.path, words[:min(len(words), 1)]); err != nil && !errors.Is(err, errGap) {
+	as := *o.App
+	as.Out, as.Output = &text, format
+	question := &reportOptions{Range: cli.Range{Query: &cli.Query{App: &as, Namespace: o.Namespace}}, format: format, template: "plain", naming: recording.name}
+	if err := question.run(ctx, recording.path, words[:min(len(words), 1)]); err != nil && !errors.Is(err, cli.ErrGap) {
 		return err
 	}
 	f, err := os.OpenFile(page.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -201,9 +199,9 @@ func (o *shareOptions) writePage(ctx context.Context, recording, page draft, for
 }
 
 func (o *shareOptions) printLeaks(w io.Writer, result scanResult) error {
-	as := *o.app
-	as.output = "text"
-	return as.printScan(w, result)
+	as := *o.App
+	as.Output = "text"
+	return printScan(&as, w, result)
 }
 
 // counts prints how many values were replaced, by class.
@@ -218,7 +216,7 @@ func (o *shareOptions) counts(counts map[string]uint64) error {
 		}
 		line += fmt.Sprintf(" %d %s", counts[class], class)
 	}
-	_, err := fmt.Fprintln(o.out, report.Clean(line))
+	_, err := fmt.Fprintln(o.Out, report.Clean(line))
 	return err
 }
 
@@ -226,9 +224,9 @@ func (o *shareOptions) counts(counts map[string]uint64) error {
 func (o *shareOptions) redacted(ctx context.Context, r *store.Recording, out string, words []string) (*redact.Share, store.Info, error) {
 	gate, err := redact.NewShare(o.policy)
 	if err != nil {
-		return nil, store.Info{}, usageError{err, "strict replaces more than standard"}
+		return nil, store.Info{}, cli.Usage(err, "strict replaces more than standard")
 	}
-	if err := writable(out); err != nil {
+	if err := cli.Writable(out); err != nil {
 		return nil, store.Info{}, err
 	}
 	if gate.Learns() {

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/replay/when"
@@ -27,7 +28,7 @@ import (
 // shareFile shares in the way the command does, without the scan.
 func shareFile(t *testing.T, r *store.Recording, out, policy string) (*store.Recording, *redact.Share) {
 	t.Helper()
-	o := &shareOptions{cutOptions: cutOptions{stretch: stretch{look: &look{app: &app{now: time.Now, out: io.Discard, err: io.Discard, quiet: true, zoneName: "UTC"}}}}, policy: policy}
+	o := &shareOptions{cutOptions: cutOptions{Range: cli.Range{Query: &cli.Query{App: &cli.App{Now: time.Now, Out: io.Discard, Err: io.Discard, Quiet: true, ZoneName: "UTC"}}}}, policy: policy}
 	gate, _, err := o.redacted(context.Background(), r, out, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +151,7 @@ func TestShareTakesSecretsOut(t *testing.T) {
 			t.Errorf("%v does not say that the recording is not redacted:\n%s", args, &errw)
 		}
 	}
-	found := try(exitTrue, "scan", path)
+	found := try(cli.ExitTrue, "scan", path)
 	for _, where := range []string{"secrets shop/db /data/password", "pods shop/web-1 /metadata/annotations/example.com/api-token", "/env/0/value", "/env/1/value", "/args/0", "/args/2", "/status/message", "services shop/web /metadata/annotations/a: slack bot token"} {
 		if !strings.Contains(found, where) {
 			t.Errorf("scan does not name %s:\n%s", where, found)
@@ -158,11 +159,11 @@ func TestShareTakesSecretsOut(t *testing.T) {
 	}
 	for _, policy := range redact.SharePolicies {
 		out, page := filepath.Join(dir, policy+".db"), filepath.Join(dir, policy+".html")
-		try(exitOK, "share", path, out, "--policy", policy, "--report", page)
-		if got := try(exitOK, "scan", out); !strings.Contains(got, "nothing that looks like a secret") {
+		try(cli.ExitOK, "share", path, out, "--policy", policy, "--report", page)
+		if got := try(cli.ExitOK, "scan", out); !strings.Contains(got, "nothing that looks like a secret") {
 			t.Errorf("%s: %s", policy, got)
 		}
-		told += try(exitOK, "events", out, "--objects", "-o", "jsonl")
+		told += try(cli.ExitOK, "events", out, "--objects", "-o", "jsonl")
 		html, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +180,7 @@ func TestShareTakesSecretsOut(t *testing.T) {
 			t.Errorf("%q was told", secret)
 		}
 	}
-	strict := try(exitOK, "events", filepath.Join(dir, "strict.db"), "--objects", "-o", "jsonl")
+	strict := try(cli.ExitOK, "events", filepath.Join(dir, "strict.db"), "--objects", "-o", "jsonl")
 	for _, gone := range []string{"bare-metal-7", "10.1.2.3", "10.96.0.7", "reg.corp.test", `"name":"db"`} {
 		if strings.Contains(strict, gone) {
 			t.Errorf("strict: %q is in\n%s", gone, strict)

@@ -10,10 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
-func (a *app) shellCommand() *cobra.Command {
-	p := &serveOptions{app: a}
+func shellCommand(a *cli.App) *cobra.Command {
+	p := &serveOptions{App: a}
 	var command string
 	cmd := &cobra.Command{
 		Use:   "shell FILE",
@@ -38,8 +39,8 @@ EXIT STATUS
 				return err
 			}
 			// Signals are for the shell: it is in the same terminal, and gets them.
-			ctx, signals := twice(cmd.Context())
-			defer signals.stop()
+			ctx, signals := cli.Twice(cmd.Context())
+			defer signals.Stop()
 			return p.serve(ctx, args[0], func(at *served) error { return p.run(at, command) })
 		},
 	}
@@ -47,11 +48,6 @@ EXIT STATUS
 	cmd.Flags().StringVarP(&command, "command", "c", "", "run this command and exit")
 	return cmd
 }
-
-// exited is a child process that ended with a status of its own.
-type exited struct{ code int }
-
-func (e exited) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
 // run runs the user's shell, or one command line in it.
 func (p *serveOptions) run(at *served, line string) error {
@@ -67,7 +63,7 @@ func (p *serveOptions) run(at *served, line string) error {
 		args, env = []string{"-c", line}, nil
 	}
 	shell := exec.Command(path, args...)
-	shell.Stdin, shell.Stdout, shell.Stderr = p.in, p.out, p.err
+	shell.Stdin, shell.Stdout, shell.Stderr = p.In, p.Out, p.Err
 	shell.Env = append(os.Environ(), env...)
 	shell.Env = append(shell.Env,
 		"KUBECONFIG="+at.kubeconfig,
@@ -79,9 +75,9 @@ func (p *serveOptions) run(at *served, line string) error {
 	switch {
 	case errors.As(err, &status):
 		if status.ExitCode() < 0 {
-			return exited{exitInterrupted} // by a signal
+			return cli.Exited{Code: cli.ExitInterrupted} // by a signal
 		}
-		return exited{status.ExitCode()}
+		return cli.Exited{Code: status.ExitCode()}
 	case err != nil:
 		return fmt.Errorf("run %s: %w", path, err)
 	}

@@ -8,31 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
-
-func (s *stretch) addFlags(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&s.since, "since", "", "the instant to begin at, such as 14:02 or start+5m (default: the start)")
-	flags.StringVar(&s.until, "until", "", "the instant to end at (default: the end)")
-	flags.StringVarP(&s.namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
-}
-
-// course returns the verdicts on a subject in the whole recording, settled, so
-// that what is said of one instant does not depend on where one began to look.
-// With an error of the context it returns those so far.
-func (s *stretch) course(ctx context.Context, t replay.Timeline, ref store.Ref, raw bool) ([]verdict.Segment, error) {
-	info := t.Info()
-	segments, err := verdict.Of(ctx, t, ref, info.Start, info.End)
-	if !raw {
-		segments = verdict.Settle(segments)
-	}
-	return segments, err
-}
 
 // within cuts transitions to the stretch.
 func within(all []story.Transition, from, to time.Time) []story.Transition {
@@ -46,13 +28,13 @@ func within(all []story.Transition, from, to time.Time) []story.Transition {
 }
 
 type timelineOptions struct {
-	stretch
+	cli.Range
 	all bool
 	raw bool
 }
 
-func (a *app) timelineCommand() *cobra.Command {
-	o := &timelineOptions{stretch: stretch{look: &look{app: a}}}
+func timelineCommand(a *cli.App) *cobra.Command {
+	o := &timelineOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "timeline FILE [TYPE/NAME | --all]",
 		Short: "Every change of verdict, with what changed and who changed it",
@@ -82,49 +64,49 @@ EXIT STATUS
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0 || len(args) > 3:
-				return usageError{errors.New("timeline takes a recording and at most one subject"), a.name + " timeline --help shows examples"}
+				return cli.Usage(errors.New("timeline takes a recording and at most one subject"), a.Name+" timeline --help shows examples")
 			case o.all && len(args) > 1:
-				return usageError{errors.New("--all and a subject exclude each other"), ""}
+				return cli.Usage(errors.New("--all and a subject exclude each other"), "")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
 			return o.run(ctx, args[0], args[1:])
 		},
 	}
-	o.addFlags(cmd)
+	o.AddFlags(cmd)
 	cmd.Flags().BoolVarP(&o.all, "all", "A", false, "every Service of the recording")
 	cmd.Flags().BoolVar(&o.raw, "raw", false, "keep stretches that lasted less than two seconds")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
 func (o *timelineOptions) run(ctx context.Context, file string, words []string) error {
-	r, err := o.open(ctx, file, words)
+	r, err := o.Open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	from, to, err := o.resolve(r)
+	from, to, err := o.Resolve(r)
 	if err != nil {
 		return err
 	}
 	if len(words) == 0 {
 		return o.everything(ctx, r, from, to)
 	}
-	ref, err := o.subject(r, words, r.Info().Last)
+	ref, err := o.Subject(r, words, r.Info().Last)
 	if err != nil {
 		return err
 	}
-	t, done := o.walk(r)
+	t, done := o.Walk(r)
 	defer done()
-	segments, cut := o.course(ctx, t, ref, o.raw)
+	segments, cut := o.Course(ctx, t, ref, o.raw)
 	if cut != nil && ctx.Err() == nil {
 		return cut
 	}
-	t.causes()
+	t.Causes()
 	all, err := story.Transitions(ctx, t, ref, segments)
 	if err != nil && ctx.Err() == nil {
 		return err
@@ -151,22 +133,22 @@ func (o *timelineOptions) run(ctx context.Context, file string, words []string) 
 		return err
 	}
 	if ctx.Err() != nil {
-		return errInterrupted
+		return cli.ErrInterrupted
 	}
 	return gapIn(all)
 }
 
 func (o *timelineOptions) show(e report.TimelineEnvelope) error {
-	if o.output == "text" {
-		return report.TimelineText(o.out, e, o.text())
+	if o.Output == "text" {
+		return report.TimelineText(o.Out, e, o.Text())
 	}
-	return report.Document(o.out, o.output, e)
+	return report.Document(o.Out, o.Output, e)
 }
 
 func gapIn(all []story.Transition) error {
 	for _, t := range all {
 		if strings.HasPrefix(t.Gap, string(store.Gap)) {
-			return errGap
+			return cli.ErrGap
 		}
 	}
 	return nil
@@ -175,12 +157,12 @@ func gapIn(all []story.Transition) error {
 // everything prints the verdicts on all Services; as text, each as soon as it is
 // known. What happened to each is explained by `svcspy timeline FILE svc/NAME`.
 func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, from, to time.Time) error {
-	bar := o.counter("Services")
-	defer bar.end()
+	bar := o.Counter("Services")
+	defer bar.End()
 	list := report.TimelineList{APIVersion: report.APIVersion, Kind: "TimelineList", Recording: report.RecordingOf(t.Info()), Complete: true, Items: []report.TimelineEnvelope{}}
-	lines := report.ListTimelines(o.out, list.Recording, o.text())
+	lines := report.ListTimelines(o.Out, list.Recording, o.Text())
 	var gap error
-	for c, err := range verdict.All(ctx, t, from, to, bar.show) {
+	for c, err := range verdict.All(ctx, t, from, to, bar.Show) {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -188,7 +170,7 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 			list.Complete = false
 			break
 		}
-		if o.namespace != "" && o.namespace != c.Subject.Namespace {
+		if o.Namespace != "" && o.Namespace != c.Subject.Namespace {
 			continue
 		}
 		all, err := o.stretches(ctx, t, &c, from)
@@ -199,29 +181,29 @@ func (o *timelineOptions) everything(ctx context.Context, t replay.Timeline, fro
 			gap = gapIn(all)
 		}
 		e := report.NewTimeline(t.Info(), all, !c.Cut)
-		if o.output != "text" {
+		if o.Output != "text" {
 			list.Items = append(list.Items, e)
 			continue
 		}
 		if lines.Telling(&e) {
-			bar.end() // it goes on below
+			bar.End() // it goes on below
 		}
 		if err := lines.Add(&e); err != nil {
 			return err
 		}
 	}
-	bar.end()
+	bar.End()
 	var err error
-	if o.output == "text" {
+	if o.Output == "text" {
 		err = lines.End(list.Complete)
 	} else {
-		err = report.Document(o.out, o.output, list)
+		err = report.Document(o.Out, o.Output, list)
 	}
 	switch {
 	case err != nil:
 		return err
 	case !list.Complete:
-		return errInterrupted
+		return cli.ErrInterrupted
 	}
 	return gap
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/recorder/redact"
@@ -21,15 +22,15 @@ import (
 )
 
 type traceOptions struct {
-	look
-	cluster
+	cli.Query
+	cli.Cluster
 	file    string
 	leading bool // the file is the first word
 	watch   bool
 }
 
-func (a *app) traceCommand() *cobra.Command {
-	o := &traceOptions{look: look{app: a}}
+func traceCommand(a *cli.App) *cobra.Command {
+	o := &traceOptions{Query: cli.Query{App: a}}
 	cmd := &cobra.Command{
 		Use:   "trace TYPE/NAME",
 		Short: "Explain why a Service gets no traffic, live or from a recording",
@@ -56,17 +57,17 @@ EXIT STATUS
   # the same question to a recording
   svcspy trace svc/web -f incident.db --at 14:02`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if o.file == "" && len(args) > 1 && isFile(args[0]) {
+			if o.file == "" && len(args) > 1 && cli.IsFile(args[0]) {
 				o.file, o.leading = args[0], true
 				args = args[1:]
 			}
 			if len(args) == 0 || len(args) > 2 {
-				return usageError{errors.New("trace takes one subject"), "name it as TYPE/NAME, for example svc/web"}
+				return cli.Usage(errors.New("trace takes one subject"), "name it as TYPE/NAME, for example svc/web")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			if o.leading {
@@ -74,43 +75,43 @@ EXIT STATUS
 			}
 			if o.file != "" {
 				if o.watch {
-					return usageError{errors.New("-w watches the cluster and -f reads a recording"), "leave one of them out"}
+					return cli.Usage(errors.New("-w watches the cluster and -f reads a recording"), "leave one of them out")
 				}
-				o.look.namespace = o.overrides.Context.Namespace
-				return o.replay(cmd.Context(), o.file, args)
+				o.Query.Namespace = o.Overrides.Context.Namespace
+				return runReplay(&o.Query, cmd.Context(), o.file, args)
 			}
-			if o.at != "" {
-				return usageError{errors.New("--at needs a recording"), "name it with -f"}
+			if o.At != "" {
+				return cli.Usage(errors.New("--at needs a recording"), "name it with -f")
 			}
 			return o.live(cmd.Context(), args)
 		},
 	}
-	o.look.addFlags(cmd)
-	o.cluster.addFlags(cmd)
+	o.Query.AddFlags(cmd)
+	o.Cluster.AddFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "file", "f", "", "answer from this recording instead of a cluster")
 	flags.BoolVarP(&o.watch, "watch", "w", false, "go on and print what is new whenever the answer changes")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
 // live records the subject's surroundings into memory and answers from there.
 func (o *traceOptions) live(ctx context.Context, words []string) error {
-	config, contextName, err := o.config()
+	config, contextName, err := o.Config()
 	if err != nil {
 		return err
 	}
-	namespace, err := o.cluster.namespace()
+	namespace, err := o.Cluster.Namespace()
 	if err != nil {
 		return err
 	}
-	ctx, over := o.interruptible(ctx)
+	ctx, over := o.Interruptible(ctx)
 	defer over()
 	references := flight.NewReferences()
 	options := recorder.Options{
-		Config: config, Profile: recorder.Standard, Redactor: redact.Standard(false), Now: o.now, Follow: references.Targets,
+		Config: config, Profile: recorder.Standard, Redactor: redact.Standard(false), Now: o.Now, Follow: references.Targets,
 	}
-	limited, cancel, err := o.limited(ctx)
+	limited, cancel, err := o.Limited(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,12 +125,12 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	if err != nil {
 		return err
 	}
-	o.clientIn(ref.Namespace)
-	client, err := newAccess(config)
+	o.ClientIn(ref.Namespace)
+	client, err := cli.NewAccess(config)
 	if err != nil {
 		return err
 	}
-	options.Subjects, options.Confined = []store.Ref{ref}, client.forbidden(limited, "services")
+	options.Subjects, options.Confined = []store.Ref{ref}, client.Forbidden(limited, "services")
 	header.Scope = options.Scope()
 	memory := store.NewMemory(header)
 	if o.watch {
@@ -147,11 +148,11 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 	case <-ready:
 	case err := <-ended:
 		if err == nil {
-			err = errInterrupted
+			err = cli.ErrInterrupted
 		}
 		return err
 	case <-ctx.Done():
-		return errors.Join(errInterrupted, <-ended)
+		return errors.Join(cli.ErrInterrupted, <-ended)
 	}
 	err = o.follow(recording, memory, ref, references)
 	stop()
@@ -177,7 +178,7 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 			return err
 		}
 		if before == nil {
-			if err := o.knowClient(s, ref); err != nil {
+			if err := o.KnowClient(s, ref); err != nil {
 				return err
 			}
 		}
@@ -186,7 +187,7 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 		}
 		if now := fingerprint(r); now != last {
 			last = now
-			if err := o.news(before, s, ref, r); err != nil && !errors.Is(err, errCondition) && !errors.Is(err, errGap) {
+			if err := o.news(before, s, ref, r); err != nil && !errors.Is(err, cli.ErrCondition) && !errors.Is(err, cli.ErrGap) {
 				return err
 			}
 			before = s
@@ -203,19 +204,19 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 // news prints an answer: the first in full, and of the others what is new. Each
 // begins with its instant, so that a pasted piece still says when it was.
 func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyzer.Report) error {
-	if o.output != "text" {
-		return o.print(s, subject, r)
+	if o.Output != "text" {
+		return o.Print(s, subject, r)
 	}
 	at := "=== " + when.Format(s.Instant().Truncate(time.Millisecond))
 	if before == nil {
-		fmt.Fprintln(o.out, at)
-		return o.print(s, subject, r)
+		fmt.Fprintln(o.Out, at)
+		return o.Print(s, subject, r)
 	}
 	between, err := story.Diff(before, s, subject)
 	if err != nil {
 		return err
 	}
-	old, err := report.New(before, analyzer.Diagnose(before, subject, o.options))
+	old, err := report.New(before, analyzer.Diagnose(before, subject, o.Options))
 	if err != nil {
 		return err
 	}
@@ -223,20 +224,20 @@ func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyz
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.out, "\n%s\n", at)
-	return report.NewsText(o.out, old, e, between, o.text())
+	fmt.Fprintf(o.Out, "\n%s\n", at)
+	return report.NewsText(o.Out, old, e, between, o.Text())
 }
 
 // diagnose answers for the present. Where the answer leads to something that is
 // not listened to yet, it is given when that is known.
 func (o *traceOptions) diagnose(ctx context.Context, cursor *replay.Cursor, ref store.Ref, references *flight.References) (*replay.State, analyzer.Report, error) {
 	for {
-		s, err := cursor.SeekTime(o.now())
+		s, err := cursor.SeekTime(o.Now())
 		if err != nil {
 			return nil, analyzer.Report{}, err
 		}
 		view := &flight.View{State: s}
-		r := analyzer.Diagnose(view, ref, o.options)
+		r := analyzer.Diagnose(view, ref, o.Options)
 		news := references.Follow(ctx, view)
 		if len(news) == 0 {
 			return s, r, nil
@@ -307,14 +308,14 @@ func fingerprint(r analyzer.Report) string {
 // typo is not taken for an outage, unless --exit-code asks just whether it serves.
 // As data there is one value: the report, or the error.
 func (o *traceOptions) once(s *replay.State, ref store.Ref, r analyzer.Report) error {
-	if o.exitCode {
-		return o.print(s, ref, r)
+	if o.ExitCode {
+		return o.Print(s, ref, r)
 	}
 	absent := o.unseen(s.Timeline(), ref, r)
-	if absent != nil && o.output != "text" {
+	if absent != nil && o.Output != "text" {
 		return absent
 	}
-	return errors.Join(o.print(s, ref, r), absent)
+	return errors.Join(o.Print(s, ref, r), absent)
 }
 
 // unseen is an error where nothing by the name of the subject was found.
@@ -324,6 +325,6 @@ func (o *traceOptions) unseen(t replay.Timeline, ref store.Ref, r analyzer.Repor
 	}
 	return &replay.SubjectError{
 		Problem: fmt.Sprintf("the cluster has no %s %q in namespace %s", ref.Resource.Resource, ref.Name, report.Clean(ref.Namespace)),
-		Hint:    o.names(t, ref, t.Info().Last),
+		Hint:    o.Names(t, ref, t.Info().Last),
 	}
 }

@@ -2,15 +2,12 @@ package main
 
 import (
 	"crypto/ed25519"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
@@ -35,7 +32,7 @@ type verifyResult struct {
 	Damage      []string `json:"damage"`
 }
 
-func (a *app) verifyCommand() *cobra.Command {
+func verifyCommand(a *cli.App) *cobra.Command {
 	var keyFile string
 	cmd := &cobra.Command{
 		Use:   "verify FILE",
@@ -58,26 +55,23 @@ EXIT STATUS
   that key.`,
 		Example: `  svcspy verify incident.db
   svcspy verify incident.db --key recorder.pub`,
-		Args: oneFile,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(args[0], keyFile) },
+		Args: cli.OneFile,
+		RunE: func(cmd *cobra.Command, args []string) error { return verifyFile(a, args[0], keyFile) },
 	}
 	cmd.Flags().StringVar(&keyFile, "key", "", "the key that must have signed it: a PEM file")
-	a.addOutput(cmd, "json", "yaml", "jsonl")
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
-// errDamaged is returned after verify has printed what is wrong.
-var errDamaged = errors.New("damaged")
-
-func (a *app) verify(path, keyFile string) error {
+func verifyFile(a *cli.App, path, keyFile string) error {
 	var key ed25519.PublicKey
 	if keyFile != "" {
 		var err error
-		if key, err = publicKey(keyFile); err != nil {
+		if key, err = cli.PublicKey(keyFile); err != nil {
 			return err
 		}
 	}
-	if err := readable(path); err != nil {
+	if err := cli.Readable(path); err != nil {
 		return err
 	}
 	v, err := store.Verify(path)
@@ -107,11 +101,11 @@ func (a *app) verify(path, keyFile string) error {
 		result.Damage = append(result.Damage, "it is signed by another key: "+result.Signer)
 	}
 	result.Intact = len(result.Damage) == 0
-	if err := a.printVerification(path, result, key != nil); err != nil {
+	if err := printVerification(a, path, result, key != nil); err != nil {
 		return err
 	}
 	if !result.Intact {
-		return errDamaged
+		return cli.ErrDamaged
 	}
 	return nil
 }
@@ -157,12 +151,12 @@ func (r *verifyResult) marksText(asked bool) string {
 	return text
 }
 
-func (a *app) printVerification(path string, r verifyResult, asked bool) error {
-	if a.output != "text" {
-		return report.Document(a.out, a.output, r)
+func printVerification(a *cli.App, path string, r verifyResult, asked bool) error {
+	if a.Output != "text" {
+		return report.Document(a.Out, a.Output, r)
 	}
 	for _, d := range r.Damage {
-		if _, err := fmt.Fprintf(a.out, "damaged: %s\n", report.Clean(d)); err != nil {
+		if _, err := fmt.Fprintf(a.Out, "damaged: %s\n", report.Clean(d)); err != nil {
 			return err
 		}
 	}
@@ -176,61 +170,16 @@ func (a *app) printVerification(path string, r verifyResult, asked bool) error {
 	if r.Signer != "" {
 		seal += ", signed by " + r.Signer
 	}
-	if _, err := fmt.Fprintf(a.out, "%s is intact: %s to %s, %s\n", report.Clean(path), when.Format(r.Recording.Start), when.Format(r.Recording.End), seal); err != nil {
+	if _, err := fmt.Fprintf(a.Out, "%s is intact: %s to %s, %s\n", report.Clean(path), when.Format(r.Recording.Start), when.Format(r.Recording.End), seal); err != nil {
 		return err
 	}
 	for _, note := range []string{proofText[r.Proof], r.marksText(asked)} {
 		if note == "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(a.out, "  %s\n", note); err != nil {
+		if _, err := fmt.Fprintf(a.Out, "  %s\n", note); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// privateKey reads an ed25519 key from a PKCS #8 PEM file, as `openssl genpkey
-// -algorithm ed25519` writes it.
-func privateKey(path string) (ed25519.PrivateKey, error) {
-	block, err := readPEM(path)
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if key, ok := parsed.(ed25519.PrivateKey); ok && err == nil {
-		return key, nil
-	}
-	return nil, usageError{fmt.Errorf("%s is no ed25519 private key", path), "openssl genpkey -algorithm ed25519 -out " + path}
-}
-
-// publicKey reads an ed25519 key from a PEM file that holds either half.
-func publicKey(path string) (ed25519.PublicKey, error) {
-	block, err := readPEM(path)
-	if err != nil {
-		return nil, err
-	}
-	if parsed, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
-		if key, ok := parsed.(ed25519.PublicKey); ok {
-			return key, nil
-		}
-	}
-	if parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-		if key, ok := parsed.(ed25519.PrivateKey); ok {
-			return key.Public().(ed25519.PublicKey), nil
-		}
-	}
-	return nil, usageError{fmt.Errorf("%s is no ed25519 key", path), "openssl pkey -in KEY -pubout -out " + path}
-}
-
-func readPEM(path string) (*pem.Block, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, usageError{fmt.Errorf("%s is not a PEM file", path), "openssl genpkey -algorithm ed25519 writes one"}
-	}
-	return block, nil
 }

@@ -2,31 +2,13 @@ package main
 
 import (
 	"fmt"
-	"runtime"
-	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
-// version is set by the build; without it the module's own version is used.
-var version = ""
-
-func programVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
-
-func versionLine() string {
-	return fmt.Sprintf("%s %s %s %s/%s", program, programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-func (a *app) versionCommand() *cobra.Command {
+func versionCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
@@ -36,17 +18,10 @@ which version wrote it: svcspy info.
 EXIT STATUS
   0 printed, 2 wrong words.`,
 		Example: "  svcspy version",
-		Args:    noArguments,
+		Args:    cli.NoArguments,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.out, versionLine())
+			_, err := fmt.Fprintln(a.Out, cli.VersionLine())
 			return err
 		},
 	}
-}
-
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s takes no arguments, got %q", cmd.Name(), strings.Join(args, " ")), ""}
-	}
-	return nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/web"
@@ -29,14 +30,14 @@ import (
 
 // viewOptions say what the browser shows.
 type viewOptions struct {
-	stretch
+	cli.Range
 	export string
 	noOpen bool
 	port   int
 }
 
-func (a *app) viewCommand() *cobra.Command {
-	o := &viewOptions{stretch: stretch{look: &look{app: a}}}
+func viewCommand(a *cli.App) *cobra.Command {
+	o := &viewOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "view FILE [TYPE/NAME]",
 		Short: "Look at a recorded outage in the browser",
@@ -65,45 +66,45 @@ EXIT STATUS
   svcspy view incident.db svc/web -n shop --export outage.html`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 3 {
-				return usageError{errors.New("view takes a recording and at most one subject"), a.name + " view --help shows examples"}
+				return cli.Usage(errors.New("view takes a recording and at most one subject"), a.Name+" view --help shows examples")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.port < 0 || o.port > 65535 {
-				return usageError{fmt.Errorf("--port %d is not between 1 and 65535", o.port), ""}
+				return cli.Usage(fmt.Errorf("--port %d is not between 1 and 65535", o.port), "")
 			}
-			if o.export == "" && (o.since != "" || o.until != "") {
-				return usageError{errors.New("--since and --until need --export"), "the page itself zooms"}
+			if o.export == "" && (o.Since != "" || o.Until != "") {
+				return cli.Usage(errors.New("--since and --until need --export"), "the page itself zooms")
 			}
-			ctx, stop := a.interruptible(cmd.Context())
+			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
 			return o.run(ctx, args[0], args[1:])
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.look.namespace, "namespace", "n", "", "namespace of the subject")
+	flags.StringVarP(&o.Query.Namespace, "namespace", "n", "", "namespace of the subject")
 	flags.StringVar(&o.export, "export", "", "write the page with the data inside to this file, - for stdout")
 	flags.BoolVar(&o.noOpen, "no-open", false, "print the address and do not open a browser")
 	flags.IntVar(&o.port, "port", 0, "port to listen on (default: a free one)")
-	flags.StringVar(&o.since, "since", "", "with --export, the instant to begin at (default: the start)")
-	flags.StringVar(&o.until, "until", "", "with --export, the instant to end at (default: the end)")
+	flags.StringVar(&o.Since, "since", "", "with --export, the instant to begin at (default: the start)")
+	flags.StringVar(&o.Until, "until", "", "with --export, the instant to end at (default: the end)")
 	return cmd
 }
 
 func (o *viewOptions) run(ctx context.Context, file string, words []string) (err error) {
-	o.output = "text"
-	r, err := o.open(ctx, file, words)
+	o.Output = "text"
+	r, err := o.Open(ctx, file, words)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if err := notEmpty(r); err != nil {
+	if err := cli.NotEmpty(r); err != nil {
 		return err
 	}
 	var subject store.Ref
 	if len(words) > 0 {
-		if subject, err = o.subject(r, words, r.Info().Last); err != nil {
+		if subject, err = o.Subject(r, words, r.Info().Last); err != nil {
 			return err
 		}
 	}
@@ -116,21 +117,21 @@ func (o *viewOptions) run(ctx context.Context, file string, words []string) (err
 
 // webOptions say how the recording is shown.
 func (o *viewOptions) webOptions(r *store.Recording, file string) web.Options {
-	zone := o.text().Zone.String()
+	zone := o.Text().Zone.String()
 	if zone == "Local" {
 		zone = "" // the browser knows its own
 	}
 	return web.Options{
-		Token: rand.Text(), File: filepath.Base(file), Zone: zone, Now: o.now,
+		Token: rand.Text(), File: filepath.Base(file), Zone: zone, Now: o.Now,
 		Survey: func(ctx context.Context, progress func(done, total int)) (*web.Survey, error) {
-			list, courses, err := o.outageList(ctx, r, filepath.Base(file), progress)
+			list, courses, err := o.OutageList(ctx, r, filepath.Base(file), progress)
 			return &web.Survey{Outages: list, Courses: courses}, err
 		},
 		AddMark: func(ctx context.Context, m store.Mark) error {
-			ctx, cancel := context.WithTimeout(ctx, screenPatience)
+			ctx, cancel := context.WithTimeout(ctx, cli.ScreenPatience)
 			defer cancel()
-			m.Author = author()
-			_, err := writeMark(ctx, file, m, m.Time)
+			m.Author = cli.Author()
+			_, err := cli.WriteMark(ctx, file, m, m.Time)
 			return err
 		},
 	}
@@ -138,24 +139,24 @@ func (o *viewOptions) webOptions(r *store.Recording, file string) web.Options {
 
 // exportPage writes one file that stands alone, whole or not at all.
 func (o *viewOptions) exportPage(ctx context.Context, t replay.Timeline, options web.Options, subject store.Ref, file string) error {
-	from, to, err := o.resolve(t)
+	from, to, err := o.Resolve(t)
 	if err != nil {
 		return err
 	}
 	var b bytes.Buffer
 	err = web.Export(ctx, &b, t, options, web.ExportOptions{Subject: subject, From: from, To: to, File: filepath.Base(file), Title: filepath.Base(file)})
 	if err != nil {
-		return interrupted(ctx, err)
+		return cli.Interrupted(ctx, err)
 	}
 	if o.export == "-" {
-		_, err := o.out.Write(b.Bytes())
+		_, err := o.Out.Write(b.Bytes())
 		return err
 	}
 	if err := writeWhole(o.export, b.Bytes()); err != nil {
 		return err
 	}
-	o.note("wrote %s: it opens in any browser and loads nothing", report.Bytes(int64(b.Len())))
-	_, err = fmt.Fprintln(o.out, report.Clean(o.export))
+	o.Note("wrote %s: it opens in any browser and loads nothing", report.Bytes(int64(b.Len())))
+	_, err = fmt.Fprintln(o.Out, report.Clean(o.export))
 	return err
 }
 
@@ -201,13 +202,13 @@ func (o *viewOptions) serve(ctx context.Context, t replay.Timeline, options web.
 	if subject.Name != "" {
 		address += "#o=" + url.PathEscape(subject.Resource.GroupResource().String()) + "/" + url.PathEscape(subject.Namespace) + "/" + url.PathEscape(subject.Name)
 	}
-	fmt.Fprintln(o.out, address)
+	fmt.Fprintln(o.Out, address)
 	if !o.noOpen {
 		if err := openBrowser(address); err != nil {
-			o.note("no browser could be opened (%v): open the address above", err)
+			o.Note("no browser could be opened (%v): open the address above", err)
 		}
 	}
-	o.note("ctrl-C ends it")
+	o.Note("ctrl-C ends it")
 	select {
 	case <-ctx.Done():
 		return nil

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
 // crafted are files that somebody made who knows the format, with the exit code
@@ -23,13 +25,13 @@ var crafted = []struct {
 	verify   int
 	readOnly bool
 }{
-	{"bomb.db", exitTrue, false},
-	{"deep.db", exitTrue, false},
-	{"forged-sealed.db", exitOK, false},
-	{"gap-not-backdated.db", exitOK, false},
-	{"mark-hang.db", exitTrue, true},
-	{"mark-panic.db", exitTrue, true},
-	{"signed-forged-mark.db", exitOK, false},
+	{"bomb.db", cli.ExitTrue, false},
+	{"deep.db", cli.ExitTrue, false},
+	{"forged-sealed.db", cli.ExitOK, false},
+	{"gap-not-backdated.db", cli.ExitOK, false},
+	{"mark-hang.db", cli.ExitTrue, true},
+	{"mark-panic.db", cli.ExitTrue, true},
+	{"signed-forged-mark.db", cli.ExitOK, false},
 }
 
 // opening are the commands that open a file: FILE is it, OUT a new one.
@@ -72,7 +74,7 @@ func limitedRun(t *testing.T, svcspy string, args []string) (code int, output st
 		t.Errorf("svcspy %s did not say how much memory it took\n%.2000s", strings.Join(args, " "), out.String())
 	}
 	cpu := state.UserTime() + state.SystemTime()
-	if ctx.Err() != nil || cpu > cpuLimit || memory > memoryLimit || strings.Contains(out.String(), "goroutine ") || state.ExitCode() > exitGap {
+	if ctx.Err() != nil || cpu > cpuLimit || memory > memoryLimit || strings.Contains(out.String(), "goroutine ") || state.ExitCode() > cli.ExitGap {
 		t.Errorf("svcspy %s: exit code %d after %v, %d MiB\n%.2000s", strings.Join(args, " "), state.ExitCode(), cpu, memory>>20, out.String())
 	}
 	return state.ExitCode(), out.String()
@@ -112,7 +114,7 @@ func TestCraftedFiles(t *testing.T) {
 					t.Errorf("verify: exit code %d, want %d\n%s", code, c.verify, output)
 				case args[0] == "mark" && c.readOnly:
 					after, err := os.ReadFile(file)
-					if err != nil || code != exitGap || !bytes.Equal(after, raw) {
+					if err != nil || code != cli.ExitGap || !bytes.Equal(after, raw) {
 						t.Errorf("mark: exit code %d, %v; changed: %v\n%s", code, err, !bytes.Equal(after, raw), output)
 					}
 				}

@@ -19,6 +19,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
@@ -134,7 +135,7 @@ func exit(code int) {
 // checkedMain is main for scripts: what it prints as data is held to the
 // schemas, and what does not fit them fails the script.
 func checkedMain() {
-	format := formatOf(os.Args)
+	format := cli.FormatOf(os.Args)
 	// What other programs print, and completions, are no documents.
 	if format == "" || os.Args[1] == "shell" || strings.HasPrefix(os.Args[1], "__") {
 		exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
@@ -196,7 +197,7 @@ func TestDocuments(t *testing.T) {
 		"missing":     "replay nowhere.db svc/web",
 	} {
 		args := strings.Fields(line)
-		if formatOf(args) == "" {
+		if cli.FormatOf(args) == "" {
 			args = append(args, "-o", "json")
 		}
 		got := program(dir, append(args, "-q"))
@@ -238,7 +239,7 @@ func TestDocuments(t *testing.T) {
 func asCluster(t *testing.T, file string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &serveOptions{app: &app{out: io.Discard, err: io.Discard, now: time.Now, quiet: true}, instants: []string{"end"}}
+	p := &serveOptions{App: &cli.App{Out: io.Discard, Err: io.Discard, Now: time.Now, Quiet: true}, instants: []string{"end"}}
 	kubeconfig, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
 		ended <- p.serve(ctx, file, func(at *served) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/fixtures"
 	"github.com/svcspy/svcspy/store"
 )
@@ -81,11 +82,11 @@ func TestExamples(t *testing.T) {
 		if i := slices.Index(e.args, "-f"); e.args[0] == "demo" && i > 0 {
 			_ = os.Remove(e.args[i+1]) // several examples write one; it may not be there
 		}
-		code := run(append([]string{program}, e.args...), strings.NewReader(""), &out, &errs)
-		if code > exitGap || strings.Contains(errs.String(), "error:") || out.Len() == 0 && !slices.Contains(e.args, "-f") {
+		code := run(append([]string{cli.Program}, e.args...), strings.NewReader(""), &out, &errs)
+		if code > cli.ExitGap || strings.Contains(errs.String(), "error:") || out.Len() == 0 && !slices.Contains(e.args, "-f") {
 			t.Errorf("%s: svcspy %s: exit code %d\n%s", e.where, strings.Join(e.args, " "), code, errs.String())
 		}
-		if format := formatOf(e.args); format != "" {
+		if format := cli.FormatOf(e.args); format != "" {
 			if _, err := checker.check(out.Bytes(), format); err != nil {
 				t.Errorf("%s: svcspy %s: %v", e.where, strings.Join(e.args, " "), err)
 			}
@@ -173,8 +174,8 @@ func alone(args []string) bool {
 // understood checks a command line without carrying it out.
 func understood(args []string) error {
 	var out, errs bytes.Buffer
-	a := &app{in: strings.NewReader(""), out: &out, err: &errs, now: time.Now, name: program}
-	root := a.root()
+	a := &cli.App{In: strings.NewReader(""), Out: &out, Err: &errs, Now: time.Now, Name: cli.Program}
+	root := newRoot(a)
 	done := false
 	for _, cmd := range root.Commands() {
 		cmd.RunE = func(*cobra.Command, []string) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/when"
 )
@@ -21,25 +22,25 @@ func TestExitCodes(t *testing.T) {
 		err  error
 		code int
 	}{
-		{nil, exitOK},
-		{errors.New("disk full"), exitError},
-		{&when.Error{Err: errors.New("block 7 is damaged")}, exitError},
-		{&replay.SubjectError{Problem: "the recording never saw it"}, exitError},
-		{usageError{errors.New("unknown flag"), ""}, exitUsage},
-		{&when.Error{Text: "garbage"}, exitUsage},
-		{&replay.SubjectError{Problem: "two namespaces", Usage: true}, exitUsage},
-		{errCondition, exitTrue},
-		{errDamaged, exitTrue},
-		{errGap, exitGap},
-		{errInterrupted, exitInterrupted},
-		{&when.Error{Err: errInterrupted}, exitInterrupted},
-		{errors.Join(errInterrupted, errors.New("seal")), exitInterrupted},
+		{nil, cli.ExitOK},
+		{errors.New("disk full"), cli.ExitError},
+		{&when.Error{Err: errors.New("block 7 is damaged")}, cli.ExitError},
+		{&replay.SubjectError{Problem: "the recording never saw it"}, cli.ExitError},
+		{cli.Usage(errors.New("unknown flag"), ""), cli.ExitUsage},
+		{&when.Error{Text: "garbage"}, cli.ExitUsage},
+		{&replay.SubjectError{Problem: "two namespaces", Usage: true}, cli.ExitUsage},
+		{cli.ErrCondition, cli.ExitTrue},
+		{cli.ErrDamaged, cli.ExitTrue},
+		{cli.ErrGap, cli.ExitGap},
+		{cli.ErrInterrupted, cli.ExitInterrupted},
+		{&when.Error{Err: cli.ErrInterrupted}, cli.ExitInterrupted},
+		{errors.Join(cli.ErrInterrupted, errors.New("seal")), cli.ExitInterrupted},
 	} {
 		for _, err := range []error{test.err, fmt.Errorf("wrapped: %w", test.err)} {
 			if test.err == nil {
 				err = nil
 			}
-			if got := exitCode(err); got != test.code {
+			if got := cli.ExitCode(err); got != test.code {
 				t.Errorf("exitCode(%v) = %d, want %d", err, got, test.code)
 			}
 		}
@@ -48,7 +49,7 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 	var documented []int
-	for _, m := range regexp.MustCompile(`(?m)^  (\d+) +\S`).FindAllStringSubmatch(exitCodesHelp, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  (\d+) +\S`).FindAllStringSubmatch(cli.ExitCodesHelp, -1) {
 		code, err := strconv.Atoi(m[1])
 		if err != nil {
 			t.Fatal(err)

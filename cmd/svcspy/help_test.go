@@ -16,14 +16,16 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
+
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
 var man = flag.String("man", "", "write the man pages into this folder")
 
 // everyCommand returns the commands as they are, also those of the help.
 func everyCommand() []*cobra.Command {
-	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, now: time.Now, name: program}
-	root := a.root()
+	a := &cli.App{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Now: time.Now, Name: cli.Program}
+	root := newRoot(a)
 	all := []*cobra.Command{root}
 	for i := 0; i < len(all); i++ {
 		all = append(all, all[i].Commands()...)
@@ -38,7 +40,7 @@ func TestHelp(t *testing.T) {
 		name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
 		var out, errs bytes.Buffer
 		words := append(strings.Fields(cmd.CommandPath())[1:], "--help")
-		if code := run(append([]string{program}, words...), strings.NewReader(""), &out, &errs); code != 0 || errs.Len() > 0 {
+		if code := run(append([]string{cli.Program}, words...), strings.NewReader(""), &out, &errs); code != 0 || errs.Len() > 0 {
 			t.Errorf("%s --help: exit code %d, stderr %q", cmd.CommandPath(), code, errs.String())
 		}
 		golden := filepath.Join("testdata", "help", name+".golden")
@@ -72,12 +74,12 @@ func TestHelp(t *testing.T) {
 func TestPages(t *testing.T) {
 	topic := regexp.MustCompile(`(?m)^  (\d+) `)
 	known := []string{}
-	for _, m := range topic.FindAllStringSubmatch(exitCodesHelp, -1) {
+	for _, m := range topic.FindAllStringSubmatch(cli.ExitCodesHelp, -1) {
 		known = append(known, m[1])
 	}
 	grouped := []string{}
-	for _, g := range groups {
-		grouped = append(grouped, g.commands...)
+	for _, g := range cli.Groups {
+		grouped = append(grouped, g.Commands...)
 	}
 	for _, cmd := range everyCommand() {
 		path := cmd.CommandPath()
@@ -92,7 +94,7 @@ func TestPages(t *testing.T) {
 		if !slices.Contains(grouped, cmd.Name()) {
 			t.Errorf("%s is in no group of the first page", path)
 		}
-		_, exit := cutExit(cmd.Long)
+		_, exit := cli.CutExit(cmd.Long)
 		if exit == "" || cmd.Example == "" {
 			t.Errorf("%s: its page lacks EXIT STATUS or an example", path)
 		}
@@ -102,7 +104,7 @@ func TestPages(t *testing.T) {
 			}
 		}
 		for _, line := range strings.Split(cmd.Long+"\n"+cmd.Example, "\n") {
-			if len([]rune(line)) > pageWidth {
+			if len([]rune(line)) > cli.PageWidth {
 				t.Errorf("%s: a line of its page is %d wide: %s", path, len([]rune(line)), line)
 			}
 		}
@@ -125,13 +127,13 @@ func TestMan(t *testing.T) {
 	root := all[0]
 	for _, cmd := range all {
 		cmd.DisableAutoGenTag = true
-		text, exit := cutExit(cmd.Long)
+		text, exit := cli.CutExit(cmd.Long)
 		cmd.Long = strings.ReplaceAll(text, "\n  ", "\n    ") // a block, not a paragraph
 		if exit != "" {
 			cmd.Long += "\n\n# EXIT STATUS\n" + strings.ReplaceAll(exit, "\n  ", "\n")[2:]
 		}
 	}
-	err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Date: &date, Source: program + " " + programVersion(), Manual: "svcspy"}, dir)
+	err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Date: &date, Source: cli.Program + " " + cli.ProgramVersion(), Manual: "svcspy"}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,10 @@ var layers = map[string]struct {
 	"fixtures/again":           {nil, []string{"k8s.io/"}},
 	"fixtures":                 {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents":       {nil, []string{"k8s.io/"}},
-	"cmd/svcspy":               {[]string{"store", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/snapshot", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/web", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
+	"cmd/svcspy/process":       {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
+	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "recorder", "recorder/flight", "recorder/redact", "analyzer", "replay/report", "replay/when"}, nil},
+	"cmd/svcspy":               {[]string{"store", "cmd/svcspy/cli", "cmd/svcspy/process", "cmd/svcspy/record", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/snapshot", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/web", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
 }
 
 type listed struct {

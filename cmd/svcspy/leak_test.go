@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/store"
 )
@@ -44,7 +45,7 @@ func TestShareLeavesNoLeak(t *testing.T) {
 		if strings.Contains(out.String()+errw.String(), secret) {
 			t.Errorf("%s: the secret is shown:\n%s%s", words, &out, &errw)
 		}
-		if said := errw.String(); want == exitTrue && (!strings.Contains(said, "out.db: 1 secret stands in the clear") || strings.Contains(said, "unscanned")) {
+		if said := errw.String(); want == cli.ExitTrue && (!strings.Contains(said, "out.db: 1 secret stands in the clear") || strings.Contains(said, "unscanned")) {
 			t.Errorf("%s: said\n%s", words, said)
 		}
 	}
@@ -60,11 +61,11 @@ func TestShareLeavesNoLeak(t *testing.T) {
 		}
 		return strings.Join(names, " ")
 	}
-	share(exitTrue)
+	share(cli.ExitTrue)
 	if got := left(); got != "file.db" {
 		t.Errorf("left behind: %s", got)
 	}
-	share(exitTrue, "--force")
+	share(cli.ExitTrue, "--force")
 	if got := left(); got != "file.db out.db out.md" {
 		t.Errorf("forced, there is %s", got)
 	}

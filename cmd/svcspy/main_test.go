@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/fixtures"
 	"github.com/svcspy/svcspy/fixtures/late"
 	"github.com/svcspy/svcspy/store"
@@ -23,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite what the scripts and the README
 
 // TestMain lets scripts run the real program as a command.
 func TestMain(m *testing.M) {
-	completing = time.Hour
+	cli.Completing = time.Hour
 	testscript.Main(m, map[string]func(){
 		"svcspy":                  checkedMain,
 		"kubectl-svcspy":          checkedMain,

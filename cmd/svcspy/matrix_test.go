@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/fixtures"
 	"github.com/svcspy/svcspy/fixtures/hostile"
 	"github.com/svcspy/svcspy/replay/report"
@@ -106,7 +107,7 @@ func (m *matrix) demo(path string) []byte {
 func (m *matrix) run(line, file, subject string, more ...string) (code int, stdout, stderr string) {
 	m.t.Helper()
 	m.out++
-	args := []string{program}
+	args := []string{cli.Program}
 	for _, word := range strings.Fields(line) {
 		switch word {
 		case "FILE":
@@ -214,10 +215,10 @@ func TestBadFiles(t *testing.T) {
 				continue // a text is none, and is scanned as one
 			}
 			code, out, errs := m.run(line, file, "svc/web")
-			damaged := strings.HasPrefix(line, "verify") && code == exitTrue ||
-				code == exitGap && strings.HasPrefix(errs, "svcspy: warning: "+file+" is damaged") ||
-				code == exitGap && oneError.MatchString(errs) && out == ""
-			if !damaged && (code != exitError && code != exitUsage || !oneError.MatchString(errs) || out != "") {
+			damaged := strings.HasPrefix(line, "verify") && code == cli.ExitTrue ||
+				code == cli.ExitGap && strings.HasPrefix(errs, "svcspy: warning: "+file+" is damaged") ||
+				code == cli.ExitGap && oneError.MatchString(errs) && out == ""
+			if !damaged && (code != cli.ExitError && code != cli.ExitUsage || !oneError.MatchString(errs) || out != "") {
 				t.Errorf("svcspy %s with %q: exit code %d\nstdout %q\nstderr %q", line, file, code, out, errs)
 			}
 		}
@@ -232,14 +233,14 @@ func TestBadWords(t *testing.T) {
 	for _, line := range offline {
 		if strings.Contains(line, "SUBJECT") {
 			for subject, want := range map[string]int{
-				"svc/wbe": exitError, "svcc/web": exitUsage, "svc/": exitUsage, "/web": exitUsage, "a/b/c": exitUsage, "svc|web|x": exitUsage,
-				"svc|kube-system/web": exitError, "\x1b[31m/web": exitUsage, "svc/\x1b[31m": exitError,
+				"svc/wbe": cli.ExitError, "svcc/web": cli.ExitUsage, "svc/": cli.ExitUsage, "/web": cli.ExitUsage, "a/b/c": cli.ExitUsage, "svc|web|x": cli.ExitUsage,
+				"svc|kube-system/web": cli.ExitError, "\x1b[31m/web": cli.ExitUsage, "svc/\x1b[31m": cli.ExitError,
 			} {
 				if subject == "svc|web|x" && strings.HasPrefix(line, "get") {
-					want = exitError // get takes several names
+					want = cli.ExitError // get takes several names
 				}
 				if strings.HasPrefix(line, "diff") {
-					want = exitUsage // 1 would say that there is a difference
+					want = cli.ExitUsage // 1 would say that there is a difference
 				}
 				code, out, errs := m.run(line, "demo.db", subject)
 				if code != want || !oneError.MatchString(errs) || out != "" || strings.ContainsRune(errs, '\x1b') {
@@ -263,7 +264,7 @@ func TestBadWords(t *testing.T) {
 					}
 				}
 				code, out, errs := m.run(words, "demo.db", "svc/web", flag, when)
-				if code != exitUsage || !oneError.MatchString(errs) || out != "" || strings.ContainsRune(errs, '\x1b') {
+				if code != cli.ExitUsage || !oneError.MatchString(errs) || out != "" || strings.ContainsRune(errs, '\x1b') {
 					t.Errorf("svcspy %s %s %q: exit code %d\nstdout %q\nstderr %q", words, flag, when, code, out, errs)
 				}
 			}
@@ -328,7 +329,7 @@ func TestHostile(t *testing.T) {
 				if _, err := checker.check([]byte(out), format); err != nil && (format == "json" || format == "yaml" || format == "jsonl") {
 					t.Errorf("seed %d: svcspy %s: %v", seed, words, err)
 				}
-				if code > exitGap {
+				if code > cli.ExitGap {
 					t.Errorf("seed %d: svcspy %s: exit code %d, stderr %q", seed, words, code, errs)
 				}
 				for _, text := range []string{out, errs} {

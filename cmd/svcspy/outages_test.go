@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
 // TestOutagesFirst asks recordings of which it is known what was done: the first
@@ -30,7 +32,7 @@ func TestOutagesFirst(t *testing.T) {
 		file := filepath.Join(incidents, c.incident+".db")
 		for _, words := range [][]string{{file}, {"replay", file}} {
 			code, out, errw := program(t.TempDir(), append(words, "--tz", "UTC"))
-			if code != exitOK {
+			if code != cli.ExitOK {
 				t.Errorf("%v ends with %d: %s", words, code, errw)
 			}
 			for _, text := range c.says {
@@ -62,7 +64,7 @@ func answering(t *testing.T) func(dir string, args []string) (code int, out, err
 func TestHabits(t *testing.T) {
 	program := answering(t)
 	dir := t.TempDir()
-	if code, _, errw := program(dir, []string{"demo", "selector-edited", "-f", "demo.db"}); code != exitOK {
+	if code, _, errw := program(dir, []string{"demo", "selector-edited", "-f", "demo.db"}); code != cli.ExitOK {
 		t.Fatal(errw)
 	}
 	recorded, err := os.ReadFile(filepath.Join(dir, "demo.db"))
@@ -78,27 +80,27 @@ func TestHabits(t *testing.T) {
 		code int
 		says string // on either stream
 	}{
-		"describe svc web -n shop":              {exitUsage, "unknown command \"describe\""},
-		"logs web -c app":                       {exitUsage, "no logs"},
-		"top pods":                              {exitUsage, "no usage metrics"},
-		"replay demo.db ing/x":                  {exitError, `never saw ingress "x"`},
-		"replay demo.db netpol/x":               {exitError, `never saw networkpolicy "x"`},
-		"replay demo.db sc/x":                   {exitError, `never saw storageclass "x"`},
-		"replay demo.db svc/shop/web":           {exitOK, "NotServing"},
-		"replay demo.db svc/kubernetes":         {exitOK, "Serving"}, // never unhealthy
-		"replay demo.db deploy/web":             {exitOK, "Deployment shop/web"},
-		"replay demo.db svc/web --at end":       {exitOK, "Traffic should flow"},
-		"trace demo.db svc/web":                 {exitOK, "shop/web"},
-		"changes demo.db svc/web":               {exitOK, "selector"},
-		"changes -f demo.db":                    {exitOK, "kubectl-client-side-apply"},
-		"explain demo.db":                       {exitOK, "WHAT CHANGED"},
-		"bisect demo.db":                        {exitOK, "/spec/selector"},
+		"describe svc web -n shop":              {cli.ExitUsage, "unknown command \"describe\""},
+		"logs web -c app":                       {cli.ExitUsage, "no logs"},
+		"top pods":                              {cli.ExitUsage, "no usage metrics"},
+		"replay demo.db ing/x":                  {cli.ExitError, `never saw ingress "x"`},
+		"replay demo.db netpol/x":               {cli.ExitError, `never saw networkpolicy "x"`},
+		"replay demo.db sc/x":                   {cli.ExitError, `never saw storageclass "x"`},
+		"replay demo.db svc/shop/web":           {cli.ExitOK, "NotServing"},
+		"replay demo.db svc/kubernetes":         {cli.ExitOK, "Serving"}, // never unhealthy
+		"replay demo.db deploy/web":             {cli.ExitOK, "Deployment shop/web"},
+		"replay demo.db svc/web --at end":       {cli.ExitOK, "Traffic should flow"},
+		"trace demo.db svc/web":                 {cli.ExitOK, "shop/web"},
+		"changes demo.db svc/web":               {cli.ExitOK, "selector"},
+		"changes -f demo.db":                    {cli.ExitOK, "kubectl-client-side-apply"},
+		"explain demo.db":                       {cli.ExitOK, "WHAT CHANGED"},
+		"bisect demo.db":                        {cli.ExitOK, "/spec/selector"},
 		"diff demo.db":                          {1, "/spec/selector"},
-		"replay empty.db":                       {exitError, "it is empty"},
-		"replay half.db":                        {exitError, "it is truncated"},
-		"replay packed.db.gz":                   {exitError, "gzip -dk"},
-		"replay packed.db.zst":                  {exitError, "zstd -d"},
-		"replay demo.db svc/web --kubeconfig x": {exitUsage, "unknown flag"},
+		"replay empty.db":                       {cli.ExitError, "it is empty"},
+		"replay half.db":                        {cli.ExitError, "it is truncated"},
+		"replay packed.db.gz":                   {cli.ExitError, "gzip -dk"},
+		"replay packed.db.zst":                  {cli.ExitError, "zstd -d"},
+		"replay demo.db svc/web --kubeconfig x": {cli.ExitUsage, "unknown flag"},
 	} {
 		code, out, errw := program(dir, slices.Concat(strings.Fields(line), []string{"--tz", "UTC"}))
 		if code != c.code || !strings.Contains(out+errw, c.says) {

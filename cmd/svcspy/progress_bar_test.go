@@ -13,6 +13,7 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/term"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/fixtures"
 )
 
@@ -47,13 +48,13 @@ func TestBarOnATerminal(t *testing.T) {
 			words := strings.Fields(strings.NewReplacer("FILE", file, "OUT", filepath.Join(t.TempDir(), "out.db")).Replace(test.line))
 			now := time.Now()
 			said := onTerminal(t, 60, func(errw *os.File) {
-				a := &app{in: strings.NewReader(""), out: &bytes.Buffer{}, err: errw, name: program, now: func() time.Time {
+				a := &cli.App{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: errw, Name: cli.Program, Now: func() time.Time {
 					if test.slow {
 						now = now.Add(time.Second)
 					}
 					return now
 				}}
-				root := a.root(words...)
+				root := newRoot(a, words...)
 				root.SetArgs(words)
 				if err := root.ExecuteContext(t.Context()); err != nil {
 					t.Errorf("%s: %v", test.line, err)

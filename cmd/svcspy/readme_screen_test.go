@@ -13,6 +13,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/fixtures"
 	"github.com/svcspy/svcspy/replay/tui"
 )
@@ -54,13 +55,13 @@ func readmeScreen(t *testing.T, subject, at string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := openRecording(file)
+	r, err := cli.OpenRecording(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	l := &look{app: &app{out: &bytes.Buffer{}, err: &bytes.Buffer{}, now: time.Now, zoneName: "UTC"}, namespace: fixtures.Demos[0].Namespace}
-	options, err := l.screenOptions(t.Context(), r, file)
+	l := &cli.Query{App: &cli.App{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Now: time.Now, ZoneName: "UTC"}, Namespace: fixtures.Demos[0].Namespace}
+	options, err := l.ScreenOptions(t.Context(), r, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func readmeScreen(t *testing.T, subject, at string) string {
 	if options.At, err = tui.Opening(r); err != nil {
 		t.Fatal(err)
 	}
-	if options.Subject, err = l.subject(r, []string{subject}, r.Info().Last); err != nil {
+	if options.Subject, err = l.Subject(r, []string{subject}, r.Info().Last); err != nil {
 		t.Fatal(err)
 	}
 	m, err := tui.New(t.Context(), options)

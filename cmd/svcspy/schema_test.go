@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/record"
 	"github.com/svcspy/svcspy/replay/postmortem"
 	"github.com/svcspy/svcspy/replay/report"
 )
@@ -27,7 +29,7 @@ var documents = map[string]any{
 	"Change":            report.ChangeLine{},
 	"ChangeList":        report.ChangeList{},
 	"Diff":              report.DiffEnvelope{},
-	"Error":             errorDocument{},
+	"Error":             cli.ErrorDocument{},
 	"Event":             report.EventLine{},
 	"EventList":         report.EventList{},
 	"Fact":              report.FactLine{},
@@ -37,7 +39,7 @@ var documents = map[string]any{
 	"MarkList":          report.MarkList{},
 	"OutageList":        report.OutageList{},
 	"Postmortem":        postmortem.Postmortem{},
-	"RecordPlan":        recordPlan{},
+	"RecordPlan":        record.Plan{},
 	"RecordingInfo":     report.RecordingInfo{},
 	"Report":            report.Envelope{},
 	"ReportList":        report.ListEnvelope{},

@@ -14,7 +14,7 @@ import (
 
 // print prints answers of the API server as kubectl does.
 func (o *getOptions) print(all []wanted) error {
-	switch o.output {
+	switch o.Output {
 	case "text", "wide":
 		return o.tables(all)
 	case "name":
@@ -39,19 +39,19 @@ func (o *getOptions) print(all []wanted) error {
 			return err
 		}
 	}
-	if o.output == "yaml" {
+	if o.Output == "yaml" {
 		text, err := report.YAML(body)
 		if err != nil {
 			return err
 		}
-		_, err = o.out.Write(text)
+		_, err = o.Out.Write(text)
 		return err
 	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, body, "", "    "); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(o.out, "%s\n", bytes.TrimRight(report.Harmless(b.Bytes()), "\n"))
+	_, err := fmt.Fprintf(o.Out, "%s\n", bytes.TrimRight(report.Harmless(b.Bytes()), "\n"))
 	return err
 }
 
@@ -102,7 +102,7 @@ func (o *getOptions) names(all []wanted) error {
 			if err := json.Unmarshal(object, &m); err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintln(o.out, report.Clean(w.word+"/"+m.Name)); err != nil {
+			if _, err := fmt.Fprintln(o.Out, report.Clean(w.word+"/"+m.Name)); err != nil {
 				return err
 			}
 		}
@@ -128,17 +128,17 @@ func (o *getOptions) tables(all []wanted) error {
 		}
 	}
 	if len(tables) == 0 {
-		o.note("No resources found.")
+		o.Note("No resources found.")
 		return nil
 	}
-	several := o.namespace == "" && (len(all) > 1 || !all[0].one)
+	several := o.Namespace == "" && (len(all) > 1 || !all[0].one)
 	for i, t := range tables {
 		prefix := ""
 		if len(tables) > 1 {
 			prefix = words[i] + "/"
 		}
 		if i > 0 {
-			if _, err := fmt.Fprintln(o.out); err != nil {
+			if _, err := fmt.Fprintln(o.Out); err != nil {
 				return err
 			}
 		}
@@ -160,21 +160,21 @@ func (o *getOptions) table(t *metav1.Table, prefix string, spaces bool) error {
 		}
 		namespaced = namespaced || in[i] != ""
 	}
-	w := tabwriter.NewWriter(o.out, 6, 4, 3, ' ', 0)
+	w := tabwriter.NewWriter(o.Out, 6, 4, 3, ' ', 0)
 	line := func(namespace string, cells []string) {
 		var row []string
 		if spaces && namespaced {
 			row = append(row, namespace)
 		}
 		for i, c := range cells {
-			if t.ColumnDefinitions[i].Priority == 0 || o.output == "wide" {
+			if t.ColumnDefinitions[i].Priority == 0 || o.Output == "wide" {
 				row = append(row, c)
 			}
 		}
 		// What cannot be written is an error of the Flush.
 		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
-	if !o.noHeaders {
+	if !o.NoHeaders {
 		var titles []string
 		for _, c := range t.ColumnDefinitions {
 			titles = append(titles, strings.ToUpper(c.Name))

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
@@ -39,7 +40,7 @@ func TestTimesWhileRecording(t *testing.T) {
 	}
 	ask := func(at string) (code int, echo string) {
 		var out, errs bytes.Buffer
-		code = run([]string{program, "events", "live.db", "--since", at}, strings.NewReader(""), &out, &errs)
+		code = run([]string{cli.Program, "events", "live.db", "--since", at}, strings.NewReader(""), &out, &errs)
 		return code, errs.String()
 	}
 	for _, at := range []string{"now", "20s ago", "-20s", "now-20s", "end-80s", "+40s", "#2"} {
@@ -48,14 +49,14 @@ func TestTimesWhileRecording(t *testing.T) {
 		}
 	}
 	for _, at := range []string{"2h ago", "now+1h", "-90m"} {
-		if code, echo := ask(at); code != exitUsage || !strings.Contains(echo, "outside the recording") {
+		if code, echo := ask(at); code != cli.ExitUsage || !strings.Contains(echo, "outside the recording") {
 			t.Errorf("--since %q while recording: exit code %d, %s", at, code, echo)
 		}
 	}
 	if _, err := w.Seal(now.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if code, echo := ask("now"); code != exitUsage || !strings.Contains(echo, "it has ended") {
+	if code, echo := ask("now"); code != cli.ExitUsage || !strings.Contains(echo, "it has ended") {
 		t.Errorf("--since now after the end: exit code %d, %s", code, echo)
 	}
 }
@@ -69,7 +70,7 @@ func TestTimesTopic(t *testing.T) {
 	r.Verdict = func(int) (time.Time, error) { return r.Start, nil }
 	r.Incident = func() (time.Time, error) { return r.End, nil }
 	forms := []string{"incident-10s", "#8812+2s", "@deploy+1m"}
-	for _, line := range strings.Split(timesHelp, "\n") {
+	for _, line := range strings.Split(cli.TimesHelp, "\n") {
 		if !strings.HasPrefix(line, "  ") || strings.HasPrefix(line, "   ") {
 			continue
 		}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -19,21 +19,21 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-var errShell = errors.New("completion takes a shell: bash, zsh or fish")
+var ErrShell = errors.New("completion takes a shell: bash, zsh or fish")
 
-// completing is how long a shell waits for completions at most. Tests, which
+// Completing is how long a shell waits for completions at most. Tests, which
 // want all of them also from a slow machine, wait longer.
-var completing = 500 * time.Millisecond
+var Completing = 500 * time.Millisecond
 
 // subjects are the resources that verdicts are about.
 var subjects = []string{"services", "deployments", "replicasets", "statefulsets", "daemonsets", "pods", "nodes", "ingresses", "httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"}
 
-// completions gives a command and those below it what their words and flags
+// Completions gives a command and those below it what their words and flags
 // complete to. It follows from how they are called: FILE is a recording, TYPE a
 // subject in it, and flags of one name mean the same everywhere.
-func (a *app) completions(cmd *cobra.Command) {
+func (a *App) Completions(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
-		a.completions(c)
+		a.Completions(c)
 	}
 	if cmd.ValidArgs == nil && cmd.ValidArgsFunction == nil {
 		cmd.ValidArgsFunction = a.completeWords(strings.Fields(cmd.Use))
@@ -52,10 +52,10 @@ func (a *app) completions(cmd *cobra.Command) {
 	flag("file", recordings)
 	flag("namespace", inside(namespacesIn))
 	flag("from", inside(clientsIn))
-	flag("profile", oneOf(recorder.Minimal, recorder.Standard, recorder.Full))
-	flag("symptom", oneOf("refused", "timeout", "nxdomain"))
-	flag("color", oneOf("auto", "always", "never"))
-	flag("tz", oneOf("UTC", localZone().String()))
+	flag("profile", OneOf(recorder.Minimal, recorder.Standard, recorder.Full))
+	flag("symptom", OneOf("refused", "timeout", "nxdomain"))
+	flag("color", OneOf("auto", "always", "never"))
+	flag("tz", OneOf("UTC", localZone().String()))
 	flag("context", fromKubeconfig)
 	for _, name := range []string{"port", "speed", "for", "ring", "keep-for", "keep-max", "keep-on", "max-size", "selector", "cluster", "user", "token", "server", "as", "as-group", "as-uid", "username", "password", "proxy-url", "tls-server-name", "request-timeout", "command", "verbosity"} {
 		flag(name, cobra.NoFileCompletions)
@@ -63,7 +63,7 @@ func (a *app) completions(cmd *cobra.Command) {
 }
 
 // completeWords completes the words of a command that is used like this.
-func (a *app) completeWords(use []string) cobra.CompletionFunc {
+func (a *App) completeWords(use []string) cobra.CompletionFunc {
 	has := func(word string) bool {
 		return slices.ContainsFunc(use, func(w string) bool { return strings.Contains(w, word) })
 	}
@@ -95,7 +95,7 @@ func recordings(*cobra.Command, []string, string) ([]cobra.Completion, cobra.She
 	return []cobra.Completion{"db"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
-func oneOf(words ...string) cobra.CompletionFunc {
+func OneOf(words ...string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }
 
@@ -133,12 +133,12 @@ func inside(complete func(*content) (all []cobra.Completion, unfinished bool)) c
 		if path == "" {
 			return nil, nothing
 		}
-		r, err := openRecording(path)
+		r, err := OpenRecording(path)
 		if err != nil {
 			return nil, nothing
 		}
 		defer r.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), completing)
+		ctx, cancel := context.WithTimeout(context.Background(), Completing)
 		defer cancel()
 		in := &content{Recording: r, ctx: ctx, words: words}
 		if f := cmd.Flags().Lookup("namespace"); f != nil {
@@ -295,7 +295,7 @@ func clientsIn(in *content) ([]cobra.Completion, bool) {
 
 // completeTime completes an instant: the anchors of the recording, and when the
 // verdict on the subject changed.
-func (a *app) completeTime(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (a *App) completeTime(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return inside(func(in *content) ([]cobra.Completion, bool) {
 		info := in.Info()
 		all := []cobra.Completion{
@@ -317,8 +317,8 @@ func (a *app) completeTime(cmd *cobra.Command, args []string, typed string) ([]c
 }
 
 // turns are the changes of the verdict, each as an anchor and as an instant.
-func (a *app) turns(in *content) []cobra.Completion {
-	l := look{app: a, ctx: in.ctx, words: in.words, namespace: in.namespace}
+func (a *App) turns(in *content) []cobra.Completion {
+	l := Query{App: a, Ctx: in.ctx, Words: in.words, Namespace: in.namespace}
 	segments, err := l.verdicts(in.Recording)
 	if err != nil {
 		return nil

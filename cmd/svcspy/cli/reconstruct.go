@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"time"
@@ -12,12 +12,12 @@ import (
 
 // reconstruct answers for an instant before the recording, from what objects
 // still told when it began. That nobody was listening is a gap.
-func (l *look) reconstruct(s *replay.State, words []string) error {
+func (l *Query) reconstruct(s *replay.State, words []string) error {
 	t := s.Timeline()
 	if len(words) == 0 {
 		return l.reconstructAll(s)
 	}
-	ref, err := l.subject(t, words, t.Info().Last)
+	ref, err := l.Subject(t, words, t.Info().Last)
 	if err != nil {
 		return err
 	}
@@ -33,13 +33,13 @@ func (l *look) reconstruct(s *replay.State, words []string) error {
 	if err := l.show(e); err != nil {
 		return err
 	}
-	if l.exitCode && e.Verdict.State == analyzer.NotServing {
-		return errCondition
+	if l.ExitCode && e.Verdict.State == analyzer.NotServing {
+		return ErrCondition
 	}
-	return errGap
+	return ErrGap
 }
 
-func (l *look) reconstructAll(s *replay.State) error {
+func (l *Query) reconstructAll(s *replay.State) error {
 	reports, facts, err := past.ReconstructAll(s.Timeline(), s.Instant())
 	if err != nil {
 		return err
@@ -49,39 +49,39 @@ func (l *look) reconstructAll(s *replay.State) error {
 		return err
 	}
 	list.Facts = facts
-	if l.output == "text" {
-		err = report.ListText(l.out, list, l.text())
+	if l.Output == "text" {
+		err = report.ListText(l.Out, list, l.Text())
 	} else {
-		err = report.Document(l.out, l.output, list)
+		err = report.Document(l.Out, l.Output, list)
 	}
 	if err != nil {
 		return err
 	}
-	return errGap
+	return ErrGap
 }
 
 // reach is how far back the past of what is asked about is known.
-func (l *look) reach(t replay.Timeline) (time.Time, error) {
-	facts, err := l.before(t)
+func (l *Query) reach(t replay.Timeline) (time.Time, error) {
+	facts, err := l.Before(t)
 	if err != nil || len(facts) == 0 {
 		return time.Time{}, err
 	}
 	return facts[0].Time, nil
 }
 
-// before returns what is known of the time before the recording: of the subject
+// Before returns what is known of the time before the recording: of the subject
 // and what matters to it, or of everything.
-func (l *look) before(t replay.Timeline) ([]past.Fact, error) {
+func (l *Query) Before(t replay.Timeline) ([]past.Fact, error) {
 	if l.facts != nil {
 		return l.facts, nil
 	}
 	var err error
-	if len(l.words) == 0 {
+	if len(l.Words) == 0 {
 		l.facts, err = past.All(t)
 		return l.facts, err
 	}
 	var ref store.Ref
-	if ref, err = l.subject(t, l.words, t.Info().Last); err != nil {
+	if ref, err = l.Subject(t, l.Words, t.Info().Last); err != nil {
 		return nil, err
 	}
 	l.facts, err = past.Of(t, ref)

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -22,28 +22,28 @@ import (
 // mostExplained is of how many outages trigger and recovery are looked for.
 const mostExplained = 10
 
-// outages prints the outages of a recording: of all Services, or of those in the
+// Outages prints the outages of a recording: of all Services, or of those in the
 // namespace.
-func (l *look) outages(ctx context.Context, t replay.Timeline, file string) error {
-	if err := notEmpty(t); err != nil {
+func (l *Query) Outages(ctx context.Context, t replay.Timeline, file string) error {
+	if err := NotEmpty(t); err != nil {
 		return err
 	}
-	bar := l.counter("Services")
-	defer bar.end()
-	list, _, err := l.outageList(ctx, t, file, bar.show)
-	bar.end()
+	bar := l.Counter("Services")
+	defer bar.End()
+	list, _, err := l.OutageList(ctx, t, file, bar.Show)
+	bar.End()
 	if err != nil {
 		return err
 	}
-	if l.output == "text" {
-		return report.OutageText(l.out, list, l.text())
+	if l.Output == "text" {
+		return report.OutageText(l.Out, list, l.Text())
 	}
-	return report.Document(l.out, l.output, list)
+	return report.Document(l.Out, l.Output, list)
 }
 
-// outageList finds the outages of a recording, worst first, those with one cause
+// OutageList finds the outages of a recording, worst first, those with one cause
 // under the first of them, and returns the courses of its Services.
-func (l *look) outageList(ctx context.Context, t replay.Timeline, file string, progress func(done, total int)) (report.OutageList, []verdict.Course, error) {
+func (l *Query) OutageList(ctx context.Context, t replay.Timeline, file string, progress func(done, total int)) (report.OutageList, []verdict.Course, error) {
 	list := report.NewOutageList(t.Info())
 	all, quiet, courses, err := l.findOutages(ctx, t, progress)
 	if err != nil {
@@ -55,7 +55,7 @@ func (l *look) outageList(ctx context.Context, t replay.Timeline, file string, p
 		var told *story.Explanation
 		if n < mostExplained {
 			if told, err = explainOutage(ctx, t, o); err != nil {
-				return list, nil, interrupted(ctx, err)
+				return list, nil, Interrupted(ctx, err)
 			}
 		}
 		item := report.NewOutageItem(o, told)
@@ -71,14 +71,14 @@ func (l *look) outageList(ctx context.Context, t replay.Timeline, file string, p
 
 // findOutages returns the outages, worst first, the Services that had none, and
 // the courses of all.
-func (l *look) findOutages(ctx context.Context, t replay.Timeline, progress func(done, total int)) ([]story.Outage, []string, []verdict.Course, error) {
+func (l *Query) findOutages(ctx context.Context, t replay.Timeline, progress func(done, total int)) ([]story.Outage, []string, []verdict.Course, error) {
 	info := t.Info()
 	all, quiet, courses := []story.Outage{}, []string{}, []verdict.Course{}
 	for c, err := range verdict.All(ctx, t, info.Start, info.End, progress) {
 		if err != nil {
-			return nil, nil, nil, interrupted(ctx, err)
+			return nil, nil, nil, Interrupted(ctx, err)
 		}
-		if l.namespace != "" && l.namespace != c.Subject.Namespace || !holds(&info, c.Subject) {
+		if l.Namespace != "" && l.Namespace != c.Subject.Namespace || !Holds(&info, c.Subject) {
 			continue
 		}
 		courses = append(courses, c)
@@ -113,29 +113,29 @@ func explainOutage(ctx context.Context, t replay.Timeline, o *story.Outage) (*st
 }
 
 // outageCommands are what to run next: the story, and the state at its worst.
-func (l *look) outageCommands(file string, o *story.Outage) []string {
+func (l *Query) outageCommands(file string, o *story.Outage) []string {
 	subject := []string{file, "svc/" + o.Subject.Name, "-n", o.Subject.Namespace}
-	explain := slices.Concat(l.program(), []string{"explain"}, subject, []string{"--at", when.Format(o.Worst.From)})
-	at := slices.Concat(l.program(), []string{"replay"}, subject, []string{"--at", when.Format(o.Worst.From)})
+	explain := slices.Concat(l.Program(), []string{"explain"}, subject, []string{"--at", when.Format(o.Worst.From)})
+	at := slices.Concat(l.Program(), []string{"replay"}, subject, []string{"--at", when.Format(o.Worst.From)})
 	return []string{command.New(explain...).String(), command.New(at...).String()}
 }
 
-// worstSubject returns the words that name the Service with the worst outage of the
+// WorstSubject returns the words that name the Service with the worst outage of the
 // recording.
-func (l *look) worstSubject(ctx context.Context, t replay.Timeline) ([]string, error) {
-	bar := l.counter("Services")
-	defer bar.end()
-	all, _, _, err := l.findOutages(ctx, t, bar.show)
-	bar.end()
+func (l *Query) WorstSubject(ctx context.Context, t replay.Timeline) ([]string, error) {
+	bar := l.Counter("Services")
+	defer bar.End()
+	all, _, _, err := l.findOutages(ctx, t, bar.Show)
+	bar.End()
 	if err != nil {
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, &when.NotThere{Problem: "no Service had an outage in this recording", Hint: "name a subject as TYPE/NAME; `" + l.name + " timeline FILE` shows what each Service was"}
+		return nil, &when.NotThere{Problem: "no Service had an outage in this recording", Hint: "name a subject as TYPE/NAME; `" + l.Name + " timeline FILE` shows what each Service was"}
 	}
 	ref := all[0].Subject
-	l.namespace = ref.Namespace
-	l.note("the worst outage is that of svc/%s in namespace %s, %s at %s", ref.Name, ref.Namespace, all[0].Worst.Report.Verdict.State, when.Format(all[0].Worst.From))
+	l.Namespace = ref.Namespace
+	l.Note("the worst outage is that of svc/%s in namespace %s, %s at %s", ref.Name, ref.Namespace, all[0].Worst.Report.Verdict.State, when.Format(all[0].Worst.From))
 	return []string{"svc/" + ref.Name}, nil
 }
 
@@ -159,21 +159,21 @@ func worstOutage(ctx context.Context, t replay.Timeline, ref store.Ref) (before,
 	return before, worst.Worst.From, true, nil
 }
 
-// isFile reports whether a word of the command line is the path of a file.
-func isFile(word string) bool {
+// IsFile reports whether a word of the command line is the path of a file.
+func IsFile(word string) bool {
 	st, err := os.Stat(word)
 	return err == nil && st.Mode().IsRegular()
 }
 
-// withFile turns `svcspy FILE ...` into `svcspy replay FILE ...`.
-func withFile(root *cobra.Command, words []string) []string {
+// WithFile turns `svcspy FILE ...` into `svcspy replay FILE ...`.
+func WithFile(root *cobra.Command, words []string) []string {
 	if len(words) == 0 || len(words[0]) == 0 || words[0][0] == '-' {
 		return words
 	}
 	if found, _, err := root.Find(words); err == nil && found != root {
 		return words
 	}
-	if !isFile(words[0]) {
+	if !IsFile(words[0]) {
 		return words
 	}
 	return append([]string{"replay"}, words...)
@@ -191,51 +191,51 @@ var habits = map[string]string{
 }
 
 // habit returns the hint for a command of kubectl, "" for others.
-func (a *app) habit(word string) string {
+func (a *App) habit(word string) string {
 	if text, is := habits[word]; is {
-		return fmt.Sprintf(text, a.name)
+		return fmt.Sprintf(text, a.Name)
 	}
 	return ""
 }
 
-// aroundWorst fills in what was left out of a question that compares two instants:
+// AroundWorst fills in what was left out of a question that compares two instants:
 // the subject with the worst outage, and instants before and in it.
-func (s *stretch) aroundWorst(ctx context.Context, t replay.Timeline, words []string) ([]string, error) {
-	if err := notEmpty(t); err != nil {
+func (s *Range) AroundWorst(ctx context.Context, t replay.Timeline, words []string) ([]string, error) {
+	if err := NotEmpty(t); err != nil {
 		return nil, err
 	}
 	if len(words) == 0 {
 		var err error
-		if words, err = s.worstSubject(ctx, t); err != nil {
+		if words, err = s.WorstSubject(ctx, t); err != nil {
 			return nil, err
 		}
-		s.words = words
+		s.Words = words
 	}
-	if s.since != "" || s.until != "" {
+	if s.Since != "" || s.Until != "" {
 		return words, nil
 	}
-	ref, err := s.subject(t, words, t.Info().Last)
+	ref, err := s.Subject(t, words, t.Info().Last)
 	if err != nil {
 		return nil, err
 	}
 	before, in, ok, err := worstOutage(ctx, t, ref)
 	if err != nil || !ok {
-		return words, interrupted(ctx, err)
+		return words, Interrupted(ctx, err)
 	}
-	s.since, s.until = when.Format(before), when.Format(in)
+	s.Since, s.Until = when.Format(before), when.Format(in)
 	return words, nil
 }
 
-// openingInstant returns the instant to look at where none was asked for: the
+// OpeningInstant returns the instant to look at where none was asked for: the
 // incident of the subject, or "" for the end where there was none or the recording
 // is still being written.
-func (l *look) openingInstant(t replay.Timeline) (string, error) {
+func (l *Query) OpeningInstant(t replay.Timeline) (string, error) {
 	if !t.Info().Closed {
 		return "", nil
 	}
 	var at time.Time
 	var err error
-	if len(l.words) == 0 {
+	if len(l.Words) == 0 {
 		at, err = l.firstIncident(t)
 	} else {
 		var segments []verdict.Segment

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/cmd/svcspy/process"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/verdict"
@@ -19,44 +20,44 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// open opens the recording a question is put to. The words name its subject, if
+// Open opens the recording a question is put to. The words name its subject, if
 // it has one: verdict:N and incident in its times are about that.
-func (l *look) open(ctx context.Context, file string, words []string) (*store.Recording, error) {
-	l.ctx, l.words = ctx, words
-	relaxGC()
-	r, err := openRecording(file)
+func (l *Query) Open(ctx context.Context, file string, words []string) (*store.Recording, error) {
+	l.Ctx, l.Words = ctx, words
+	process.RelaxGC()
+	r, err := OpenRecording(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		for _, word := range words {
 			if st, werr := os.Stat(word); werr == nil && st.Mode().IsRegular() {
-				return nil, usageError{err, "the recording comes before its subject: " + command.New(word, file).String()}
+				return nil, Usage(err, "the recording comes before its subject: "+command.New(word, file).String())
 			}
 		}
 	}
 	if err == nil {
-		l.warnOfDamage(file, r)
+		l.WarnOfDamage(file, r)
 		l.tellZone(r)
 		info := r.Info()
-		l.detail("opened %s: #%d to #%d, %s to %s", report.Clean(file), info.First, info.Last, when.Format(info.Start), when.Format(info.End))
+		l.Detail("opened %s: #%d to #%d, %s to %s", report.Clean(file), info.First, info.Last, when.Format(info.Start), when.Format(info.End))
 	}
 	return r, err
 }
 
 // tellZone says in which zone clock times are printed. Where an instant is asked
 // for, its echo says so.
-func (l *look) tellZone(t replay.Timeline) {
-	zone, err := l.zone()
-	if err != nil || l.output != "text" || l.at != "" {
+func (l *Query) tellZone(t replay.Timeline) {
+	zone, err := l.Zone()
+	if err != nil || l.Output != "text" || l.At != "" {
 		return
 	}
 	if _, offset := t.Info().End.In(zone).Zone(); offset != 0 {
-		l.note("times are in %s (%s)", zone, t.Info().End.In(zone).Format("-07:00"))
+		l.Note("times are in %s (%s)", zone, t.Info().End.In(zone).Format("-07:00"))
 	}
 }
 
-// when reads one instant: the one place where a time of a flag is read. From is
+// When reads one instant: the one place where a time of a flag is read. From is
 // what +90s counts from, zero for the start of the recording.
-func (l *look) when(t replay.Timeline, text string, from time.Time) (when.Instant, error) {
-	zone, err := l.zone()
+func (l *Query) When(t replay.Timeline, text string, from time.Time) (when.Instant, error) {
+	zone, err := l.Zone()
 	if err != nil {
 		return when.Instant{}, err
 	}
@@ -65,7 +66,7 @@ func (l *look) when(t replay.Timeline, text string, from time.Time) (when.Instan
 		marks = r.Marks
 	}
 	var course func() ([]verdict.Segment, error)
-	if len(l.words) > 0 {
+	if len(l.Words) > 0 {
 		course = func() ([]verdict.Segment, error) { return l.verdicts(t) }
 	}
 	r := when.RangeOf(t, marks, course)
@@ -75,35 +76,35 @@ func (l *look) when(t replay.Timeline, text string, from time.Time) (when.Instan
 		}
 		r.Incident = func() (time.Time, error) { return l.firstIncident(t) }
 	}
-	r.Zone, r.Now, r.From = zone, l.now(), from
-	if l.past {
+	r.Zone, r.Now, r.From = zone, l.Now(), from
+	if l.Past {
 		r.Past = func() (time.Time, error) { return l.reach(t) }
 	}
 	return when.Parse(text, r)
 }
 
 // verdicts returns the course of the subject, as svcspy timeline shows it.
-func (l *look) verdicts(t replay.Timeline) ([]verdict.Segment, error) {
+func (l *Query) verdicts(t replay.Timeline) ([]verdict.Segment, error) {
 	info := t.Info()
-	ref, err := l.subject(t, l.words, info.Last)
+	ref, err := l.Subject(t, l.Words, info.Last)
 	if err != nil {
 		return nil, err
 	}
-	segments, err := verdict.Of(l.ctx, t, ref, info.Start, info.End)
-	return verdict.Settle(segments), interrupted(l.ctx, err)
+	segments, err := verdict.Of(l.Ctx, t, ref, info.Start, info.End)
+	return verdict.Settle(segments), Interrupted(l.Ctx, err)
 }
 
 // firstIncident returns the first incident of any Service.
-func (l *look) firstIncident(t replay.Timeline) (time.Time, error) {
-	bar := l.counter("Services")
-	defer bar.end()
+func (l *Query) firstIncident(t replay.Timeline) (time.Time, error) {
+	bar := l.Counter("Services")
+	defer bar.End()
 	info := t.Info()
 	var first time.Time
-	for c, err := range verdict.All(l.ctx, t, info.Start, info.End, bar.show) {
+	for c, err := range verdict.All(l.Ctx, t, info.Start, info.End, bar.Show) {
 		if err != nil {
-			return first, interrupted(l.ctx, err)
+			return first, Interrupted(l.Ctx, err)
 		}
-		if l.namespace != "" && l.namespace != c.Subject.Namespace {
+		if l.Namespace != "" && l.Namespace != c.Subject.Namespace {
 			continue
 		}
 		at, err := when.IncidentOf(verdict.Settle(c.Segments))
@@ -112,28 +113,28 @@ func (l *look) firstIncident(t replay.Timeline) (time.Time, error) {
 		}
 	}
 	if first.IsZero() {
-		return first, &when.NotThere{Problem: "no Service went from well to unhealthy", Hint: "`" + l.name + " timeline FILE` shows what each was"}
+		return first, &when.NotThere{Problem: "no Service went from well to unhealthy", Hint: "`" + l.Name + " timeline FILE` shows what each was"}
 	}
 	return first, nil
 }
 
 // state returns the state at an instant; without one, the last that is known.
-func (l *look) state(t replay.Timeline, text string) (*replay.State, error) {
-	if err := notEmpty(t); err != nil {
+func (l *Query) state(t replay.Timeline, text string) (*replay.State, error) {
+	if err := NotEmpty(t); err != nil {
 		return nil, err
 	}
 	if text == "" {
 		return replay.NewCursor(t).End()
 	}
-	when, err := l.when(t, text, time.Time{})
+	when, err := l.When(t, text, time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	return stateAt(t, when)
+	return StateAt(t, when)
 }
 
-// stateAt returns the state at an instant that was read.
-func stateAt(t replay.Timeline, when when.Instant) (*replay.State, error) {
+// StateAt returns the state at an instant that was read.
+func StateAt(t replay.Timeline, when when.Instant) (*replay.State, error) {
 	c := replay.NewCursor(t)
 	switch {
 	case when.Seq > 0:
@@ -144,16 +145,16 @@ func stateAt(t replay.Timeline, when when.Instant) (*replay.State, error) {
 	return c.SeekTime(when.Time)
 }
 
-func notEmpty(t replay.Timeline) error {
+func NotEmpty(t replay.Timeline) error {
 	if info := t.Info(); info.Last == 0 {
 		return fmt.Errorf("the recording is empty: nothing was heard before it ended at %s", when.Format(info.End))
 	}
 	return nil
 }
 
-// seek resolves --at and says on stderr how it was understood.
-func (l *look) seek(t replay.Timeline) (*replay.State, error) {
-	s, err := l.state(t, l.at)
+// Seek resolves --at and says on stderr how it was understood.
+func (l *Query) Seek(t replay.Timeline) (*replay.State, error) {
+	s, err := l.state(t, l.At)
 	if err != nil {
 		return nil, err
 	}
@@ -162,8 +163,8 @@ func (l *look) seek(t replay.Timeline) (*replay.State, error) {
 
 // echo prints `at 2026-11-23T13:02:00Z (14:02:00 +01:00), event #8812, 340 ms
 // old, coverage complete`.
-func (l *look) echo(word string, s *replay.State) error {
-	zone, err := l.zone()
+func (l *Query) echo(word string, s *replay.State) error {
+	zone, err := l.Zone()
 	if err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func (l *look) echo(word string, s *replay.State) error {
 		if info.Source != nil && !s.Instant().Before(info.Source.Start) {
 			elsewhere = "; the one it was cut from has seen this instant"
 		}
-		l.note("%s %s, RECONSTRUCTED: the recording starts only %s later, at %s%s", word, when.Echo(when.Instant{Time: s.Instant()}, zone), info.Start.Sub(s.Instant()).Round(time.Millisecond), when.Format(info.Start), elsewhere)
+		l.Note("%s %s, RECONSTRUCTED: the recording starts only %s later, at %s%s", word, when.Echo(when.Instant{Time: s.Instant()}, zone), info.Start.Sub(s.Instant()).Round(time.Millisecond), when.Format(info.Start), elsewhere)
 		return nil
 	}
 	coverage, err := report.CoverageOf(s)
@@ -190,58 +191,58 @@ func (l *look) echo(word string, s *replay.State) error {
 	if age < time.Second {
 		old = fmt.Sprintf("%d ms", age.Milliseconds())
 	}
-	l.note("%s %s, event #%d, %s old, coverage %s", word, when.Echo(when.Instant{Time: s.Instant()}, zone), s.Seq(), old, coverage.Status)
+	l.Note("%s %s, event #%d, %s old, coverage %s", word, when.Echo(when.Instant{Time: s.Instant()}, zone), s.Seq(), old, coverage.Status)
 	return nil
 }
 
-// stretch is a question about a recording between two instants.
-type stretch struct {
-	*look
-	since, until string
-	flags        [2]string // that name them, if they are not --since and --until
+// Range is a question about a recording between two instants.
+type Range struct {
+	*Query
+	Since, Until string
+	Flags        [2]string // that name them, if they are not --since and --until
 }
 
-// bounds reads the two instants; +90s as the second counts from the first. What
+// Bounds reads the two instants; +90s as the second counts from the first. What
 // was given is repeated on stderr.
-func (s *stretch) bounds(t replay.Timeline) (from, to when.Instant, err error) {
+func (s *Range) Bounds(t replay.Timeline) (from, to when.Instant, err error) {
 	info := t.Info()
-	if err := notEmpty(t); err != nil {
+	if err := NotEmpty(t); err != nil {
 		return from, to, err
 	}
 	from, to = when.Instant{Time: info.Start}, when.Instant{Time: info.End}
-	if s.since != "" {
-		if from, err = s.when(t, s.since, time.Time{}); err != nil {
+	if s.Since != "" {
+		if from, err = s.When(t, s.Since, time.Time{}); err != nil {
 			return from, to, err
 		}
 	}
-	if s.until != "" {
-		if to, err = s.when(t, s.until, from.Time); err != nil {
+	if s.Until != "" {
+		if to, err = s.When(t, s.Until, from.Time); err != nil {
 			return from, to, err
 		}
 	}
 	if to.Time.Before(from.Time) || to.Seq > 0 && to.Seq < from.Seq {
-		return from, to, usageError{fmt.Errorf("%s (%s) is before %s (%s)", cmp.Or(s.flags[1], "--until"), when.Format(to.Time), cmp.Or(s.flags[0], "--since"), when.Format(from.Time)), ""}
+		return from, to, Usage(fmt.Errorf("%s (%s) is before %s (%s)", cmp.Or(s.Flags[1], "--until"), when.Format(to.Time), cmp.Or(s.Flags[0], "--since"), when.Format(from.Time)), "")
 	}
 	return from, to, s.echoBounds(from, to)
 }
 
-func (s *stretch) echoBounds(from, to when.Instant) error {
-	zone, err := s.zone()
-	if err == nil && (s.since != "" || s.until != "") {
-		s.note("from %s to %s", when.Echo(from, zone), when.Echo(to, zone))
+func (s *Range) echoBounds(from, to when.Instant) error {
+	zone, err := s.Zone()
+	if err == nil && (s.Since != "" || s.Until != "") {
+		s.Note("from %s to %s", when.Echo(from, zone), when.Echo(to, zone))
 	}
 	return err
 }
 
-// resolve returns the two instants as times.
-func (s *stretch) resolve(t replay.Timeline) (from, to time.Time, err error) {
-	first, last, err := s.bounds(t)
+// Resolve returns the two instants as times.
+func (s *Range) Resolve(t replay.Timeline) (from, to time.Time, err error) {
+	first, last, err := s.Bounds(t)
 	return first.Time, last.Time, err
 }
 
-// positions returns the last position before the stretch and its last one.
-func (s *stretch) positions(t replay.Timeline) (before, last store.Seq, err error) {
-	from, to, err := s.bounds(t)
+// Positions returns the last position before the stretch and its last one.
+func (s *Range) Positions(t replay.Timeline) (before, last store.Seq, err error) {
+	from, to, err := s.Bounds(t)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -256,17 +257,7 @@ func (s *stretch) positions(t replay.Timeline) (before, last store.Seq, err erro
 	return before, last, err
 }
 
-// interrupted returns what an error means when ctrl-C was pressed.
-func interrupted(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return errInterrupted
-	}
-	return err
-}
-
-var errInterrupted = errors.New("interrupted")
-
-const timesHelp = `Every flag that takes an instant reads it in the same way:
+const TimesHelp = `Every flag that takes an instant reads it in the same way:
 
   2026-11-23T14:02:00Z        RFC 3339, as svcspy prints what is to be copied
   2026-11-23 14:02 +0200      a day and a time, with or without a zone
@@ -293,6 +284,25 @@ lies outside the recording, or that no clock ever showed is an error that says
 what there is; nothing is ever guessed. An instant between two events is the
 state at the one before.`
 
-func (a *app) timesTopic() *cobra.Command {
-	return &cobra.Command{Use: "times", Short: "How times are written", Long: timesHelp}
+func (a *App) TimesTopic() *cobra.Command {
+	return &cobra.Command{Use: "times", Short: "How times are written", Long: TimesHelp}
+}
+
+func (s *Range) AddFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.Since, "since", "", "the instant to begin at, such as 14:02 or start+5m (default: the start)")
+	flags.StringVar(&s.Until, "until", "", "the instant to end at (default: the end)")
+	flags.StringVarP(&s.Namespace, "namespace", "n", "", "namespace of the subject (default: the one that has it)")
+}
+
+// Course returns the verdicts on a subject in the whole recording, settled, so
+// that what is said of one instant does not depend on where one began to look.
+// With an error of the context it returns those so far.
+func (s *Range) Course(ctx context.Context, t replay.Timeline, ref store.Ref, raw bool) ([]verdict.Segment, error) {
+	info := t.Info()
+	segments, err := verdict.Of(ctx, t, ref, info.Start, info.End)
+	if !raw {
+		segments = verdict.Settle(segments)
+	}
+	return segments, err
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -13,19 +13,19 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// cluster is the connection flags, with kubectl's names and meanings. The
+// Cluster is the connection flags, with kubectl's names and meanings. The
 // kubeconfig is read only when config is called: offline commands have none of
 // this.
-type cluster struct {
+type Cluster struct {
 	rules     *clientcmd.ClientConfigLoadingRules
-	overrides clientcmd.ConfigOverrides
+	Overrides clientcmd.ConfigOverrides
 }
 
-func (c *cluster) addFlags(cmd *cobra.Command) {
+func (c *Cluster) AddFlags(cmd *cobra.Command) {
 	c.rules = clientcmd.NewDefaultClientConfigLoadingRules()
 	flags := cmd.Flags()
 	flags.StringVar(&c.rules.ExplicitPath, "kubeconfig", "", "")
-	clientcmd.BindOverrideFlags(&c.overrides, flags, clientcmd.RecommendedConfigOverrideFlags(""))
+	clientcmd.BindOverrideFlags(&c.Overrides, flags, clientcmd.RecommendedConfigOverrideFlags(""))
 	reword(flags)
 	flags.Lookup("namespace").Usage = "namespace of the subject (default: that of the context)"
 }
@@ -33,38 +33,38 @@ func (c *cluster) addFlags(cmd *cobra.Command) {
 // errNoCluster is returned when neither a kubeconfig nor --server names one.
 var errNoCluster = errors.New("no cluster is configured")
 
-func (c *cluster) client() clientcmd.ClientConfig {
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(c.rules, &c.overrides)
+func (c *Cluster) client() clientcmd.ClientConfig {
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(c.rules, &c.Overrides)
 }
 
-// config returns how to reach the cluster and the name of the context used.
-func (c *cluster) config() (*rest.Config, string, error) {
+// Config returns how to reach the cluster and the name of the context used.
+func (c *Cluster) Config() (*rest.Config, string, error) {
 	client := c.client()
 	config, err := client.ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, "", errNoCluster
 	case clientcmd.IsContextNotFound(err):
-		return nil, "", usageError{fmt.Errorf("read kubeconfig: %w", err), "`kubectl config get-contexts` lists the contexts"}
+		return nil, "", Usage(fmt.Errorf("read kubeconfig: %w", err), "`kubectl config get-contexts` lists the contexts")
 	case err != nil:
 		return nil, "", fmt.Errorf("read kubeconfig: %w", err)
 	}
 	// BindOverrideFlags puts --request-timeout into every request, which would
 	// end each watch; see limited.
 	config.Timeout = 0
-	config.UserAgent = "svcspy/" + programVersion()
-	name := c.overrides.CurrentContext
+	config.UserAgent = "svcspy/" + ProgramVersion()
+	name := c.Overrides.CurrentContext
 	if raw, err := client.RawConfig(); err == nil && name == "" {
 		name = raw.CurrentContext
 	}
 	return config, name, nil
 }
 
-// limited bounds the first questions to the API server by --request-timeout.
-func (c *cluster) limited(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	limit, err := clientcmd.ParseTimeout(cmp.Or(c.overrides.Timeout, "0"))
+// Limited bounds the first questions to the API server by --request-timeout.
+func (c *Cluster) Limited(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	limit, err := clientcmd.ParseTimeout(cmp.Or(c.Overrides.Timeout, "0"))
 	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("--request-timeout %q is not a duration", c.overrides.Timeout), "write it as 10s or 1m"}
+		return nil, nil, Usage(fmt.Errorf("--request-timeout %q is not a duration", c.Overrides.Timeout), "write it as 10s or 1m")
 	}
 	if limit == 0 {
 		limit = patience
@@ -77,8 +77,8 @@ func (c *cluster) limited(ctx context.Context) (context.Context, context.CancelF
 // --request-timeout says otherwise.
 const patience = time.Minute
 
-// namespace is -n, else the context's, else "default".
-func (c *cluster) namespace() (string, error) {
+// Namespace is -n, else the context's, else "default".
+func (c *Cluster) Namespace() (string, error) {
 	ns, _, err := c.client().Namespace()
 	if err != nil {
 		return "", fmt.Errorf("read kubeconfig: %w", err)

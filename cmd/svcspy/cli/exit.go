@@ -1,7 +1,8 @@
-package main
+package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,15 +30,15 @@ import (
 
 // Exit codes. Scripts rely on them: see the exit-codes topic.
 const (
-	exitOK          = 0
-	exitError       = 1
-	exitUsage       = 2
-	exitTrue        = 3
-	exitGap         = 4
-	exitInterrupted = 130
+	ExitOK          = 0
+	ExitError       = 1
+	ExitUsage       = 2
+	ExitTrue        = 3
+	ExitGap         = 4
+	ExitInterrupted = 130
 )
 
-const exitCodesHelp = `Every svcspy command ends with one of these codes:
+const ExitCodesHelp = `Every svcspy command ends with one of these codes:
 
   0    done; the answer is printed
   1    error: nothing was answered, stderr says why
@@ -51,64 +53,64 @@ const exitCodesHelp = `Every svcspy command ends with one of these codes:
 diff ends as kubectl diff does: 0 nothing is different, 1 something is, 2 or more
 an error. shell ends with the status of the shell or the command it ran.`
 
-// errCondition is returned when --exit-code was given and the subject does not
+// ErrCondition is returned when --exit-code was given and the subject does not
 // serve; the report has been printed.
-var errCondition = errors.New("not serving")
+var ErrCondition = errors.New("not serving")
 
-// errGap is returned after an answer that rests on evidence with a gap.
-var errGap = errors.New("the evidence has a gap at that time")
+// ErrGap is returned after an answer that rests on evidence with a gap.
+var ErrGap = errors.New("the evidence has a gap at that time")
 
-// exitCode is the one place that maps errors to exit codes.
-func exitCode(err error) int {
+// ExitCode is the one place that maps errors to exit codes.
+func ExitCode(err error) int {
 	var usage usageError
 	var subject *replay.SubjectError
 	var when *when.Error
-	var child exited
+	var child Exited
 	switch {
 	case err == nil:
-		return exitOK
+		return ExitOK
 	case errors.As(err, &child):
-		return child.code
-	case errors.Is(err, errInterrupted):
-		return exitInterrupted
-	case errors.Is(err, errCondition), errors.Is(err, errDamaged), errors.Is(err, errLeak), errors.Is(err, errShare):
-		return exitTrue
-	case errors.Is(err, errGap), errors.Is(err, store.ErrDamaged):
-		return exitGap
+		return child.Code
+	case errors.Is(err, ErrInterrupted):
+		return ExitInterrupted
+	case errors.Is(err, ErrCondition), errors.Is(err, ErrDamaged), errors.Is(err, ErrLeak), errors.Is(err, ErrShare):
+		return ExitTrue
+	case errors.Is(err, ErrGap), errors.Is(err, store.ErrDamaged):
+		return ExitGap
 	case errors.As(err, &usage), errors.As(err, new(*flight.UsageError)), errors.As(err, &when) && when.Err == nil:
-		return exitUsage
+		return ExitUsage
 	case errors.As(err, &subject) && subject.Usage:
-		return exitUsage
+		return ExitUsage
 	}
-	return exitError
+	return ExitError
 }
 
-// printError prints `svcspy: error: ...` and at most two hints to stderr, and
+// PrintError prints `svcspy: error: ...` and at most two hints to stderr, and
 // with -o json an Error document to stdout. Answers that carry a code print
 // nothing more.
-func (a *app) printError(err error) {
-	silent := []error{errCondition, errDamaged, errGap, errDifferent, errLeak}
-	if err == nil || errors.As(err, new(exited)) || slices.ContainsFunc(silent, func(e error) bool { return errors.Is(err, e) }) {
+func (a *App) PrintError(err error) {
+	silent := []error{ErrCondition, ErrDamaged, ErrGap, ErrDifferent, ErrLeak}
+	if err == nil || errors.As(err, new(Exited)) || slices.ContainsFunc(silent, func(e error) bool { return errors.Is(err, e) }) {
 		return
 	}
-	hints := hintsFor(err)
+	hints := HintsFor(err)
 	// Joined errors have a line each.
 	message := strings.ReplaceAll(err.Error(), "\n", "; ")
-	fmt.Fprintf(a.err, "svcspy: error: %s\n", report.Clean(message))
+	fmt.Fprintf(a.Err, "svcspy: error: %s\n", report.Clean(message))
 	for i, h := range hints {
 		hints[i] = a.called(h)
-		fmt.Fprintf(a.err, "svcspy: hint: %s\n", report.Clean(hints[i]))
+		fmt.Fprintf(a.Err, "svcspy: hint: %s\n", report.Clean(hints[i]))
 	}
-	if a.output != "json" && a.output != "yaml" && a.output != "jsonl" {
+	if a.Output != "json" && a.Output != "yaml" && a.Output != "jsonl" {
 		return
 	}
-	doc := errorDocument{APIVersion: report.APIVersion, Kind: "Error", Code: exitCode(err), Message: message, Hints: hints}
-	if werr := report.Document(a.out, a.output, doc); werr != nil {
-		fmt.Fprintf(a.err, "svcspy: error: %v\n", werr)
+	doc := ErrorDocument{APIVersion: report.APIVersion, Kind: "Error", Code: ExitCode(err), Message: message, Hints: hints}
+	if werr := report.Document(a.Out, a.Output, doc); werr != nil {
+		fmt.Fprintf(a.Err, "svcspy: error: %v\n", werr)
 	}
 }
 
-type errorDocument struct {
+type ErrorDocument struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
 	Code       int      `json:"code"`
@@ -116,8 +118,8 @@ type errorDocument struct {
 	Hints      []string `json:"hints,omitempty"`
 }
 
-// hintsFor says what to do next, at most twice.
-func hintsFor(err error) []string {
+// HintsFor says what to do next, at most twice.
+func HintsFor(err error) []string {
 	var usage usageError
 	var hinted hintedError
 	var text *flight.UsageError
@@ -142,9 +144,9 @@ func hintsFor(err error) []string {
 		hint = "the recorder must be a svcspy that can write beside the file; mark it when it has ended"
 	case errors.Is(err, store.ErrInUse):
 		hint = "it is being recorded; look again when `svcspy record` has ended, or use `svcspy trace` on the live cluster"
-	case errors.Is(err, errUnsealed):
+	case errors.Is(err, ErrUnsealed):
 		hint = "it holds what was heard until a second before; `svcspy compact FILE NEW` makes it as small as a sealed one"
-	case errors.Is(err, errShare):
+	case errors.Is(err, ErrShare):
 		hint = "it is named above; --policy strict replaces more, and --force leaves the file all the same"
 	case errors.Is(err, store.ErrVersion):
 		hint = "this recording needs a newer svcspy"
@@ -177,13 +179,13 @@ func hintsFor(err error) []string {
 	return strings.SplitN(hint, "\n", 2)
 }
 
-func (a *app) exitCodesTopic() *cobra.Command {
-	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodesHelp}
+func (a *App) ExitCodesTopic() *cobra.Command {
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: ExitCodesHelp}
 }
 
-// openRecording opens a file with an error that says which.
-func openRecording(path string) (*store.Recording, error) {
-	if err := readable(path); err != nil {
+// OpenRecording opens a file with an error that says which.
+func OpenRecording(path string) (*store.Recording, error) {
+	if err := Readable(path); err != nil {
 		return nil, err
 	}
 	r, err := store.Open(path)
@@ -204,6 +206,9 @@ type hintedError struct {
 	error
 	hint string
 }
+
+// Hinted returns err with a hint.
+func Hinted(err error, hint string) error { return hintedError{err, hint} }
 
 func (e hintedError) Unwrap() error { return e.error }
 
@@ -236,28 +241,72 @@ func foreignFile(path string, cause error) (what, hint string) {
 	return "", ""
 }
 
-// readable refuses what cannot be a recording: a folder, and a pipe, for which
+// Readable refuses what cannot be a recording: a folder, and a pipe, for which
 // one would wait.
-func readable(path string) error {
+func Readable(path string) error {
 	switch st, err := os.Stat(path); {
 	case err != nil: // whoever opens it says so
 	case st.IsDir():
-		return usageError{fmt.Errorf("open %s: it is a folder, not a recording", path), ""}
+		return Usage(fmt.Errorf("open %s: it is a folder, not a recording", path), "")
 	case !st.Mode().IsRegular():
-		return usageError{fmt.Errorf("open %s: it is no regular file", path), "a recording is read here and there, not from front to back: write it to a file first"}
+		return Usage(fmt.Errorf("open %s: it is no regular file", path), "a recording is read here and there, not from front to back: write it to a file first")
 	}
 	return nil
 }
 
-// warnOfDamage says that a recording is not as it was written. Whatever is
+// WarnOfDamage says that a recording is not as it was written. Whatever is
 // answered from it then ends with the code for that. It also says that one is
 // not redacted.
-func (a *app) warnOfDamage(path string, r *store.Recording) {
+func (a *App) WarnOfDamage(path string, r *store.Recording) {
 	if r.Info().Redaction.Policy == "none" {
-		a.warn("%s was recorded with --no-redact and may hold secrets; `%s share` makes one to give away", report.Clean(path), a.name)
+		a.Warn("%s was recorded with --no-redact and may hold secrets; `%s share` makes one to give away", report.Clean(path), a.Name)
 	}
 	if err := r.Damage(); err != nil {
-		a.damaged = true
-		a.warn("%s is damaged, and what follows rests on what could be read; `%s verify` says what that is", report.Clean(path), a.name)
+		a.Damaged = true
+		a.Warn("%s is damaged, and what follows rests on what could be read; `%s verify` says what that is", report.Clean(path), a.Name)
 	}
 }
+
+// ErrDifferent is returned after a diff that found something, as kubectl diff
+// does; it is no failure.
+var ErrDifferent = errors.New("the two instants differ")
+
+// ErrLeak is returned when a scan found something; it has been printed.
+var ErrLeak = errors.New("something looks like a secret")
+
+// ErrShare is returned where what would be given away still has a secret in it.
+var ErrShare = errors.New("the new recording still has something in it that looks like a secret, and was removed")
+
+// ErrDamaged is returned after verify has printed what is wrong.
+var ErrDamaged = errors.New("damaged")
+
+// Exited is a child process that ended with a status of its own.
+type Exited struct{ Code int }
+
+func (e Exited) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
+
+// ErrUnsealed is returned when record was interrupted twice.
+var ErrUnsealed = fmt.Errorf("%w before the recording was sealed", ErrInterrupted)
+
+// Writable refuses a path that cannot become a recording before the cluster is
+// bothered. "" is a new name in the current folder.
+func Writable(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	_, err := os.Stat(filepath.Dir(path))
+	return err
+}
+
+// Interrupted returns what an error means when ctrl-C was pressed.
+func Interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ErrInterrupted
+	}
+	return err
+}
+
+var ErrInterrupted = errors.New("interrupted")

@@ -1,4 +1,4 @@
-package main
+package record
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay"
@@ -41,7 +42,7 @@ func TestProgress(t *testing.T) {
 	start := time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
 	now := start
 	var out bytes.Buffer
-	a := &app{err: &out, now: func() time.Time { return now }}
+	a := &cli.App{Err: &out, Now: func() time.Time { return now }}
 	p := newProgress(a, start)
 	p.verdicts = sighted
 
@@ -72,7 +73,7 @@ func TestProgress(t *testing.T) {
 
 	// And nothing at all.
 	out.Reset()
-	a.quiet = true
+	a.Quiet = true
 	now = now.Add(time.Minute)
 	p.show(going)
 	p.say("listening")
@@ -85,7 +86,7 @@ func TestProgress(t *testing.T) {
 // A terminal that is held (ctrl-S, a pager) does not hold the recorder.
 func TestProgressOfHeldTerminal(t *testing.T) {
 	terminal, w := io.Pipe() // of which nothing is read yet
-	p := newProgress(&app{err: w, now: time.Now}, time.Time{})
+	p := newProgress(&cli.App{Err: w, Now: time.Now}, time.Time{})
 	p.terminal = true
 	tell, run := p.teller()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -119,7 +120,7 @@ func TestProgressOfHeldTerminal(t *testing.T) {
 
 // A Service and a Deployment of one name are told apart.
 func TestProgressNames(t *testing.T) {
-	p := newProgress(&app{err: &bytes.Buffer{}, now: time.Now}, time.Time{})
+	p := newProgress(&cli.App{Err: &bytes.Buffer{}, Now: time.Now}, time.Time{})
 	deployments := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 	p.verdicts = func() []flight.Verdict {
 		return []flight.Verdict{

@@ -1,4 +1,4 @@
-package main
+package record
 
 import (
 	"context"
@@ -11,14 +11,15 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
-// asked is the part of a cluster that flags and words ask for.
-type asked struct {
+// scope is the part of a cluster that flags and words ask for.
+type scope struct {
 	profile    string
 	all        bool
 	selector   string
@@ -27,11 +28,11 @@ type asked struct {
 }
 
 // check reads what can be read without a cluster.
-func (q *asked) check(namespace string, words []string) (labels.Selector, error) {
+func (q *scope) check(namespace string, words []string) (labels.Selector, error) {
 	switch q.profile {
 	case recorder.Minimal, recorder.Standard, recorder.Full:
 	default:
-		return nil, usageError{fmt.Errorf("--profile %q is none of minimal, standard, full", q.profile), ""}
+		return nil, cli.Usage(fmt.Errorf("--profile %q is none of minimal, standard, full", q.profile), "")
 	}
 	if namespace != "" {
 		q.namespaces = strings.Split(namespace, ",")
@@ -42,19 +43,19 @@ func (q *asked) check(namespace string, words []string) (labels.Selector, error)
 	}
 	switch {
 	case q.all && q.namespaces != nil:
-		return nil, usageError{errors.New("-A and -n exclude each other"), ""}
+		return nil, cli.Usage(errors.New("-A and -n exclude each other"), "")
 	case q.subjects != nil && q.all:
-		return nil, usageError{errors.New("-A records everything, a subject what decides about it"), "leave one of them out"}
+		return nil, cli.Usage(errors.New("-A records everything, a subject what decides about it"), "leave one of them out")
 	case q.subjects != nil && q.selector != "":
-		return nil, usageError{errors.New("-l and a subject exclude each other"), "a subject's recording holds whatever decides about it"}
+		return nil, cli.Usage(errors.New("-l and a subject exclude each other"), "a subject's recording holds whatever decides about it")
 	case q.subjects != nil && len(q.namespaces) > 1:
-		return nil, usageError{errors.New("a subject lies in one namespace"), "name it as TYPE/NAMESPACE/NAME"}
+		return nil, cli.Usage(errors.New("a subject lies in one namespace"), "name it as TYPE/NAMESPACE/NAME")
 	case q.selector == "":
 		return nil, nil
 	}
 	selector, err := labels.Parse(q.selector)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("-l %q is not a label selector: %w", q.selector, err), "write it as app=web,tier!=cache"}
+		return nil, cli.Usage(fmt.Errorf("-l %q is not a label selector: %w", q.selector, err), "write it as app=web,tier!=cache")
 	}
 	return selector, nil
 }
@@ -67,12 +68,12 @@ func subjectWords(words []string) ([][]string, error) {
 		kind, name, ok := strings.Cut(words[i], "/")
 		if !ok {
 			if i++; i == len(words) {
-				return nil, usageError{fmt.Errorf("%q does not name a subject", kind), "name it as TYPE/NAME, for example svc/web"}
+				return nil, cli.Usage(fmt.Errorf("%q does not name a subject", kind), "name it as TYPE/NAME, for example svc/web")
 			}
 			name = words[i]
 		}
 		if kind == "" || name == "" || strings.Count(name, "/") > 1 || strings.HasPrefix(name, "/") || strings.HasSuffix(name, "/") {
-			return nil, usageError{fmt.Errorf("%q does not name a subject", words[i]), "name it as TYPE/NAME, for example svc/web"}
+			return nil, cli.Usage(fmt.Errorf("%q does not name a subject", words[i]), "name it as TYPE/NAME, for example svc/web")
 		}
 		subjects = append(subjects, []string{kind, name})
 	}
@@ -80,7 +81,7 @@ func subjectWords(words []string) ([][]string, error) {
 }
 
 // refs resolves the subjects.
-func (q *asked) refs(namespace string, resources []metav1.APIResource) ([]store.Ref, error) {
+func (q *scope) refs(namespace string, resources []metav1.APIResource) ([]store.Ref, error) {
 	var refs []store.Ref
 	for _, words := range q.subjects {
 		ref, err := flight.ParseSubject(words, namespace, resources)
@@ -95,26 +96,26 @@ func (q *asked) refs(namespace string, resources []metav1.APIResource) ([]store.
 // narrow sets which part of the cluster is recorded, now that it is known what
 // it has: that of the subjects, the namespaces asked for, or as much as is
 // allowed.
-func (o *recordOptions) narrow(ctx context.Context, options *recorder.Options, resources []metav1.APIResource) error {
-	if o.all || o.subjects == nil && o.asked.namespaces != nil {
-		options.Namespaces = o.asked.namespaces
+func (o *options) narrow(ctx context.Context, options *recorder.Options, resources []metav1.APIResource) error {
+	if o.all || o.subjects == nil && o.scope.namespaces != nil {
+		options.Namespaces = o.scope.namespaces
 		return nil
 	}
-	namespace, err := o.cluster.namespace()
+	namespace, err := o.Cluster.Namespace()
 	if err != nil {
 		return err
 	}
-	client, err := newAccess(options.Config)
+	client, err := cli.NewAccess(options.Config)
 	if err != nil {
 		return err
 	}
 	if o.subjects == nil {
-		if client.forbidden(ctx, "pods") {
+		if client.Forbidden(ctx, "pods") {
 			options.Namespaces = []string{namespace}
 		}
 		return nil
 	}
-	options.Confined = client.forbidden(ctx, "services")
+	options.Confined = client.Forbidden(ctx, "services")
 	options.Subjects, err = o.refs(namespace, resources)
 	return err
 }
@@ -136,8 +137,8 @@ var subjectKinds = []metav1.APIResource{
 }
 
 // rbac prints the rights that recording needs.
-func (o *recordOptions) rbac() error {
-	options := recorder.Options{Profile: o.profile, Namespaces: o.asked.namespaces}
+func (o *options) rbac() error {
+	options := recorder.Options{Profile: o.profile, Namespaces: o.scope.namespaces}
 	if o.subjects != nil {
 		namespace, err := o.rbacNamespace()
 		if err != nil {
@@ -158,9 +159,9 @@ func (o *recordOptions) rbac() error {
 			return err
 		}
 		if i > 0 {
-			fmt.Fprintln(o.out, "---")
+			fmt.Fprintln(o.Out, "---")
 		}
-		if _, err := o.out.Write(y); err != nil {
+		if _, err := o.Out.Write(y); err != nil {
 			return err
 		}
 	}
@@ -169,21 +170,21 @@ func (o *recordOptions) rbac() error {
 
 // rbacNamespace is where subjects lie that do not say it; the kubeconfig is
 // only asked if nothing else tells.
-func (o *recordOptions) rbacNamespace() (string, error) {
+func (o *options) rbacNamespace() (string, error) {
 	said := func(words []string) bool { return strings.Contains(words[1], "/") }
 	switch {
-	case o.asked.namespaces != nil:
-		return o.asked.namespaces[0], nil
+	case o.scope.namespaces != nil:
+		return o.scope.namespaces[0], nil
 	case !slices.ContainsFunc(o.subjects, func(words []string) bool { return !said(words) }):
 		return "", nil
 	}
-	return o.cluster.namespace()
+	return o.Cluster.Namespace()
 }
 
 // verdictWatch returns what follows the verdicts of whatever was named, nil if
 // nothing was.
-func (o *recordOptions) verdictWatch(options *recorder.Options, resources []metav1.APIResource) (*flight.VerdictWatch, error) {
-	namespace, err := o.cluster.namespace()
+func (o *options) verdictWatch(options *recorder.Options, resources []metav1.APIResource) (*flight.VerdictWatch, error) {
+	namespace, err := o.Cluster.Namespace()
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +201,10 @@ func (o *recordOptions) verdictWatch(options *recorder.Options, resources []meta
 			if !slices.ContainsFunc(targets, func(t recorder.Target) bool {
 				return t.Resource == ref.Resource && (t.Namespace == "" || t.Namespace == ref.Namespace)
 			}) {
-				return nil, usageError{
+				return nil, cli.Usage(
 					fmt.Errorf("condition %q: %s would not be recorded, so it could never be known", list[i].String(), report.Clean(flight.SubjectName(ref))),
 					"record it too: name it, or its namespace with -n, or take a larger --profile",
-				}
+				)
 			}
 		}
 	}

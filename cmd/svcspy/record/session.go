@@ -1,4 +1,4 @@
-package main
+package record
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay/report"
@@ -14,20 +15,17 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// errUnsealed is returned when record was interrupted twice.
-var errUnsealed = fmt.Errorf("%w before the recording was sealed", errInterrupted)
-
-// recordSession is a flight.Session with its terminal and signals.
-type recordSession struct {
-	*recordOptions
+// session is a flight.Session with its terminal and signals.
+type session struct {
+	*options
 	flight.Session
-	signals  *signals
+	signals  *cli.Signals
 	requests chan os.Signal // to keep
 	progress *progress
 }
 
 // run records until ctx ends, or a condition does, and seals.
-func (r *recordSession) run(ctx context.Context, options recorder.Options) error {
+func (r *session) run(ctx context.Context, options recorder.Options) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	tell, show := r.progress.teller()
@@ -37,15 +35,15 @@ func (r *recordSession) run(ctx context.Context, options recorder.Options) error
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { show(ctx) })
-	beside.Go(func() { keepOnSignals(ctx, r.requests, func() { r.Keep("SIGUSR1") }) })
+	beside.Go(func() { cli.KeepOnSignals(ctx, r.requests, func() { r.Keep("SIGUSR1") }) })
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx, options) }()
 	var err error
 	select {
 	case err = <-ended:
-	case <-r.signals.second:
+	case <-r.signals.Second:
 		// Whatever it waits for, a disk that hangs say: it ends as after a kill.
-		return errUnsealed
+		return cli.ErrUnsealed
 	}
 	stop()
 	rest := make(chan struct{})
@@ -57,15 +55,15 @@ func (r *recordSession) run(ctx context.Context, options recorder.Options) error
 	select {
 	case <-rest:
 		return errors.Join(r.end(err), r.Err())
-	case <-r.signals.second: // a terminal that is held, say
-		return errUnsealed
+	case <-r.signals.Second: // a terminal that is held, say
+		return cli.ErrUnsealed
 	}
 }
 
 // end seals what was recorded, whatever ended it, and says what there is.
-func (r *recordSession) end(err error) error {
-	if r.signals.forced() {
-		return errors.Join(errUnsealed, r.Writer.Abort())
+func (r *session) end(err error) error {
+	if r.signals.Forced() {
+		return errors.Join(cli.ErrUnsealed, r.Writer.Abort())
 	}
 	if errors.Is(err, recorder.ErrForbidden) {
 		// Nothing was recorded, so there is nothing to keep.
@@ -75,7 +73,7 @@ func (r *recordSession) end(err error) error {
 		err = fmt.Errorf("record: %w", err)
 	}
 	info, sealErr := r.seal()
-	if errors.Is(sealErr, errInterrupted) || err != nil {
+	if errors.Is(sealErr, cli.ErrInterrupted) || err != nil {
 		return errors.Join(err, sealErr)
 	}
 	if sealErr != nil {
@@ -85,15 +83,15 @@ func (r *recordSession) end(err error) error {
 		return err
 	}
 	if lapse := r.Lapse(); lapse != "" {
-		r.warn("%s", report.Clean(lapse))
-		return errGap
+		r.Warn("%s", report.Clean(lapse))
+		return cli.ErrGap
 	}
 	return nil
 }
 
 // seal saves what a flight recorder is keeping, and seals; a second interrupt
 // ends the program at once, with a file that is valid but not sealed.
-func (r *recordSession) seal() (store.Info, error) {
+func (r *session) seal() (store.Info, error) {
 	type outcome struct {
 		info store.Info
 		err  error
@@ -106,23 +104,23 @@ func (r *recordSession) seal() (store.Info, error) {
 	select {
 	case s := <-done:
 		return s.info, s.err
-	case <-r.signals.second:
-		return store.Info{}, errUnsealed
+	case <-r.signals.Second:
+		return store.Info{}, cli.ErrUnsealed
 	}
 }
 
-func (r *recordSession) summary(info store.Info) error {
+func (r *session) summary(info store.Info) error {
 	if r.Ring != nil && r.Ring.Refused() > 0 {
-		r.warn("a condition became true %d more times than is kept, as --keep-max is %d", r.Ring.Refused(), r.Ring.Most)
+		r.Warn("a condition became true %d more times than is kept, as --keep-max is %d", r.Ring.Refused(), r.Ring.Most)
 	}
-	if r.output != "text" {
-		return r.info(r.Path)
+	if r.Output != "text" {
+		return r.Info(r.Path)
 	}
 	size := int64(0)
 	if st, err := os.Stat(r.Path); err == nil {
 		size = st.Size()
 	}
-	_, err := fmt.Fprintf(r.out, "%s\n  from %s to %s (%s)\n  %d events, %s\n  sha256 %s\n",
+	_, err := fmt.Fprintf(r.Out, "%s\n  from %s to %s (%s)\n  %d events, %s\n  sha256 %s\n",
 		report.Clean(r.Path), when.Format(info.Start), when.Format(info.End), report.Duration(info.End.Sub(info.Start)),
 		info.Events, report.Bytes(size), info.SHA256)
 	return err

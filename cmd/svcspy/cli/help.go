@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -15,11 +15,11 @@ import (
 	"golang.org/x/term"
 )
 
-// groups are the commands as the first page shows them, in the order in which
+// Groups are the commands as the first page shows them, in the order in which
 // an outage needs them. A command that is in none comes last.
-var groups = []struct {
+var Groups = []struct {
 	title    string
-	commands []string
+	Commands []string
 }{
 	{"Record", []string{"record", "keep", "import"}},
 	{"Ask", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report"}},
@@ -69,7 +69,7 @@ func reword(flags *pflag.FlagSet) {
 	}
 }
 
-func (a *app) helpCommand() *cobra.Command {
+func (a *App) HelpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND | TOPIC]",
 		Short: "Show the page of a command or a topic",
@@ -92,9 +92,9 @@ EXIT STATUS
 			root := cmd.Root()
 			found, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 || len(args) > 0 && found == root {
-				return a.unknownCommand(root, strings.Join(args, " "))
+				return a.UnknownCommand(root, strings.Join(args, " "))
 			}
-			return a.help(a.out, found)
+			return a.Help(a.Out, found)
 		},
 	}
 }
@@ -104,23 +104,23 @@ var codes = regexp.MustCompile(`\b(\d+) `)
 // Where lines of text and of flags are broken, but on a narrower terminal.
 const (
 	textWidth = 80
-	pageWidth = 100
+	PageWidth = 100
 )
 
 func widthOf(w io.Writer) int {
 	if f, ok := w.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return max(min(width, pageWidth), 40)
+			return max(min(width, PageWidth), 40)
 		}
 	}
-	return pageWidth
+	return PageWidth
 }
 
-// help prints the page of a command.
-func (a *app) help(w io.Writer, cmd *cobra.Command) error {
+// Help prints the page of a command.
+func (a *App) Help(w io.Writer, cmd *cobra.Command) error {
 	width := widthOf(w)
 	out := bufio.NewWriter(w)
-	text, exit := cutExit(cmd.Long)
+	text, exit := CutExit(cmd.Long)
 	fmt.Fprintf(out, "%s\n", flow(strings.TrimSpace(a.called(text)), min(width, textWidth)))
 	if cmd.Runnable() {
 		fmt.Fprintf(out, "\nUsage:\n  %s\n", a.called(cmd.UseLine()))
@@ -145,7 +145,7 @@ func (a *app) help(w io.Writer, cmd *cobra.Command) error {
 		fmt.Fprintf(out, "\nExit Status:\n  %s\n", lines)
 	}
 	if !cmd.HasParent() {
-		fmt.Fprintf(out, "\n%s COMMAND --help shows the page of a command.\n%[1]s help times and %[1]s help exit-codes tell what is the same in all of them.\n", a.name)
+		fmt.Fprintf(out, "\n%s COMMAND --help shows the page of a command.\n%[1]s help times and %[1]s help exit-codes tell what is the same in all of them.\n", a.Name)
 	}
 	return out.Flush()
 }
@@ -170,8 +170,8 @@ func flow(text string, width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// cutExit cuts the exit status off the text of a command, to end its page.
-func cutExit(long string) (text, exit string) {
+// CutExit cuts the exit status off the text of a command, to end its page.
+func CutExit(long string) (text, exit string) {
 	text, exit, _ = strings.Cut(long, "\nEXIT STATUS\n")
 	return text, strings.TrimRight(exit, "\n")
 }
@@ -201,11 +201,11 @@ func sections(cmd *cobra.Command) []section {
 	return all
 }
 
-func (a *app) listCommands(out io.Writer, root *cobra.Command) {
+func (a *App) listCommands(out io.Writer, root *cobra.Command) {
 	left := slices.DeleteFunc(slices.Clone(root.Commands()), func(c *cobra.Command) bool { return !c.IsAvailableCommand() })
-	for _, g := range groups {
+	for _, g := range Groups {
 		fmt.Fprintf(out, "\n%s:\n", g.title)
-		for _, name := range g.commands {
+		for _, name := range g.Commands {
 			i := slices.IndexFunc(left, func(c *cobra.Command) bool { return c.Name() == name })
 			if i >= 0 {
 				fmt.Fprintf(out, "  %-12s %s\n", name, left[i].Short)
@@ -219,8 +219,8 @@ func (a *app) listCommands(out io.Writer, root *cobra.Command) {
 }
 
 // called names the program in a text as it was called.
-func (a *app) called(text string) string {
-	if a.name == program {
+func (a *App) called(text string) string {
+	if a.Name == Program {
 		return text
 	}
 	lines := strings.SplitAfter(text, "\n")
@@ -229,7 +229,7 @@ func (a *app) called(text string) string {
 			continue
 		}
 		for _, before := range []string{"  ", "`", "| ", "$(", "<("} {
-			line = strings.ReplaceAll(line, before+program+" ", before+a.name+" ")
+			line = strings.ReplaceAll(line, before+Program+" ", before+a.Name+" ")
 		}
 		lines[i] = line
 	}

@@ -1,4 +1,6 @@
-package main
+// Package process sets what the operating system and the Go runtime do to the
+// process: memory limits, signals, and writing to a reader that has gone.
+package process
 
 import (
 	"cmp"
@@ -15,11 +17,11 @@ const roomyHeap = 768 << 20
 // usualPercent is Go's own GOGC.
 const usualPercent = 100
 
-// relaxGC trades memory for time, unless the user decides on that. After each
+// RelaxGC trades memory for time, unless the user decides on that. After each
 // collection it sets the next one to begin at roomyHeap, or where Go would begin
 // it if that is later: a large analysis is never collected more often than
 // without it. A recorder, which runs for hours beside others, must not call it.
-func relaxGC() {
+func RelaxGC() {
 	if cmp.Or(os.Getenv("GOGC"), os.Getenv("GOMEMLIMIT")) != "" {
 		return
 	}

@@ -1,17 +1,15 @@
-package main
+package record
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay/report"
@@ -22,7 +20,7 @@ import (
 // terminal, a line of key=value pairs each ten seconds elsewhere. It may be used
 // by several goroutines.
 type progress struct {
-	*app
+	*cli.App
 	w        io.Writer
 	terminal bool
 	width    func() int // of the terminal
@@ -35,8 +33,8 @@ type progress struct {
 	open bool // a line on the terminal waits to be ended
 }
 
-func newProgress(a *app, start time.Time) *progress {
-	return &progress{app: a, w: a.err, terminal: isTerminal(a.err), width: func() int { return terminalWidth(a.err) }, start: start, last: start}
+func newProgress(a *cli.App, start time.Time) *progress {
+	return &progress{App: a, w: a.Err, terminal: cli.IsTerminal(a.Err), width: func() int { return cli.TerminalWidth(a.Err) }, start: start, last: start}
 }
 
 // lineEvery is how often a line is printed off a terminal.
@@ -68,10 +66,10 @@ func (p *progress) teller() (tell func(recorder.Progress), run func(context.Cont
 }
 
 func (p *progress) show(now recorder.Progress) {
-	if p.quiet {
+	if p.Quiet {
 		return
 	}
-	t := p.now()
+	t := p.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.terminal {
@@ -81,7 +79,7 @@ func (p *progress) show(now recorder.Progress) {
 		}
 		return
 	}
-	fmt.Fprintf(p.w, "\r\x1b[K%s", cutTo(p.words(now, t.Sub(p.start)), p.width()-1))
+	fmt.Fprintf(p.w, "\r\x1b[K%s", cli.CutTo(p.words(now, t.Sub(p.start)), p.width()-1))
 	p.open = true
 }
 
@@ -142,7 +140,7 @@ func (p *progress) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.close()
-	p.note("%s", report.Clean(fmt.Sprintf(format, args...)))
+	p.Note("%s", report.Clean(fmt.Sprintf(format, args...)))
 }
 
 // warn is say for what is no note.
@@ -150,7 +148,7 @@ func (p *progress) warn(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.close()
-	p.app.warn("%s", report.Clean(fmt.Sprintf(format, args...)))
+	p.App.Warn("%s", report.Clean(fmt.Sprintf(format, args...)))
 }
 
 func (p *progress) end() {
@@ -198,26 +196,6 @@ func lagging(streams []recorder.Stream) []string {
 		}
 	}
 	return named
-}
-
-// terminalWidth is how many columns a line has; 80 if that is not known.
-func terminalWidth(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
-		}
-	}
-	return 80
-}
-
-// cutTo shortens a line so that it does not wrap: a wrapped line cannot be
-// rewritten.
-func cutTo(line string, width int) string {
-	runes := []rune(line)
-	if len(runes) <= width || width < 1 {
-		return line
-	}
-	return string(runes[:width-1]) + "…"
 }
 
 // shortSubject is a subject where space is short: "shop/web".

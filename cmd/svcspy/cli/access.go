@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // access asks an API server what it lets the user do.
 type access struct{ rest.Interface }
 
-func newAccess(config *rest.Config) (access, error) {
+func NewAccess(config *rest.Config) (access, error) {
 	transport, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return access{}, err
@@ -31,16 +31,16 @@ func newAccess(config *rest.Config) (access, error) {
 	return access{client}, err
 }
 
-// forbidden reports whether a collection of core/v1 may not be listed in the
+// Forbidden reports whether a collection of core/v1 may not be listed in the
 // whole cluster. Other troubles are told by whoever meets them next.
-func (a access) forbidden(ctx context.Context, resource string) bool {
+func (a access) Forbidden(ctx context.Context, resource string) bool {
 	return apierrors.IsForbidden(a.Get().AbsPath("/api/v1/"+resource).Param("limit", "1").Do(ctx).Error())
 }
 
-// refusal asks whether the targets may be listed and watched, and returns why
+// Refusal asks whether the targets may be listed and watched, and returns why
 // one may not; "" if it may. The question is answered by the server's authorizer
 // and leaves nothing behind.
-func (a access) refusal(ctx context.Context, target recorder.Target) (string, error) {
+func (a access) Refusal(ctx context.Context, target recorder.Target) (string, error) {
 	for _, verb := range []string{"list", "watch"} {
 		review := authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 			ResourceAttributes: &authorizationv1.ResourceAttributes{

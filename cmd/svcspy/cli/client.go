@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ var clientKinds = map[string]string{"pod": "pod", "pods": "pod", "po": "pod", "n
 
 // checkClient refuses what --from cannot mean, and writes it as the analyzer
 // reads it.
-func (l *look) checkClient() error {
-	from := l.options.From
+func (l *Query) checkClient() error {
+	from := l.Options.From
 	if from == "" {
 		return nil
 	}
@@ -29,26 +29,26 @@ func (l *look) checkClient() error {
 	kind := clientKinds[strings.ToLower(word)]
 	parts := strings.Split(name, "/")
 	if kind == "" || name == "" || parts[0] == "" || parts[len(parts)-1] == "" || len(parts) > 2 || kind == "node" && len(parts) > 1 {
-		return usageError{fmt.Errorf("--from %q names no client", from), "write it as pod/NAME, pod/NAMESPACE/NAME, node/NAME or an IP address"}
+		return Usage(fmt.Errorf("--from %q names no client", from), "write it as pod/NAME, pod/NAMESPACE/NAME, node/NAME or an IP address")
 	}
-	l.options.From = kind + "/" + name
+	l.Options.From = kind + "/" + name
 	return nil
 }
 
-// clientIn takes a Pod that --from names without its namespace for the one in
+// ClientIn takes a Pod that --from names without its namespace for the one in
 // that namespace.
-func (l *look) clientIn(namespace string) {
-	if name, ok := strings.CutPrefix(l.options.From, "pod/"); ok && !strings.Contains(name, "/") {
-		l.options.From = "pod/" + namespace + "/" + name
+func (l *Query) ClientIn(namespace string) {
+	if name, ok := strings.CutPrefix(l.Options.From, "pod/"); ok && !strings.Contains(name, "/") {
+		l.Options.From = "pod/" + namespace + "/" + name
 	}
 }
 
-// knowClient refuses a client that does not exist at the instant: an answer for
+// KnowClient refuses a client that does not exist at the instant: an answer for
 // it would be one for nobody in particular. Where that cannot be known, it says
 // so. A Pod that is named without its namespace is the one in that of the
 // subject, else the only one of that name.
-func (l *look) knowClient(s *replay.State, subject store.Ref) error {
-	kind, name, ok := strings.Cut(l.options.From, "/")
+func (l *Query) KnowClient(s *replay.State, subject store.Ref) error {
+	kind, name, ok := strings.Cut(l.Options.From, "/")
 	if !ok {
 		return nil
 	}
@@ -59,7 +59,7 @@ func (l *look) knowClient(s *replay.State, subject store.Ref) error {
 	found := s.List(q)
 	for _, o := range found {
 		if len(found) > 1 && o.Ref().Namespace == subject.Namespace {
-			l.clientIn(subject.Namespace)
+			l.ClientIn(subject.Namespace)
 			return nil
 		}
 	}
@@ -71,13 +71,13 @@ func (l *look) knowClient(s *replay.State, subject store.Ref) error {
 		for _, o := range found {
 			all = append(all, kind+"/"+o.Ref().Namespace+"/"+o.Ref().Name)
 		}
-		return &replay.SubjectError{Problem: fmt.Sprintf("--from %s could be %s", l.options.From, strings.Join(all, " or ")), Hint: "name it with its namespace", Usage: true}
+		return &replay.SubjectError{Problem: fmt.Sprintf("--from %s could be %s", l.Options.From, strings.Join(all, " or ")), Hint: "name it with its namespace", Usage: true}
 	case !covered:
-		l.warn("%s is not known, as not all %ss are recorded at that time: the answer is the same as without --from", report.Clean(l.options.From), kind)
+		l.Warn("%s is not known, as not all %ss are recorded at that time: the answer is the same as without --from", report.Clean(l.Options.From), kind)
 		return nil
 	}
 	return &replay.SubjectError{
-		Problem: fmt.Sprintf("--from %s: there is no such %s at that time", l.options.From, kind),
-		Hint:    l.names(s.Timeline(), store.Ref{Resource: q.Resource}, s.Seq()),
+		Problem: fmt.Sprintf("--from %s: there is no such %s at that time", l.Options.From, kind),
+		Hint:    l.Names(s.Timeline(), store.Ref{Resource: q.Resource}, s.Seq()),
 	}
 }

@@ -1,8 +1,8 @@
-package main
+package cli
 
 import "github.com/spf13/cobra"
 
-func (a *app) redactionTopic() *cobra.Command {
+func (a *App) RedactionTopic() *cobra.Command {
 	return &cobra.Command{Use: "redaction", Short: "What recordings leave out, and what nobody can promise", Long: redactionHelp}
 }
 

@@ -1,4 +1,4 @@
-package main
+package record
 
 import (
 	"context"
@@ -12,13 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
-// recordPlan says what would be recorded, and what could not be told from it.
-type recordPlan struct {
+// Plan says what would be recorded, and what could not be told from it.
+type Plan struct {
 	APIVersion string          `json:"apiVersion"`
 	Kind       string          `json:"kind"` // RecordPlan
 	Cluster    store.Cluster   `json:"cluster"`
@@ -54,16 +55,16 @@ type undecidable struct {
 const askers = 8
 
 // plan prints what would be recorded with the user's rights.
-func (o *recordOptions) plan(ctx context.Context, options *recorder.Options, h store.Header) error {
+func (o *options) plan(ctx context.Context, options *recorder.Options, h store.Header) error {
 	targets, err := options.Targets(h.Resources)
 	if err != nil {
 		return err
 	}
-	client, err := newAccess(options.Config)
+	client, err := cli.NewAccess(options.Config)
 	if err != nil {
 		return err
 	}
-	p := recordPlan{
+	p := Plan{
 		APIVersion: report.APIVersion, Kind: "RecordPlan", Cluster: h.Cluster, Scope: h.Scope, Redaction: h.Redaction,
 		Resources: make([]planned, len(targets)), Undecidable: []undecidable{}, Diagnoses: len(analyzer.Catalogue()),
 	}
@@ -74,7 +75,7 @@ func (o *recordOptions) plan(ctx context.Context, options *recorder.Options, h s
 		questions.Go(func() {
 			defer func() { <-slots }()
 			one := planned{Resource: target.Resource.GroupResource().String(), Namespace: target.Namespace, Selector: target.Selector, Allowed: "yes", target: target}
-			switch refusal, err := client.refusal(ctx, target); {
+			switch refusal, err := client.Refusal(ctx, target); {
 			case err != nil:
 				one.Allowed, one.Reason = "unknown", err.Error()
 			case refusal != "":
@@ -85,15 +86,15 @@ func (o *recordOptions) plan(ctx context.Context, options *recorder.Options, h s
 	}
 	questions.Wait()
 	p.decide(h.Resources)
-	if o.output != "text" {
-		return report.Document(o.out, o.output, p)
+	if o.Output != "text" {
+		return report.Document(o.Out, o.Output, p)
 	}
 	return o.printPlan(&p)
 }
 
 // decide fills in what could not be told. What a cluster does not have needs
 // not be known.
-func (p *recordPlan) decide(discovery []metav1.APIResource) {
+func (p *Plan) decide(discovery []metav1.APIResource) {
 	for _, d := range analyzer.Catalogue() {
 		var because []string
 		for _, kind := range d.Kinds {
@@ -116,7 +117,7 @@ func (p *recordPlan) decide(discovery []metav1.APIResource) {
 
 // missing says why a resource is not known as a whole where it matters: in
 // kube-system, or where the subjects are.
-func (p *recordPlan) missing(resource schema.GroupResource, system bool) []string {
+func (p *Plan) missing(resource schema.GroupResource, system bool) []string {
 	var why []string
 	found := false
 	for _, r := range p.Resources {
@@ -150,9 +151,9 @@ func (p *recordPlan) missing(resource schema.GroupResource, system bool) []strin
 }
 
 // printPlan prints the plan as text.
-func (o *recordOptions) printPlan(p *recordPlan) error {
-	fmt.Fprintf(o.out, "would record %s, redaction %s\n\n", report.Clean(report.ScopeWords(p.Scope)), p.Redaction.Policy)
-	w := tabwriter.NewWriter(o.out, 0, 8, 3, ' ', 0)
+func (o *options) printPlan(p *Plan) error {
+	fmt.Fprintf(o.Out, "would record %s, redaction %s\n\n", report.Clean(report.ScopeWords(p.Scope)), p.Redaction.Policy)
+	w := tabwriter.NewWriter(o.Out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "RESOURCE\tNAMESPACE\tSELECTOR\tALLOWED")
 	for _, r := range p.Resources {
 		allowed := r.Allowed
@@ -165,11 +166,11 @@ func (o *recordOptions) printPlan(p *recordPlan) error {
 		return err
 	}
 	if len(p.Undecidable) == 0 {
-		_, err := fmt.Fprintf(o.out, "\nall %d diagnoses could be decided\n", p.Diagnoses)
+		_, err := fmt.Fprintf(o.Out, "\nall %d diagnoses could be decided\n", p.Diagnoses)
 		return err
 	}
-	fmt.Fprintf(o.out, "\n%d of %d diagnoses could not be decided:\n", len(p.Undecidable), p.Diagnoses)
-	w = tabwriter.NewWriter(o.out, 0, 8, 3, ' ', 0)
+	fmt.Fprintf(o.Out, "\n%d of %d diagnoses could not be decided:\n", len(p.Undecidable), p.Diagnoses)
+	w = tabwriter.NewWriter(o.Out, 0, 8, 3, ' ', 0)
 	for _, u := range p.Undecidable {
 		fmt.Fprintf(w, "  %s\t%s\n", u.ID, report.Clean(strings.Join(u.Because, "; ")))
 	}

@@ -1,12 +1,15 @@
-package main
+// Package record has the commands that write a recording of a live cluster:
+// record, and keep, which has a flight recorder save its window.
+//
+// options are the flags, scope is what is recorded, a [Plan] says it without
+// recording, and a session is a recording that runs: a flight.Session with its
+// terminal and its signals.
+package record
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/recorder/redact"
@@ -22,10 +26,10 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-type recordOptions struct {
-	*app
-	cluster
-	asked
+type options struct {
+	*cli.App
+	cli.Cluster
+	scope
 	file            string
 	length          time.Duration
 	until           []string
@@ -45,8 +49,8 @@ type recordOptions struct {
 	untilConditions, keepConditions []flight.Condition
 }
 
-func (a *app) recordCommand() *cobra.Command {
-	o := &recordOptions{app: a}
+func Command(a *cli.App) *cobra.Command {
+	o := &options{App: a}
 	cmd := &cobra.Command{
 		Use:   "record [TYPE/NAME ...] [-f FILE]",
 		Short: "Record the cluster into one file until interrupted",
@@ -106,7 +110,7 @@ EXIT STATUS
 			return o.record(cmd.Context())
 		},
 	}
-	o.cluster.addFlags(cmd)
+	o.Cluster.AddFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "file", "f", "", "the recording to write (default: svcspy-CONTEXT-TIME.db)")
 	flags.StringVar(&o.profile, "profile", "standard", "which kinds to record: minimal, standard or full")
@@ -125,19 +129,19 @@ EXIT STATUS
 	flags.IntVar(&o.keepMax, "keep-max", 10, "how many saved rings may lie beside the file before --keep-on saves no more; 0 is any number")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded, and what could not be told from it, and exit")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
-	_ = cmd.RegisterFlagCompletionFunc("redact", oneOf(append(slices.Clone(redact.Policies), "none")...))
-	a.addOutput(cmd, "json", "yaml")
+	_ = cmd.RegisterFlagCompletionFunc("redact", cli.OneOf(append(slices.Clone(redact.Policies), "none")...))
+	a.AddOutput(cmd, "json", "yaml")
 	return cmd
 }
 
 // check refuses what cannot be meant before anything is asked or written.
-func (o *recordOptions) check(words []string) error {
+func (o *options) check(words []string) error {
 	var err error
-	if o.chosen, err = o.asked.check(o.overrides.Context.Namespace, words); err != nil {
+	if o.chosen, err = o.scope.check(o.Overrides.Context.Namespace, words); err != nil {
 		return err
 	}
-	if o.asked.namespaces != nil {
-		o.overrides.Context.Namespace = o.asked.namespaces[0]
+	if o.scope.namespaces != nil {
+		o.Overrides.Context.Namespace = o.scope.namespaces[0]
 	}
 	if o.untilConditions, err = flight.ParseConditions(o.until); err != nil {
 		return err
@@ -147,33 +151,41 @@ func (o *recordOptions) check(words []string) error {
 	}
 	switch {
 	case o.redaction != "none" && !slices.Contains(redact.Policies, o.redaction):
-		return usageError{fmt.Errorf("--redact %q is none of %s, none", o.redaction, strings.Join(redact.Policies, ", ")), "shape replaces the most"}
+		return cli.Usage(fmt.Errorf("--redact %q is none of %s, none", o.redaction, strings.Join(redact.Policies, ", ")), "shape replaces the most")
 	case o.length < 0:
-		return usageError{fmt.Errorf("--for %s is not a length of time", o.length), "write it as 30m"}
+		return cli.Usage(fmt.Errorf("--for %s is not a length of time", o.length), "write it as 30m")
 	case o.ring < 0:
-		return usageError{fmt.Errorf("--ring %s is not a length of time", o.ring), "write it as 30m"}
+		return cli.Usage(fmt.Errorf("--ring %s is not a length of time", o.ring), "write it as 30m")
 	case o.keepFor < 0:
-		return usageError{fmt.Errorf("--keep-for %s is not a length of time", o.keepFor), "write it as 5m"}
+		return cli.Usage(fmt.Errorf("--keep-for %s is not a length of time", o.keepFor), "write it as 5m")
 	case o.keepMax < 0:
-		return usageError{fmt.Errorf("--keep-max %d is not a number of recordings", o.keepMax), "0 is any number"}
+		return cli.Usage(fmt.Errorf("--keep-max %d is not a number of recordings", o.keepMax), "0 is any number")
 	case o.ring == 0 && o.keepOn != nil:
-		return usageError{errors.New("--keep-on saves a ring, and there is none: everything is kept"), "add --ring 30m, or use --until"}
+		return cli.Usage(errors.New("--keep-on saves a ring, and there is none: everything is kept"), "add --ring 30m, or use --until")
 	}
 	return nil
 }
 
-// policy returns what takes the secrets out; nil if nothing does.
-func (o *recordOptions) policy() *redact.Policy {
-	switch {
-	case o.noRedact || o.redaction == "none":
+// policy returns the redaction of the flags; nil if there is none.
+func (o *options) policy() *redact.Policy {
+	if o.noRedact {
 		return nil
-	case o.redaction == "patterns":
-		return redact.Patterns(o.configMapValues)
 	}
-	return redact.Standard(o.configMapValues)
+	return Policy(o.redaction, o.configMapValues)
 }
 
-func (o *recordOptions) record(ctx context.Context) error {
+// Policy returns the redaction that --redact names; nil for none.
+func Policy(name string, configMapValues bool) *redact.Policy {
+	switch name {
+	case "none":
+		return nil
+	case "patterns":
+		return redact.Patterns(configMapValues)
+	}
+	return redact.Standard(configMapValues)
+}
+
+func (o *options) record(ctx context.Context) error {
 	if o.printRBAC {
 		return o.rbac()
 	}
@@ -181,23 +193,23 @@ func (o *recordOptions) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := writable(o.file); err != nil {
+	if err := cli.Writable(o.file); err != nil {
 		return err
 	}
-	config, contextName, err := o.config()
+	config, contextName, err := o.Config()
 	if err != nil {
 		return err
 	}
-	ctx, signals := twice(ctx)
-	defer signals.stop()
-	requests, ignore := keepRequests()
+	ctx, signals := cli.Twice(ctx)
+	defer signals.Stop()
+	requests, ignore := cli.KeepRequests()
 	defer ignore()
 
-	options := recorder.Options{Config: config, Profile: o.profile, Selector: o.chosen, Now: o.now}
+	options := recorder.Options{Config: config, Profile: o.profile, Selector: o.chosen, Now: o.Now}
 	if policy := o.policy(); policy != nil {
 		options.Redactor = policy
 	}
-	limited, cancel, err := o.limited(ctx)
+	limited, cancel, err := o.Limited(ctx)
 	if err != nil {
 		return err
 	}
@@ -211,7 +223,7 @@ func (o *recordOptions) record(ctx context.Context) error {
 	}
 	header.Scope = options.Scope()
 	header.Cluster.Context = contextName
-	header.Recorder = programVersion()
+	header.Recorder = cli.ProgramVersion()
 	verdicts, err := o.verdictWatch(&options, header.Resources)
 	if err != nil {
 		return err
@@ -228,17 +240,17 @@ func (o *recordOptions) record(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	p := newProgress(o.app, header.Start)
-	session := &recordSession{
-		recordOptions: o, signals: signals, requests: requests, progress: p,
-		Session: flight.Session{Path: path, Writer: w, Watch: verdicts, Now: o.now, Say: p.say, Warn: p.warn},
+	p := newProgress(o.App, header.Start)
+	session := &session{
+		options: o, signals: signals, requests: requests, progress: p,
+		Session: flight.Session{Path: path, Writer: w, Watch: verdicts, Now: o.Now, Say: p.say, Warn: p.warn},
 	}
 	if o.ring > 0 {
 		ring := flight.NewRing(w, path, contextName)
-		ring.After, ring.Most, ring.Now, ring.Say, ring.Warn = o.keepFor, o.keepMax, o.now, p.say, p.warn
+		ring.After, ring.Most, ring.Now, ring.Say, ring.Warn = o.keepFor, o.keepMax, o.Now, p.say, p.warn
 		session.Ring = ring
 	}
-	o.note("recording %s into %s; ctrl-C seals it", report.ScopeWords(header.Scope), report.Clean(path))
+	o.Note("recording %s into %s; ctrl-C seals it", report.ScopeWords(header.Scope), report.Clean(path))
 	if o.length > 0 { // of the recording: how long it took to begin does not count
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.length)
@@ -248,10 +260,10 @@ func (o *recordOptions) record(ctx context.Context) error {
 }
 
 // writing returns how the file is written.
-func (o *recordOptions) writing() ([]store.Option, error) {
+func (o *options) writing() ([]store.Option, error) {
 	var options []store.Option
 	if o.signKey != "" {
-		key, err := privateKey(o.signKey)
+		key, err := cli.PrivateKey(o.signKey)
 		if err != nil {
 			return nil, err
 		}
@@ -260,7 +272,7 @@ func (o *recordOptions) writing() ([]store.Option, error) {
 	if o.maxSize != "" {
 		size, err := resource.ParseQuantity(strings.TrimSuffix(o.maxSize, "B"))
 		if err != nil || size.Value() <= 0 {
-			return nil, usageError{fmt.Errorf("--max-size %q is not a size", o.maxSize), "write it as 500MiB or 2GiB"}
+			return nil, cli.Usage(fmt.Errorf("--max-size %q is not a size", o.maxSize), "write it as 500MiB or 2GiB")
 		}
 		options = append(options, store.MaxSize(size.Value()))
 	}
@@ -268,24 +280,4 @@ func (o *recordOptions) writing() ([]store.Option, error) {
 		options = append(options, store.Window(o.ring))
 	}
 	return options, nil
-}
-
-// writable refuses a path that cannot become a recording before the cluster is
-// bothered. "" is a new name in the current folder.
-func writable(path string) error {
-	if path == "" {
-		return nil
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
-	}
-	_, err := os.Stat(filepath.Dir(path))
-	return err
-}
-
-func resourceName(name, group string) string {
-	if group == "" {
-		return name
-	}
-	return name + "." + group
 }

@@ -1,4 +1,4 @@
-package main
+package record
 
 import (
 	"context"
@@ -7,11 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
-func (a *app) keepCommand() *cobra.Command {
+func KeepCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "keep FILE",
 		Short: "Have a flight recorder keep its window",
@@ -27,16 +28,16 @@ EXIT STATUS
   0 it is kept, 1 error (nobody records FILE, or it has ended), 2 wrong words.`,
 		Example: `  svcspy record -f ring.db --ring 30m &
   svcspy keep ring.db`,
-		Args: oneFile,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.keep(cmd.Context(), args[0]) },
+		Args: cli.OneFile,
+		RunE: func(cmd *cobra.Command, args []string) error { return keepWindow(a, cmd.Context(), args[0]) },
 	}
 }
 
 // errNoRecorder is returned when nobody writes a recording any more.
 var errNoRecorder = errors.New("nobody records it; it ends where its recorder stopped writing")
 
-func (a *app) keep(ctx context.Context, file string) error {
-	r, err := openRecording(file)
+func keepWindow(a *cli.App, ctx context.Context, file string) error {
+	r, err := cli.OpenRecording(file)
 	if err != nil {
 		return err
 	}
@@ -47,18 +48,18 @@ func (a *app) keep(ctx context.Context, file string) error {
 	if closed {
 		return fmt.Errorf("keep %s: the recording has ended; it is kept as it is", file)
 	}
-	ctx, stop := a.interruptible(ctx)
+	ctx, stop := a.Interruptible(ctx)
 	defer stop()
 	answer, err := flight.Ask(ctx, file, flight.Request{Verb: flight.Keep})
 	switch {
 	case errors.Is(err, flight.ErrNoRecorder):
 		return fmt.Errorf("keep %s: %w", file, errNoRecorder)
 	case errors.Is(err, context.Canceled):
-		return errInterrupted
+		return cli.ErrInterrupted
 	case err != nil:
 		return fmt.Errorf("keep %s: %w", file, err)
 	}
-	a.note("%s", report.Clean(answer.Remark))
-	_, err = fmt.Fprintln(a.out, report.Clean(answer.Path))
+	a.Note("%s", report.Clean(answer.Remark))
+	_, err = fmt.Fprintln(a.Out, report.Clean(answer.Path))
 	return err
 }

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// SubjectOfRecording checks for a recording and one subject.
+func SubjectOfRecording(a *App, command string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < 1 || len(args) > 3 {
+			return Usage(errors.New(command+" takes a recording and at most one subject"), a.Name+" "+command+" --help shows examples")
+		}
+		return nil
+	}
+}
+
+// OneFile accepts exactly one recording.
+func OneFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return Usage(errors.New(cmd.Name()+" takes one recording"), cmd.CommandPath()+" --help shows examples")
+	}
+	return nil
+}
+
+func NoArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return Usage(fmt.Errorf("%s takes no arguments, got %q", cmd.Name(), strings.Join(args, " ")), "")
+	}
+	return nil
+}
