@@ -45,6 +45,7 @@ fmt: ## format the sources
 
 e2e: bin/svcspy ## everything against a real control plane (builds and caches it)
 	@cd $(CONTROLPLANE) && SVCSPY_E2E=1 $(GO) test -count=1 -timeout 40m ./...
+	@SOAK=45s $(GO) test -count=1 -timeout 5m -run TestSoak ./recorder/flight
 	@cd $(BROWSER) && $(GO) test -count=1 -timeout 20m
 	@cd $(REALNODES) && SVCSPY_E2E=1 $(GO) test -count=1 -timeout 25m ./...
 
