@@ -2,13 +2,11 @@ package store
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -17,11 +15,9 @@ import (
 // A block holds positions in order; only what a ring carries over, and what was
 // cut from another recording, has holes in between. Its layout is in FORMAT.md.
 const (
-	blockDense  = 1 // positions from first on, without holes
-	blockSparse = 2 // positions are given one by one
-	blockHeader = 1 + 32 + 8 + 4 + 8 + 4 + 4
-	// maxSection bounds what the sections of a block unpack to together.
-	maxSection   = 64 << 20
+	blockDense   = 1 // positions from first on, without holes
+	blockSparse  = 2 // positions are given one by one
+	blockHeader  = 1 + 32 + 8 + 4 + 8 + 4 + 4
 	maxCount     = 1 << 20 // positions in a block
 	maxResources = 1 << 16 // in a block
 	// A block of n positions has at least n/maxDensity - freeCount bytes: no
@@ -37,8 +33,6 @@ const (
 	minTime = -62135596800_000_000
 	maxTime = 253402300799_999_999
 )
-
-var errBlock = errors.New("malformed block")
 
 // entry is one position in a block, without its content. Whoever looks for one
 // event has all entries of its block in memory, so it is small.
@@ -94,31 +88,6 @@ type section struct {
 	size   int
 	raw    []byte
 }
-
-// unpack decompresses a section that must have the size.
-func unpack(packed []byte, size int) ([]byte, error) {
-	if size > maxSection {
-		return nil, fmt.Errorf("section of %d bytes: %w", size, errBlock)
-	}
-	raw, err := decompressor.DecodeAll(packed, make([]byte, 0, size))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBlock, err)
-	}
-	if len(raw) != size {
-		return nil, fmt.Errorf("section of %d bytes, not %d: %w", len(raw), size, errBlock)
-	}
-	return raw, nil
-}
-
-// decompressor is shared: DecodeAll may be called concurrently. It never
-// returns more than the capacity it is given.
-var decompressor = func() *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxMemory(maxSection+1), zstd.WithDecoderMaxWindow(maxSection))
-	if err != nil {
-		panic(err) // only wrong options
-	}
-	return d
-}()
 
 // parseBlock decodes a block but its sections.
 func parseBlock(value []byte) (*block, error) {
@@ -355,8 +324,8 @@ func appendCoverage(dst []byte, c *Coverage) []byte {
 	return appendText(appendText(appendText(dst, c.Namespace), c.ResourceVersion), c.Reason)
 }
 
-// coverage reads what appendCoverage wrote.
-func (w *wire) coverage() Coverage {
+// readCoverage reads what appendCoverage wrote.
+func readCoverage(w *wire) Coverage {
 	var c Coverage
 	flags := w.byte()
 	c.Resumed = flags&1 != 0
@@ -369,4 +338,20 @@ func (w *wire) coverage() Coverage {
 	}
 	c.Namespace, c.ResourceVersion, c.Reason = w.text(), w.text(), w.text()
 	return c
+}
+
+// coverage returns the coverage change of an entry.
+func (b *block) coverage(i int) (Coverage, error) {
+	content, err := b.content(i)
+	if err != nil {
+		return Coverage{}, err
+	}
+	w := wire{data: content}
+	c := readCoverage(&w)
+	if w.bad || len(w.data) > 0 {
+		return Coverage{}, fmt.Errorf("coverage: %w", errBlock)
+	}
+	e := b.entries[i]
+	c.Seq, c.Time, c.Resource = e.seq, b.timeOf(i), b.resources[e.resource]
+	return c, nil
 }

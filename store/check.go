@@ -5,27 +5,21 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 )
 
 // checkPages reports what is wrong with the pages of a file that nobody writes.
-func checkPages(file *os.File, report func(error)) {
+func checkPages(file io.ReaderAt, size int64, report func(error)) {
 	if err := checkMetas(file); err != nil {
 		report(err)
 	}
-	st, err := file.Stat()
-	if err != nil {
-		report(err)
-		return
-	}
-	if st.Size()%pageSize != 0 {
-		report(fmt.Errorf("%d bytes are not whole pages: %w", st.Size(), errPage))
+	if size%pageSize != 0 {
+		report(fmt.Errorf("%d bytes are not whole pages: %w", size, errPage))
 	}
 	t, err := newest(file)
 	if err != nil {
 		return // checkMetas has said so
 	}
-	if pages := uint64(st.Size()) / pageSize; t.pages > pages {
+	if pages := uint64(size) / pageSize; t.pages > pages {
 		report(fmt.Errorf("%d pages, of which %d are there: %w", t.pages, pages, errPage))
 	}
 	if t.freelist != noFreelist {

@@ -74,3 +74,24 @@ type Coverage struct {
 // stopped. What stands before it is the last that was known; it is no gap in
 // the evidence, but its end.
 const Stopped = "recorder stopped"
+
+// weight orders statuses by how much they let one know.
+func (s Status) weight() int {
+	switch s {
+	case Current, Revisions:
+		return 7
+	case Partial, Writes:
+		return 6
+	case Instant:
+		return 5
+	case Listing, Gap:
+		return 4
+	case Unseen:
+		return 3
+	case Derived:
+		return 2
+	case Forbidden:
+		return 1
+	}
+	return 0
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -73,4 +74,18 @@ type Query struct {
 	// Involved restricts Kubernetes Events to those about the object with this
 	// UID (involvedObject.uid).
 	Involved types.UID
+}
+
+// compare orders by resource, namespace and name.
+func (r Ref) compare(o Ref) int {
+	return cmp.Or(
+		compareResources(r.Resource, o.Resource),
+		cmp.Compare(r.Namespace, o.Namespace),
+		cmp.Compare(r.Name, o.Name),
+	)
+}
+
+// compareResources orders by group, version and resource.
+func compareResources(a, b schema.GroupVersionResource) int {
+	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Resource, b.Resource))
 }

@@ -52,7 +52,7 @@ func find(parts []part, q *Query, at Seq) ([]Seq, error) {
 
 // findOf adds the objects of one resource that match and exist.
 func findOf(parts []part, resource schema.GroupVersionResource, q *Query, at Seq, current map[Ref]Seq) error {
-	demanded := q.attrs()
+	demanded := demandedBy(q)
 	if len(demanded) > 0 {
 		return findHaving(parts, resource, demanded, q, at, current)
 	}

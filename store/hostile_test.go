@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -82,39 +81,6 @@ func TestLastPosition(t *testing.T) {
 			t.Error("verify finds nothing")
 		}
 	})
-}
-
-// TestManySections: what the sections of a block unpack to is bounded in sum.
-func TestManySections(t *testing.T) {
-	b := newBuilder(1)
-	for i := range 8 {
-		r := pods
-		r.Resource += strings.Repeat("x", i)
-		b.lanes = append(b.lanes, lane{resource: r, content: make([]byte, maxSection/4)})
-		b.add(Seq(i+1), 1, i, start, 0, b.lanes[i].content)
-	}
-	if _, err := parseBlock(b.encode(newEncoder(zstd.SpeedFastest), [32]byte{}, 0)); !errors.Is(err, errBlock) {
-		t.Errorf("a block of twice %d bytes: %v", maxSection, err)
-	}
-}
-
-// TestExpandingNames: names that share all but a byte with the one before do not
-// take more memory than they may.
-func TestExpandingNames(t *testing.T) {
-	const names = 10_000
-	var body []byte
-	body = binary.AppendUvarint(body, 1) // words: ""
-	body = append(body, 0)
-	body = binary.AppendUvarint(body, names)
-	for n := range names {
-		body = append(body, 0, 0, 0, 0)
-		body = binary.AppendUvarint(body, uint64(n))
-		body = append(body, 1, 'a')
-	}
-	body = append(body, make([]byte, names)...)
-	if _, err := parseObjects(pack(newEncoder(zstd.SpeedFastest), body), 1); !errors.Is(err, errRun) {
-		t.Errorf("%d names of up to %d bytes: %v", names, names, err)
-	}
 }
 
 // TestHugeObjects: a small file does not hold what takes a cluster's memory.

@@ -184,7 +184,7 @@ func (x *indexer) write(r *run, sources []source, old []*run, also func(*bbolt.T
 	if err != nil {
 		return err
 	}
-	r.read, r.cache, r.limit = x.file.page, map[int]any{}, cachedPages
+	r.read, r.cache, r.limit = pageReader(x.file), map[int]any{}, cachedPages
 	return x.db.Update(func(tx *bbolt.Tx) error {
 		if err := putBatch(tx); err != nil {
 			return err
@@ -216,4 +216,20 @@ func (r *run) remove(tx *bbolt.Tx) error {
 		}
 	}
 	return tx.Bucket([]byte(bucketRuns)).Delete(runKey(r.id))
+}
+
+// reload takes up the index that is in the file.
+func (x *indexer) reload(t *tree) (err error) {
+	if x.runs, err = readRuns(x.file, t); err != nil {
+		return err
+	}
+	after := Seq(1)
+	for _, r := range x.runs {
+		x.nextID, after = max(x.nextID, r.id+1), r.last+1
+	}
+	trails, err := readTrails(t, after)
+	for _, one := range trails {
+		x.take(one)
+	}
+	return err
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"os"
 	"sync"
 
 	"github.com/svcspy/svcspy/store/rawjson"
@@ -14,7 +13,7 @@ import (
 // are large. In a real recording a Pod takes a hundredth of its JSON or more: it
 // differs from its siblings in names, addresses and times.
 type largeObjects struct {
-	file *os.File
+	size func() (int64, error) // of the file
 
 	mu        sync.Mutex
 	sizes     map[Ref]int // the largest version of each object over largeObject
@@ -101,11 +100,11 @@ func (l *largeObjects) admit(e *Event) error {
 
 // most returns how many bytes are read of a file of that size.
 func (l *largeObjects) most(free int, ratio int64) (int, error) {
-	st, err := l.file.Stat()
+	size, err := l.size()
 	if err != nil {
 		return 0, err
 	}
-	return free + int(ratio*st.Size()), nil
+	return free + int(ratio*size), nil
 }
 
 func (l *largeObjects) refuse(size int) error {

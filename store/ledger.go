@@ -2,8 +2,10 @@ package store
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"sort"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -84,23 +86,32 @@ func (l *ledger) at(resource schema.GroupVersionResource, namespace string, at S
 	return best
 }
 
-// weight orders statuses by how much they let one know.
-func (s Status) weight() int {
-	switch s {
-	case Current, Revisions:
-		return 7
-	case Partial, Writes:
-		return 6
-	case Instant:
-		return 5
-	case Listing, Gap:
-		return 4
-	case Unseen:
-		return 3
-	case Derived:
-		return 2
-	case Forbidden:
-		return 1
+// appendLedger writes coverage changes from the position and time on.
+func appendLedger(d *dictionary, dst []byte, ledger []Coverage, first Seq, from int64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(ledger)))
+	for i := range ledger {
+		c := &ledger[i]
+		dst = binary.AppendUvarint(dst, uint64(c.Seq-first))
+		dst = binary.AppendUvarint(dst, uint64(c.Time.UnixMicro()-from))
+		dst = d.appendResource(dst, c.Resource)
+		dst = appendCoverage(dst, c)
+		first, from = c.Seq, c.Time.UnixMicro()
 	}
-	return 0
+	return dst
+}
+
+// readLedger reads what appendLedger wrote.
+func readLedger(w *wire, words []string, first Seq, from int64) []Coverage {
+	var ledger []Coverage
+	for range w.countUpTo(maxLedger, 6) {
+		first, from = first+Seq(min(w.uvarint(), maxSeq)), from+int64(w.uvarint())
+		if first > maxSeq {
+			w.fail()
+		}
+		resource := w.resource(words)
+		c := readCoverage(w)
+		c.Seq, c.Time, c.Resource = first, time.UnixMicro(from).UTC(), resource
+		ledger = append(ledger, c)
+	}
+	return ledger
 }

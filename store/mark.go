@@ -96,7 +96,7 @@ func AddMark(path string, m Mark) error {
 	if err := r.writable(); err != nil {
 		return fmt.Errorf("add mark to %s: %w", path, err)
 	}
-	for range attempts {
+	for range replacedTries {
 		if err = guarded(func() error { return addMark(path, value) }); !errors.Is(err, errReplaced) {
 			break
 		}
@@ -117,8 +117,12 @@ func (r *Recording) writable() error {
 	if err := r.Damage(); err != nil {
 		return err
 	}
+	size, err := r.size()
+	if err != nil {
+		return err
+	}
 	var damage []error
-	checkPages(r.file, func(err error) {
+	checkPages(r.file, size, func(err error) {
 		if len(damage) < maxReported {
 			damage = append(damage, err)
 		}
@@ -128,6 +132,9 @@ func (r *Recording) writable() error {
 	}
 	return nil
 }
+
+// replacedTries is how often a mark is tried again where the file was replaced.
+const replacedTries = 100
 
 // maxReported is how many things wrong with the pages an error names.
 const maxReported = 3

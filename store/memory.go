@@ -324,3 +324,11 @@ func (m *Memory) Redacted(counts map[string]uint64) {
 	defer m.mu.Unlock()
 	m.info.Redacted = maps.Clone(counts)
 }
+
+// Touched returns the positions with from <= Seq <= to, in order, at which what
+// Find returns for the query may change; perhaps some more.
+func (m *Memory) Touched(q Query, from, to Seq) ([]Seq, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return touched([]part{m.index}, &q, from, to)
+}

@@ -47,11 +47,11 @@ func (r *Recording) salvage(cause error) error {
 	if errors.Is(cause, ErrVersion) || errors.Is(cause, ErrInUse) {
 		return cause
 	}
-	st, err := r.file.Stat()
+	size, err := r.size()
 	if err != nil {
 		return err
 	}
-	t := salvage(r.file, st.Size())
+	t := salvage(r.file, size)
 	info, kinds, err := readInfo(t)
 	blocks := t.salvaged[bucketBlocks]
 	if errors.Is(err, ErrVersion) || len(blocks) == 0 && (err != nil || len(t.salvaged[bucketHead]) == 0) {
@@ -125,20 +125,4 @@ func (r *Recording) rebuild() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.runs, r.tail, r.ledger, r.ticks, r.parts, r.rebuilt = nil, tail, ledger, ticks, []part{tail}, true
-}
-
-// coverage returns the coverage change of an entry.
-func (b *block) coverage(i int) (Coverage, error) {
-	content, err := b.content(i)
-	if err != nil {
-		return Coverage{}, err
-	}
-	w := wire{data: content}
-	c := w.coverage()
-	if w.bad || len(w.data) > 0 {
-		return Coverage{}, fmt.Errorf("coverage: %w", errBlock)
-	}
-	e := b.entries[i]
-	c.Seq, c.Time, c.Resource = e.seq, b.timeOf(i), b.resources[e.resource]
-	return c, nil
 }

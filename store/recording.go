@@ -58,13 +58,6 @@ func (r *Recording) source() fileAt {
 	return r.at
 }
 
-// tick is when the recorder was at a position. Between two ticks the times are
-// in the blocks.
-type tick struct {
-	seq  Seq
-	time time.Time
-}
-
 // Open opens a recording for reading. One that was not sealed opens too: what
 // was committed is there, and Info.Closed is false. While it is still being
 // written, Wait follows it.
@@ -74,7 +67,7 @@ func Open(path string) (*Recording, error) {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
 	r := &Recording{path: path, file: file, at: fileAt{ReaderAt: file}, tail: newIndex()}
-	r.large.file = file
+	r.large.size = r.size
 	if err := r.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open recording %s: %w", path, err), file.Close())
 	}
@@ -112,7 +105,7 @@ func (r *Recording) created() error {
 	err := r.refresh()
 	for try := 0; err != nil && try < createdTries; try++ {
 		used := inUse(r.path)
-		if !r.bare() || !used && (try >= emptyTries || !isEmpty(r.file)) {
+		if !r.bare() || !used && (try >= emptyTries || !r.empty()) {
 			return r.refresh() // what is there now may be newer than the error
 		}
 		time.Sleep(createdEvery)
@@ -131,9 +124,19 @@ func (r *Recording) bare() bool {
 	return err == nil && root.count == 0
 }
 
-func isEmpty(file *os.File) bool {
-	st, err := file.Stat()
-	return err == nil && st.Size() == 0
+// size returns how many bytes the file has now.
+func (r *Recording) size() (int64, error) {
+	st, err := r.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+// empty reports whether nothing was written to the file yet.
+func (r *Recording) empty() bool {
+	size, err := r.size()
+	return err == nil && size == 0
 }
 
 // inUse reports whether a process has the file open for writing.
@@ -348,4 +351,17 @@ func (r *Recording) Wait(ctx context.Context, after Seq) error {
 		r.live = used && !r.info.Closed
 		r.mu.Unlock()
 	}
+}
+
+// Touched returns the positions with from <= Seq <= to, in order, at which what
+// Find returns for the query may change; perhaps some more.
+func (r *Recording) Touched(q Query, from, to Seq) ([]Seq, error) {
+	var found []Seq
+	err := r.mended(func() (err error) {
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		found, err = touched(r.parts, &q, from, to)
+		return err
+	})
+	return found, err
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,7 +40,7 @@ func (r *Recording) refresh() error {
 		}
 		if next := r.info.Last + 1; !same || info.Last >= next && (r.txid == 0 || len(trails) == 0 || trails[0].first != next) {
 			again = true
-			if runs, err = r.source().runs(t); err != nil {
+			if runs, err = readRuns(r.source(), t); err != nil {
 				return err
 			}
 			after := Seq(1)
@@ -90,42 +89,6 @@ func (r *Recording) refresh() error {
 	}
 	r.parts = append(r.parts, r.tail)
 	return nil
-}
-
-// sameRuns reports whether the runs in the file are the given ones: a writer
-// puts several together, and a ring cuts them.
-func sameRuns(t *tree, runs []*run) (bool, error) {
-	var ids []uint32
-	err := t.values(bucketRuns, nil, func(k, _ []byte) error {
-		w := wire{data: k}
-		ids = append(ids, w.runID())
-		return nil
-	})
-	if err != nil {
-		return false, &DamageError{What: "index", Err: fmt.Errorf("%w: %w", errIndex, err)}
-	}
-	return slices.EqualFunc(ids, runs, func(id uint32, r *run) bool { return id == r.id }), nil
-}
-
-// readTrails reads the trails of the positions from one on.
-func readTrails(t *tree, from Seq) ([]*trail, error) {
-	var trails []*trail
-	changes := 0
-	err := t.values(bucketTrail, seqKey(from), func(_, v []byte) error {
-		one, err := parseTrail(v)
-		if err != nil {
-			return err
-		}
-		if changes += len(one.changes) + len(one.ledger); changes > maxChanges {
-			return fmt.Errorf("more than %d changes: %w", maxChanges, errTrail)
-		}
-		trails = append(trails, one)
-		return nil
-	})
-	if err != nil {
-		err = &DamageError{What: "trail", Err: err}
-	}
-	return trails, err
 }
 
 // readInfo reads the head of the file. With an error comes what could be read.

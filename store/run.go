@@ -52,9 +52,7 @@ const (
 	cachedPages  = 64 << 20 // bytes of the pages of all runs that are kept decoded
 
 	// What is larger was not written by a Writer.
-	maxPage    = 16 << 20 // bytes of a page, unpacked
-	maxInPage  = 1 << 16  // objects or terms in a page
-	maxWords   = 1 << 20
+	maxInPage  = 1 << 16 // objects or terms in a page
 	maxPages   = 1 << 18 // of a run
 	maxTicks   = 1 << 21
 	maxLedger  = 1 << 20 // coverage changes
@@ -68,7 +66,7 @@ func (t term) compare(o term) int {
 
 // encode packs the head of the run.
 func (r *run) encode(z *zstd.Encoder) []byte {
-	d := dictionary{places: map[string]uint64{}}
+	d := newDictionary()
 	body := binary.AppendUvarint(nil, uint64(r.tier))
 	body = binary.AppendUvarint(body, uint64(r.first))
 	body = binary.AppendUvarint(body, uint64(r.last-r.first))
@@ -81,7 +79,7 @@ func (r *run) encode(z *zstd.Encoder) []byte {
 		body = binary.AppendUvarint(body, uint64(t.time.UnixMicro()-at))
 		seq, at = t.seq, t.time.UnixMicro()
 	}
-	body = d.appendLedger(body, r.ledger, r.first, r.times[0])
+	body = appendLedger(d, body, r.ledger, r.first, r.times[0])
 	body = binary.AppendUvarint(body, uint64(len(r.objects)))
 	for i, ref := range r.objects {
 		body = d.appendResource(body, ref.Resource)
@@ -94,21 +92,6 @@ func (r *run) encode(z *zstd.Encoder) []byte {
 		body = appendText(d.appendWord(body, t.namespace), string(t.attr))
 	}
 	return pack(z, append(d.append(nil), body...))
-}
-
-// pack compresses a section with its size in front.
-func pack(z *zstd.Encoder, raw []byte) []byte {
-	return z.EncodeAll(raw, binary.LittleEndian.AppendUint32(nil, uint32(len(raw))))
-}
-
-// unpackSized reverses pack.
-func unpackSized(value []byte, most int) ([]byte, error) {
-	w := wire{data: value}
-	size := int(w.uint32())
-	if size > most {
-		return nil, fmt.Errorf("section of %d bytes: %w", size, errBlock)
-	}
-	return unpack(w.data, size)
 }
 
 func parseRun(id uint32, value []byte) (*run, error) {
@@ -130,7 +113,7 @@ func parseRun(id uint32, value []byte) (*run, error) {
 		}
 		r.ticks = append(r.ticks, tick{seq, time.UnixMicro(at).UTC()})
 	}
-	r.ledger = w.ledger(words, r.first, r.times[0])
+	r.ledger = readLedger(&w, words, r.first, r.times[0])
 	for range w.countUpTo(maxPages, 6) {
 		r.objects = append(r.objects, Ref{w.resource(words), w.word(words), w.text()})
 		r.ranks = append(r.ranks, int(min(w.uvarint(), maxSeq)))
@@ -297,4 +280,37 @@ func (r *run) ranked(o posting) (Ref, []version, error) {
 		return Ref{}, nil, errRun
 	}
 	return p.refs[at], p.versions[at], nil
+}
+
+// tick is when the recorder was at a position. Between two ticks the times are
+// in the blocks.
+type tick struct {
+	seq  Seq
+	time time.Time
+}
+
+// pagesMatch checks that the head of the run says of its pages what they are:
+// queries find pages by it.
+func (r *run) pagesMatch() error {
+	rank := 0
+	for i, first := range r.objects {
+		p, err := r.objectPage(i)
+		if err != nil {
+			return err
+		}
+		if len(p.refs) == 0 || p.refs[0] != first || r.ranks[i] != rank {
+			return fmt.Errorf("objects, page %d: not what the head of the run says: %w", i, errIndex)
+		}
+		rank += len(p.refs)
+	}
+	for i, first := range r.terms {
+		p, err := r.termPage(i)
+		if err != nil {
+			return err
+		}
+		if len(p.terms) == 0 || p.terms[0] != first {
+			return fmt.Errorf("terms, page %d: not what the head of the run says: %w", i, errIndex)
+		}
+	}
+	return nil
 }

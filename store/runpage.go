@@ -31,7 +31,7 @@ type termPage struct {
 // encodeObjects packs a page of objects. Names come first and positions last,
 // because like compresses with like.
 func encodeObjects(z *zstd.Encoder, p *objectPage, first Seq) []byte {
-	d := dictionary{places: map[string]uint64{}}
+	d := newDictionary()
 	body := binary.AppendUvarint(nil, uint64(len(p.refs)))
 	last := ""
 	for _, ref := range p.refs {
@@ -51,25 +51,6 @@ func encodeObjects(z *zstd.Encoder, p *objectPage, first Seq) []byte {
 		}
 	}
 	return pack(z, append(d.append(nil), body...))
-}
-
-// appendShared writes how much of last s begins with, and the rest.
-func appendShared(dst []byte, last, s string) []byte {
-	n := 0
-	for n < len(s) && n < len(last) && s[n] == last[n] {
-		n++
-	}
-	return appendText(binary.AppendUvarint(dst, uint64(n)), s[n:])
-}
-
-func (w *wire) shared(last string) string {
-	n := w.uvarint()
-	if n > uint64(len(last)) || w.expanded+int(n) > maxPage {
-		w.fail()
-		return ""
-	}
-	w.expanded += int(n)
-	return last[:n] + w.text()
 }
 
 func parseObjects(value []byte, first Seq) (*objectPage, error) {
@@ -108,7 +89,7 @@ func parseObjects(value []byte, first Seq) (*objectPage, error) {
 
 // encodeTerms packs a page of terms.
 func encodeTerms(z *zstd.Encoder, p *termPage) []byte {
-	d := dictionary{places: map[string]uint64{}}
+	d := newDictionary()
 	body := binary.AppendUvarint(nil, uint64(len(p.terms)))
 	last := ""
 	for _, t := range p.terms {

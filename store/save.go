@@ -88,19 +88,3 @@ func reopen(path string) (*Writer, error) {
 	}
 	return w, nil
 }
-
-// reload takes up the index that is in the file.
-func (x *indexer) reload(t *tree) (err error) {
-	if x.runs, err = x.file.runs(t); err != nil {
-		return err
-	}
-	after := Seq(1)
-	for _, r := range x.runs {
-		x.nextID, after = max(x.nextID, r.id+1), r.last+1
-	}
-	trails, err := readTrails(t, after)
-	for _, one := range trails {
-		x.take(one)
-	}
-	return err
-}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -17,7 +19,7 @@ type identity struct {
 	labels          []label
 	owners          []types.UID // metadata.ownerReferences[].uid
 	involved        types.UID   // involvedObject.uid of a v1 Event, regarding.uid of an events.k8s.io Event
-	listEnd         bool        // annotated InitialEventsEnd
+	listEnd         bool        // annotated k8s.io/initial-events-end
 }
 
 type label struct{ key, value string }
@@ -89,7 +91,7 @@ func (s *scanner) metadata(id *identity) error {
 			})
 		case "annotations":
 			err = s.object(func(key []byte) error {
-				if string(key) != InitialEventsEnd {
+				if string(key) != metav1.InitialEventsAnnotationKey {
 					return s.skip()
 				}
 				value, err := s.text()

@@ -89,7 +89,7 @@ func (w *Writer) seal(now time.Time) (Info, error) {
 	}
 	s := seal{ending: w.end, Interrupted: w.interrupted}
 	err := w.index.file.view(func(t *tree) (err error) {
-		s.Digest, err = t.digest()
+		s.Digest, err = digest(t)
 		return err
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func signedBytes(seal []byte) []byte { return append([]byte(signedText), seal...
 
 // signer checks the signature of a sealed file and returns its public key, nil
 // if it is not signed.
-func (t *tree) signer() (ed25519.PublicKey, error) {
+func signer(t *tree) (ed25519.PublicKey, error) {
 	seal, err := t.value(bucketHead, []byte(keySeal))
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (t *tree) signer() (ed25519.PublicKey, error) {
 // digest sums up everything in the file but seal, signature and marks: for each
 // bucket in the order of allBuckets its name, then each key and value in order,
 // all with their lengths in front.
-func (t *tree) digest() (string, error) {
+func digest(t *tree) (string, error) {
 	sum := sha256.New()
 	for _, name := range allBuckets {
 		writeSized(sum, []byte(name))

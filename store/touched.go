@@ -32,7 +32,7 @@ func touched(parts []part, q *Query, from, to Seq) ([]Seq, error) {
 func ever(parts []part, q *Query, to Seq) (map[Ref]bool, error) {
 	refs := map[Ref]bool{}
 	named := func(ref Ref) bool { return q.Name == "" || q.Name == ref.Name }
-	demanded := q.attrs()
+	demanded := demandedBy(q)
 	if len(demanded) == 0 {
 		if q.Name != "" && q.Namespace != "" {
 			refs[Ref{q.Resource, q.Namespace, q.Name}] = true
@@ -65,25 +65,4 @@ func ever(parts []part, q *Query, to Seq) (map[Ref]bool, error) {
 		refs = having
 	}
 	return refs, nil
-}
-
-// Touched returns the positions with from <= Seq <= to, in order, at which what
-// Find returns for the query may change; perhaps some more.
-func (m *Memory) Touched(q Query, from, to Seq) ([]Seq, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return touched([]part{m.index}, &q, from, to)
-}
-
-// Touched returns the positions with from <= Seq <= to, in order, at which what
-// Find returns for the query may change; perhaps some more.
-func (r *Recording) Touched(q Query, from, to Seq) ([]Seq, error) {
-	var found []Seq
-	err := r.mended(func() (err error) {
-		r.mu.RLock()
-		defer r.mu.RUnlock()
-		found, err = touched(r.parts, &q, from, to)
-		return err
-	})
-	return found, err
 }

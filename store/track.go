@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 	"unique"
@@ -83,8 +82,8 @@ func newAttr(kind byte, key, value string) attr {
 	return attr(append(b, value...))
 }
 
-// attrs returns what the object can be found by, sorted, each once.
-func (id *identity) attrs() []attr {
+// attrsOf returns what the object can be found by, sorted, each once.
+func attrsOf(id *identity) []attr {
 	n := len(id.labels) + len(id.owners)
 	if id.involved != "" {
 		n++
@@ -106,8 +105,8 @@ func (id *identity) attrs() []attr {
 	return slices.Compact(attrs)
 }
 
-// attrs returns what the query demands, none if it selects by place and name only.
-func (q *Query) attrs() []attr {
+// demandedBy returns what the query demands, none if it selects by place and name only.
+func demandedBy(q *Query) []attr {
 	var attrs []attr
 	for key, value := range q.Labels {
 		attrs = append(attrs, newAttr(attrLabel, key, value))
@@ -175,7 +174,7 @@ func (t *tracker) observe(changes []change, e *Event, id *identity) []change {
 			o.attrs = noAttrs
 		}
 		o.seq = e.Seq
-		t.packed = packAttrs(t.packed[:0], id.attrs())
+		t.packed = packAttrs(t.packed[:0], attrsOf(id))
 		if before := o.attrs.Value(); string(t.packed) != string(before) {
 			o.attrs = unique.Make(attrSet(t.packed))
 			now, old := o.attrs.Value().unpack(), before.unpack()
@@ -218,17 +217,4 @@ func without(a, b []attr) []attr {
 		}
 	}
 	return only
-}
-
-// compare orders by resource, namespace and name.
-func (r Ref) compare(o Ref) int {
-	return cmp.Or(
-		compareResources(r.Resource, o.Resource),
-		cmp.Compare(r.Namespace, o.Namespace),
-		cmp.Compare(r.Name, o.Name),
-	)
-}
-
-func compareResources(a, b schema.GroupVersionResource) int {
-	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Resource, b.Resource))
 }

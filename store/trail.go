@@ -3,10 +3,9 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // trail is what the indexes need of the positions written by one commit, so
@@ -25,7 +24,7 @@ var errTrail = fmt.Errorf("malformed trail: %w", errIndex)
 
 // encode packs the trail.
 func (t *trail) encode(z *zstd.Encoder) []byte {
-	d := dictionary{places: map[string]uint64{}}
+	d := newDictionary()
 	var body []byte
 	body = binary.AppendUvarint(body, uint64(t.first))
 	body = binary.AppendUvarint(body, uint64(t.count))
@@ -45,7 +44,7 @@ func (t *trail) encode(z *zstd.Encoder) []byte {
 			}
 		}
 	}
-	body = d.appendLedger(body, t.ledger, t.first, t.times[0])
+	body = appendLedger(d, body, t.ledger, t.first, t.times[0])
 	return pack(z, append(d.append(nil), body...))
 }
 
@@ -76,92 +75,45 @@ func parseTrail(value []byte) (*trail, error) {
 		}
 		t.changes = append(t.changes, c)
 	}
-	t.ledger = w.ledger(words, t.first, t.times[0])
+	t.ledger = readLedger(&w, words, t.first, t.times[0])
 	if w.bad || len(w.data) > 0 || t.first == 0 || t.first > maxSeq || t.count <= 0 || t.count > maxCount {
 		return nil, errTrail
 	}
 	return t, nil
 }
 
-// dictionary numbers the strings of one section, each written once.
-type dictionary struct {
-	places map[string]uint64
-	words  []string
-}
-
-func (d *dictionary) place(s string) uint64 {
-	p, ok := d.places[s]
-	if !ok {
-		p = uint64(len(d.words))
-		d.places[s] = p
-		d.words = append(d.words, s)
+// sameRuns reports whether the runs in the file are the given ones: a writer
+// puts several together, and a ring cuts them.
+func sameRuns(t *tree, runs []*run) (bool, error) {
+	var ids []uint32
+	err := t.values(bucketRuns, nil, func(k, _ []byte) error {
+		w := wire{data: k}
+		ids = append(ids, w.runID())
+		return nil
+	})
+	if err != nil {
+		return false, &DamageError{What: "index", Err: fmt.Errorf("%w: %w", errIndex, err)}
 	}
-	return p
+	return slices.EqualFunc(ids, runs, func(id uint32, r *run) bool { return id == r.id }), nil
 }
 
-func (d *dictionary) append(dst []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(d.words)))
-	for _, s := range d.words {
-		dst = appendText(dst, s)
-	}
-	return dst
-}
-
-func (d *dictionary) appendWord(dst []byte, s string) []byte {
-	return binary.AppendUvarint(dst, d.place(s))
-}
-
-func (d *dictionary) appendResource(dst []byte, r schema.GroupVersionResource) []byte {
-	return d.appendWord(d.appendWord(d.appendWord(dst, r.Group), r.Version), r.Resource)
-}
-
-// appendLedger writes coverage changes from the position and time on.
-func (d *dictionary) appendLedger(dst []byte, ledger []Coverage, first Seq, from int64) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(ledger)))
-	for i := range ledger {
-		c := &ledger[i]
-		dst = binary.AppendUvarint(dst, uint64(c.Seq-first))
-		dst = binary.AppendUvarint(dst, uint64(c.Time.UnixMicro()-from))
-		dst = d.appendResource(dst, c.Resource)
-		dst = appendCoverage(dst, c)
-		first, from = c.Seq, c.Time.UnixMicro()
-	}
-	return dst
-}
-
-// words reads a dictionary.
-func (w *wire) words() []string {
-	words := make([]string, w.countUpTo(maxWords, 1))
-	for i := range words {
-		words[i] = w.text()
-	}
-	return words
-}
-
-func (w *wire) word(words []string) string {
-	p := w.uvarint()
-	if p >= uint64(len(words)) {
-		w.fail()
-		return ""
-	}
-	return words[p]
-}
-
-func (w *wire) resource(words []string) schema.GroupVersionResource {
-	return schema.GroupVersionResource{Group: w.word(words), Version: w.word(words), Resource: w.word(words)}
-}
-
-func (w *wire) ledger(words []string, first Seq, from int64) []Coverage {
-	var ledger []Coverage
-	for range w.countUpTo(maxLedger, 6) {
-		first, from = first+Seq(min(w.uvarint(), maxSeq)), from+int64(w.uvarint())
-		if first > maxSeq {
-			w.fail()
+// readTrails reads the trails of the positions from one on.
+func readTrails(t *tree, from Seq) ([]*trail, error) {
+	var trails []*trail
+	changes := 0
+	err := t.values(bucketTrail, seqKey(from), func(_, v []byte) error {
+		one, err := parseTrail(v)
+		if err != nil {
+			return err
 		}
-		resource := w.resource(words)
-		c := w.coverage()
-		c.Seq, c.Time, c.Resource = first, time.UnixMicro(from).UTC(), resource
-		ledger = append(ledger, c)
+		if changes += len(one.changes) + len(one.ledger); changes > maxChanges {
+			return fmt.Errorf("more than %d changes: %w", maxChanges, errTrail)
+		}
+		trails = append(trails, one)
+		return nil
+	})
+	if err != nil {
+		err = &DamageError{What: "trail", Err: err}
 	}
-	return ledger
+	return trails, err
 }

@@ -91,7 +91,12 @@ func (v *verifying) structure() {
 	if v.r.broken != nil {
 		v.damage("file", v.r.broken)
 	}
-	checkPages(v.r.file, func(err error) { v.damage("file", err) })
+	size, err := v.r.size()
+	if err != nil {
+		v.damage("file", err)
+		return
+	}
+	checkPages(v.r.file, size, func(err error) { v.damage("file", err) })
 }
 
 // values checks every value but the blocks, which events goes through.
@@ -233,14 +238,14 @@ func (v *verifying) ending() {
 		return
 	}
 	err := v.r.source().view(func(t *tree) error {
-		sum, err := t.digest()
+		sum, err := digest(t)
 		if err == nil && sum != v.result.Info.SHA256 {
 			err = fmt.Errorf("it is %s, the seal says %s", sum, v.result.Info.SHA256)
 		}
 		if err != nil {
 			v.damage("digest", err)
 		}
-		v.result.Signer, err = t.signer()
+		v.result.Signer, err = signer(t)
 		if err != nil {
 			v.damage("signature", err)
 		}

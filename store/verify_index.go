@@ -254,32 +254,6 @@ func (c *indexCheck) terms(postings iter.Seq2[*having, error], objects []indexed
 	return nil
 }
 
-// pagesMatch checks that the head of the run says of its pages what they are:
-// queries find pages by it.
-func (r *run) pagesMatch() error {
-	rank := 0
-	for i, first := range r.objects {
-		p, err := r.objectPage(i)
-		if err != nil {
-			return err
-		}
-		if len(p.refs) == 0 || p.refs[0] != first || r.ranks[i] != rank {
-			return fmt.Errorf("objects, page %d: not what the head of the run says: %w", i, errIndex)
-		}
-		rank += len(p.refs)
-	}
-	for i, first := range r.terms {
-		p, err := r.termPage(i)
-		if err != nil {
-			return err
-		}
-		if len(p.terms) == 0 || p.terms[0] != first {
-			return fmt.Errorf("terms, page %d: not what the head of the run says: %w", i, errIndex)
-		}
-	}
-	return nil
-}
-
 // hidden returns an error if there are other blocks than the given number that
 // were found by position.
 func (v *verifying) hidden(found int) error {

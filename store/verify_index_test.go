@@ -30,7 +30,7 @@ func reseal(t *testing.T, path string) {
 			err = json.Unmarshal(value, &s)
 		}
 		if err == nil {
-			s.Digest, err = t.digest()
+			s.Digest, err = digest(t)
 		}
 		return err
 	})

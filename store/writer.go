@@ -113,15 +113,6 @@ func Create(path string, h Header, options ...Option) (*Writer, error) {
 	return w, nil
 }
 
-func newEncoder(level zstd.EncoderLevel) *zstd.Encoder {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level),
-		zstd.WithEncoderCRC(false), zstd.WithWindowSize(1<<20))
-	if err != nil {
-		panic(err) // only wrong options
-	}
-	return z
-}
-
 // begin writes what a recording starts with.
 func (w *Writer) begin() error {
 	header, err := encodeHeader(w.header)
@@ -145,13 +136,6 @@ func (w *Writer) begin() error {
 			w.end.put(tx),
 		)
 	})
-}
-
-// put writes a value with its checksum.
-func put(tx *bbolt.Tx, bucket string, key, value []byte) error {
-	b := tx.Bucket([]byte(bucket))
-	b.FillPercent = 1 // keys only grow
-	return b.Put(key, appendSum(bucket, key, value))
 }
 
 func (e *ending) put(tx *bbolt.Tx) error {
