@@ -21,6 +21,9 @@ import (
 	"go.etcd.io/bbolt"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // TestBars prints the figures `make bench` collects. It takes minutes, so it
@@ -150,7 +153,7 @@ func writeBolt(path string, events []Event) error {
 			b, err := tx.CreateBucketIfNotExists([]byte("events"))
 			for size := 0; err == nil && size < 4<<20 && from < len(events); from++ {
 				size += len(events[from].Object)
-				err = b.Put(seqKey(Seq(from+1)), events[from].Object)
+				err = b.Put(encoding.SeqKey(Seq(from+1)), events[from].Object)
 			}
 			return err
 		})
@@ -228,8 +231,8 @@ func measureRecord(path string) error {
 		resource, object, _ := bytes.Cut(lines.Bytes(), []byte(" "))
 		e := Event{Time: start.Add(time.Duration(n) * time.Millisecond), Type: watch.Modified, Object: object}
 		e.Resource = schema.GroupVersionResource{Version: "v1", Resource: string(resource)}
-		id, _ := scan(e.Resource, object)
-		e.Namespace, e.Name, e.UID, e.ResourceVersion = id.namespace, id.name, id.uid, id.resourceVersion
+		id, _ := rawjson.Identify(e.Resource, object)
+		e.Namespace, e.Name, e.UID, e.ResourceVersion = id.Namespace, id.Name, id.UID, id.ResourceVersion
 		if err := recordOne(w, e); err != nil {
 			return err
 		}
@@ -298,8 +301,8 @@ func manyNamespaces(t *testing.T, path string, events []Event, copies int) (n, o
 			} else if c > 0 {
 				continue
 			}
-			id, _ := scan(one.Resource, one.Object)
-			one.UID = id.uid
+			id, _ := rawjson.Identify(one.Resource, one.Object)
+			one.UID = id.UID
 			refs[one.Ref()] = true
 			if err := recordOne(w, one); err != nil {
 				t.Fatal(err)
@@ -327,7 +330,7 @@ func inNamespace(raw []byte, c int) []byte {
 	}
 }
 
-// readService reads a Service with its EndpointSlices, Pods and all Nodes.
+// readService reads a Service with its EndpointSlices, pods and all Nodes.
 func readService(t *testing.T, path string, random *rand.Rand) {
 	r, err := Open(path)
 	if err != nil {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
 )
 
 // Clock is one look at the clocks, so that whoever reads the recording can tell
@@ -33,17 +36,17 @@ func appendClocks(dst []byte, clocks []Clock) []byte {
 }
 
 func parseClocks(value []byte) ([]Clock, error) {
-	w := wire{data: value}
-	clocks := make([]Clock, w.count(3))
+	w := encoding.Reader{Data: value}
+	clocks := make([]Clock, w.Count(3))
 	for i := range clocks {
 		c := &clocks[i]
-		c.Time = time.UnixMicro(w.varint()).UTC()
-		c.Monotonic = time.Duration(w.varint()) * time.Microsecond
-		if server := w.varint(); server != 0 {
+		c.Time = time.UnixMicro(w.Varint()).UTC()
+		c.Monotonic = time.Duration(w.Varint()) * time.Microsecond
+		if server := w.Varint(); server != 0 {
 			c.ServerDate = time.Unix(server, 0).UTC()
 		}
 	}
-	if w.bad || len(w.data) > 0 {
+	if w.Bad || len(w.Data) > 0 {
 		return nil, errClocks
 	}
 	return clocks, nil
@@ -61,9 +64,9 @@ func (w *Writer) Clock(c Clock) error {
 // Clocks returns all samples, in the order they were taken.
 func (r *Recording) Clocks() ([]Clock, error) {
 	var clocks []Clock
-	err := r.source().view(func(t *tree) error {
+	err := r.source().View(func(t *boltfile.Tree) error {
 		clocks = nil
-		return t.values(bucketClocks, nil, func(_, v []byte) error {
+		return t.Values(encoding.BucketClocks, nil, func(_, v []byte) error {
 			more, err := parseClocks(v)
 			clocks = append(clocks, more...)
 			return err

@@ -11,6 +11,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/svcspy/svcspy/store/boltfile"
 )
 
 // compactInPlace replaces a sealed file by one without the pages that were
@@ -57,7 +59,7 @@ func copyFile(src, dst string) (err error) {
 		return fmt.Errorf("compact %s: %w", src, err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := bbolt.Open(dst, 0o600, &bbolt.Options{NoFreelistSync: true, PageSize: pageSize, NoSync: true, NoGrowSync: true, NoStatistics: true})
+	to, err := bbolt.Open(dst, 0o600, &bbolt.Options{NoFreelistSync: true, PageSize: boltfile.PageSize, NoSync: true, NoGrowSync: true, NoStatistics: true})
 	if err != nil {
 		return fmt.Errorf("compact to %s: %w", dst, err)
 	}

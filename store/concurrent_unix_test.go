@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/svcspy/svcspy/store/boltfile"
 )
 
 // TestOpenWhileCreated goes through what a file is while it is created, with
@@ -24,7 +26,7 @@ func TestOpenWhileCreated(t *testing.T) {
 	}
 	raw := readFile(t, whole)
 	bare := filepath.Join(t.TempDir(), "bare")
-	db, err := bbolt.Open(bare, 0o600, &bbolt.Options{PageSize: pageSize})
+	db, err := bbolt.Open(bare, 0o600, &bbolt.Options{PageSize: boltfile.PageSize})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +38,7 @@ func TestOpenWhileCreated(t *testing.T) {
 		"empty":             {},
 		"part of a page":    begun[:1000],
 		"no bucket":         begun,
-		"uncommitted pages": slices.Concat(begun[:2*pageSize], raw[2*pageSize:]),
+		"uncommitted pages": slices.Concat(begun[:2*boltfile.PageSize], raw[2*boltfile.PageSize:]),
 	}
 	for name, stage := range stages {
 		t.Run(name, func(t *testing.T) {

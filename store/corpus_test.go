@@ -11,6 +11,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 const corpusFile = "../fixtures/rollout.jsonl.zst"
@@ -40,13 +42,13 @@ func corpus() iter.Seq2[Event, error] {
 			parts := bytes.SplitN(line, []byte(`"`), 11)
 			object := line[bytes.IndexByte(line[1:], '{')+1 : len(line)-1]
 			resource := corpusResources[string(parts[9])]
-			id, err := scan(resource, object)
+			id, err := rawjson.Identify(resource, object)
 			// Bursts and pauses as of a rollout; odd steps, so that times do
 			// not compress better than real ones.
 			now = now.Add(time.Duration(len(object)*7919%40000) * time.Microsecond)
 			e := Event{
-				Time: now, Type: watch.EventType(parts[3]), Resource: resource, Namespace: id.namespace,
-				Name: id.name, UID: id.uid, ResourceVersion: id.resourceVersion, Object: object,
+				Time: now, Type: watch.EventType(parts[3]), Resource: resource, Namespace: id.Namespace,
+				Name: id.Name, UID: id.UID, ResourceVersion: id.ResourceVersion, Object: object,
 			}
 			if !yield(e, err) {
 				return

@@ -14,6 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
 )
 
 // sealed writes a small recording of some corpus events, with small blocks, and
@@ -199,15 +203,15 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte(bucketBlocks))
+		b := tx.Bucket([]byte(encoding.BucketBlocks))
 		c := b.Cursor()
 		c.First()
 		k, value := c.Next()
-		block, err := parseBlock(value[:len(value)-4])
+		blk, err := block.Parse(value[:len(value)-4])
 		if err != nil {
 			return err
 		}
-		first, last = block.first, block.last()
+		first, last = blk.First, blk.Last()
 		value = append([]byte(nil), value...)
 		value[len(value)/2] ^= 1
 		return b.Put(append([]byte(nil), k...), value)
@@ -271,15 +275,15 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	format := func(name string, value []byte) string {
 		path := filepath.Join(dir, name)
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: pageSize})
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: boltfile.PageSize})
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = db.Update(func(tx *bbolt.Tx) error {
-			if _, err := tx.CreateBucket([]byte(bucketHead)); err != nil {
+			if _, err := tx.CreateBucket([]byte(encoding.BucketHead)); err != nil {
 				return err
 			}
-			return put(tx, bucketHead, []byte(keyFormat), value)
+			return encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeyFormat), value)
 		})
 		if err := errors.Join(err, db.Close()); err != nil {
 			t.Fatal(err)

@@ -1,91 +1,62 @@
 package store
 
 import (
-	"cmp"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
+	"github.com/svcspy/svcspy/store/event"
 )
 
-// Seq is a position in a recording. It starts at 1, grows by one for every
-// Event and every Coverage change written, and is the only order there is:
-// Time may repeat and resourceVersions compare within one resource only.
-// 0 means "before anything was recorded".
-type Seq uint64
+// The words of a recording; package event describes them.
+type (
+	Seq         = event.Seq
+	Event       = event.Event
+	Ref         = event.Ref
+	Query       = event.Query
+	Coverage    = event.Coverage
+	Status      = event.Status
+	DamageError = event.DamageError
+)
 
-// maxSeq is the highest position that is read; whatever is added to one of them
-// does not overflow.
-const maxSeq = 1 << 62
-
-// Relist is the one event type that is not Kubernetes' own: the recorder began
-// to list a resource anew. The objects follow as ADDED and the bookmark
-// annotated k8s.io/initial-events-end ends the list, as in Kubernetes' own
-// watch-list (KEP-3157). What was known before a completed list and is not in
-// it was deleted at an unknown moment before the end of that list.
-const Relist watch.EventType = "RELIST"
+// Relist is the one event type that is not Kubernetes' own.
+const Relist = event.Relist
 
 // InitialEventsEnd is the annotation on the bookmark that ends a list.
-const InitialEventsEnd = "k8s.io/initial-events-end"
+const InitialEventsEnd = event.InitialEventsEnd
 
-// Event is one thing the API server said, in the order it was heard.
-//
-// For RELIST, BOOKMARK and ERROR, Namespace is the scope of the stream ("" is
-// the whole cluster) and Name and UID are empty. Object is the JSON the server
-// sent after redaction: the object for ADDED, MODIFIED and DELETED (its final
-// state), a bare object with a resourceVersion for BOOKMARK, a metav1.Status
-// for ERROR, nil for RELIST. Object is shared and must not be written to.
-type Event struct {
-	Seq             Seq
-	Time            time.Time // when the recorder heard it; never runs backwards
-	Type            watch.EventType
-	Resource        schema.GroupVersionResource
-	Namespace       string
-	Name            string
-	UID             types.UID
-	ResourceVersion string // opaque, but comparable within one resource
-	Object          []byte
-}
+// Statuses of coverage.
+const (
+	NotRecorded = event.NotRecorded
+	Forbidden   = event.Forbidden
+	Listing     = event.Listing
+	Current     = event.Current
+	Partial     = event.Partial
+	Gap         = event.Gap
+	Revisions   = event.Revisions
+	Writes      = event.Writes
+	Unseen      = event.Unseen
+	Instant     = event.Instant
+	Derived     = event.Derived
+)
 
-// IsObject reports whether the event carries a version of an object.
-func (e *Event) IsObject() bool {
-	return e.Type == watch.Added || e.Type == watch.Modified || e.Type == watch.Deleted
-}
+// Stopped is the Reason of the Gap that ends every stream when the recorder is
+// stopped.
+const Stopped = event.Stopped
 
-// Ref returns the name of the event's object.
-func (e *Event) Ref() Ref { return Ref{e.Resource, e.Namespace, e.Name} }
+// Errors that callers tell apart.
+var (
+	ErrNotEvent     = event.ErrNotEvent
+	ErrClosed       = event.ErrClosed
+	ErrNotRecording = event.ErrNotRecording
+	ErrVersion      = event.ErrVersion
+	ErrInUse        = event.ErrInUse
+	ErrTooLarge     = event.ErrTooLarge
+	ErrFull         = event.ErrFull
+	ErrDamaged      = event.ErrDamaged
+)
 
-// Ref names an object. Identity is the UID; a name can come back.
-type Ref struct {
-	Resource  schema.GroupVersionResource
-	Namespace string // "" for cluster-scoped objects
-	Name      string
-}
+// NoAnswer is the Reason of a Gap after the API server did not answer for d.
+func NoAnswer(d time.Duration) string { return event.NoAnswer(d) }
 
-// Query selects the objects that exist at an instant. Empty fields do not
-// restrict; all the others must hold.
-type Query struct {
-	Resource  schema.GroupVersionResource
-	Namespace string
-	Name      string
-	Labels    map[string]string // every pair must be on the object
-	Owner     types.UID         // an ownerReference with this UID
-	// Involved restricts Kubernetes Events to those about the object with this
-	// UID (involvedObject.uid).
-	Involved types.UID
-}
-
-// compare orders by resource, namespace and name.
-func (r Ref) compare(o Ref) int {
-	return cmp.Or(
-		compareResources(r.Resource, o.Resource),
-		cmp.Compare(r.Namespace, o.Namespace),
-		cmp.Compare(r.Name, o.Name),
-	)
-}
-
-// compareResources orders by group, version and resource.
-func compareResources(a, b schema.GroupVersionResource) int {
-	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Resource, b.Resource))
-}
+// NothingHeard ends the Reason, after "; ", of a Gap before which nothing was
+// heard for d.
+func NothingHeard(d time.Duration) string { return event.NothingHeard(d) }

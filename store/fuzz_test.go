@@ -10,6 +10,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 func FuzzOpen(f *testing.F) {
@@ -28,14 +32,14 @@ func FuzzOpen(f *testing.F) {
 // TestBomb: a small file whose values unpack to much more does not take memory
 // for more than a few of them at once.
 func TestBomb(t *testing.T) {
-	zeros := make([]byte, maxSection-1<<20)
-	z := newEncoder(zstd.SpeedFastest)
-	b := newBuilder(1)
+	zeros := make([]byte, encoding.MaxSection-1<<20)
+	z := encoding.NewEncoder(zstd.SpeedFastest)
+	b := block.NewBuilder(1)
 	e := Event{Seq: 1, Time: start, Type: watch.Added, Resource: pods, Object: zeros}
-	if err := b.addEvent(&e, &identity{}, 0, newVersions(0), &differ{}); err != nil {
+	if err := b.AddEvent(&e, &rawjson.Identity{}, 0, block.NewBases(0), &block.Differ{}); err != nil {
 		t.Fatal(err)
 	}
-	value := b.encode(z, [32]byte{}, 0)
+	value := b.Encode(z, [32]byte{}, 0)
 	path := filepath.Join(t.TempDir(), "bomb")
 	w, err := Create(path, Header{Start: start}, noSync)
 	if err != nil {
@@ -48,7 +52,7 @@ func TestBomb(t *testing.T) {
 	err = w.db.Update(func(tx *bbolt.Tx) error {
 		for seq := Seq(1); seq <= 20; seq++ {
 			value[33] = byte(seq) // its first position
-			if err := put(tx, bucketBlocks, seqKey(seq), bytes.Clone(value)); err != nil {
+			if err := encoding.Put(tx, encoding.BucketBlocks, encoding.SeqKey(seq), bytes.Clone(value)); err != nil {
 				return err
 			}
 		}

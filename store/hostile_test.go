@@ -13,6 +13,9 @@ import (
 
 	"go.etcd.io/bbolt"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
 )
 
 // craft writes a recording and changes it as somebody would who knows the
@@ -48,13 +51,13 @@ func within(t *testing.T, limit time.Duration, what string, f func()) {
 func TestLastPositions(t *testing.T) {
 	const last = ^uint64(0)
 	path := craft(t, 2, func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte(bucketBlocks))
+		b := tx.Bucket([]byte(encoding.BucketBlocks))
 		k, v := b.Cursor().First()
 		value := bytes.Clone(v[:len(v)-4])
 		k = bytes.Clone(k)
 		binary.LittleEndian.PutUint64(value[33:], last-1)
 		end, err := json.Marshal(seal{ending: ending{First: 1, Last: Seq(last), Events: 2}})
-		return errors.Join(err, b.Delete(k), put(tx, bucketBlocks, seqKey(Seq(last-1)), value), put(tx, bucketHead, []byte(keySeal), end))
+		return errors.Join(err, b.Delete(k), encoding.Put(tx, encoding.BucketBlocks, encoding.SeqKey(Seq(last-1)), value), encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeySeal), end))
 	})
 	within(t, time.Minute, "reading", func() {
 		events, _, _ := readAll(path) // perhaps what lies on pages that were freed
@@ -71,7 +74,7 @@ func TestLastPositions(t *testing.T) {
 func TestLastPosition(t *testing.T) {
 	path := craft(t, 20, func(tx *bbolt.Tx) error {
 		end, err := json.Marshal(seal{ending: ending{First: 1, Last: 1 << 61, Events: 20}})
-		return errors.Join(err, put(tx, bucketHead, []byte(keySeal), end))
+		return errors.Join(err, encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeySeal), end))
 	})
 	within(t, time.Minute, "reading", func() {
 		if _, failed, err := readAll(path); err == nil && len(failed) == 0 {
@@ -121,8 +124,8 @@ func TestHugeObjects(t *testing.T) {
 func TestMarkOnDamage(t *testing.T) {
 	raw, _ := sealed(t)
 	path := filepath.Join(t.TempDir(), "damaged")
-	for at := 2 * pageSize; at+pageSize <= len(raw); at += pageSize {
-		for _, field := range []int{0, 8, 10, 12, pageHeader + 4, pageHeader + 8, pageHeader + 12} {
+	for at := 2 * boltfile.PageSize; at+boltfile.PageSize <= len(raw); at += boltfile.PageSize {
+		for _, field := range []int{0, 8, 10, 12, boltfile.PageHeader + 4, boltfile.PageHeader + 8, boltfile.PageHeader + 12} {
 			changed := bytes.Clone(raw)
 			changed[at+field] ^= 0x41
 			if err := os.WriteFile(path, changed, 0o600); err != nil {
@@ -131,7 +134,7 @@ func TestMarkOnDamage(t *testing.T) {
 			err := AddMark(path, Mark{Text: "x"})
 			after := readFile(t, path)
 			if err != nil && (!errors.Is(err, ErrDamaged) || !bytes.Equal(after, changed)) {
-				t.Fatalf("page %d, byte %d: %v; the file was changed: %v", at/pageSize, field, err, !bytes.Equal(after, changed))
+				t.Fatalf("page %d, byte %d: %v; the file was changed: %v", at/boltfile.PageSize, field, err, !bytes.Equal(after, changed))
 			}
 		}
 	}

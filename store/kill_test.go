@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/fixtures/again"
+
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // killedWriter is the environment variable that makes the test binary a writer
@@ -42,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// numbered is the n-th event of recordForever.
+// Numbered is the n-th event of recordForever.
 func numbered(n int) Event {
 	name := fmt.Sprintf("pod-%d", n%97)
 	object := fmt.Sprintf(`{"kind":"Pod","metadata":{"name":%q,"namespace":"a","uid":"u-%d","resourceVersion":"%d","labels":{"app":"app-%d"}},"text":%q}`,
@@ -51,8 +53,8 @@ func numbered(n int) Event {
 	if n%50 == 49 {
 		e.Type = watch.Deleted
 	}
-	id, _ := scan(pods, e.Object)
-	e.UID, e.ResourceVersion = id.uid, id.resourceVersion
+	id, _ := rawjson.Identify(pods, e.Object)
+	e.UID, e.ResourceVersion = id.UID, id.ResourceVersion
 	return e
 }
 
@@ -122,7 +124,7 @@ func checkNumbered(t *testing.T, path string, atLeast int) Info {
 	if Seq(n) != info.Last || uint64(n) != info.Events {
 		t.Fatalf("%d events, Info says %d up to %d", n, info.Events, info.Last)
 	}
-	history, err := r.History(Ref{pods, "a", "pod-1"}, info.Last)
+	history, err := r.History(Ref{Resource: pods, Namespace: "a", Name: "pod-1"}, info.Last)
 	if err != nil || len(history) != (n+96)/97 {
 		t.Fatalf("history of pod-1 has %d versions of %d events: %v", len(history), n, err)
 	}
@@ -193,7 +195,7 @@ func TestFollow(t *testing.T) {
 				t.Fatalf("event %d is %+v", seen, e)
 			}
 		}
-		history, err := r.History(Ref{pods, "a", "pod-1"}, last)
+		history, err := r.History(Ref{Resource: pods, Namespace: "a", Name: "pod-1"}, last)
 		if err != nil || len(history) != (int(last)+96)/97 {
 			t.Fatalf("history at %d has %d versions: %v", last, len(history), err)
 		}

@@ -12,6 +12,9 @@ import (
 
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
 )
 
 // Mark is a remark somebody made about a moment. Marks lie beside the recording
@@ -122,7 +125,7 @@ func (r *Recording) writable() error {
 		return err
 	}
 	var damage []error
-	checkPages(r.file, size, func(err error) {
+	boltfile.Check(r.file, size, func(err error) {
 		if len(damage) < maxReported {
 			damage = append(damage, err)
 		}
@@ -146,7 +149,7 @@ var errReplaced = errors.New("the file was replaced")
 func addMark(path string, value []byte) (err error) {
 	var opened *os.File
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: lockPatience, NoFreelistSync: true, PageSize: pageSize, NoGrowSync: true, NoStatistics: true,
+		Timeout: lockPatience, NoFreelistSync: true, PageSize: boltfile.PageSize, NoGrowSync: true, NoStatistics: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
 			opened, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
 			return opened, err
@@ -183,7 +186,7 @@ func (w *Writer) Mark(m Mark) error {
 
 func putMark(db *bbolt.DB, value []byte) error {
 	return db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists([]byte(bucketMarks))
+		b, err := tx.CreateBucketIfNotExists([]byte(encoding.BucketMarks))
 		if err != nil {
 			return err
 		}
@@ -191,7 +194,7 @@ func putMark(db *bbolt.DB, value []byte) error {
 		if err != nil {
 			return err
 		}
-		return put(tx, bucketMarks, seqKey(Seq(number)), value)
+		return encoding.Put(tx, encoding.BucketMarks, encoding.SeqKey(Seq(number)), value)
 	})
 }
 
@@ -211,9 +214,9 @@ func guarded(use func() error) (err error) {
 // Marks returns the marks in the order they were made.
 func (r *Recording) Marks() ([]Mark, error) {
 	var marks []Mark
-	err := r.source().view(func(t *tree) error {
+	err := r.source().View(func(t *boltfile.Tree) error {
 		marks = nil
-		return t.values(bucketMarks, nil, func(_, v []byte) error {
+		return t.Values(encoding.BucketMarks, nil, func(_, v []byte) error {
 			var m Mark
 			err := json.Unmarshal(v, &m)
 			marks = append(marks, m)

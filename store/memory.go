@@ -15,6 +15,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/store/index"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // Memory is a recording without a file: it takes the writes of a Writer and
@@ -29,9 +32,9 @@ type Memory struct {
 	dropped Seq        // the last position before log
 	log     []position // log[i] is at Seq dropped+i+1
 
-	track     *tracker
-	index     *index
-	ledger    ledger
+	track     *index.Tracker
+	index     *index.Index
+	ledger    index.Ledger
 	kinds     []Kind
 	clocks    []Clock
 	documents []document    // discovery documents, from the one that holds at dropped on
@@ -50,8 +53,8 @@ func NewMemory(h Header) *Memory {
 	h.Start = clockTime(h.Start)
 	return &Memory{
 		info:      Info{Header: h, FormatVersion: FormatVersion, End: h.Start},
-		track:     newTracker(),
-		index:     newIndex(),
+		track:     index.NewTracker(),
+		index:     index.NewIndex(),
 		documents: []document{{0, h.Resources}},
 		grown:     make(chan struct{}),
 	}
@@ -92,7 +95,7 @@ func (m *Memory) extend(now time.Time) {
 // Append adds an event and returns its position. e.Seq is ignored, e.Object is
 // copied, and e.Time is moved forward if it lies before the last one.
 func (m *Memory) Append(e Event) (Seq, error) {
-	id, _ := scan(e.Resource, e.Object) // what cannot be read cannot be found, but is kept
+	id, _ := rawjson.Identify(e.Resource, e.Object) // what cannot be read cannot be found, but is kept
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	seq, t, err := m.next(e.Time)
@@ -101,8 +104,8 @@ func (m *Memory) Append(e Event) (Seq, error) {
 	}
 	e.Seq, e.Time, e.Object = seq, t, bytes.Clone(e.Object)
 	m.log = append(m.log, position{seq, t, &e})
-	for _, c := range m.track.observe(nil, &e, &id) {
-		m.index.add(&c)
+	for _, c := range m.track.Observe(nil, &e, &id) {
+		m.index.Add(&c)
 	}
 	m.info.Events++
 	m.kinds = count(m.kinds, &e)
@@ -119,7 +122,7 @@ func (m *Memory) Cover(c Coverage) (Seq, error) {
 	}
 	c.Seq, c.Time = seq, t
 	m.log = append(m.log, position{seq: seq, time: t})
-	m.ledger.add(c)
+	m.ledger.Add(c)
 	return seq, nil
 }
 
@@ -269,7 +272,7 @@ func (m *Memory) Events(from, to Seq) iter.Seq2[Event, error] {
 func (m *Memory) Ledger(from, to Seq) ([]Coverage, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.ledger.between(from, to), nil
+	return m.ledger.Between(from, to), nil
 }
 
 // Find returns the positions of the versions current at the position, of the
@@ -277,7 +280,7 @@ func (m *Memory) Ledger(from, to Seq) ([]Coverage, error) {
 func (m *Memory) Find(q Query, at Seq) ([]Seq, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return find([]part{m.index}, &q, at)
+	return index.Find([]index.Part{m.index}, &q, at)
 }
 
 // History returns the positions of all versions of the object up to the
@@ -285,7 +288,7 @@ func (m *Memory) Find(q Query, at Seq) ([]Seq, error) {
 func (m *Memory) History(ref Ref, at Seq) ([]Seq, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return history([]part{m.index}, ref, at)
+	return index.History([]index.Part{m.index}, ref, at)
 }
 
 // Coverage returns what is in force for the resource in the namespace at the
@@ -293,7 +296,7 @@ func (m *Memory) History(ref Ref, at Seq) ([]Seq, error) {
 func (m *Memory) Coverage(resource schema.GroupVersionResource, namespace string, at Seq) (Coverage, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.ledger.at(resource, namespace, at), nil
+	return m.ledger.At(resource, namespace, at), nil
 }
 
 // Wait blocks until there is something after the position, or returns io.EOF
@@ -330,5 +333,5 @@ func (m *Memory) Redacted(counts map[string]uint64) {
 func (m *Memory) Touched(q Query, from, to Seq) ([]Seq, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return touched([]part{m.index}, &q, from, to)
+	return index.Touched([]index.Part{m.index}, &q, from, to)
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/svcspy/svcspy/store/index"
 )
 
 // KeepWindow makes the Memory a ring, as Window does with a Writer: a Commit
@@ -23,11 +25,11 @@ func (m *Memory) fold() error {
 		return nil
 	}
 	first := m.log[old]
-	current, err := find([]part{m.index}, &Query{}, first.seq-1)
+	current, err := index.Find([]index.Part{m.index}, &Query{}, first.seq-1)
 	if err != nil {
 		return err
 	}
-	ledger := m.ledger.inForce(first.seq)
+	ledger := m.ledger.InForce(first.seq)
 	keep := map[Seq]bool{}
 	for _, seq := range current {
 		keep[seq] = true
@@ -44,8 +46,8 @@ func (m *Memory) fold() error {
 	m.carried = slices.DeleteFunc(slices.Concat(m.carried, m.log[:old]), func(p position) bool { return !keep[p.seq] })
 	m.log, m.dropped = slices.Clone(m.log[old:]), first.seq-1
 	m.info.First, m.info.Start = first.seq, first.time
-	m.index = m.index.from(first.seq)
-	m.ledger = newLedger(append(ledger, m.ledger.between(first.seq, m.info.Last)...))
+	m.index = m.index.From(first.seq)
+	m.ledger = index.NewLedger(append(ledger, m.ledger.Between(first.seq, m.info.Last)...))
 	clocks := sort.Search(len(m.clocks), func(i int) bool { return !m.clocks[i].Time.Before(first.time) })
 	m.clocks = slices.Clone(m.clocks[max(clocks-1, 0):]) // the last before the window stays
 	return nil

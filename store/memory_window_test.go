@@ -61,7 +61,7 @@ func TestMemoryWindowIsBounded(t *testing.T) {
 		if kept := len(memory.log) + len(memory.carried); kept > 1600 {
 			t.Fatalf("%d positions kept of a window of 1000", kept)
 		}
-		if versions := memory.index.size; versions > 1600 {
+		if versions := memory.index.Size; versions > 1600 {
 			t.Fatalf("%d versions indexed of a window of 1000", versions)
 		}
 	}

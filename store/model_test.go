@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"pgregory.net/rapid"
+
+	"github.com/svcspy/svcspy/store/index"
 )
 
 // sink is what Memory and Writer have in common.
@@ -96,9 +98,9 @@ type modelObject struct {
 // current folds the events up to at into what exists, as the liveness rules say.
 func (m *model) current(at Seq) map[Ref]Event {
 	live := map[Ref]Event{}
-	listing := map[scope]Seq{}
+	listing := map[index.Scope]Seq{}
 	for _, e := range m.events[:at] {
-		s := scope{e.Resource, e.Namespace}
+		s := index.Scope{Resource: e.Resource, Namespace: e.Namespace}
 		switch e.Type {
 		case watch.Added, watch.Modified:
 			live[e.Ref()] = e
@@ -144,7 +146,7 @@ func (m *model) find(q Query, live map[Ref]Event) []Seq {
 			found = append(found, e)
 		}
 	}
-	slices.SortFunc(found, func(a, b Event) int { return a.Ref().compare(b.Ref()) })
+	slices.SortFunc(found, func(a, b Event) int { return a.Ref().Compare(b.Ref()) })
 	seqs := make([]Seq, 0, len(found))
 	for _, e := range found {
 		seqs = append(seqs, e.Seq)
@@ -171,7 +173,7 @@ func (m *model) coverage(resource schema.GroupVersionResource, namespace string,
 				last = c
 			}
 		}
-		if last.Seq != 0 && (last.Status.weight() > best.Status.weight() || last.Status.weight() == best.Status.weight() && last.Seq > best.Seq) {
+		if last.Seq != 0 && (last.Status.Weight() > best.Status.Weight() || last.Status.Weight() == best.Status.Weight() && last.Seq > best.Seq) {
 			best = last
 		}
 	}
@@ -283,11 +285,11 @@ var (
 		for _, r := range resources {
 			for _, ns := range namespaces[r] {
 				for _, name := range []string{"x", "y", "z"} {
-					refs = append(refs, Ref{r, ns, name})
+					refs = append(refs, Ref{Resource: r, Namespace: ns, Name: name})
 				}
 			}
 		}
-		return append(refs, Ref{pods, "none", "x"}, Ref{schema.GroupVersionResource{Resource: "none"}, "a", "x"})
+		return append(refs, Ref{Resource: pods, Namespace: "none", Name: "x"}, Ref{Resource: schema.GroupVersionResource{Resource: "none"}, Namespace: "a", Name: "x"})
 	}()
 	allQueries = func() []Query {
 		queries := []Query{

@@ -4,6 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
 )
 
 // behind returns where reading goes on after the position that failed.
@@ -17,15 +21,15 @@ func (r *Recording) behind(seq Seq, err error) Seq {
 
 // block returns the block with the position, decoded. Before Info.First, where
 // not every position is kept, it is the first block with a later one otherwise.
-func (r *Recording) block(seq Seq) (*block, error) {
+func (r *Recording) block(seq Seq) (*block.Block, error) {
 	if last := r.Info().Last; seq == 0 || seq > last {
 		return nil, fmt.Errorf("read position %d of %d: %w", seq, last, ErrNotEvent)
 	}
-	if b := r.blocks.holding(seq); b != nil {
+	if b := r.blocks.Holding(seq); b != nil {
 		return b, nil
 	}
-	var found *block
-	clears := r.blocks.cleared()
+	var found *block.Block
+	clears := r.blocks.Cleared()
 	err := r.mended(func() (err error) {
 		found, err = r.readBlock(seq)
 		return err
@@ -33,31 +37,31 @@ func (r *Recording) block(seq Seq) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.blocks.keep(found, clears)
+	r.blocks.Keep(found, clears)
 	return found, nil
 }
 
 // readBlock reads the block with the position from the file.
-func (r *Recording) readBlock(seq Seq) (*block, error) {
+func (r *Recording) readBlock(seq Seq) (*block.Block, error) {
 	b, _, err := r.rawBlock(seq)
 	return b, err
 }
 
 // rawBlock also returns the bytes the block was decoded from.
-func (r *Recording) rawBlock(seq Seq) (found *block, value []byte, err error) {
-	err = r.source().view(func(t *tree) error {
-		blocks, err := t.bucket(bucketBlocks)
+func (r *Recording) rawBlock(seq Seq) (found *block.Block, value []byte, err error) {
+	err = r.source().View(func(t *boltfile.Tree) error {
+		blocks, err := t.Bucket(encoding.BucketBlocks)
 		if err == nil && blocks == nil {
 			err = errors.New("no blocks")
 		}
 		if err != nil {
 			return &DamageError{What: "blocks", First: seq, Last: r.Info().Last, Err: err}
 		}
-		k, v, err := blocks.floor(seqKey(seq))
+		k, v, err := blocks.Floor(encoding.SeqKey(seq))
 		if err == nil && k != nil {
 			found, value, err = parseAt(k, v)
 		}
-		if err == nil && (k == nil || seq > found.last()) {
+		if err == nil && (k == nil || seq > found.Last()) {
 			found, value, err = r.nextBlock(blocks, seq)
 		}
 		if err != nil {
@@ -71,14 +75,14 @@ func (r *Recording) rawBlock(seq Seq) (found *block, value []byte, err error) {
 	return found, value, nil
 }
 
-func parseAt(k, v []byte) (*block, []byte, error) {
-	v, err := trimSum(bucketBlocks, k, v)
+func parseAt(k, v []byte) (*block.Block, []byte, error) {
+	v, err := encoding.TrimSum(encoding.BucketBlocks, k, v)
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := parseBlock(v)
+	b, err := block.Parse(v)
 	if err == nil {
-		err = keyed(k, seqKey(b.first))
+		err = keyed(k, encoding.SeqKey(b.First))
 	}
 	return b, v, err
 }
@@ -86,12 +90,12 @@ func parseAt(k, v []byte) (*block, []byte, error) {
 // nextBlock returns the first block behind a position that no block holds.
 // There are such positions before Info.First and in recordings that were cut
 // from another; otherwise one is missing.
-func (r *Recording) nextBlock(blocks *bucket, seq Seq) (found *block, value []byte, err error) {
+func (r *Recording) nextBlock(blocks *boltfile.Bucket, seq Seq) (found *block.Block, value []byte, err error) {
 	err = errors.New("missing")
 	if seq >= r.Info().First && !r.sparse() {
 		return nil, nil, err
 	}
-	blocks.ascend(seqKey(seq), func(k, v []byte, failed error) bool {
+	blocks.Ascend(encoding.SeqKey(seq), func(k, v []byte, failed error) bool {
 		if err = failed; err == nil {
 			found, value, err = parseAt(k, v)
 		}
@@ -101,13 +105,13 @@ func (r *Recording) nextBlock(blocks *bucket, seq Seq) (found *block, value []by
 }
 
 // blockBefore returns the last block that begins before a position.
-func (r *Recording) blockBefore(seq Seq) (found *block, err error) {
-	err = r.source().view(func(t *tree) error {
-		blocks, err := t.bucket(bucketBlocks)
+func (r *Recording) blockBefore(seq Seq) (found *block.Block, err error) {
+	err = r.source().View(func(t *boltfile.Tree) error {
+		blocks, err := t.Bucket(encoding.BucketBlocks)
 		if err != nil || blocks == nil {
 			return &DamageError{What: "blocks", First: seq, Last: seq, Err: cmp.Or(err, ErrNotEvent)}
 		}
-		k, v, err := blocks.floor(seqKey(seq))
+		k, v, err := blocks.Floor(encoding.SeqKey(seq))
 		if err == nil && k == nil {
 			return fmt.Errorf("read position %d: %w", seq, ErrNotEvent)
 		}
@@ -123,14 +127,14 @@ func (r *Recording) blockBefore(seq Seq) (found *block, err error) {
 }
 
 // damaged says which positions are lost with the block of seq.
-func (r *Recording) damaged(blocks *bucket, seq Seq, err error) error {
+func (r *Recording) damaged(blocks *boltfile.Bucket, seq Seq, err error) error {
 	d := &DamageError{What: "block", First: seq, Last: max(seq, r.Info().Last), Err: err}
-	blocks.ascend(seqKey(seq+1), func(k, _ []byte, failed error) bool {
-		w := wire{data: k}
+	blocks.Ascend(encoding.SeqKey(seq+1), func(k, _ []byte, failed error) bool {
+		w := encoding.Reader{Data: k}
 		if failed != nil || len(k) != 8 {
 			return true
 		}
-		d.Last = Seq(w.key()) - 1
+		d.Last = Seq(w.Key()) - 1
 		return false
 	})
 	return d

@@ -15,14 +15,20 @@ import (
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/index"
 )
 
 // Recording reads a recording from its file, also while another process writes
 // it. All methods may be called concurrently.
 type Recording struct {
-	path string
-	file *os.File
-	at   fileAt
+	path  string // "" if it is not a file of that name
+	file  io.ReaderAt
+	size  func() (int64, error) // of the file, now
+	close func() error
+	at    boltfile.File
 
 	// updating is held while what is known is replaced: while it is refreshed,
 	// or made anew because the file is damaged. It comes before mu.
@@ -33,26 +39,26 @@ type Recording struct {
 	info   Info
 	kinds  []Kind
 	live   bool // somebody holds the file for writing
-	runs   []*run
-	tail   *index // what is not in a run yet
-	parts  []part // runs, tail
-	ledger ledger
-	ticks  []tick
+	runs   []*index.Segment
+	tail   *index.Index // what is not in a run yet
+	parts  []index.Part // runs, tail
+	ledger index.Ledger
+	ticks  []index.Tick
 
 	broken  error // why the tree was given up
 	rebuilt bool  // the index was made anew from the events
 
-	blocks blockCache
-	made   made
-	large  largeObjects
+	blocks block.Cache
+	made   block.ObjectCache
+	large  block.SizeLimit
 }
 
-func (r *Recording) decoding() *decoding {
-	return &decoding{read: r.block, made: &r.made, large: &r.large}
+func (r *Recording) decoding() *block.Decoder {
+	return &block.Decoder{Read: r.block, Objects: &r.made, Limit: &r.large}
 }
 
 // source returns where values are read from.
-func (r *Recording) source() fileAt {
+func (r *Recording) source() boltfile.File {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.at
@@ -66,12 +72,34 @@ func Open(path string) (*Recording, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
-	r := &Recording{path: path, file: file, at: fileAt{ReaderAt: file}, tail: newIndex()}
-	r.large.size = r.size
+	r := newRecording(file, func() (int64, error) { return fileSize(file) })
+	r.path, r.close = path, file.Close
 	if err := r.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open recording %s: %w", path, err), file.Close())
 	}
 	return r, nil
+}
+
+// remoteCache is how many bytes OpenReaderAt keeps of what it read.
+const remoteCache = 16 << 20
+
+// OpenReaderAt opens a recording of size bytes that is read through from, which
+// may be used concurrently and must not change: one that is written can only be
+// followed in its file. Each read of from is of 64 KiB or more, and 16 MiB of what
+// was read are kept. Close does not close from.
+func OpenReaderAt(from io.ReaderAt, size int64) (*Recording, error) {
+	r := newRecording(boltfile.NewCache(from, size, remoteCache), func() (int64, error) { return size, nil })
+	r.close = func() error { return nil }
+	if err := r.begin(); err != nil {
+		return nil, fmt.Errorf("open recording: %w", err)
+	}
+	return r, nil
+}
+
+func newRecording(from io.ReaderAt, size func() (int64, error)) *Recording {
+	r := &Recording{file: from, size: size, at: boltfile.File{ReaderAt: from}, tail: index.NewIndex()}
+	r.large.Size = size
+	return r
 }
 
 // begin reads what is known of the recording without its events.
@@ -80,7 +108,7 @@ func (r *Recording) begin() error {
 	if err == nil && !r.info.Closed {
 		// The order matters: what was written before the file was released is
 		// seen by the refresh after it.
-		r.live = inUse(r.path)
+		r.live = r.path != "" && inUse(r.path)
 		err = r.refresh()
 		r.live = r.live && !r.info.Closed
 	}
@@ -103,7 +131,7 @@ const (
 // waits until the first transaction is complete.
 func (r *Recording) created() error {
 	err := r.refresh()
-	for try := 0; err != nil && try < createdTries; try++ {
+	for try := 0; r.path != "" && err != nil && try < createdTries; try++ {
 		used := inUse(r.path)
 		if !r.bare() || !used && (try >= emptyTries || !r.empty()) {
 			return r.refresh() // what is there now may be newer than the error
@@ -116,17 +144,17 @@ func (r *Recording) created() error {
 
 // bare reports whether no transaction has put anything into the file yet.
 func (r *Recording) bare() bool {
-	t, err := newest(r.file)
+	t, err := boltfile.Newest(r.file)
 	if err != nil {
 		return true
 	}
-	root, err := t.node(t.root)
-	return err == nil && root.count == 0
+	root, err := t.Node(t.Root)
+	return err == nil && root.Count == 0
 }
 
-// size returns how many bytes the file has now.
-func (r *Recording) size() (int64, error) {
-	st, err := r.file.Stat()
+// fileSize returns how many bytes the file has now.
+func fileSize(file *os.File) (int64, error) {
+	st, err := file.Stat()
 	if err != nil {
 		return 0, err
 	}
@@ -149,7 +177,7 @@ func inUse(path string) bool {
 }
 
 // Close closes the file. No other method may be called after it.
-func (r *Recording) Close() error { return r.file.Close() }
+func (r *Recording) Close() error { return r.close() }
 
 // Info returns the header and the end as it was known when the recording was
 // opened, or when Wait last returned.
@@ -181,14 +209,14 @@ func (r *Recording) Kinds() []Kind {
 // SeqAt returns the last position at or before t, 0 if t is before all.
 func (r *Recording) SeqAt(t time.Time) (Seq, error) {
 	r.mu.RLock()
-	n := sort.Search(len(r.ticks), func(i int) bool { return r.ticks[i].time.After(t) })
+	n := sort.Search(len(r.ticks), func(i int) bool { return r.ticks[i].Time.After(t) })
 	if n == 0 {
 		r.mu.RUnlock()
 		return 0, nil
 	}
-	from, last := r.ticks[n-1].seq, r.info.Last
+	from, last := r.ticks[n-1].Seq, r.info.Last
 	if n < len(r.ticks) {
-		last = r.ticks[n].seq - 1
+		last = r.ticks[n].Seq - 1
 	}
 	r.mu.RUnlock()
 	found := from // last may be a hole
@@ -197,16 +225,16 @@ func (r *Recording) SeqAt(t time.Time) (Seq, error) {
 		if err != nil {
 			return 0, err
 		}
-		later := sort.Search(len(b.entries), func(i int) bool {
-			return b.entries[i].seq > last || b.entries[i].seq >= from && b.entries[i].time > t.UnixMicro()
+		later := sort.Search(len(b.Entries), func(i int) bool {
+			return b.Entries[i].Seq > last || b.Entries[i].Seq >= from && b.Entries[i].Time > t.UnixMicro()
 		})
 		if later > 0 {
-			found = b.entries[later-1].seq
+			found = b.Entries[later-1].Seq
 		}
-		if later < len(b.entries) {
+		if later < len(b.Entries) {
 			break
 		}
-		from = b.last() + 1
+		from = b.Last() + 1
 	}
 	return found, nil
 }
@@ -219,20 +247,20 @@ func (r *Recording) TimeOf(seq Seq) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	i, ok := b.place(seq)
+	i, ok := b.Place(seq)
 	if !ok {
 		if i == 0 && r.sparse() {
 			if b, err = r.blockBefore(seq); err != nil {
 				return time.Time{}, err
 			}
-			i, _ = b.place(seq)
+			i, _ = b.Place(seq)
 		}
 		if i == 0 || !r.sparse() {
 			return time.Time{}, fmt.Errorf("read position %d: %w", seq, ErrNotEvent)
 		}
 		i--
 	}
-	return b.timeOf(i), nil
+	return b.TimeOf(i), nil
 }
 
 // sparse reports whether positions may be missing without anything being lost.
@@ -240,7 +268,7 @@ func (r *Recording) sparse() bool { return r.Info().Source != nil }
 
 // Event returns the event at seq, or ErrNotEvent.
 func (r *Recording) Event(seq Seq) (Event, error) {
-	e, err := r.decoding().event(seq)
+	e, err := r.decoding().Event(seq)
 	if err != nil {
 		return Event{}, fmt.Errorf("read event %d: %w", seq, err)
 	}
@@ -262,20 +290,20 @@ func (r *Recording) Events(from, to Seq) iter.Seq2[Event, error] {
 				from = r.behind(from, err)
 				continue
 			}
-			i, _ := b.place(from)
-			for ; i < len(b.entries) && b.entries[i].seq <= to; i++ {
-				if !b.entries[i].told() {
+			i, _ := b.Place(from)
+			for ; i < len(b.Entries) && b.Entries[i].Seq <= to; i++ {
+				if !b.Entries[i].IsEvent() {
 					continue
 				}
-				e, err := d.eventIn(b, b.entries[i].seq)
+				e, err := d.EventIn(b, b.Entries[i].Seq)
 				if err != nil {
-					err = fmt.Errorf("read event %d: %w", b.entries[i].seq, err)
+					err = fmt.Errorf("read event %d: %w", b.Entries[i].Seq, err)
 				}
 				if !yield(e, err) {
 					return
 				}
 			}
-			from = b.last() + 1
+			from = b.Last() + 1
 		}
 	}
 }
@@ -284,7 +312,7 @@ func (r *Recording) Events(from, to Seq) iter.Seq2[Event, error] {
 func (r *Recording) Ledger(from, to Seq) ([]Coverage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.ledger.between(from, to), nil
+	return r.ledger.Between(from, to), nil
 }
 
 // Find returns the positions of the versions current at the position, of the
@@ -294,7 +322,7 @@ func (r *Recording) Find(q Query, at Seq) ([]Seq, error) {
 	err := r.mended(func() (err error) {
 		r.mu.RLock()
 		defer r.mu.RUnlock()
-		found, err = find(r.parts, &q, at)
+		found, err = index.Find(r.parts, &q, at)
 		return err
 	})
 	return found, err
@@ -307,7 +335,7 @@ func (r *Recording) History(ref Ref, at Seq) ([]Seq, error) {
 	err := r.mended(func() (err error) {
 		r.mu.RLock()
 		defer r.mu.RUnlock()
-		found, err = history(r.parts, ref, at)
+		found, err = index.History(r.parts, ref, at)
 		return err
 	})
 	return found, err
@@ -318,7 +346,7 @@ func (r *Recording) History(ref Ref, at Seq) ([]Seq, error) {
 func (r *Recording) Coverage(resource schema.GroupVersionResource, namespace string, at Seq) (Coverage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.ledger.at(resource, namespace, at), nil
+	return r.ledger.At(resource, namespace, at), nil
 }
 
 // followEvery is how often a recording that is being written is looked at.
@@ -360,7 +388,7 @@ func (r *Recording) Touched(q Query, from, to Seq) ([]Seq, error) {
 	err := r.mended(func() (err error) {
 		r.mu.RLock()
 		defer r.mu.RUnlock()
-		found, err = touched(r.parts, &q, from, to)
+		found, err = index.Touched(r.parts, &q, from, to)
 		return err
 	})
 	return found, err

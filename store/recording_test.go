@@ -12,6 +12,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
+
+	"github.com/svcspy/svcspy/store/index"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 var (
@@ -116,8 +119,8 @@ func noSync(w *Writer) { w.db.NoSync = true }
 
 // smallRuns has the index make and merge runs after a few commits.
 func smallRuns(t *rapid.T) Option {
-	l := limits{maxVersions: rapid.IntRange(1, 100).Draw(t, "versions"), maxTrails: rapid.IntRange(1, 4).Draw(t, "trails"), fanIn: 2, batch: 100}
-	return func(w *Writer) { w.index.limits = l }
+	l := index.Limits{MaxVersions: rapid.IntRange(1, 100).Draw(t, "versions"), MaxTrails: rapid.IntRange(1, 4).Draw(t, "trails"), FanIn: 2, Batch: 100}
+	return func(w *Writer) { w.index.Limits = l }
 }
 
 // TestCorpus writes real events to a file and to memory: at any position both
@@ -126,7 +129,7 @@ func TestCorpus(t *testing.T) {
 	events := loadCorpus(t, 6000)
 	path := filepath.Join(t.TempDir(), "corpus")
 	w, err := Create(path, Header{Start: start}, noSync, func(w *Writer) {
-		w.index.limits = limits{maxVersions: 500, maxTrails: 100, fanIn: 3, batch: 10 << 10}
+		w.index.Limits = index.Limits{MaxVersions: 500, MaxTrails: 100, FanIn: 3, Batch: 10 << 10}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -145,16 +148,16 @@ func TestCorpus(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		id, _ := scan(e.Resource, e.Object)
-		for _, l := range id.labels {
-			if l.key == "app" {
-				apps[l.value] = true
+		id, _ := rawjson.Identify(e.Resource, e.Object)
+		for _, l := range id.Labels {
+			if l.Key == "app" {
+				apps[l.Value] = true
 			}
 		}
-		for _, o := range id.owners {
+		for _, o := range id.Owners {
 			owners[o] = true
 		}
-		involved[id.involved] = true
+		involved[id.Involved] = true
 	}
 	if err := w.Commit(start); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,11 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/event"
+	"github.com/svcspy/svcspy/store/index"
 )
 
 // refresh takes up what was written since the last time.
@@ -16,38 +21,38 @@ func (r *Recording) refresh() error {
 	var txid uint64
 	var info Info
 	var kinds []Kind
-	var runs []*run
-	var trails []*trail
+	var runs []*index.Segment
+	var trails []*index.Commit
 	var again bool // the runs must be read again
 	// Only who holds updating changes what is read here without mu.
 	if r.rebuilt {
 		return nil // what is known comes from the events, and there will be no more
 	}
-	err := r.source().view(func(t *tree) (err error) {
-		txid, runs, trails, again = t.txid, nil, nil, false
+	err := r.source().View(func(t *boltfile.Tree) (err error) {
+		txid, runs, trails, again = t.TxID, nil, nil, false
 		if txid == r.txid {
 			return nil
 		}
 		if info, kinds, err = readInfo(t); err != nil {
 			return err
 		}
-		if trails, err = readTrails(t, r.info.Last+1); err != nil {
+		if trails, err = index.ReadCommits(t, r.info.Last+1); err != nil {
 			return err
 		}
-		same, err := sameRuns(t, r.runs)
+		same, err := index.SameSegments(t, r.runs)
 		if err != nil {
 			return err
 		}
-		if next := r.info.Last + 1; !same || info.Last >= next && (r.txid == 0 || len(trails) == 0 || trails[0].first != next) {
+		if next := r.info.Last + 1; !same || info.Last >= next && (r.txid == 0 || len(trails) == 0 || trails[0].First != next) {
 			again = true
-			if runs, err = readRuns(r.source(), t); err != nil {
+			if runs, err = index.ReadSegments(r.source(), t); err != nil {
 				return err
 			}
 			after := Seq(1)
 			if len(runs) > 0 {
-				after = runs[len(runs)-1].last + 1
+				after = runs[len(runs)-1].Last + 1
 			}
-			trails, err = readTrails(t, after)
+			trails, err = index.ReadCommits(t, after)
 		}
 		return err
 	})
@@ -57,33 +62,33 @@ func (r *Recording) refresh() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if info.First != r.info.First {
-		r.blocks.clear() // they hold what was dropped
+		r.blocks.Clear() // they hold what was dropped
 	}
 	r.txid, r.info, r.kinds = txid, info, kinds
 	if again {
-		r.runs, r.tail, r.ticks, r.ledger = runs, newIndex(), nil, ledger{}
+		r.runs, r.tail, r.ticks, r.ledger = runs, index.NewIndex(), nil, index.Ledger{}
 		for _, run := range runs {
-			r.ticks = append(r.ticks, run.ticks...)
-			for _, c := range run.ledger {
-				r.ledger.add(c)
+			r.ticks = append(r.ticks, run.Ticks...)
+			for _, c := range run.Ledger {
+				r.ledger.Add(c)
 			}
 		}
 	}
 	for _, t := range trails {
-		for i := range t.changes {
-			r.tail.add(&t.changes[i])
+		for i := range t.Changes {
+			r.tail.Add(&t.Changes[i])
 		}
-		for _, c := range t.ledger {
-			r.ledger.add(c)
+		for _, c := range t.Ledger {
+			r.ledger.Add(c)
 		}
-		r.ticks = append(r.ticks, tick{t.first, time.UnixMicro(t.times[0]).UTC()})
+		r.ticks = append(r.ticks, index.Tick{Seq: t.First, Time: time.UnixMicro(t.Times[0]).UTC()})
 	}
 	if info.First > 1 && info.Source == nil && len(r.ticks) > 0 {
 		// A ring: what was heard before its window is not there any more. A
 		// cut says itself when its window begins.
-		r.info.Start = r.ticks[0].time
+		r.info.Start = r.ticks[0].Time
 	}
-	r.parts = []part{}
+	r.parts = []index.Part{}
 	for _, run := range r.runs {
 		r.parts = append(r.parts, run)
 	}
@@ -92,8 +97,8 @@ func (r *Recording) refresh() error {
 }
 
 // readInfo reads the head of the file. With an error comes what could be read.
-func readInfo(t *tree) (Info, []Kind, error) {
-	head, err := t.bucket(bucketHead)
+func readInfo(t *boltfile.Tree) (Info, []Kind, error) {
+	head, err := t.Bucket(encoding.BucketHead)
 	if err != nil {
 		return Info{}, nil, &DamageError{What: "head", Err: err}
 	}
@@ -101,7 +106,7 @@ func readInfo(t *tree) (Info, []Kind, error) {
 		return Info{}, nil, ErrNotRecording
 	}
 	read := func(key string, into func([]byte) error) error {
-		v, err := t.value(bucketHead, []byte(key))
+		v, err := t.Value(encoding.BucketHead, []byte(key))
 		if v != nil && err == nil {
 			err = into(v)
 		}
@@ -111,7 +116,7 @@ func readInfo(t *tree) (Info, []Kind, error) {
 		return &DamageError{What: key, Err: err}
 	}
 	version := 0
-	if err := read(keyFormat, func(v []byte) (err error) { version, err = parseFormat(v); return err }); err != nil {
+	if err := read(encoding.KeyFormat, func(v []byte) (err error) { version, err = parseFormat(v); return err }); err != nil {
 		return Info{}, nil, err
 	}
 	if version == 0 {
@@ -121,9 +126,9 @@ func readInfo(t *tree) (Info, []Kind, error) {
 	var end ending
 	var closing *seal
 	err = errors.Join(
-		read(keyHeader, func(v []byte) (err error) { h, err = decodeHeader(v); return err }),
-		read(keyEnd, func(v []byte) error { return json.Unmarshal(v, &end) }),
-		read(keySeal, func(v []byte) error { return json.Unmarshal(v, &closing) }),
+		read(encoding.KeyHeader, func(v []byte) (err error) { h, err = decodeHeader(v); return err }),
+		read(encoding.KeyEnd, func(v []byte) error { return json.Unmarshal(v, &end) }),
+		read(encoding.KeySeal, func(v []byte) error { return json.Unmarshal(v, &closing) }),
 		readDiscovery(t, ^Seq(0), &h),
 	)
 	info := end.info(h)
@@ -131,8 +136,8 @@ func readInfo(t *tree) (Info, []Kind, error) {
 		info, end = closing.info(h), closing.ending
 	}
 	info.FormatVersion = version
-	if info.First > maxSeq || info.Last > maxSeq {
-		err = errors.Join(err, &DamageError{What: keyEnd, Err: fmt.Errorf("positions %d to %d: %w", info.First, info.Last, errBlock)})
+	if info.First > event.MaxSeq || info.Last > event.MaxSeq {
+		err = errors.Join(err, &DamageError{What: encoding.KeyEnd, Err: fmt.Errorf("positions %d to %d: %w", info.First, info.Last, encoding.ErrMalformed)})
 		info.First, info.Last = 0, 0
 	}
 	return info, end.Kinds, err
@@ -145,12 +150,12 @@ type document struct {
 }
 
 // readDiscovery reads the discovery document that holds at a position.
-func readDiscovery(t *tree, at Seq, h *Header) error {
-	b, err := t.bucket(bucketDiscovery)
+func readDiscovery(t *boltfile.Tree, at Seq, h *Header) error {
+	b, err := t.Bucket(encoding.BucketDiscovery)
 	if err == nil && b != nil {
 		var k, v []byte
-		if k, v, err = b.floor(seqKey(at)); err == nil && k != nil {
-			if v, err = trimSum(bucketDiscovery, k, v); err == nil {
+		if k, v, err = b.Floor(encoding.SeqKey(at)); err == nil && k != nil {
+			if v, err = encoding.TrimSum(encoding.BucketDiscovery, k, v); err == nil {
 				h.Resources, err = decodeDiscovery(v)
 			}
 		}
@@ -165,7 +170,7 @@ func readDiscovery(t *tree, at Seq, h *Header) error {
 // cluster had then, which may be gone in the end.
 func (r *Recording) Resources(at Seq) ([]metav1.APIResource, error) {
 	var h Header
-	err := r.source().view(func(t *tree) error { return readDiscovery(t, at, &h) })
+	err := r.source().View(func(t *boltfile.Tree) error { return readDiscovery(t, at, &h) })
 	if err != nil {
 		return nil, err
 	}
@@ -177,12 +182,12 @@ func (r *Recording) Resources(at Seq) ([]metav1.APIResource, error) {
 
 // discovery returns all discovery documents in order.
 func (r *Recording) discovery() (documents []document, err error) {
-	err = r.source().view(func(t *tree) error {
+	err = r.source().View(func(t *boltfile.Tree) error {
 		documents = nil
-		return t.values(bucketDiscovery, nil, func(k, v []byte) error {
-			w := wire{data: k}
+		return t.Values(encoding.BucketDiscovery, nil, func(k, v []byte) error {
+			w := encoding.Reader{Data: k}
 			resources, err := decodeDiscovery(v)
-			documents = append(documents, document{Seq(w.key()), resources})
+			documents = append(documents, document{Seq(w.Key()), resources})
 			return err
 		})
 	})

@@ -8,6 +8,11 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/index"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // ring is what a Writer needs to keep a bounded window.
@@ -48,7 +53,7 @@ func (w *Writer) Release() { w.ring.held = false }
 // ring can drop it when its time has come even if little happens.
 func (w *Writer) stale() bool {
 	b := w.block
-	return w.ring.window > 0 && len(b.entries) > 0 && w.time.Sub(time.UnixMicro(b.entries[0].time)) >= w.ring.window/8
+	return w.ring.window > 0 && len(b.Entries) > 0 && w.time.Sub(time.UnixMicro(b.Entries[0].Time)) >= w.ring.window/8
 }
 
 // summarize notes the block, which is complete, for when it is dropped.
@@ -56,9 +61,9 @@ func (w *Writer) summarize() {
 	if w.ring.window == 0 {
 		return
 	}
-	entries := w.block.entries
+	entries := w.block.Entries
 	last := entries[len(entries)-1]
-	s := blockSummary{first: w.block.first, last: last.seq, end: time.UnixMicro(last.time), kinds: w.kinds}
+	s := blockSummary{first: w.block.First, last: last.Seq, end: time.UnixMicro(last.Time), kinds: w.kinds}
 	for _, k := range s.kinds {
 		s.events += k.Events
 	}
@@ -89,7 +94,7 @@ func (w *Writer) trim(now time.Time) error {
 // drop removes the blocks, which are the first, and writes what is carried over.
 func (w *Writer) drop(blocks []blockSummary) error {
 	first := blocks[len(blocks)-1].last + 1
-	r := &Recording{path: w.path, file: w.file, at: w.index.file, tail: newIndex()}
+	r := newRecording(w.file, func() (int64, error) { return fileSize(w.file) })
 	if err := r.refresh(); err != nil {
 		return err
 	}
@@ -113,20 +118,20 @@ func (w *Writer) drop(blocks []blockSummary) error {
 			end.Kinds = uncount(end.Kinds, k)
 		}
 	}
-	err = w.index.cut(cut{first, c.time, c.ledger, func(tx *bbolt.Tx) error {
-		if err := deleteBefore(tx, bucketBlocks, seqKey(first)); err != nil {
+	err = w.index.Cut(index.Cut{First: first, Time: c.time, Ledger: c.ledger, Also: func(tx *bbolt.Tx) error {
+		if err := deleteBefore(tx, encoding.BucketBlocks, encoding.SeqKey(first)); err != nil {
 			return err
 		}
-		if err := dropDiscovery(tx, seqKey(first)); err != nil {
+		if err := dropDiscovery(tx, encoding.SeqKey(first)); err != nil {
 			return err
 		}
 		for _, s := range w.ring.clocks[:clocks] {
-			if err := tx.Bucket([]byte(bucketClocks)).Delete(s.key); err != nil {
+			if err := tx.Bucket([]byte(encoding.BucketClocks)).Delete(s.key); err != nil {
 				return err
 			}
 		}
-		for seq, block := range carried {
-			if err := put(tx, bucketBlocks, seqKey(seq), block); err != nil {
+		for seq, blk := range carried {
+			if err := encoding.Put(tx, encoding.BucketBlocks, encoding.SeqKey(seq), blk); err != nil {
 				return err
 			}
 		}
@@ -137,14 +142,14 @@ func (w *Writer) drop(blocks []blockSummary) error {
 	}
 	w.end = end
 	w.ring.clocks = slices.Clone(w.ring.clocks[clocks:])
-	w.versions.keepOnly(func(seq Seq) bool { return seq >= first || c.current[seq] })
+	w.versions.KeepOnly(func(seq Seq) bool { return seq >= first || c.current[seq] })
 	return nil
 }
 
 // dropDiscovery deletes the discovery documents that do not hold any more at
 // the given position.
 func dropDiscovery(tx *bbolt.Tx, at []byte) error {
-	c := tx.Bucket([]byte(bucketDiscovery)).Cursor()
+	c := tx.Bucket([]byte(encoding.BucketDiscovery)).Cursor()
 	c.Seek(at)
 	holds, _ := c.Prev() // a document holds after its key
 	if holds == nil {
@@ -152,7 +157,7 @@ func dropDiscovery(tx *bbolt.Tx, at []byte) error {
 			return nil
 		}
 	}
-	return deleteBefore(tx, bucketDiscovery, bytes.Clone(holds))
+	return deleteBefore(tx, encoding.BucketDiscovery, bytes.Clone(holds))
 }
 
 // deleteBefore deletes what has a key before the given one.
@@ -198,31 +203,31 @@ func (c *carrying) collect() error {
 		if err != nil {
 			return err
 		}
-		for _, e := range b.entries {
-			if base := e.seq - Seq(e.back); e.tag&tagDelta != 0 && base < c.first && !c.current[base] {
+		for _, e := range b.Entries {
+			if base := e.Seq - Seq(e.Back); e.Tag&block.TagDelta != 0 && base < c.first && !c.current[base] {
 				c.bases[base] = true
 			}
 		}
-		from = b.last() + 1
+		from = b.Last() + 1
 	}
-	c.ledger = c.r.ledger.inForce(c.first)
+	c.ledger = c.r.ledger.InForce(c.first)
 	return nil
 }
 
 // encode makes blocks of what is carried over, by first position.
 func (c *carrying) encode(w *Writer) (map[Seq][]byte, error) {
 	blocks := map[Seq][]byte{}
-	kept := newVersions(keptVersions)
-	var b *builder
+	kept := block.NewBases(keptVersions)
+	var b *block.Builder
 	// at returns the builder for the position.
-	at := func(seq Seq) *builder {
-		if b != nil && b.size >= blockContent {
-			blocks[b.first] = b.encode(w.dense, [32]byte{}, 0)
-			kept.nextBlock()
+	at := func(seq Seq) *block.Builder {
+		if b != nil && b.Size >= blockContent {
+			blocks[b.First] = b.Encode(w.dense, [32]byte{}, 0)
+			kept.NextBlock()
 			b = nil
 		}
 		if b == nil {
-			b = newBuilder(seq)
+			b = block.NewBuilder(seq)
 		}
 		return b
 	}
@@ -232,23 +237,23 @@ func (c *carrying) encode(w *Writer) (map[Seq][]byte, error) {
 			return nil, err
 		}
 		for len(ledger) > 0 && ledger[0].Seq < e.Seq {
-			at(ledger[0].Seq).addCoverage(&ledger[0])
+			at(ledger[0].Seq).AddCoverage(&ledger[0])
 			ledger = ledger[1:]
 		}
-		flags := tag(0)
+		flags := block.Tag(0)
 		if !c.current[e.Seq] {
-			flags = tagBase
+			flags = block.TagBase
 		}
-		id, _ := scan(e.Resource, e.Object)
-		if err := at(e.Seq).addEvent(&e, &id, flags, kept, &w.differ); err != nil {
+		id, _ := rawjson.Identify(e.Resource, e.Object)
+		if err := at(e.Seq).AddEvent(&e, &id, flags, kept, &w.differ); err != nil {
 			return nil, err
 		}
 	}
 	for i := range ledger {
-		at(ledger[i].Seq).addCoverage(&ledger[i])
+		at(ledger[i].Seq).AddCoverage(&ledger[i])
 	}
 	if b != nil {
-		blocks[b.first] = b.encode(w.dense, [32]byte{}, 0)
+		blocks[b.First] = b.Encode(w.dense, [32]byte{}, 0)
 	}
 	return blocks, nil
 }
@@ -264,9 +269,9 @@ func (c *carrying) events() iter.Seq2[Event, error] {
 	}
 	slices.Sort(seqs)
 	return func(yield func(Event, error) bool) {
-		d := decoding{read: c.r.block, made: &c.r.made, bases: true}
+		d := block.Decoder{Read: c.r.block, Objects: &c.r.made, WithBases: true}
 		for _, seq := range seqs {
-			e, err := d.event(seq)
+			e, err := d.Event(seq)
 			if err != nil {
 				err = fmt.Errorf("read event %d: %w", seq, err)
 			}

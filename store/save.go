@@ -8,6 +8,11 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/index"
 )
 
 // Save writes what has been committed to a new file, as a sealed recording of
@@ -50,7 +55,9 @@ func sealCopy(path, id string, key ed25519.PrivateKey) (Info, error) {
 	w.key, w.header.ID = key, id
 	header, err := encodeHeader(w.header)
 	if err == nil {
-		err = w.db.Update(func(tx *bbolt.Tx) error { return put(tx, bucketHead, []byte(keyHeader), header) })
+		err = w.db.Update(func(tx *bbolt.Tx) error {
+			return encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeyHeader), header)
+		})
 	}
 	if err != nil {
 		return Info{}, errors.Join(err, w.Abort())
@@ -62,7 +69,7 @@ func sealCopy(path, id string, key ed25519.PrivateKey) (Info, error) {
 // is not in its file.
 func reopen(path string) (*Writer, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: lockPatience, NoFreelistSync: true, PageSize: pageSize, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
+		Timeout: lockPatience, NoFreelistSync: true, PageSize: boltfile.PageSize, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
 	})
 	if err != nil {
 		return nil, err
@@ -71,17 +78,17 @@ func reopen(path string) (*Writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	w := &Writer{path: path, db: db, file: file, quick: newEncoder(zstd.SpeedFastest), dense: newEncoder(zstd.SpeedBetterCompression)}
-	w.index = &indexer{db: db, file: fileAt{ReaderAt: file}, z: w.dense, limits: usualLimits, tail: newIndex()}
-	err = w.index.file.view(func(t *tree) error {
+	w := &Writer{path: path, db: db, file: file, quick: encoding.NewEncoder(zstd.SpeedFastest), dense: encoding.NewEncoder(zstd.SpeedBetterCompression)}
+	w.index = &index.Writer{DB: db, File: boltfile.File{ReaderAt: file}, Encoder: w.dense, Limits: index.UsualLimits, Tail: index.NewIndex()}
+	err = w.index.File.View(func(t *boltfile.Tree) error {
 		info, kinds, err := readInfo(t)
 		if err != nil {
 			return err
 		}
 		w.header, w.time = info.Header, info.End
 		w.end = ending{End: info.End, First: info.First, Last: info.Last, Events: info.Events, Kinds: kinds, Redacted: info.Redacted}
-		w.block = newBuilder(info.Last + 1)
-		return w.index.reload(t)
+		w.block = block.NewBuilder(info.Last + 1)
+		return w.index.Reload(t)
 	})
 	if err != nil {
 		return nil, errors.Join(err, w.Abort())

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
 )
 
 // ending is what is known about the end while the recording goes on; it is
@@ -84,11 +87,11 @@ func (w *Writer) seal(now time.Time) (Info, error) {
 	if err := w.commit(now, true); err != nil {
 		return Info{}, err
 	}
-	if err := w.index.finish(); err != nil {
+	if err := w.index.Finish(); err != nil {
 		return Info{}, err
 	}
 	s := seal{ending: w.end, Interrupted: w.interrupted}
-	err := w.index.file.view(func(t *tree) (err error) {
+	err := w.index.File.View(func(t *boltfile.Tree) (err error) {
 		s.Digest, err = digest(t)
 		return err
 	})
@@ -105,11 +108,11 @@ func (w *Writer) seal(now time.Time) (Info, error) {
 			if err != nil {
 				return err
 			}
-			if err := put(tx, bucketHead, []byte(keySignature), signed); err != nil {
+			if err := encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeySignature), signed); err != nil {
 				return err
 			}
 		}
-		return put(tx, bucketHead, []byte(keySeal), value)
+		return encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeySeal), value)
 	})
 	return s.info(w.header), err
 }
@@ -118,12 +121,12 @@ func signedBytes(seal []byte) []byte { return append([]byte(signedText), seal...
 
 // signer checks the signature of a sealed file and returns its public key, nil
 // if it is not signed.
-func signer(t *tree) (ed25519.PublicKey, error) {
-	seal, err := t.value(bucketHead, []byte(keySeal))
+func signer(t *boltfile.Tree) (ed25519.PublicKey, error) {
+	seal, err := t.Value(encoding.BucketHead, []byte(encoding.KeySeal))
 	if err != nil {
 		return nil, err
 	}
-	value, err := t.value(bucketHead, []byte(keySignature))
+	value, err := t.Value(encoding.BucketHead, []byte(encoding.KeySignature))
 	if err != nil || value == nil {
 		return nil, err
 	}
@@ -140,22 +143,22 @@ func signer(t *tree) (ed25519.PublicKey, error) {
 // digest sums up everything in the file but seal, signature and marks: for each
 // bucket in the order of allBuckets its name, then each key and value in order,
 // all with their lengths in front.
-func digest(t *tree) (string, error) {
+func digest(t *boltfile.Tree) (string, error) {
 	sum := sha256.New()
-	for _, name := range allBuckets {
+	for _, name := range encoding.Buckets {
 		writeSized(sum, []byte(name))
-		b, err := t.bucket(name)
+		b, err := t.Bucket(name)
 		if err != nil {
 			return "", err
 		}
 		if b == nil {
 			continue
 		}
-		b.ascend(nil, func(k, v []byte, failed error) bool {
+		b.Ascend(nil, func(k, v []byte, failed error) bool {
 			if err = failed; err != nil {
 				return false
 			}
-			if name != bucketHead || !bytes.Equal(k, []byte(keySeal)) && !bytes.Equal(k, []byte(keySignature)) {
+			if name != encoding.BucketHead || !bytes.Equal(k, []byte(encoding.KeySeal)) && !bytes.Equal(k, []byte(encoding.KeySignature)) {
 				writeSized(sum, k)
 				writeSized(sum, v)
 			}

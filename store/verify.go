@@ -8,6 +8,11 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/index"
 )
 
 // Verification is what Verify found.
@@ -54,7 +59,7 @@ func Verify(path string) (Verification, error) {
 func (v *verifying) marks() {
 	marks, err := v.r.Marks()
 	if err != nil {
-		v.damage(bucketMarks, err)
+		v.damage(encoding.BucketMarks, err)
 	}
 	v.result.Marks = len(marks)
 	for _, m := range marks {
@@ -63,7 +68,7 @@ func (v *verifying) marks() {
 		}
 		switch key, err := m.Signer(v.result.Info.SHA256); {
 		case err != nil:
-			v.damage(bucketMarks, fmt.Errorf("the mark of %s: %w", m.Time.UTC().Format(time.RFC3339Nano), err))
+			v.damage(encoding.BucketMarks, fmt.Errorf("the mark of %s: %w", m.Time.UTC().Format(time.RFC3339Nano), err))
 		case key != nil:
 			v.result.MarkSigners = append(v.result.MarkSigners, key)
 		}
@@ -96,23 +101,23 @@ func (v *verifying) structure() {
 		v.damage("file", err)
 		return
 	}
-	checkPages(v.r.file, size, func(err error) { v.damage("file", err) })
+	boltfile.Check(v.r.file, size, func(err error) { v.damage("file", err) })
 }
 
 // values checks every value but the blocks, which events goes through.
 func (v *verifying) values() {
-	err := v.r.source().view(func(t *tree) error {
-		for _, name := range append(slices.Clone(allBuckets), bucketMarks) {
-			if name == bucketBlocks {
+	err := v.r.source().View(func(t *boltfile.Tree) error {
+		for _, name := range append(slices.Clone(encoding.Buckets), encoding.BucketMarks) {
+			if name == encoding.BucketBlocks {
 				continue
 			}
-			b, err := t.bucket(name)
+			b, err := t.Bucket(name)
 			if err != nil || b == nil {
 				continue // structure has said so
 			}
-			b.ascend(nil, func(k, value []byte, err error) bool {
+			b.Ascend(nil, func(k, value []byte, err error) bool {
 				if err == nil {
-					value, err = trimSum(name, k, value)
+					value, err = encoding.TrimSum(name, k, value)
 				}
 				if err == nil {
 					err = parseValue(name, k, value)
@@ -133,22 +138,22 @@ func (v *verifying) values() {
 // parseValue checks what the parts of the index say of themselves.
 func parseValue(bucket string, key, value []byte) (err error) {
 	switch bucket {
-	case bucketTrail:
-		var t *trail
-		if t, err = parseTrail(value); err == nil {
-			err = keyed(key, seqKey(t.first))
+	case encoding.BucketTrail:
+		var t *index.Commit
+		if t, err = index.ParseCommit(value); err == nil {
+			err = keyed(key, encoding.SeqKey(t.First))
 		}
-	case bucketRuns:
-		_, err = parseRun(0, value)
-	case bucketTerms:
-		_, err = parseTerms(value)
-	case bucketObjects:
-		_, err = parseObjects(value, 1)
-	case bucketClocks:
+	case encoding.BucketRuns:
+		_, err = index.ParseSegment(0, value)
+	case encoding.BucketTerms:
+		_, err = index.ParseTerms(value)
+	case encoding.BucketObjects:
+		_, err = index.ParseObjects(value, 1)
+	case encoding.BucketClocks:
 		_, err = parseClocks(value)
-	case bucketDiscovery:
+	case encoding.BucketDiscovery:
 		_, err = decodeDiscovery(value)
-	case bucketMarks:
+	case encoding.BucketMarks:
 		err = json.Unmarshal(value, &Mark{})
 	}
 	return err
@@ -170,15 +175,15 @@ func (v *verifying) events() {
 			broken = true // the next one's link leads to what cannot be read
 			continue
 		}
-		if b.first >= first || v.r.sparse() {
-			if !broken && b.chain != chain {
-				v.lost("chain", b.first, b.last(), errors.New("the block does not follow the one before"))
+		if b.First >= first || v.r.sparse() {
+			if !broken && b.Chain != chain {
+				v.lost("chain", b.First, b.Last(), errors.New("the block does not follow the one before"))
 			}
 			chain, broken = sha256.Sum256(value), false
 		}
 		v.block(b)
 		found++
-		from = b.last() + 1
+		from = b.Last() + 1
 	}
 	if v.r.Damage() != nil {
 		return // the index was made from the blocks
@@ -194,25 +199,25 @@ func (v *verifying) events() {
 }
 
 // block decodes the events of a block.
-func (v *verifying) block(b *block) {
+func (v *verifying) block(b *block.Block) {
 	d := v.r.decoding()
-	for i, e := range b.entries {
+	for i, e := range b.Entries {
 		err := v.index.entry(e)
 		switch {
 		case err != nil:
-		case e.tag&tagType == tagCoverage:
+		case e.Tag&block.TagType == block.TagCoverage:
 			var c Coverage
-			c, err = b.coverage(i)
+			c, err = b.Coverage(i)
 			v.index.ledger = append(v.index.ledger, c)
-		case e.told():
-			var event Event
-			if event, err = d.eventIn(b, e.seq); err == nil {
-				err = v.index.event(&event)
+		case e.IsEvent():
+			var ev Event
+			if ev, err = d.EventIn(b, e.Seq); err == nil {
+				err = v.index.event(&ev)
 			}
 		}
 		if err != nil {
 			v.lossy = true
-			v.lost("event", e.seq, e.seq, err)
+			v.lost("event", e.Seq, e.Seq, err)
 		}
 	}
 }
@@ -237,7 +242,7 @@ func (v *verifying) ending() {
 	if v.result.Info.SHA256 == "" {
 		return
 	}
-	err := v.r.source().view(func(t *tree) error {
+	err := v.r.source().View(func(t *boltfile.Tree) error {
 		sum, err := digest(t)
 		if err == nil && sum != v.result.Info.SHA256 {
 			err = fmt.Errorf("it is %s, the seal says %s", sum, v.result.Info.SHA256)

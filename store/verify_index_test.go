@@ -13,6 +13,12 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/index"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // reseal computes the digest anew, as a forger does.
@@ -24,8 +30,8 @@ func reseal(t *testing.T, path string) {
 	}
 	defer file.Close()
 	var s seal
-	err = fileAt{ReaderAt: file}.view(func(t *tree) error {
-		value, err := t.value(bucketHead, []byte(keySeal))
+	err = boltfile.File{ReaderAt: file}.View(func(t *boltfile.Tree) error {
+		value, err := t.Value(encoding.BucketHead, []byte(encoding.KeySeal))
 		if err == nil && value != nil {
 			err = json.Unmarshal(value, &s)
 		}
@@ -41,13 +47,15 @@ func reseal(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rewrite(t, path, func(tx *bbolt.Tx) error { return put(tx, bucketHead, []byte(keySeal), value) })
+	rewrite(t, path, func(tx *bbolt.Tx) error {
+		return encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeySeal), value)
+	})
 }
 
 // rewrite changes a file in one transaction.
 func rewrite(t *testing.T, path string, do func(tx *bbolt.Tx) error) {
 	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, PageSize: pageSize})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, PageSize: boltfile.PageSize})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,97 +74,97 @@ func first(tx *bbolt.Tx, bucket string) (k, v []byte) {
 // though every checksum and the digest are right.
 func TestForgedIndex(t *testing.T) {
 	raw, _ := sealed(t)
-	z := newEncoder(zstd.SpeedFastest)
-	objects := func(edit func(p *objectPage)) func(*bbolt.Tx) error {
+	z := encoding.NewEncoder(zstd.SpeedFastest)
+	objects := func(edit func(p *index.ObjectPage)) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error {
-			k, v := first(tx, bucketObjects)
-			p, err := parseObjects(v, 1)
+			k, v := first(tx, encoding.BucketObjects)
+			p, err := index.ParseObjects(v, 1)
 			if err != nil {
 				return err
 			}
 			edit(p)
-			return put(tx, bucketObjects, k, encodeObjects(z, p, 1))
+			return encoding.Put(tx, encoding.BucketObjects, k, index.EncodeObjects(z, p, 1))
 		}
 	}
-	terms := func(edit func(p *termPage)) func(*bbolt.Tx) error {
+	terms := func(edit func(p *index.TermPage)) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error {
-			k, v := first(tx, bucketTerms)
-			p, err := parseTerms(v)
+			k, v := first(tx, encoding.BucketTerms)
+			p, err := index.ParseTerms(v)
 			if err != nil {
 				return err
 			}
 			edit(p)
-			return put(tx, bucketTerms, k, encodeTerms(z, p))
+			return encoding.Put(tx, encoding.BucketTerms, k, index.EncodeTerms(z, p))
 		}
 	}
-	head := func(edit func(r *run)) func(*bbolt.Tx) error {
+	head := func(edit func(r *index.Segment)) func(*bbolt.Tx) error {
 		return func(tx *bbolt.Tx) error {
-			k, v := first(tx, bucketRuns)
-			r, err := parseRun(0, v)
+			k, v := first(tx, encoding.BucketRuns)
+			r, err := index.ParseSegment(0, v)
 			if err != nil {
 				return err
 			}
 			edit(r)
-			return put(tx, bucketRuns, k, r.encode(z))
+			return encoding.Put(tx, encoding.BucketRuns, k, r.Encode(z))
 		}
 	}
 	for name, test := range map[string]struct {
 		forge func(*bbolt.Tx) error
 		what  string
 	}{
-		"an object is gone":         {objects(func(p *objectPage) { p.versions[0][len(p.versions[0])-1].state = gone }), "index"},
-		"an object was deleted":     {objects(func(p *objectPage) { p.versions[1][0].state = deleted }), "index"},
-		"a version at another time": {objects(func(p *objectPage) { p.versions[0][0].seq++ }), "index"},
-		"an object less": {objects(func(p *objectPage) {
-			p.refs, p.versions = slices.Delete(p.refs, 1, 2), slices.Delete(p.versions, 1, 2)
+		"an object is gone":         {objects(func(p *index.ObjectPage) { p.Versions[0][len(p.Versions[0])-1].State = index.Gone }), "index"},
+		"an object was deleted":     {objects(func(p *index.ObjectPage) { p.Versions[1][0].State = index.Deleted }), "index"},
+		"a version at another time": {objects(func(p *index.ObjectPage) { p.Versions[0][0].Seq++ }), "index"},
+		"an object less": {objects(func(p *index.ObjectPage) {
+			p.Refs, p.Versions = slices.Delete(p.Refs, 1, 2), slices.Delete(p.Versions, 1, 2)
 		}), "index"},
-		"an object more": {objects(func(p *objectPage) {
-			last := p.refs[len(p.refs)-1]
+		"an object more": {objects(func(p *index.ObjectPage) {
+			last := p.Refs[len(p.Refs)-1]
 			last.Name += "x"
-			p.refs, p.versions = append(p.refs, last), append(p.versions, []version{{9, present}})
+			p.Refs, p.Versions = append(p.Refs, last), append(p.Versions, []index.Version{{Seq: 9, State: index.Present}})
 		}), "index"},
-		"another name":         {objects(func(p *objectPage) { p.refs[len(p.refs)-1].Name += "x" }), "index"},
-		"another namespace":    {objects(func(p *objectPage) { p.refs[len(p.refs)-1].Namespace += "x" }), "index"},
-		"a label":              {terms(func(p *termPage) { p.terms[len(p.terms)-1].attr += "x" }), "index"},
-		"labelled later":       {terms(func(p *termPage) { p.postings[0][0].start++ }), "index"},
-		"no longer labelled":   {terms(func(p *termPage) { p.postings[0][0].end = len("versions") }), "index"},
-		"another object's":     {terms(func(p *termPage) { p.postings[0][0].rank++ }), "index"},
-		"pages elsewhere":      {head(func(r *run) { r.objects[0].Name = "0" }), "index"},
-		"ranks elsewhere":      {head(func(r *run) { r.ranks[0]++ }), "index"},
-		"terms elsewhere":      {head(func(r *run) { r.terms[0].namespace = "" }), "index"},
-		"a gap that was none":  {head(func(r *run) { r.ledger[0].Status = Gap }), "ledger"},
-		"a gap that is hidden": {head(func(r *run) { r.ledger = r.ledger[:len(r.ledger)-1] }), "ledger"},
-		"another beginning": {head(func(r *run) {
-			r.ticks[0].time = r.ticks[0].time.Add(-time.Hour)
-			r.times[0] -= int64(time.Hour / time.Microsecond)
+		"another name":         {objects(func(p *index.ObjectPage) { p.Refs[len(p.Refs)-1].Name += "x" }), "index"},
+		"another namespace":    {objects(func(p *index.ObjectPage) { p.Refs[len(p.Refs)-1].Namespace += "x" }), "index"},
+		"a label":              {terms(func(p *index.TermPage) { p.Terms[len(p.Terms)-1].Attr += "x" }), "index"},
+		"labelled later":       {terms(func(p *index.TermPage) { p.Postings[0][0].Start++ }), "index"},
+		"no longer labelled":   {terms(func(p *index.TermPage) { p.Postings[0][0].End = len("versions") }), "index"},
+		"another object's":     {terms(func(p *index.TermPage) { p.Postings[0][0].Rank++ }), "index"},
+		"pages elsewhere":      {head(func(r *index.Segment) { r.Objects[0].Name = "0" }), "index"},
+		"ranks elsewhere":      {head(func(r *index.Segment) { r.Ranks[0]++ }), "index"},
+		"terms elsewhere":      {head(func(r *index.Segment) { r.Terms[0].Namespace = "" }), "index"},
+		"a gap that was none":  {head(func(r *index.Segment) { r.Ledger[0].Status = Gap }), "ledger"},
+		"a gap that is hidden": {head(func(r *index.Segment) { r.Ledger = r.Ledger[:len(r.Ledger)-1] }), "ledger"},
+		"another beginning": {head(func(r *index.Segment) {
+			r.Ticks[0].Time = r.Ticks[0].Time.Add(-time.Hour)
+			r.Times[0] -= int64(time.Hour / time.Microsecond)
 		}), "ticks"},
-		"no beginning": {head(func(r *run) { r.ticks = r.ticks[1:] }), "ticks"},
+		"no beginning": {head(func(r *index.Segment) { r.Ticks = r.Ticks[1:] }), "ticks"},
 		"fewer events": {func(tx *bbolt.Tx) error {
-			_, v := first(tx, bucketHead) // "end" is the first
+			_, v := first(tx, encoding.BucketHead) // "end" is the first
 			var e ending
 			err := json.Unmarshal(v, &e)
 			e.Last, e.Events = e.Last-1, e.Events-1
 			value, failed := json.Marshal(seal{ending: e})
-			return errors.Join(err, failed, put(tx, bucketHead, []byte(keySeal), value))
-		}, keyEnd},
+			return errors.Join(err, failed, encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeySeal), value))
+		}, encoding.KeyEnd},
 		"a block within another": {func(tx *bbolt.Tx) error {
-			_, v := first(tx, bucketBlocks)
-			b, err := parseBlock(v)
+			_, v := first(tx, encoding.BucketBlocks)
+			b, err := block.Parse(v)
 			if err != nil {
 				return err
 			}
-			other := newBuilder(b.first + 5)
-			id := identity{}
+			other := block.NewBuilder(b.First + 5)
+			id := rawjson.Identity{}
 			for n := range Seq(2) {
 				e := numbered(int(n + 1))
-				e.Seq = b.first + 5 + n
-				err = errors.Join(err, other.addEvent(&e, &id, 0, newVersions(0), &differ{}))
+				e.Seq = b.First + 5 + n
+				err = errors.Join(err, other.AddEvent(&e, &id, 0, block.NewBases(0), &block.Differ{}))
 			}
-			return errors.Join(err, put(tx, bucketBlocks, seqKey(other.first), other.encode(z, [32]byte{}, 0)))
+			return errors.Join(err, encoding.Put(tx, encoding.BucketBlocks, encoding.SeqKey(other.First), other.Encode(z, [32]byte{}, 0)))
 		}, "blocks"},
 		"a block under another key": {func(tx *bbolt.Tx) error {
-			k, v := first(tx, bucketBlocks)
-			return errors.Join(tx.Bucket([]byte(bucketBlocks)).Delete(k), put(tx, bucketBlocks, seqKey(0), v))
+			k, v := first(tx, encoding.BucketBlocks)
+			return errors.Join(tx.Bucket([]byte(encoding.BucketBlocks)).Delete(k), encoding.Put(tx, encoding.BucketBlocks, encoding.SeqKey(0), v))
 		}, "block"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,13 +212,13 @@ func TestForgedTrail(t *testing.T) {
 		t.Fatalf("nothing was forged: %v, %v", v.Damage, err)
 	}
 	rewrite(t, path, func(tx *bbolt.Tx) error {
-		k, v := first(tx, bucketTrail)
-		one, err := parseTrail(v)
+		k, v := first(tx, encoding.BucketTrail)
+		one, err := index.ParseCommit(v)
 		if err != nil {
 			return err
 		}
-		one.changes[0].state = deleted
-		return put(tx, bucketTrail, k, one.encode(newEncoder(zstd.SpeedFastest)))
+		one.Changes[0].State = index.Deleted
+		return encoding.Put(tx, encoding.BucketTrail, k, one.Encode(encoding.NewEncoder(zstd.SpeedFastest)))
 	})
 	v, err := Verify(path)
 	if err != nil || len(v.Damage) != 1 || v.Damage[0].What != "index" {

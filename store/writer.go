@@ -14,6 +14,12 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/boltfile"
+	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/index"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // Sizes of what is held and written at once.
@@ -43,18 +49,18 @@ type Writer struct {
 	time        time.Time // of the last position
 	at          Seq       // where the next position lies if there is a hole before it
 
-	track    *tracker
-	versions *versions
-	differ   differ
-	index    *indexer
+	track    *index.Tracker
+	versions *block.Bases
+	differ   block.Differ
+	index    *index.Writer
 
-	block     *builder // positions since the last complete block
-	committed int      // entries of it that are in the file
-	fresh     []Seq    // keys of the blocks in the file that it will replace
-	chain     [32]byte // digest of the last block in the file
-	whole     [32]byte // digest of the last complete block
-	trail     trail    // since the last commit
-	kinds     []Kind   // of the block, in a ring
+	block     *block.Builder // positions since the last complete block
+	committed int            // entries of it that are in the file
+	fresh     []Seq          // keys of the blocks in the file that it will replace
+	chain     [32]byte       // digest of the last block in the file
+	whole     [32]byte       // digest of the last complete block
+	trail     index.Commit   // since the last commit
+	kinds     []Kind         // of the block, in a ring
 	ring      ring
 	pending   int // bytes appended since the last commit
 
@@ -74,7 +80,7 @@ func Create(path string, h Header, options ...Option) (*Writer, error) {
 	made := false
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:        lockPatience, // who looks whether it is in use holds it for a moment
-		NoFreelistSync: true, PageSize: pageSize,
+		NoFreelistSync: true, PageSize: boltfile.PageSize,
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
@@ -94,16 +100,16 @@ func Create(path string, h Header, options ...Option) (*Writer, error) {
 	w := &Writer{
 		path: path, db: db, header: h,
 		end: ending{End: h.Start}, time: h.Start,
-		track: newTracker(), versions: newVersions(keptVersions),
-		block: newBuilder(1),
-		quick: newEncoder(zstd.SpeedFastest), dense: newEncoder(zstd.SpeedBetterCompression),
+		track: index.NewTracker(), versions: block.NewBases(keptVersions),
+		block: block.NewBuilder(1),
+		quick: encoding.NewEncoder(zstd.SpeedFastest), dense: encoding.NewEncoder(zstd.SpeedBetterCompression),
 	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create recording: %w", err), db.Close(), os.Remove(path))
 	}
 	w.file = file
-	w.index = &indexer{db: db, file: fileAt{ReaderAt: file}, z: w.dense, limits: usualLimits, tail: newIndex()}
+	w.index = &index.Writer{DB: db, File: boltfile.File{ReaderAt: file}, Encoder: w.dense, Limits: index.UsualLimits, Tail: index.NewIndex()}
 	for _, o := range options {
 		o(w)
 	}
@@ -124,15 +130,15 @@ func (w *Writer) begin() error {
 		return err
 	}
 	return w.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range allBuckets {
+		for _, name := range encoding.Buckets {
 			if _, err := tx.CreateBucket([]byte(name)); err != nil {
 				return err
 			}
 		}
 		return errors.Join(
-			put(tx, bucketHead, []byte(keyFormat), encodeFormat()),
-			put(tx, bucketHead, []byte(keyHeader), header),
-			put(tx, bucketDiscovery, seqKey(0), discovery),
+			encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeyFormat), encodeFormat()),
+			encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeyHeader), header),
+			encoding.Put(tx, encoding.BucketDiscovery, encoding.SeqKey(0), discovery),
 			w.end.put(tx),
 		)
 	})
@@ -143,17 +149,17 @@ func (e *ending) put(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return put(tx, bucketHead, []byte(keyEnd), value)
+	return encoding.Put(tx, encoding.BucketHead, []byte(encoding.KeyEnd), value)
 }
 
 // putClocks returns the key of the samples.
 func (w *Writer) putClocks(tx *bbolt.Tx) ([]byte, error) {
-	number, err := tx.Bucket([]byte(bucketClocks)).NextSequence()
+	number, err := tx.Bucket([]byte(encoding.BucketClocks)).NextSequence()
 	if err != nil {
 		return nil, err
 	}
-	key := seqKey(Seq(number))
-	return key, put(tx, bucketClocks, key, appendClocks(nil, w.clocks))
+	key := encoding.SeqKey(Seq(number))
+	return key, encoding.Put(tx, encoding.BucketClocks, key, appendClocks(nil, w.clocks))
 }
 
 // advance takes the next position and its time.
@@ -161,25 +167,25 @@ func (w *Writer) advance(t time.Time) (Seq, time.Time, error) {
 	if w.db == nil {
 		return 0, time.Time{}, ErrClosed
 	}
-	if len(w.block.entries) >= maxCount {
-		return 0, time.Time{}, fmt.Errorf("append to %d uncommitted positions: %w", maxCount, ErrTooLarge)
+	if len(w.block.Entries) >= block.MaxCount {
+		return 0, time.Time{}, fmt.Errorf("append to %d uncommitted positions: %w", block.MaxCount, ErrTooLarge)
 	}
 	if t = clockTime(t); t.Before(w.time) {
 		t = w.time
 	}
 	w.time = t
-	seq := max(w.block.next(), w.at)
-	if len(w.block.entries) == 0 {
-		w.block.first = seq
+	seq := max(w.block.Next(), w.at)
+	if len(w.block.Entries) == 0 {
+		w.block.First = seq
 	}
-	if w.trail.count == 0 {
-		w.trail.first, w.trail.begin, w.trail.times[0] = seq, seq, t.UnixMicro()
+	if w.trail.Count == 0 {
+		w.trail.First, w.trail.Begin, w.trail.Times[0] = seq, seq, t.UnixMicro()
 		if w.end.Last > 0 {
-			w.trail.first = w.end.Last + 1 // trails follow each other also where positions do not
+			w.trail.First = w.end.Last + 1 // trails follow each other also where positions do not
 		}
 	}
-	w.trail.count = int(seq-w.trail.first) + 1
-	w.trail.times[1] = t.UnixMicro()
+	w.trail.Count = int(seq-w.trail.First) + 1
+	w.trail.Times[1] = t.UnixMicro()
 	w.end.First, w.end.Last = max(w.end.First, 1), seq
 	return seq, t, nil
 }
@@ -188,21 +194,21 @@ func (w *Writer) advance(t time.Time) (Seq, time.Time, error) {
 // of e.Object is kept after return. Objects over 32 MiB, and more than 32 MiB without
 // a Commit, are refused with ErrTooLarge.
 func (w *Writer) Append(e Event) (Seq, error) {
-	if _, err := tagOf(e.Type); err != nil {
+	if _, err := block.TagOf(e.Type); err != nil {
 		return 0, err
 	}
-	if len(e.Object) > maxObject || w.block.size+len(e.Object) > maxSection-maxNamed {
-		return 0, fmt.Errorf("append %d bytes to %d uncommitted: %w", len(e.Object), w.block.size, ErrTooLarge)
+	if len(e.Object) > block.MaxObject || w.block.Size+len(e.Object) > encoding.MaxSection-maxNamed {
+		return 0, fmt.Errorf("append %d bytes to %d uncommitted: %w", len(e.Object), w.block.Size, ErrTooLarge)
 	}
 	var err error
 	if e.Seq, e.Time, err = w.advance(e.Time); err != nil {
 		return 0, err
 	}
-	id, _ := scan(e.Resource, e.Object) // what cannot be read cannot be found, but is kept
-	if err := w.block.addEvent(&e, &id, 0, w.versions, &w.differ); err != nil {
+	id, _ := rawjson.Identify(e.Resource, e.Object) // what cannot be read cannot be found, but is kept
+	if err := w.block.AddEvent(&e, &id, 0, w.versions, &w.differ); err != nil {
 		return 0, err
 	}
-	w.trail.changes = w.track.observe(w.trail.changes, &e, &id)
+	w.trail.Changes = w.track.Observe(w.trail.Changes, &e, &id)
 	if e.Seq >= w.end.First {
 		w.end.Events++
 		w.end.Kinds = count(w.end.Kinds, &e)
@@ -220,8 +226,8 @@ func (w *Writer) Cover(c Coverage) (Seq, error) {
 	if c.Seq, c.Time, err = w.advance(c.Time); err != nil {
 		return 0, err
 	}
-	w.block.addCoverage(&c)
-	w.trail.ledger = append(w.trail.ledger, c)
+	w.block.AddCoverage(&c)
+	w.trail.Ledger = append(w.trail.Ledger, c)
 	w.pending += positionBytes
 	return c.Seq, nil
 }
@@ -236,7 +242,7 @@ func (w *Writer) Describe(resources []metav1.APIResource) error {
 		return fmt.Errorf("write discovery: %w", err)
 	}
 	err = w.db.Update(func(tx *bbolt.Tx) error {
-		return put(tx, bucketDiscovery, seqKey(w.end.Last), discovery)
+		return encoding.Put(tx, encoding.BucketDiscovery, encoding.SeqKey(w.end.Last), discovery)
 	})
 	if err != nil {
 		return fmt.Errorf("write discovery: %w", limited(err))
@@ -260,7 +266,7 @@ func (w *Writer) Commit(now time.Time) error {
 	if w.db == nil {
 		return ErrClosed
 	}
-	if err := w.commit(now, w.block.size >= blockContent || len(w.block.entries) >= maxCount/2 || w.stale()); err != nil {
+	if err := w.commit(now, w.block.Size >= blockContent || len(w.block.Entries) >= block.MaxCount/2 || w.stale()); err != nil {
 		return err
 	}
 	return w.trim(clockTime(now))
@@ -275,38 +281,38 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		}
 	}
 	w.end = end
-	news := len(w.block.entries) > w.committed
-	roll := len(w.block.entries) > 0 && (complete || len(w.fresh) >= freshBlocks)
-	var block, trailed []byte
+	news := len(w.block.Entries) > w.committed
+	roll := len(w.block.Entries) > 0 && (complete || len(w.fresh) >= freshBlocks)
+	var blk, trailed []byte
 	var first Seq
 	switch {
 	case roll:
-		first = w.block.first
-		block = w.block.encode(w.dense, w.whole, 0)
+		first = w.block.First
+		blk = w.block.Encode(w.dense, w.whole, 0)
 	case news:
-		first = w.block.entries[w.committed].seq
-		block = w.block.encode(w.quick, w.chain, w.committed)
+		first = w.block.Entries[w.committed].Seq
+		blk = w.block.Encode(w.quick, w.chain, w.committed)
 	}
 	if news {
-		trailed = w.trail.encode(w.quick)
+		trailed = w.trail.Encode(w.quick)
 	}
 	var clocks []byte
 	err := w.db.Update(func(tx *bbolt.Tx) (err error) {
 		if roll {
-			b := tx.Bucket([]byte(bucketBlocks))
+			b := tx.Bucket([]byte(encoding.BucketBlocks))
 			for _, seq := range w.fresh {
-				if err := b.Delete(seqKey(seq)); err != nil {
+				if err := b.Delete(encoding.SeqKey(seq)); err != nil {
 					return err
 				}
 			}
 		}
-		if block != nil {
-			if err := put(tx, bucketBlocks, seqKey(first), block); err != nil {
+		if blk != nil {
+			if err := encoding.Put(tx, encoding.BucketBlocks, encoding.SeqKey(first), blk); err != nil {
 				return err
 			}
 		}
 		if trailed != nil {
-			if err := put(tx, bucketTrail, seqKey(w.trail.first), trailed); err != nil {
+			if err := encoding.Put(tx, encoding.BucketTrail, encoding.SeqKey(w.trail.First), trailed); err != nil {
 				return err
 			}
 		}
@@ -325,11 +331,11 @@ func (w *Writer) commit(now time.Time, complete bool) error {
 		w.ring.clocks = append(w.ring.clocks, clockSummary{clocks, w.end.End})
 	}
 	if news {
-		w.index.take(&w.trail)
-		w.trail = trail{}
+		w.index.Take(&w.trail)
+		w.trail = index.Commit{}
 	}
-	w.written(block, first, complete, roll)
-	if err := w.index.settle(); err != nil {
+	w.written(blk, first, complete, roll)
+	if err := w.index.Settle(); err != nil {
 		return fmt.Errorf("commit: %w", limited(err))
 	}
 	return nil
@@ -344,13 +350,13 @@ func limited(err error) error {
 }
 
 // written notes that a block is in the file.
-func (w *Writer) written(block []byte, first Seq, complete, roll bool) {
-	if block == nil {
+func (w *Writer) written(blk []byte, first Seq, complete, roll bool) {
+	if blk == nil {
 		return
 	}
-	w.chain = sha256.Sum256(block)
-	w.committed = len(w.block.entries)
-	w.block.committed()
+	w.chain = sha256.Sum256(blk)
+	w.committed = len(w.block.Entries)
+	w.block.Committed()
 	if !roll {
 		w.fresh = append(w.fresh, first)
 		return
@@ -359,9 +365,9 @@ func (w *Writer) written(block []byte, first Seq, complete, roll bool) {
 	if complete {
 		w.whole, w.fresh = w.chain, nil
 		w.summarize()
-		w.block = newBuilder(w.block.next())
+		w.block = block.NewBuilder(w.block.Next())
 		w.committed = 0
-		w.versions.nextBlock()
+		w.versions.NextBlock()
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/svcspy/svcspy/store/block"
 )
 
 func TestCreate(t *testing.T) {
@@ -298,7 +300,7 @@ func TestFullDisk(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	w, _ := create(t, Header{Start: start})
 	e := numbered(1)
-	e.Object = make([]byte, maxObject+1)
+	e.Object = make([]byte, block.MaxObject+1)
 	if _, err := w.Append(e); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("append: %v, want ErrTooLarge", err)
 	}

@@ -28,7 +28,12 @@ var layers = map[string]struct {
 	"recorder/importer/audit":    {[]string{"store/rawjson", "recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"recorder/importer/snapshot": {[]string{"recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 
-	"store":                {[]string{"store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
+	"store/event":          {nil, []string{"k8s.io/client-go", "k8s.io/api/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"store/encoding":       {[]string{"store/event"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
+	"store/boltfile":       {[]string{"store/event", "store/encoding"}, []string{"k8s.io/client-go", "k8s.io/api/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"store/block":          {[]string{"store/event", "store/encoding", "store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"store/index":          {[]string{"store/event", "store/encoding", "store/boltfile", "store/block", "store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
+	"store":                {[]string{"store/event", "store/encoding", "store/boltfile", "store/block", "store/index", "store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
 	"recorder":             {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/flight":      {[]string{"store", "recorder", "analyzer", "replay", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/redact":      {[]string{"store", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
