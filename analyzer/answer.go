@@ -170,7 +170,7 @@ func (q *inquiry) known(a *answer) Report {
 		r.Because = q.findings(a.effects, a.severity())
 		r.lead(r.Because[0], a.prefix)
 	}
-	r.Headline.Message = q.since(r.Headline.Message, r.Verdict.Since)
+	r.Headline.Message = sentenceSince(r.Headline.Message, r.Verdict.Since, q.now)
 	switch {
 	case a.state == Unknown:
 		r.Verdict.Certainty = Possible
@@ -205,15 +205,6 @@ func (a *answer) severity() string {
 		return info
 	}
 	return degraded
-}
-
-// since ends a sentence.
-func (q *inquiry) since(message string, t time.Time) string {
-	message = strings.TrimRight(message, ".")
-	if !t.IsZero() && !t.After(q.now) {
-		message += ", since " + clock(t, q.now)
-	}
-	return message + "."
 }
 
 // finding makes one of a group: its root cause with the evidence of its units.

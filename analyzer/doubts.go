@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
@@ -175,113 +173,6 @@ func (s *service) silentNodes(a *answer) []*cause {
 	return found
 }
 
-// changedPorts: a change of the Service leads a port where no container of its
-// Pods declares one and no probe looks, and before it did not.
-func (s *service) changedPorts(a *answer) []*cause {
-	var found []*cause
-	for i := range s.svc.Spec.Ports {
-		sp := &s.svc.Spec.Ports[i]
-		if sp.TargetPort.Type != intstr.Int || len(s.pods) == 0 || s.leadsToDeclared(sp) {
-			continue
-		}
-		changed := s.q.seen(s.svc)
-		var before *corev1.ServicePort
-		for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
-			was := samePort(old, s.svc, sp)
-			if o.UID != s.svc.UID || was == nil {
-				break
-			}
-			if was.TargetPort != sp.TargetPort || was.Protocol != sp.Protocol {
-				before = was
-				break
-			}
-			changed = o
-		}
-		if before == nil || !s.leadsToDeclared(before) {
-			continue
-		}
-		from, to := before.TargetPort.String()+"/"+string(before.Protocol), sp.TargetPort.String()+"/"+string(sp.Protocol)
-		by := ""
-		row := s.q.see(s.svc, portPath(sp)+"/targetPort", to)
-		row.Old = from
-		c := s.cause("service-port-changed", nil, row, s.q.see(s.pods[0], "/spec/containers/ports", strings.Join(kube.DeclaredPorts(&s.pods[0].Spec), ", ")))
-		if w := writerOf(&s.svc.ObjectMeta, "f:spec", "f:ports", fmt.Sprintf(`k:{"port":%d,"protocol":%q}`, sp.Port, sp.Protocol)); w != nil {
-			by = " by " + w.String()
-		}
-		c.says = clause("port %s was changed from %s to %s%s, which no container declares and no probe covers", portLabel(sp), from, to, by)
-		c.key, c.since, c.certainty = portLabel(sp), changed.Time, Likely
-		c.onset = func() (time.Time, string) { return changed.Time, "" }
-		c.next = commands(s.kubectl("patch").Add("-p", portPatch(sp, before)))
-		found = append(found, c)
-	}
-	if len(found) > 0 && a.state == Serving {
-		a.ok = fmt.Sprintf("Service %s has ready endpoints, but %s", s, found[0].says(""))
-	}
-	return found
-}
-
-// samePort returns the port of an older version that is the same to clients: by
-// name, or by number, or the only one on both sides.
-func samePort(old, now *corev1.Service, sp *corev1.ServicePort) *corev1.ServicePort {
-	for i := range old.Spec.Ports {
-		was := &old.Spec.Ports[i]
-		if was.Name == sp.Name && (was.Name != "" || was.Port == sp.Port) || len(old.Spec.Ports) == 1 && len(now.Spec.Ports) == 1 {
-			return was
-		}
-	}
-	return nil
-}
-
-// portPatch is the patch that gives a port back what it had.
-func portPatch(now, before *corev1.ServicePort) string {
-	port := map[string]any{"port": now.Port, "protocol": before.Protocol, "targetPort": before.TargetPort}
-	if now.Name != "" {
-		port["name"] = now.Name
-	}
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"ports": []any{port}}})
-	if err != nil {
-		panic(err) // texts and numbers can be encoded
-	}
-	return string(patch)
-}
-
-// leadsToDeclared: some Pod of the Service declares what the port leads to, or a
-// probe of it looks there.
-func (s *service) leadsToDeclared(sp *corev1.ServicePort) bool {
-	return slices.ContainsFunc(s.pods, func(p *corev1.Pod) bool {
-		number, ok := kube.FindPort(p, sp)
-		if !ok {
-			return false
-		}
-		for c := range kube.PortContainers(&p.Spec) {
-			if slices.ContainsFunc(c.Ports, func(cp corev1.ContainerPort) bool {
-				return cp.ContainerPort == number && cmp.Or(cp.Protocol, corev1.ProtocolTCP) == cmp.Or(sp.Protocol, corev1.ProtocolTCP)
-			}) {
-				return true
-			}
-			for _, probe := range []*corev1.Probe{c.ReadinessProbe, c.LivenessProbe, c.StartupProbe} {
-				if probe != nil && cmp.Or(sp.Protocol, corev1.ProtocolTCP) == corev1.ProtocolTCP && probes(probe, number) {
-					return true
-				}
-			}
-		}
-		return false
-	})
-}
-
-// probes: the probe connects to the port.
-func probes(p *corev1.Probe, number int32) bool {
-	switch {
-	case p.HTTPGet != nil:
-		return p.HTTPGet.Port.IntVal == number
-	case p.TCPSocket != nil:
-		return p.TCPSocket.Port.IntVal == number
-	case p.GRPC != nil:
-		return p.GRPC.Port == number
-	}
-	return false
-}
-
 // publishedUnready: addresses are handed out, and none of their Pods is ready.
 func (s *service) publishedUnready(a *answer) []*cause {
 	if !s.svc.Spec.PublishNotReadyAddresses || !kube.Headless(s.svc) || slices.ContainsFunc(s.pods, func(p *corev1.Pod) bool { return kube.Ready(p) && !kube.Terminating(p) }) {
@@ -311,6 +202,35 @@ func (s *service) publishedUnready(a *answer) []*cause {
 	}
 	if a.state == Serving {
 		a.ok = fmt.Sprintf("Service %s %s", s, says)
+	}
+	return []*cause{c}
+}
+
+// jobsOnly: the Service is meant for a workload that has no Pod now, and what
+// serves are the Pods of Jobs that carry the same labels.
+func (s *service) jobsOnly(a *answer) []*cause {
+	var meant, jobs []string
+	var rows []Evidence
+	for _, w := range s.workloads {
+		switch {
+		case w.scaled && w.active() > 0:
+			return nil
+		case w.scaled:
+			meant = append(meant, w.String())
+			rows = append(rows, s.q.see(w.object, "/spec/replicas", fmt.Sprint(w.desired)))
+		case slices.ContainsFunc(w.pods, s.serves):
+			jobs = append(jobs, w.String())
+			rows = append(rows, s.q.see(w.object, "/spec/template/metadata/labels", pairs(w.template.Labels)))
+		}
+	}
+	if len(meant) == 0 || len(jobs) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("only the Pods of %s serve, which carry the labels %s, too: %s has none", enumerate(jobs, 3), pairs(s.svc.Spec.Selector), enumerate(meant, 3))
+	c := s.cause("selector-too-broad", clause("%s", text), rows...)
+	c.variant, c.certainty, c.since = "jobs only", Likely, s.lastSliceChange()
+	if a.state == Serving {
+		a.ok = fmt.Sprintf("Service %s has ready endpoints, but %s", s, text)
 	}
 	return []*cause{c}
 }

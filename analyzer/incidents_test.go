@@ -16,6 +16,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/fixtures/incidents"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -97,12 +98,27 @@ func (b *scoreboard) play(t *testing.T, incident incidents.Incident) {
 	b.incidents++
 	unmet := 0
 	cursor := replay.NewCursor(recording)
+	courses := map[store.Ref][]verdict.Segment{} // by which reports are dated
 	report := func(subject string, at time.Duration) analyzer.Report {
 		state, err := cursor.SeekTime(ops.Instant(at))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := analyzer.Diagnose(state, subjectOf(t, subject, incident.Namespace), analyzer.Options{})
+		ref := subjectOf(t, subject, incident.Namespace)
+		r := analyzer.Diagnose(state, ref, analyzer.Options{})
+		if courses[ref] == nil {
+			raw, err := verdict.Of(t.Context(), recording, ref, state.Start(), recording.Info().End)
+			if err != nil {
+				t.Fatal(err)
+			}
+			courses[ref] = verdict.Settle(raw)
+		}
+		for i, segment := range slices.Backward(courses[ref]) {
+			if !segment.From.After(state.Instant()) {
+				verdict.DateIn(&r, courses[ref], i, state.Start(), state.Instant())
+				break
+			}
+		}
 		if err := state.Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -197,6 +197,18 @@ func past[T any](q *inquiry, namespace, name string) iter.Seq2[*Object, *T] {
 	}
 }
 
+// deleted returns the last versions of objects that would match and were
+// deleted, latest first; none where the View does not tell. What it returns
+// changes only with what the same List does.
+func (q *inquiry) deleted(query store.Query) []*Object {
+	if v, ok := q.view.(interface {
+		Deleted(q store.Query) []*Object
+	}); ok {
+		return v.Deleted(query)
+	}
+	return nil
+}
+
 func decode[T any](q *inquiry, k kind, o *Object) *T {
 	v := As[T](o)
 	if o.Err() != nil {

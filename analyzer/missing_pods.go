@@ -390,7 +390,13 @@ func (q *inquiry) setBlocked(w *workload) *cause {
 		return nil
 	}
 	if kube.Terminating(p) {
-		return c.because(q.stuckTerminating(p))
+		if stuck := q.stuckTerminating(p); stuck != nil {
+			return c.because(stuck)
+		}
+		if progress, _ := q.setProgress(w); progress != nil {
+			return progress // it is replaced at its own pace
+		}
+		return c
 	}
 	return c.because(q.podCause(p, w))
 }

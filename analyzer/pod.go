@@ -1,6 +1,8 @@
 package analyzer
 
 import (
+	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -223,12 +225,49 @@ func (c *podCase) unschedulable() *cause {
 		c.see(conditionPath(s.Type)+"/message", s.Message))
 	found.variant, found.since = variant, s.LastTransitionTime.Time
 	found.grace = c.q.within(s.LastTransitionTime.Time, scheduleGrace)
-	found.next = append(found.next, commands(command.Kubectl("describe", "nodes").Pipe("grep", "-A6", "Allocated"))...)
+	switch {
+	case strings.Contains(message, "taint"):
+		c.tainted(found, message)
+	case strings.Contains(message, "Insufficient"):
+		found.next = append(found.next, commands(command.Kubectl("describe", "nodes").Pipe("grep", "-A6", "Allocated"))...)
+	}
 	c.while(found, func(p *corev1.Pod) bool {
 		s := kube.PodCondition(p, corev1.PodScheduled)
 		return s != nil && s.Status == corev1.ConditionFalse
 	})
 	return found.because(c.unavailableClaim())
+}
+
+// tainted names the taints that keep the Pod from the Nodes, which the scheduler
+// only counts, and how to take them away.
+func (c *podCase) tainted(found *cause, message string) {
+	nodes := map[string][]string{} // by taint
+	var rows []Evidence
+	for _, name := range slices.Sorted(maps.Keys(c.q.allNodes())) {
+		n := c.q.node(name)
+		for i := range n.Spec.Taints {
+			t := &n.Spec.Taints[i]
+			if t.Effect == corev1.TaintEffectPreferNoSchedule || kube.Tolerates(c.pod.Spec.Tolerations, t) {
+				continue
+			}
+			nodes[t.ToString()] = append(nodes[t.ToString()], name)
+			rows = append(rows, c.q.see(n, "/spec/taints[key="+t.Key+"]", t.ToString()))
+		}
+	}
+	if len(nodes) == 0 {
+		return
+	}
+	most := slices.MaxFunc(slices.Sorted(maps.Keys(nodes)), func(a, b string) int { return cmp.Compare(len(nodes[a]), len(nodes[b])) })
+	found.says = about("cannot be placed on any node: %s; taint %s is on %s", message, most, enumerate(nodes[most], 5))
+	found.evidence = append(found.evidence, rows[:min(len(rows), maxRows-len(found.evidence))]...)
+	mend := command.Kubectl("taint", "nodes").Add(nodes[most]...).Add(most + "-")
+	switch key, _, _ := strings.Cut(most, ":"); {
+	case key == corev1.TaintNodeUnschedulable:
+		mend = command.Kubectl("uncordon").Add(nodes[most]...)
+	case strings.HasPrefix(key, "node.kubernetes.io/"), strings.HasPrefix(key, "node.cloudprovider.kubernetes.io/"): // it says what the Node is like
+		mend = describe("node", "", nodes[most][0])
+	}
+	found.next = append(commands(mend), found.next...)
 }
 
 var nodesAvailable = regexp.MustCompile(`^\d+/\d+ nodes are available: `)

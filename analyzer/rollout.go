@@ -295,3 +295,37 @@ func (s *service) cutCapacity(r *rollout) *cause {
 		Add("-p", `{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":0,"maxSurge":1}}}}`))
 	return c
 }
+
+// setProgress returns that a StatefulSet or DaemonSet replaces its Pods by those
+// of a new template, and how many it may take away at a time; nil if it does not.
+func (q *inquiry) setProgress(w *workload) (found *cause, most int) {
+	updated, limit := 0, (*intstr.IntOrString)(nil)
+	switch o := w.object.(type) {
+	case *appsv1.StatefulSet:
+		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType || o.Status.CurrentRevision == o.Status.UpdateRevision && w.generation == w.observed {
+			return nil, 0
+		}
+		updated = int(o.Status.UpdatedReplicas)
+		if r := o.Spec.UpdateStrategy.RollingUpdate; r != nil {
+			limit = r.MaxUnavailable
+		}
+	case *appsv1.DaemonSet:
+		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType || int(o.Status.UpdatedNumberScheduled) >= w.desired && w.generation == w.observed {
+			return nil, 0
+		}
+		updated = int(o.Status.UpdatedNumberScheduled)
+		if r := o.Spec.UpdateStrategy.RollingUpdate; r != nil {
+			limit = r.MaxUnavailable
+		}
+	default:
+		return nil, 0
+	}
+	most, err := intstr.GetScaledValueFromIntOrPercent(intstr.ValueOrDefault(limit, intstr.FromInt32(1)), w.desired, false)
+	if err != nil || most < 1 {
+		most = 1
+	}
+	found = q.workloadCause(w, "rollout-in-progress", clause("%s replaces its Pods, %d of %s updated", w, updated, quantity(w.desired, "Pod")),
+		q.see(w.object, "/metadata/generation", fmt.Sprint(w.generation)))
+	found.grace = true
+	return found, most
+}

@@ -21,7 +21,8 @@ type service struct {
 	q         *inquiry
 	svc       *corev1.Service
 	slices    []*discoveryv1.EndpointSlice // all with its name, whoever manages them
-	pods      []*corev1.Pod                // selected, in any phase
+	pods      []*corev1.Pod                // selected, in any phase, without those that have ended
+	ended     []*corev1.Pod                // selected and deleted, and their containers have ended
 	workloads []*workload                  // that make its Pods, or should
 	bare      []*corev1.Pod                // selected Pods that no known workload made
 	desired   int
@@ -56,7 +57,7 @@ func (q *inquiry) service(namespace, name string) *answer {
 	s.blame(a)
 	s.judge(a)
 	q.telling(func() { s.list(a) })
-	q.wording(func() { s.doubts(a, s.changedPorts, s.publishedUnready) })
+	q.wording(func() { s.doubts(a, s.changedPorts, s.publishedUnready, s.jobsOnly) })
 	q.aside(func() { s.doubts(a, s.silentNodes) })
 	q.aside(func() {
 		s.named(a)
@@ -95,7 +96,13 @@ func (q *inquiry) gather(svc *corev1.Service) *service {
 	if !kube.Selectable(svc) {
 		return s
 	}
-	s.pods = list[corev1.Pod](q, store.Query{Namespace: svc.Namespace, Labels: svc.Spec.Selector})
+	for _, p := range list[corev1.Pod](q, store.Query{Namespace: svc.Namespace, Labels: svc.Spec.Selector}) {
+		if kube.Terminal(p) && kube.Terminating(p) {
+			s.ended = append(s.ended, p)
+		} else {
+			s.pods = append(s.pods, p)
+		}
+	}
 	s.byUID = make(map[types.UID]*corev1.Pod, len(s.pods))
 	for _, p := range s.pods {
 		s.byUID[p.UID] = p

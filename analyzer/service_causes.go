@@ -6,8 +6,10 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
@@ -174,6 +176,7 @@ func (s *service) selectorless() *cause {
 	}
 	c := s.cause("svc-selectorless-no-endpoints", clause("there is no selector, so Kubernetes adds no Pods, and nothing else provides endpoints"),
 		s.q.see(s.svc, "/spec/selector", ""))
+	s.provided(c)
 	for _, sl := range s.slices {
 		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
 	}
@@ -182,6 +185,45 @@ func (s *service) selectorless() *cause {
 		return c.because(deeper)
 	}
 	return c.because(s.notMirrored())
+}
+
+// provided adds to a cause what provided endpoints until lately: a slice that was
+// deleted, or emptied.
+func (s *service) provided(c *cause) {
+	usable := func(sl *discoveryv1.EndpointSlice) int {
+		n := 0
+		for i := range sl.Endpoints {
+			if s.counts(sl) && kube.EndpointUsable(&sl.Endpoints[i]) {
+				n++
+			}
+		}
+		return n
+	}
+	tell := func(sl *discoveryv1.EndpointSlice, at time.Time, what string) {
+		c.says = clause("there is no selector, so Kubernetes adds no Pods, and EndpointSlice %s, which provided %s, %s at %s", sl.Name, quantity(usable(sl), "endpoint"), what, clock(at, s.q.now))
+		e := s.q.see(sl, "/endpoints", quantity(usable(sl), "endpoint"))
+		e.Note = "final state"
+		c.evidence = append(c.evidence, e)
+		c.variant, c.since = sl.Name, at
+		c.onset = func() (time.Time, string) { return at, "" }
+	}
+	for _, sl := range s.slices {
+		changed := s.q.seen(sl)
+		for o, old := range past[discoveryv1.EndpointSlice](s.q, sl.Namespace, sl.Name) {
+			if usable(old) > 0 {
+				tell(old, changed.Time, "was emptied")
+				return
+			}
+			changed = o
+		}
+	}
+	k := kindOf[discoveryv1.EndpointSlice]()
+	for _, o := range s.q.deleted(store.Query{Resource: k.resource, Namespace: s.svc.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: s.svc.Name}}) {
+		if sl := decode[discoveryv1.EndpointSlice](s.q, k, o); sl != nil && usable(sl) > 0 {
+			tell(sl, o.Time, "was deleted")
+			return
+		}
+	}
 }
 
 // nothingSelected: neither Pods nor workloads carry the labels, or a change
@@ -203,12 +245,70 @@ func (s *service) nothingSelected() *cause {
 			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
 		}
 	}
-	for _, deeper := range []func() *cause{s.selectorEdited, s.remade, s.workloadDeleted, s.relabelled, s.detached, s.typo} {
-		if found := deeper(); found != nil {
-			return c.because(found)
+	for _, deeper := range []func() *cause{s.selectorEdited, s.remade, s.otherLabels, s.workloadDeleted, s.relabelled, s.detached, s.typo} {
+		found := deeper()
+		if found == nil {
+			continue
 		}
+		if found.id == c.id { // the same, and more of it
+			return found
+		}
+		return c.because(found)
 	}
 	return c
+}
+
+// otherLabels: what made the Service's Pods was deleted, and something of its
+// name exists whose Pods have other labels. What exists can be selected.
+func (s *service) otherLabels() *cause {
+	deleted := s.workloadDeleted()
+	if deleted == nil {
+		return nil
+	}
+	selector := pairs(s.svc.Spec.Selector)
+	for _, w := range s.q.templates(s.svc.Namespace, nil, func(labels map[string]string) bool { return len(labels) > 0 }) {
+		if w.meta.Name != deleted.subject.Name || kube.Matches(s.svc.Spec.Selector, w.template.Labels) {
+			continue
+		}
+		ready := 0
+		for _, p := range list[corev1.Pod](s.q, store.Query{Namespace: s.svc.Namespace, Labels: w.template.Labels}) {
+			if kube.Ready(p) && !kube.Terminating(p) {
+				ready++
+			}
+		}
+		c := s.cause("selector-matches-nothing", clause("no Pod carries the labels %s: %s %s was deleted, and %s, made at %s, labels its Pods %s (%s)",
+			selector, deleted.subject.Kind, deleted.subject.Name, w, clock(w.meta.CreationTimestamp.Time, s.q.now), pairs(w.template.Labels), quantity(ready, "ready Pod")),
+			s.q.see(s.svc, "/spec/selector", selector), s.q.see(w.object, "/spec/template/metadata/labels", pairs(w.template.Labels)))
+		c.evidence = append(c.evidence, deleted.evidence...)
+		c.variant, c.since, c.units = "made again", deleted.since, ready
+		c.onset = func() (time.Time, string) { return deleted.since, "" }
+		c.next = commands(
+			s.kubectl("patch").Add("-p", selectorPatch(s.svc.Spec.Selector, matchLabels(w))),
+			command.Kubectl("get", "pods", "-n", s.svc.Namespace, "--show-labels"),
+		)
+		return c
+	}
+	return nil
+}
+
+// matchLabels are the labels by which a workload tells its Pods from others: its
+// own selector, else all that it gives them.
+func matchLabels(w *workload) map[string]string {
+	var selector *metav1.LabelSelector
+	switch o := w.object.(type) {
+	case *appsv1.Deployment:
+		selector = o.Spec.Selector
+	case *appsv1.StatefulSet:
+		selector = o.Spec.Selector
+	case *appsv1.DaemonSet:
+		selector = o.Spec.Selector
+	case *appsv1.ReplicaSet:
+		selector = o.Spec.Selector
+	}
+	if selector == nil || len(selector.MatchLabels) == 0 {
+		return w.template.Labels
+	}
+	return selector.MatchLabels
 }
 
 // remade: what made the Service's Pods was deleted and exists again under its
@@ -308,6 +408,10 @@ func (s *service) name(u *unit) {
 				return
 			}
 		}
+		if c, _ := s.q.setProgress(u.workload); c != nil && root.grace {
+			*root = *c
+			return
+		}
 	}
 	ready, _ := s.usable()
 	together, at := s.lostTogether()
@@ -330,6 +434,27 @@ func (s *service) name(u *unit) {
 	if u.kind == podUnit {
 		root.says = func(who string) string { return who + " should serve and did not become ready yet" }
 	}
+}
+
+// replacing: what is missing are the Pods that StatefulSets and DaemonSets replace
+// just now, no more of each than it may.
+func (s *service) replacing(a *answer) bool {
+	missing := map[*workload]int{}
+	for _, u := range a.units {
+		if u.kind == externalUnit || u.kind == nodeUnit {
+			continue
+		}
+		if u.workload == nil || u.cause.root().id != "rollout-in-progress" {
+			return false
+		}
+		missing[u.workload] += u.count
+	}
+	for w, n := range missing {
+		if c, most := s.q.setProgress(w); c == nil || n > most {
+			return false
+		}
+	}
+	return len(missing) > 0
 }
 
 // lost: there are fewer usable endpoints than there were under the same

@@ -100,7 +100,7 @@ func (s *service) refusedRollouts() []*cause {
 // stuckPods are deleted Pods that linger.
 func (s *service) stuckPods() []*cause {
 	var found []*cause
-	for _, p := range s.pods {
+	for _, p := range slices.Concat(s.pods, s.ended) {
 		if c := s.q.stuckTerminating(p); c != nil && len(found) < maxRows {
 			found = append(found, c)
 		}

@@ -42,7 +42,7 @@ func (s *service) judge(a *answer) {
 		a.state = PartiallyServing
 	case ready == 0 && terminating > 0 && !kube.Headless(s.svc):
 		a.state = Degraded
-	case faulty || growing && s.lost():
+	case faulty || growing && s.lost() && !s.replacing(a):
 		a.state = Degraded
 	case growing:
 		a.state = Converging

@@ -173,7 +173,7 @@ func (s *service) result(routes *kube.Routes, local bool, nodes []string) nodeRe
 	result, chosen := routes.Outcome(local)
 	n := nodeResult{result: result, nodes: nodes}
 	for i := range chosen {
-		if b := &chosen[i]; b.Pod == nil || !s.dead(b.Pod, b.IP) {
+		if b := &chosen[i]; b.Pod == nil || !s.dead(b.Pod, b.IP) && !s.hasEnded(b.Pod) {
 			n.live++
 		}
 	}
@@ -190,7 +190,9 @@ func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 	if !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace) {
 		return false
 	}
-	late := func(since time.Time) bool { return !kube.Selectable(s.svc) || !s.q.within(since, sliceGrace) }
+	late := func(since time.Time) bool {
+		return !kube.Selectable(s.svc) || !s.q.within(since, sliceGrace) || s.writesRefused(since) != nil
+	}
 	if p := s.podBehind(ref); p != nil {
 		lost := len(p.Status.PodIPs) > 0 && !slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := kube.CanonicalIP(i.IP); return c == ip })
 		return lost && late(s.q.writtenAt(p))
@@ -199,6 +201,12 @@ func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 		return late(o.Time)
 	}
 	return late(s.q.view.Start())
+}
+
+// hasEnded: the Pod was deleted, and its containers have ended: nothing answers
+// at its address, whatever slices say until they follow.
+func (s *service) hasEnded(ref *corev1.ObjectReference) bool {
+	return slices.ContainsFunc(s.ended, func(p *corev1.Pod) bool { return p.UID == ref.UID })
 }
 
 // podBehind returns the Pod an endpoint names, nil if it is not there.
@@ -238,7 +246,7 @@ func (s *service) usable() (ready, terminating int) {
 func (s *service) countUsable() (ready, terminating int) {
 	state := map[string]bool{} // address or Pod -> ready
 	note := func(e *discoveryv1.Endpoint) {
-		if !kube.EndpointUsable(e) || s.gone(e) || len(e.Addresses) == 0 {
+		if !kube.EndpointUsable(e) || s.gone(e) || len(e.Addresses) == 0 || e.TargetRef != nil && s.hasEnded(e.TargetRef) {
 			return
 		}
 		key := string(kube.PodOf(e))

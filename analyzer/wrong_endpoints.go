@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
@@ -327,9 +329,43 @@ func (s *service) portUnresolved(p *corev1.Pod) *cause {
 			command.Kubectl("get").Add(command.Object("pod", p.Namespace, p.Name)...).Add("-o", "jsonpath={.spec.containers[*].ports}"),
 			s.kubectl("edit"),
 		)
+		s.portBefore(c, p, sp)
 		return c
 	}
 	return nil
+}
+
+// portBefore adds to a cause what a port of the Service sent to before, if the Pod
+// has that: the way back. Without one, a name one slip away is proposed.
+func (s *service) portBefore(c *cause, p *corev1.Pod, sp *corev1.ServicePort) {
+	changed := s.q.seen(s.svc)
+	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
+		was := samePort(old, s.svc, sp)
+		if o.UID != s.svc.UID || was == nil {
+			break
+		}
+		if was.TargetPort == sp.TargetPort && was.Protocol == sp.Protocol {
+			changed = o
+			continue
+		}
+		if _, ok := kube.FindPort(p, was); !ok {
+			break
+		}
+		c.evidence[0].Old, c.since = was.TargetPort.String(), changed.Time
+		c.onset = func() (time.Time, string) { return changed.Time, "" }
+		c.next = append(commands(s.kubectl("patch").Add("-p", portPatch(sp, was))), c.next...)
+		return
+	}
+	for container := range kube.PortContainers(&p.Spec) {
+		for _, cp := range container.Ports {
+			if cp.Name != "" && Distance(cp.Name, sp.TargetPort.StrVal) <= 2 && cmp.Or(cp.Protocol, corev1.ProtocolTCP) == cmp.Or(sp.Protocol, corev1.ProtocolTCP) {
+				meant := *sp
+				meant.TargetPort = intstr.FromString(cp.Name)
+				c.next = append(commands(s.kubectl("patch").Add("-p", portPatch(sp, &meant))), c.next...)
+				return
+			}
+		}
+	}
 }
 
 // otherProtocol returns the port that has the name a Service port sends to, with

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/store"
@@ -108,6 +109,32 @@ func (s *State) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 		s.Note(err)
 		s.versions(seqs)(yield)
 	}
+}
+
+// maxDeleted is at how many versions Deleted looks.
+const maxDeleted = 256
+
+// Deleted returns the last versions of the objects that matched a query and were
+// deleted since, latest first, as far as they are among the latest versions of
+// all that match.
+func (s *State) Deleted(q store.Query) []*analyzer.Object {
+	if s.seq == 0 {
+		return nil
+	}
+	seqs, err := s.timeline.Touched(q, 1, s.seq)
+	s.Note(err)
+	var found []*analyzer.Object
+	seen := map[store.Ref]bool{}
+	for o := range s.versions(seqs[max(0, len(seqs)-maxDeleted):]) {
+		if !o.IsObject() || seen[o.Ref()] {
+			continue
+		}
+		seen[o.Ref()] = true
+		if o.Type == watch.Deleted {
+			found = append(found, o)
+		}
+	}
+	return found
 }
 
 // versions yields what is at the positions, the last first.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/fixtures"
@@ -155,7 +154,11 @@ func runDemo(l *cli.Query, ctx context.Context, d fixtures.Demo, onScreen bool) 
 	if err != nil {
 		return err
 	}
-	if err := l.Print(s, ref, analyzer.Diagnose(s, ref, l.Options)); err != nil {
+	diagnosed, err := verdict.ReportAt(ctx, s, ref, l.Options)
+	if err != nil {
+		return err
+	}
+	if err := l.Print(s, ref, diagnosed); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(l.Out, `
@@ -196,7 +199,7 @@ func demoStory(l *cli.Query, ctx context.Context, t replay.Timeline, ref store.R
 	if err != nil {
 		return err
 	}
-	for _, g := range verdict.Settle(segments) {
+	for _, g := range verdict.Dated(verdict.Settle(segments), t.Info().Start) {
 		if _, err := fmt.Fprintf(l.Out, "  %s  %-16s %s\n", g.From.UTC().Format("15:04:05"), g.Report.Verdict.State, report.Clean(g.Report.Headline.Message)); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
 )
 
 func diffCommand(a *cli.App) *cobra.Command {
@@ -76,7 +77,11 @@ func runDiff(o *cli.Range, ctx context.Context, file string, words []string) err
 	}
 	var envelopes [2]report.Envelope
 	for i, s := range []*replay.State{before, after} {
-		if envelopes[i], err = report.New(s, analyzer.Diagnose(s, ref, analyzer.Options{})); err != nil {
+		dated, err := verdict.ReportAt(ctx, s, ref, analyzer.Options{})
+		if err != nil {
+			return err
+		}
+		if envelopes[i], err = report.New(s, dated); err != nil {
 			return err
 		}
 	}

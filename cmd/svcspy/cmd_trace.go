@@ -17,6 +17,7 @@ import (
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
@@ -187,7 +188,7 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 		}
 		if now := fingerprint(r); now != last {
 			last = now
-			if err := o.news(before, s, ref, r); err != nil && !errors.Is(err, cli.ErrCondition) && !errors.Is(err, cli.ErrGap) {
+			if err := o.news(ctx, before, s, ref, r); err != nil && !errors.Is(err, cli.ErrCondition) && !errors.Is(err, cli.ErrGap) {
 				return err
 			}
 			before = s
@@ -203,7 +204,7 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 
 // news prints an answer: the first in full, and of the others what is new. Each
 // begins with its instant, so that a pasted piece still says when it was.
-func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyzer.Report) error {
+func (o *traceOptions) news(ctx context.Context, before, s *replay.State, subject store.Ref, r analyzer.Report) error {
 	if o.Output != "text" {
 		return o.Print(s, subject, r)
 	}
@@ -216,7 +217,11 @@ func (o *traceOptions) news(before, s *replay.State, subject store.Ref, r analyz
 	if err != nil {
 		return err
 	}
-	old, err := report.New(before, analyzer.Diagnose(before, subject, o.Options))
+	was, err := verdict.ReportAt(ctx, before, subject, o.Options)
+	if err != nil {
+		return cli.Interrupted(ctx, err)
+	}
+	old, err := report.New(before, was)
 	if err != nil {
 		return err
 	}
@@ -240,6 +245,9 @@ func (o *traceOptions) diagnose(ctx context.Context, cursor *replay.Cursor, ref 
 		r := analyzer.Diagnose(view, ref, o.Options)
 		news := references.Follow(ctx, view)
 		if len(news) == 0 {
+			if err := verdict.Date(ctx, s, ref, &r); err != nil && ctx.Err() == nil {
+				return s, r, err
+			}
 			return s, r, nil
 		}
 		if err := heardOf(ctx, s.Timeline(), news); err != nil {

@@ -148,7 +148,7 @@ func (s *documentBuilder) investigate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.segments = within(verdict.Settle(segments), s.window)
+	s.segments = within(verdict.Dated(verdict.Settle(segments), s.info.Start), s.window)
 	if s.outage, err = s.worstOutage(ctx); err != nil {
 		return err
 	}
@@ -328,14 +328,12 @@ func (s *documentBuilder) summary(p *Postmortem) (title string, lines []string) 
 	)
 	if f := s.forerunner(); f != nil {
 		lines = append(lines, fmt.Sprintf("Trigger candidate, reconstructed from what objects still carried when the recording began: at %s, %s (%s).", clock(f.Time), report.Clean(f.String()), f.Link))
-	} else if len(x.Worst.Changes) > 0 {
-		c := &x.Worst.Changes[0]
+	} else if c := x.Trigger(); c != nil {
 		lines = append(lines, fmt.Sprintf("Trigger candidate: at %s, %s (%s).", clock(c.ObservedAt), deed(c), c.Link))
 	} else {
 		lines = append(lines, "No recorded change explains it.")
 	}
-	if r := x.Recovery; r != nil && len(r.Changes) > 0 {
-		c := &r.Changes[0]
+	if r, c := x.Recovery, x.End(); c != nil {
 		lines = append(lines, fmt.Sprintf("It became %s at %s, after %s.", r.Report.Verdict.State, clock(r.From), deed(c)))
 	} else if r != nil {
 		lines = append(lines, fmt.Sprintf("It became %s at %s; no recorded change explains that.", r.Report.Verdict.State, clock(r.From)))

@@ -61,8 +61,8 @@ func (s *documentBuilder) trigger() KeyTime {
 		f := s.forerunner()
 		k.Time, k.Seq, k.Certainty = f.Time, f.Seq, Inferred
 		k.Note = fmt.Sprintf("reconstructed, within %s: %s", lasting(f.Uncertainty()), report.Clean(f.String()))
-	case len(s.outage.Worst.Changes) > 0:
-		c := &s.outage.Worst.Changes[0]
+	case s.outage.Trigger() != nil:
+		c := s.outage.Trigger()
 		k.Time, k.Seq, k.Certainty = c.ObservedAt, c.Seq, certaintyOf(c)
 		k.Note = deed(c)
 		if !c.Earliest.IsZero() {
@@ -130,10 +130,10 @@ func (s *documentBuilder) impactEnd() KeyTime {
 // mitigated is when people say so, else the change that led to recovery.
 func (s *documentBuilder) mitigated() KeyTime {
 	k := s.marked("mitigated", "Mitigated", mitigatedMark, "mitigated: rolled back")
-	if !k.Time.IsZero() || s.outage == nil || s.outage.Recovery == nil || len(s.outage.Recovery.Changes) == 0 {
+	if !k.Time.IsZero() || s.outage == nil || s.outage.End() == nil {
 		return k
 	}
-	c := &s.outage.Recovery.Changes[0]
+	c := s.outage.End()
 	k.Time, k.Seq, k.Certainty = c.ObservedAt, c.Seq, certaintyOf(c)
 	k.Note = deed(c) + "; this led to recovery"
 	return k

@@ -67,12 +67,7 @@ func NewOutageItem(o *story.Outage, told *story.Explanation) OutageItem {
 		return item
 	}
 	item.Headline = told.Worst.Later.Headline
-	if len(told.Worst.Changes) > 0 {
-		item.Trigger = &told.Worst.Changes[0]
-	}
-	if told.Recovery != nil && len(told.Recovery.Changes) > 0 {
-		item.Recovery = &told.Recovery.Changes[0]
-	}
+	item.Trigger, item.Recovery = told.Trigger(), told.End()
 	return item
 }
 

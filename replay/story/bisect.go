@@ -14,15 +14,23 @@ import (
 // Bisect finds the first change after which a subject was broken: the
 // transition from a verdict that is as good as the one at good, or better, to a
 // worse one that lasts until bad. No guess is made that there was only one: the
-// last such transition counts.
+// last such transition counts. It is told as Explain tells it where that begins
+// in a healthy verdict.
 func Bisect(ctx context.Context, t replay.Timeline, subject store.Ref, good, bad time.Time) (*Transition, error) {
 	if !good.Before(bad) {
 		return nil, &replay.SubjectError{Problem: "the good instant is not before the bad one", Usage: true}
 	}
-	segments, err := verdict.Of(ctx, t, subject, good, bad)
+	info := t.Info()
+	raw, err := verdict.Of(ctx, t, subject, info.Start, info.End)
 	if err != nil {
 		return nil, err
 	}
+	return bisect(t, subject, raw, good, bad)
+}
+
+// bisect is Bisect in the raw segments of the whole timeline.
+func bisect(t replay.Timeline, subject store.Ref, raw []verdict.Segment, good, bad time.Time) (*Transition, error) {
+	segments := between(raw, good, bad)
 	first, last := &segments[0], &segments[len(segments)-1]
 	fine := first.Report.Verdict.State
 	if !verdict.Worse(last.Report.Verdict.State, fine) {
@@ -42,6 +50,12 @@ func Bisect(ctx context.Context, t replay.Timeline, subject store.Ref, good, bad
 			worst = i
 		}
 	}
+	broken := segments[at]
+	if verdict.Healthy(fine) {
+		if settled, o, ok := outageAt(raw, good, bad); ok {
+			segments, at, worst = settled, o.first, o.worst
+		}
+	}
 	x, err := newExplainer(t, subject)
 	if err != nil {
 		return nil, err
@@ -50,6 +64,29 @@ func Bisect(ctx context.Context, t replay.Timeline, subject store.Ref, good, bad
 	if err != nil {
 		return nil, err
 	}
-	tr.Segment.From, tr.Segment.Seq = segments[at].From, segments[at].Seq
+	tr.Segment.From, tr.Segment.Seq = broken.From, broken.Seq
 	return &tr, nil
+}
+
+// between returns the segments from the one at an instant to the one at another.
+func between(all []verdict.Segment, from, to time.Time) []verdict.Segment {
+	first, last := 0, 0
+	for i := range all {
+		if !all[i].From.After(from) {
+			first = i
+		}
+		if !all[i].From.After(to) {
+			last = i
+		}
+	}
+	return all[first : max(first, last)+1]
+}
+
+// outageAt returns the settled segments with the outage that Explain tells of at
+// an instant, if it began after a good one and its worst verdict has begun.
+func outageAt(raw []verdict.Segment, good, at time.Time) (settled []verdict.Segment, chosen outage, ok bool) {
+	settled = verdict.Settle(raw)
+	chosen, ok = chooseOutage(settled, outagesIn(settled), at)
+	ok = ok && chosen.first > 0 && settled[chosen.first].From.After(good) && !settled[chosen.worst].From.After(at) && settled[chosen.last].To.After(at)
+	return settled, chosen, ok
 }

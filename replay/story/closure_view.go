@@ -119,6 +119,16 @@ func (v *reader) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 	}
 }
 
+// Deleted is told by what List is: the interest is the same.
+func (v *reader) Deleted(q store.Query) []*analyzer.Object {
+	v.interests[verdict.QuestionOf(q)] = struct{}{}
+	found := v.State.Deleted(q)
+	for _, o := range found {
+		v.note(o)
+	}
+	return found
+}
+
 func (v *reader) Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage {
 	v.interests[verdict.Question{Resource: resource, Namespace: namespace, Coverage: true}] = struct{}{}
 	return v.UntilSilence(v.Covered(resource, namespace), v.Until)

@@ -61,6 +61,25 @@ type Explanation struct {
 	Lasted   time.Duration // how long they were together
 }
 
+// Trigger is the change that explains the outage best, nil if none was recorded.
+func (e *Explanation) Trigger() *change.Change { return first(e.Worst.Changes) }
+
+// End is the recorded change that ended the outage; nil if it lasts, or ended
+// without one.
+func (e *Explanation) End() *change.Change {
+	if e.Recovery == nil {
+		return nil
+	}
+	return first(e.Recovery.Changes)
+}
+
+func first(changes []change.Change) *change.Change {
+	if len(changes) == 0 {
+		return nil
+	}
+	return &changes[0]
+}
+
 // ErrNoOutage is returned where there is nothing to explain.
 var ErrNoOutage = errors.New("no outage")
 
@@ -129,6 +148,7 @@ func Transitions(ctx context.Context, t replay.Timeline, subject store.Ref, segm
 			return all, ctx.Err()
 		}
 		tr := Transition{Segment: segments[i]}
+		x.date(&tr.Report, segments, i, tr.From)
 		if i > 0 && segments[i].Gap == "" {
 			if tr, err = x.transition(segments, i, i); err != nil {
 				return all, err
@@ -214,6 +234,7 @@ func (x *explainer) recovery(segments []verdict.Segment, o outage) (Transition, 
 // the one before the first that belongs to it.
 func (x *explainer) transition(segments []verdict.Segment, first, at int) (Transition, error) {
 	tr := Transition{Segment: segments[at]}
+	x.date(&tr.Report, segments, at, tr.From)
 	// Shortly before it began: what was too short to be a segment belongs to it.
 	since := segments[first].From.Add(-cause.OneAct)
 	if first > 0 && since.Before(segments[first-1].From) {
@@ -230,6 +251,7 @@ func (x *explainer) transition(segments []verdict.Segment, first, at int) (Trans
 	if err != nil {
 		return tr, err
 	}
+	x.date(m.After, segments, at, m.Related.State.Instant())
 	tr.Later = *m.After
 	m.Root, m.Floor = tr.Later.Headline.ID, 0
 	if from := origins(segments[:at], m.Improved); from != nil {
@@ -265,6 +287,11 @@ func (x *explainer) transition(segments []verdict.Segment, first, at int) (Trans
 		return tr, fmt.Errorf("explain what happened at %s: %w", when.Format(tr.From), err)
 	}
 	return tr, nil
+}
+
+// date dates the report of a segment at an instant in it.
+func (x *explainer) date(r *analyzer.Report, segments []verdict.Segment, at int, now time.Time) {
+	verdict.DateIn(r, segments, at, x.Timeline.Info().Start, now)
 }
 
 // reportAt returns the report of one instant.

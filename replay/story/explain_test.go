@@ -95,11 +95,21 @@ func TestExplainIncidents(t *testing.T) {
 	}
 	right, asked := 0, 0
 	replaytest.Recordings(t, func(t *testing.T, name string, r *store.Recording) {
+		subject, info := replaytest.Subject(t, name), r.Info()
+		raw, err := verdict.Of(context.Background(), r, subject, info.Start, info.End)
+		if err != nil {
+			t.Fatal(err)
+		}
+		story, err := Explain(context.Background(), r, subject, verdict.Settle(raw), time.Time{})
+		if err != nil && !errors.Is(err, ErrNoOutage) {
+			t.Fatal(err)
+		}
+		checkAccount(t, r, subject, raw, story, 6)
 		want, ok := table[name]
 		if !ok {
 			t.Skipf("%s is not in testdata/changed.yaml", name)
 		}
-		steps, subject := replaytest.Steps(t, name), replaytest.Subject(t, name)
+		steps := replaytest.Steps(t, name)
 		verify := func(what, problem string) {
 			asked++
 			if problem == "" {
@@ -108,12 +118,6 @@ func TestExplainIncidents(t *testing.T) {
 			}
 			t.Errorf("%s: %s", what, problem)
 		}
-		info := r.Info()
-		segments, err := verdict.Of(context.Background(), r, subject, info.Start, info.End)
-		if err != nil {
-			t.Fatal(err)
-		}
-		story, err := Explain(context.Background(), r, subject, verdict.Settle(segments), time.Time{})
 		if want.Outage == "none" {
 			if !errors.Is(err, ErrNoOutage) {
 				verify("outage", fmt.Sprintf("want none, error %v", err))

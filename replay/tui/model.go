@@ -17,6 +17,7 @@ import (
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/tui/moment"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
 )
@@ -238,6 +239,7 @@ func (m *Model) examine() {
 	} else {
 		var w *moment.View
 		r, w = moment.Diagnose(m.state, m.subject)
+		m.date(&r)
 		m.mind(w)
 		m.objects = objectsOf(m.state, m.subject, &r, w)
 	}
@@ -257,6 +259,16 @@ func (m *Model) examine() {
 		m.fail("read the recording", err)
 	}
 	m.around()
+}
+
+// date dates a report at the cursor by the timeline of the subject, once that is
+// known up to there.
+func (m *Model) date(r *analyzer.Report) {
+	c, i := m.courses[m.subject], m.segment()
+	if c == nil || i < 0 || c.until.Before(m.at()) {
+		return
+	}
+	verdict.DateIn(r, c.segments, i, m.timeline.Info().Start, m.at())
 }
 
 // mind takes up what was looked at for the subject.

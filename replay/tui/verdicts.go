@@ -133,6 +133,8 @@ func (m *Model) learn(msg courseMsg) tea.Cmd {
 			m.mind(w)
 		}
 		m.around()
+		m.date(&m.envelope.Report)
+		m.write()
 		cmd = m.beginPage()
 	}
 	if msg.subject == m.subject && len(c.jumps) > 0 {

@@ -78,7 +78,8 @@ const settled = 2 * time.Second
 // Settle merges what is too short to be looked at. A stretch of short segments
 // becomes part of the segment before it if it is short as a whole; else it is
 // one segment, with the worst verdict that occurred in it, so that a quick
-// sequence of bad verdicts is not hidden.
+// sequence of bad verdicts is not hidden. A fault begins with the first event of
+// its state, also where its reason was another for a moment.
 func Settle(segments []Segment) []Segment {
 	var out []Segment
 	add := func(s Segment) {
@@ -91,9 +92,9 @@ func Settle(segments []Segment) []Segment {
 	// What comes first and is short is part of what follows where a recording
 	// begins and lists come in. Where a window begins it is not short: it began
 	// before.
-	var early *Segment
+	var early, onset *Segment
 	for i := 0; i < len(segments); {
-		s := segments[i]
+		begin, s := i, segments[i]
 		for i++; !long(&s) && i < len(segments) && !long(&segments[i]); i++ {
 			next := segments[i]
 			if !Worse(next.Report.Verdict.State, s.Report.Verdict.State) {
@@ -106,9 +107,17 @@ func Settle(segments []Segment) []Segment {
 		}
 		switch n := len(out); {
 		case long(&s):
+			if n > 0 && onset != nil && sameFault(onset, &s) && !sameFault(&out[n-1], &s) {
+				out[n-1].To, s.From, s.Seq = onset.From, onset.From, onset.Seq
+			}
+			onset = nil
 			add(s)
 		case n > 0:
 			out[n-1].To = s.To
+			onset = &segments[i-1]
+			for j := i - 1; j >= begin && sameFault(&segments[j], onset); j-- {
+				onset = &segments[j]
+			}
 		case i < len(segments) && (s.Seq <= 1 || s.Report.Verdict.State == analyzer.Unknown):
 			early = &s
 		default:
@@ -116,6 +125,13 @@ func Settle(segments []Segment) []Segment {
 		}
 	}
 	return out
+}
+
+// sameFault reports whether two segments have the same state, in which less is
+// served than should be, recorded without a gap.
+func sameFault(a, b *Segment) bool {
+	va, vb := &a.Report.Verdict, &b.Report.Verdict
+	return va.State == vb.State && va.Intent == vb.Intent && Unhealthy(va.State) && a.Gap == b.Gap
 }
 
 func long(s *Segment) bool { return s.To.Sub(s.From) >= settled }

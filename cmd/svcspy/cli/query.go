@@ -139,7 +139,11 @@ func (l *Query) Answer(s *replay.State, words []string) error {
 	if err := l.KnowClient(s, ref); err != nil {
 		return err
 	}
-	return l.Print(s, ref, analyzer.Diagnose(s, ref, l.Options))
+	r, err := verdict.ReportAt(l.Ctx, s, ref, l.Options)
+	if err != nil {
+		return Interrupted(l.Ctx, err)
+	}
+	return l.Print(s, ref, r)
 }
 
 func (l *Query) Print(s *replay.State, ref store.Ref, r analyzer.Report) error {
@@ -184,12 +188,22 @@ func (l *Query) verdict(e report.Envelope) error {
 	return nil
 }
 
+// mostDated is how many reports of a list, the worst first, are dated by the
+// timelines of their Services: each is another walk through the recording.
+const mostDated = 20
+
 func (l *Query) overview(s *replay.State) error {
 	info := s.Timeline().Info()
 	reports := slices.DeleteFunc(verdict.Overview(s), func(r analyzer.Report) bool {
 		ref := store.Ref{Resource: replay.Services, Namespace: r.Subject.Namespace, Name: r.Subject.Name}
 		return l.Namespace != "" && r.Subject.Namespace != l.Namespace || !Holds(&info, ref)
 	})
+	for i := range reports[:min(len(reports), mostDated)] {
+		r := &reports[i]
+		if err := verdict.Date(l.Ctx, s, store.Ref{Resource: replay.Services, Namespace: r.Subject.Namespace, Name: r.Subject.Name}, r); err != nil {
+			return Interrupted(l.Ctx, err)
+		}
+	}
 	list, err := report.NewList(s, reports)
 	if err != nil {
 		return err
