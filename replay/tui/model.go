@@ -261,14 +261,22 @@ func (m *Model) examine() {
 	m.around()
 }
 
-// date dates a report at the cursor by the timeline of the subject, once that is
-// known up to there.
-func (m *Model) date(r *analyzer.Report) {
-	c, i := m.courses[m.subject], m.segment()
-	if c == nil || i < 0 || c.until.Before(m.at()) {
+// date dates a report at the cursor by the timeline of the subject.
+func (m *Model) date(r *analyzer.Report) { m.dateAt(r, m.at()) }
+
+// dateAt dates a report at an instant by the timeline of the subject, once that
+// is known up to there.
+func (m *Model) dateAt(r *analyzer.Report, at time.Time) {
+	c := m.courses[m.subject]
+	if c == nil || c.until.Before(at) {
 		return
 	}
-	verdict.DateIn(r, c.segments, i, m.timeline.Info().Start, m.at())
+	for i := range slices.Backward(c.segments) {
+		if !c.segments[i].From.After(at) {
+			verdict.DateIn(r, c.segments, i, m.timeline.Info().Start, at)
+			return
+		}
+	}
 }
 
 // mind takes up what was looked at for the subject.

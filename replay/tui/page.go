@@ -244,7 +244,9 @@ func (m *Model) diffRows(from *replay.State) ([]row, error) {
 		return nil, err
 	}
 	side := func(s *replay.State) (report.Envelope, error) {
-		return report.New(s, analyzer.Diagnose(s, m.subject, analyzer.Options{}))
+		r := analyzer.Diagnose(s, m.subject, analyzer.Options{})
+		m.dateAt(&r, s.Instant())
+		return report.New(s, r)
 	}
 	a, err := side(from)
 	if err != nil {

@@ -486,7 +486,7 @@ func (s *Server) state(t time.Time) (*replay.State, error) {
 // diagnosable are the resources that a report can be about.
 var diagnosable = []string{"services", "pods", "nodes", "deployments", "replicasets", "statefulsets", "daemonsets", "ingresses", "jobs"}
 
-func (s *Server) answerWhy(_ context.Context, q *request) (any, error) {
+func (s *Server) answerWhy(ctx context.Context, q *request) (any, error) {
 	ref, err := s.object(q.values.Get("o"))
 	if err != nil {
 		return nil, err
@@ -494,18 +494,21 @@ func (s *Server) answerWhy(_ context.Context, q *request) (any, error) {
 	if !slices.Contains(diagnosable, ref.Resource.Resource) {
 		return nil, badRequest("no verdict is made on %s", ref.Resource.Resource)
 	}
-	return s.why(ref, q.instant("t", q.info.End))
+	return s.why(ctx, ref, q.instant("t", q.info.End))
 }
 
 // Bounds of a report as the page shows it.
 const mostEndpoints, mostEvidence = 50, 20
 
-func (s *Server) why(ref store.Ref, at time.Time) (*report.Envelope, error) {
+func (s *Server) why(ctx context.Context, ref store.Ref, at time.Time) (*report.Envelope, error) {
 	state, err := s.state(at)
 	if err != nil {
 		return nil, err
 	}
-	r := analyzer.Diagnose(state, ref, analyzer.Options{})
+	r, err := verdict.ReportAt(ctx, state, ref, analyzer.Options{})
+	if err != nil {
+		return nil, err
+	}
 	if len(r.Endpoints.Items) > mostEndpoints {
 		r.Endpoints.Items = r.Endpoints.Items[:mostEndpoints]
 	}

@@ -229,7 +229,7 @@ func (s *Server) exportSubject(ctx context.Context, d *exported, ref store.Ref, 
 		if from.Before(x.From) {
 			from = x.From
 		}
-		e, err := s.why(ref, from)
+		e, err := s.why(ctx, ref, from)
 		if err != nil {
 			return err
 		}
