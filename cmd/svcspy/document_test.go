@@ -155,6 +155,20 @@ func checkedMain() {
 	exit(code)
 }
 
+// expectations are about the demo that edits a selector: it is out for half a
+// minute, from #281 on.
+const expectations = `apiVersion: svcspy.dev/v1
+kind: Expectations
+namespace: shop
+expectations:
+- name: it is up
+  expect: svc/web never NotServing for more than 5s after Ready
+- expect: svc/web eventually NotServing because selector-edited after Ready
+alerts:
+- {name: ShopDown, when: svc/web NotServing, for: 10s}
+- {when: svc/web NotServing, for: 5m}
+`
+
 // TestDocuments prints a document of every kind and compares it with its golden.
 func TestDocuments(t *testing.T) {
 	program := inProcess(t)
@@ -170,6 +184,9 @@ func TestDocuments(t *testing.T) {
 	checker := newChecker(schemas)
 	program(dir, []string{"demo", "selector-edited", "-f", "demo.db"})
 	cluster := asCluster(t, filepath.Join(dir, "demo.db"))
+	if err := os.WriteFile(filepath.Join(dir, "expectations.yaml"), []byte(expectations), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	shown := map[string]bool{}
 	for name, line := range map[string]string{
 		"report":      "replay demo.db svc/web --at incident+10s",
@@ -189,6 +206,7 @@ func TestDocuments(t *testing.T) {
 		"changelines": "changes svc/web -f demo.db -o jsonl",
 		"info":        "info demo.db",
 		"verify":      "verify demo.db",
+		"assert":      "assert demo.db -n shop -f expectations.yaml",
 		"marks":       "mark demo.db",
 		"scan":        "scan demo.db",
 		"postmortem":  "report demo.db svc/web",

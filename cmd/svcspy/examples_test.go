@@ -69,6 +69,9 @@ func TestExamples(t *testing.T) {
 	m.outage("incident.db")
 	m.outage("killed.db")
 	m.key("recorder.pub", "oncall.key")
+	if err := os.WriteFile("expectations.yaml", []byte(expectations), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	ran := 0
 	for _, e := range examples {
 		var out, errs bytes.Buffer
@@ -163,7 +166,7 @@ func alone(args []string) bool {
 		return slices.Contains(args, "--print-rbac")
 	case "trace", "changes":
 		return slices.Contains(args, "-f")
-	case "serve", "shell", "keep":
+	case "serve", "shell", "keep", "mcp":
 		return false
 	case "view":
 		return slices.Contains(args, "--export")

@@ -36,6 +36,7 @@ var layers = map[string]struct {
 	"store":                {[]string{"store/event", "store/encoding", "store/boltfile", "store/block", "store/index", "store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
 	"recorder":             {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/flight":      {[]string{"store", "recorder", "analyzer", "replay", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"recorder/svcspytest":  {[]string{"store", "recorder", "recorder/redact", "replay", "replay/expect", "replay/verdict", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/redact":      {[]string{"store", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"recorder/redact/scan": {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"store/rawjson":        {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
@@ -58,6 +59,8 @@ var layers = map[string]struct {
 	// Of client-go it takes util/jsonpath, as the API server does for columns; the rest talks to clusters.
 	"replay/apiserver/printer": {[]string{"store", "store/rawjson"}, []string{"k8s.io/client-go/kubernetes", "k8s.io/client-go/dynamic", "k8s.io/client-go/discovery", "k8s.io/client-go/rest", "k8s.io/client-go/tools", "k8s.io/client-go/transport", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/apiserver":         {[]string{"store", "store/rawjson", "replay", "replay/apiserver/printer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/expect":            {[]string{"store", "analyzer", "replay", "replay/verdict", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/mcp":               {[]string{"store", "analyzer/command", "replay/postmortem", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/tui/moment":        {[]string{"store", "analyzer", "replay", "replay/change", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/tui":               {[]string{"store", "analyzer", "replay", "replay/tui/moment", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"fixtures/hostile":         {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
@@ -68,9 +71,9 @@ var layers = map[string]struct {
 	"fixtures":                 {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents":       {nil, []string{"k8s.io/"}},
 	"cmd/svcspy/process":       {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
+	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/expect", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
 	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "recorder", "recorder/flight", "recorder/redact", "analyzer", "replay/report", "replay/when"}, nil},
-	"cmd/svcspy":               {[]string{"store", "cmd/svcspy/cli", "cmd/svcspy/process", "cmd/svcspy/record", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/snapshot", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/web", "replay/apiserver", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
+	"cmd/svcspy":               {[]string{"store", "cmd/svcspy/cli", "cmd/svcspy/process", "cmd/svcspy/record", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/snapshot", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/web", "replay/apiserver", "replay/mcp", "replay/expect", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
 }
 
 type listed struct {

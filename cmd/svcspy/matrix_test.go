@@ -46,11 +46,12 @@ var offline = []string{
 	"scan FILE",
 	"mark FILE",
 	"view FILE SUBJECT --export OUT",
+	"assert FILE SENTENCE",
 }
 
 // notOffline need no recording, or one that is being written, or end only when
 // they are interrupted.
-var notOffline = []string{"svcspy", "record", "keep", "import", "demo", "completion", "version", "help", "exit-codes", "times", "redaction", "serve"}
+var notOffline = []string{"svcspy", "record", "keep", "import", "demo", "completion", "version", "help", "exit-codes", "times", "redaction", "serve", "mcp"}
 
 // TestOfflineIsComplete checks that no command is forgotten here.
 func TestOfflineIsComplete(t *testing.T) {
@@ -114,6 +115,8 @@ func (m *matrix) run(line, file, subject string, more ...string) (code int, stdo
 			args = append(args, file)
 		case "SUBJECT":
 			args = append(args, strings.Split(subject, "|")...)
+		case "SENTENCE":
+			args = append(args, "svc/web eventually Serving")
 		case "OUT":
 			args = append(args, fmt.Sprintf("out-%d.db", m.out))
 		default:

@@ -20,6 +20,8 @@ var pages = []string{
 	"recorder/README.md",
 	"replay/README.md",
 	"replay/postmortem/README.md",
+	"replay/mcp/README.md",
+	"replay/expect/README.md",
 }
 
 // readPage returns the path and the text of one of the pages.

@@ -17,6 +17,11 @@ import (
 
 // run executes one command line and returns the exit code.
 func run(args []string, in io.Reader, out, errw io.Writer) int {
+	return runContext(context.Background(), args, in, out, errw)
+}
+
+// runContext is run for a caller that may lose interest.
+func runContext(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
 	a := &cli.App{In: in, Out: out, Err: errw, Now: time.Now, Name: cli.Program}
 	words := args[1:]
 	switch called := filepath.Base(args[0]); {
@@ -34,7 +39,7 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(errw)
 	began := a.Now()
-	err := root.ExecuteContext(context.Background())
+	err := root.ExecuteContext(ctx)
 	switch {
 	case process.Unread(err):
 		err = nil // what was to be kept is
@@ -110,7 +115,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		record.Command(a), record.KeepCommand(a), importCommand(a),
 		traceCommand(a), replayCommand(a), viewCommand(a), timelineCommand(a), explainCommand(a),
 		diffCommand(a), bisectCommand(a), changesCommand(a), reportCommand(a),
-		getCommand(a), eventsCommand(a), serveCommand(a), shellCommand(a),
+		getCommand(a), eventsCommand(a), serveCommand(a), shellCommand(a), mcpCommand(a), assertCommand(a),
 		infoCommand(a), verifyCommand(a), compactCommand(a),
 		cutCommand(a), shareCommand(a), scanCommand(a), markCommand(a),
 		demoCommand(a), completionCommand(a), versionCommand(a), help, a.ExitCodesTopic(), a.TimesTopic(), a.RedactionTopic(),

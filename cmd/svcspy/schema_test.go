@@ -26,6 +26,7 @@ import (
 // documents are all kinds of documents that svcspy prints, each with the type
 // it is made from.
 var documents = map[string]any{
+	"AssertResult":      assertResult{},
 	"Change":            report.ChangeLine{},
 	"ChangeList":        report.ChangeList{},
 	"Diff":              report.DiffEnvelope{},

@@ -85,7 +85,7 @@ func Build(ctx context.Context, t replay.Timeline, o Options) (*Postmortem, erro
 		s.window.To = o.Until.UTC()
 	}
 	var err error
-	if s.covered, err = completeness(t, s.window); err != nil {
+	if s.covered, err = CompletenessIn(t, s.window); err != nil {
 		return nil, err
 	}
 	if s.marks, err = marksIn(t, s.window); err != nil {

@@ -38,8 +38,8 @@ const skewed = 2 * time.Second
 // that are one gap: each stream notices by itself.
 const together = 2 * time.Second
 
-// completeness reads the ledger of a window, and the clocks.
-func completeness(t replay.Timeline, w Window) (Completeness, error) {
+// CompletenessIn reads the ledger of a window, and the clocks.
+func CompletenessIn(t replay.Timeline, w Window) (Completeness, error) {
 	info := t.Info()
 	ledger, err := t.Ledger(0, info.Last)
 	if err != nil {

@@ -97,7 +97,7 @@ func TestCompleteness(t *testing.T) {
 			if tt.window.To.IsZero() {
 				tt.window = Window{start, at(60)}
 			}
-			c, err := completeness(m, tt.window)
+			c, err := CompletenessIn(m, tt.window)
 			if err != nil {
 				t.Fatal(err)
 			}

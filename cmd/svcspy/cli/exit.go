@@ -23,6 +23,7 @@ import (
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/expect"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
@@ -44,7 +45,7 @@ const ExitCodesHelp = `Every svcspy command ends with one of these codes:
   1    error: nothing was answered, stderr says why
   2    usage: wrong flags or words, or a time that is ambiguous or outside the recording
   3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged;
-       scan: something looks like a secret)
+       scan: something looks like a secret; assert: something did not come true)
   4    answered, but at that time the recording has a gap or damage, or had not begun;
        record: sealed, but for some time conditions could not be followed;
        mark, compact, share, cut: refused, because the recording is damaged
@@ -73,11 +74,11 @@ func ExitCode(err error) int {
 		return child.Code
 	case errors.Is(err, ErrInterrupted):
 		return ExitInterrupted
-	case errors.Is(err, ErrCondition), errors.Is(err, ErrDamaged), errors.Is(err, ErrLeak), errors.Is(err, ErrShare):
+	case errors.Is(err, ErrCondition), errors.Is(err, ErrDamaged), errors.Is(err, ErrLeak), errors.Is(err, ErrShare), errors.Is(err, ErrExpectation):
 		return ExitTrue
 	case errors.Is(err, ErrGap), errors.Is(err, store.ErrDamaged):
 		return ExitGap
-	case errors.As(err, &usage), errors.As(err, new(*flight.UsageError)), errors.As(err, &when) && when.Err == nil:
+	case errors.As(err, &usage), errors.As(err, new(*flight.UsageError)), errors.As(err, new(*expect.SyntaxError)), errors.As(err, &when) && when.Err == nil:
 		return ExitUsage
 	case errors.As(err, &subject) && subject.Usage:
 		return ExitUsage
@@ -89,7 +90,7 @@ func ExitCode(err error) int {
 // with -o json an Error document to stdout. Answers that carry a code print
 // nothing more.
 func (a *App) PrintError(err error) {
-	silent := []error{ErrCondition, ErrDamaged, ErrGap, ErrDifferent, ErrLeak}
+	silent := []error{ErrCondition, ErrDamaged, ErrGap, ErrDifferent, ErrLeak, ErrExpectation}
 	if err == nil || errors.As(err, new(Exited)) || slices.ContainsFunc(silent, func(e error) bool { return errors.Is(err, e) }) {
 		return
 	}
@@ -123,6 +124,7 @@ func HintsFor(err error) []string {
 	var usage usageError
 	var hinted hintedError
 	var text *flight.UsageError
+	var sentence *expect.SyntaxError
 	var subject *replay.SubjectError
 	var when *when.Error
 	var network *net.OpError
@@ -134,6 +136,8 @@ func HintsFor(err error) []string {
 		hint = usage.hint
 	case errors.As(err, &hinted):
 		hint = hinted.hint
+	case errors.As(err, &sentence):
+		hint = sentence.Hint
 	case errors.As(err, &text):
 		hint = text.Hint
 	case errors.As(err, &subject):
@@ -270,6 +274,9 @@ func (a *App) WarnOfDamage(path string, r *store.Recording) {
 // ErrDifferent is returned after a diff that found something, as kubectl diff
 // does; it is no failure.
 var ErrDifferent = errors.New("the two instants differ")
+
+// ErrExpectation is returned when something did not come true; it has been printed.
+var ErrExpectation = errors.New("something did not come true")
 
 // ErrLeak is returned when a scan found something; it has been printed.
 var ErrLeak = errors.New("something looks like a secret")
