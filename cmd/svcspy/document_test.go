@@ -171,6 +171,10 @@ alerts:
 
 // TestDocuments prints a document of every kind and compares it with its golden.
 func TestDocuments(t *testing.T) {
+	dump, err := os.ReadFile(filepath.Join("..", "..", "recorder", "importer", "testdata", "selector-edited.dump.json.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	program := inProcess(t)
 	dir := t.TempDir()
 	golden, err := filepath.Abs(filepath.Join("testdata", "json"))
@@ -185,6 +189,9 @@ func TestDocuments(t *testing.T) {
 	program(dir, []string{"demo", "selector-edited", "-f", "demo.db"})
 	cluster := asCluster(t, filepath.Join(dir, "demo.db"))
 	if err := os.WriteFile(filepath.Join(dir, "expectations.yaml"), []byte(expectations), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dump.json"), dump, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	shown := map[string]bool{}
@@ -206,6 +213,7 @@ func TestDocuments(t *testing.T) {
 		"changelines": "changes svc/web -f demo.db -o jsonl",
 		"info":        "info demo.db",
 		"verify":      "verify demo.db",
+		"import":      "import --explain dump.json",
 		"assert":      "assert demo.db -n shop -f expectations.yaml",
 		"marks":       "mark demo.db",
 		"scan":        "scan demo.db",

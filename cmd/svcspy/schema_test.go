@@ -202,7 +202,7 @@ func readSource(t *testing.T) source {
 	t.Helper()
 	s := source{map[string]string{}, map[string][]string{}}
 	for _, p := range packages(t) {
-		if !slices.ContainsFunc([]string{"/store", "/event", "/analyzer", "/replay", "/change", "/cause", "/past", "/verdict", "/story", "/when", "/report", "/postmortem", "/cmd/svcspy"}, func(end string) bool { return strings.HasSuffix(p.ImportPath, end) }) {
+		if !slices.ContainsFunc([]string{"/store", "/event", "/analyzer", "/replay", "/change", "/cause", "/past", "/verdict", "/story", "/when", "/report", "/postmortem", "/expect", "/cmd/svcspy/record", "/cmd/svcspy"}, func(end string) bool { return strings.HasSuffix(p.ImportPath, end) }) {
 			continue
 		}
 		files := token.NewFileSet()
