@@ -8,7 +8,7 @@ BROWSER = fixtures/browser
 TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
 SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
 
-.PHONY: help build man demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt
+.PHONY: help build man update demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -19,8 +19,16 @@ build: bin/svcspy ## build bin/svcspy
 bin/svcspy:
 	@$(GO) build -trimpath -o bin/svcspy ./cmd/svcspy
 
-man: ## write man pages into bin/man
-	@$(GO) test -count=1 -run TestMan ./cmd/svcspy -man $(CURDIR)/bin/man >/dev/null && ls bin/man
+man: bin/svcspy ## write man pages into bin/man
+	@bin/svcspy man bin/man && ls bin/man
+
+update: ## rewrite every golden: help, documents, scripts, pages, screens, reports, DIAGNOSES.md
+	@$(GO) test -count=1 ./analyzer -run Documented -update-doc >/dev/null
+	@$(GO) test -count=1 ./recorder -run Rules -update >/dev/null
+	@$(GO) test -count=1 ./replay/report ./replay/tui -update >/dev/null
+	@$(GO) test -count=1 ./replay/postmortem -run Golden -update >/dev/null
+	@$(GO) test -count=1 -timeout 30m ./cmd/svcspy -run 'Help|Schemas|Documents|README|Scripts' -update >/dev/null
+	@git status --short
 
 demo: bin/svcspy ## an outage explained, from an embedded recording
 	@bin/svcspy demo --once

@@ -315,17 +315,14 @@ func eventTime(e *corev1.Event) time.Time {
 	return e.CreationTimestamp.Time
 }
 
-// within reports whether t is at most d ago. While it is, a View that wants to
-// know is told when that ends: then the answer may change although nothing is
-// heard.
+// within reports whether t is at most d ago. While it is, the View is told when
+// that ends.
 func (q *inquiry) within(t time.Time, d time.Duration) bool {
 	end := t.Add(d)
 	if end.Before(q.now) {
 		return false
 	}
-	if v, ok := q.view.(interface{ Until(time.Time) }); ok {
-		v.Until(end)
-	}
+	q.view.Until(end)
 	return true
 }
 

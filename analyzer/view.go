@@ -46,4 +46,10 @@ type View interface {
 	// Coverage says whether the recorder was listening to the resource in the
 	// namespace ("" for cluster-scoped resources or for all namespaces).
 	Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage
+	// Templates is List for objects of which only the Template will be looked at,
+	// and only if the selector matches it; a View may leave out the others.
+	Templates(q store.Query, selector map[string]string) []*Object
+	// Until is told that the answer may change after an instant although nothing
+	// is recorded then: a grace ends.
+	Until(t time.Time)
 }

@@ -239,3 +239,7 @@ func (v *view) load(seqs []store.Seq, err error) []*Object {
 	}
 	return list
 }
+
+func (v *view) Templates(q store.Query, _ map[string]string) []*Object { return v.List(q) }
+
+func (v *view) Until(time.Time) {}

@@ -217,7 +217,7 @@ func (q *inquiry) templates(namespace string, selector map[string]string, wanted
 func appendTemplates[T any](all []*workload, q *inquiry, namespace string, selector map[string]string, wanted func(map[string]string) bool) []*workload {
 	k := kindOf[T]()
 	q.covered(k, namespace)
-	for _, o := range q.templatesIn(store.Query{Resource: k.resource, Namespace: namespace}, selector) {
+	for _, o := range q.view.Templates(store.Query{Resource: k.resource, Namespace: namespace}, selector) {
 		t := o.Template()
 		if t.Err != nil {
 			decode[T](q, k, o) // notes that it cannot be
@@ -231,18 +231,6 @@ func appendTemplates[T any](all []*workload, q *inquiry, namespace string, selec
 		}
 	}
 	return all
-}
-
-// templatesIn lists objects of which only the Template will be looked at, and only
-// if the selector matches it. A View that keeps account of what its reports rest
-// on is told so, and may leave out the others.
-func (q *inquiry) templatesIn(query store.Query, selector map[string]string) []*Object {
-	if v, ok := q.view.(interface {
-		Templates(q store.Query, selector map[string]string) []*Object
-	}); ok {
-		return v.Templates(query, selector)
-	}
-	return q.view.List(query)
 }
 
 // revisionAnnotation is how Deployments number their ReplicaSets.

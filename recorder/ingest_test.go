@@ -268,3 +268,7 @@ func BenchmarkRedactCorpus(b *testing.B) {
 	pods := bytes.Count(w.byKind["Pod"], []byte("\n"))
 	b.ReportMetric(float64((cpuTime(b)-start).Nanoseconds())/1000/float64(pods*b.N), "cpu-us/event")
 }
+
+func (*discard) Clock(store.Clock) error { return nil }
+
+func (*discard) Redacted(map[string]uint64) {}

@@ -23,15 +23,9 @@ type Sink interface {
 	Commit(now time.Time) error
 	// Pending returns the bytes that wait for Commit.
 	Pending() int
-}
-
-// clockSink is a Sink that keeps samples of the clocks.
-type clockSink interface {
+	// Clock keeps a sample of the clocks; it waits for the next Commit.
 	Clock(store.Clock) error
-}
-
-// redactionSink is a Sink that keeps how many values were redacted.
-type redactionSink interface {
+	// Redacted replaces how many values were redacted so far, by class.
 	Redacted(counts map[string]uint64)
 }
 
@@ -176,10 +170,8 @@ func (w *writer) write(h heard) error {
 	defer w.queue.budget.give(h.size)
 	if h.clock != nil {
 		// It waits for the next commit; it is no reason for one.
-		if s, ok := w.sink.(clockSink); ok {
-			if err := s.Clock(*h.clock); err != nil {
-				return fmt.Errorf("write clocks: %w", err)
-			}
+		if err := w.sink.Clock(*h.clock); err != nil {
+			return fmt.Errorf("write clocks: %w", err)
 		}
 		return nil
 	}
@@ -258,8 +250,8 @@ func (w *writer) commit() error {
 		// killed: it listened until what was written last.
 		now = w.last
 	}
-	if s, ok := w.sink.(redactionSink); ok && w.redacted != nil {
-		s.Redacted(w.redacted())
+	if w.redacted != nil {
+		w.sink.Redacted(w.redacted())
 	}
 	if err := w.sink.Commit(now); err != nil {
 		return fmt.Errorf("commit: %w", err)

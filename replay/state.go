@@ -61,6 +61,12 @@ func (s *State) Before(seq store.Seq) *State {
 	return &State{timeline: s.timeline, objects: s.objects, seq: max(seq, 1) - 1, instant: s.instant}
 }
 
+// Templates is List.
+func (s *State) Templates(q store.Query, _ map[string]string) []*analyzer.Object { return s.List(q) }
+
+// Until does nothing: a State is one instant.
+func (s *State) Until(time.Time) {}
+
 // Get returns the object with this name, nil if none is known.
 func (s *State) Get(ref store.Ref) *analyzer.Object {
 	found := s.List(store.Query{Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name})

@@ -52,6 +52,12 @@ type Timeline interface {
 	Coverage(resource schema.GroupVersionResource, namespace string, at store.Seq) (store.Coverage, error)
 	// Resources returns the discovery document that holds at the given position.
 	Resources(at store.Seq) ([]metav1.APIResource, error)
+	// Marks returns the remarks about moments of the timeline, by when they were
+	// made.
+	Marks() ([]store.Mark, error)
+	// Clocks returns the samples of the recorder's and the API server's clock, in
+	// the order they were taken.
+	Clocks() ([]store.Clock, error)
 	// Wait blocks until there is something after the position (nil), the
 	// timeline has ended (io.EOF), or ctx is done (its error).
 	Wait(ctx context.Context, after store.Seq) error

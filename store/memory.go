@@ -192,6 +192,9 @@ func (m *Memory) Kinds() []Kind {
 	return slices.Clone(m.kinds)
 }
 
+// Marks returns none: only a file has marks.
+func (m *Memory) Marks() ([]Mark, error) { return nil, nil }
+
 // Clocks returns all samples, in the order they were taken.
 func (m *Memory) Clocks() ([]Clock, error) {
 	m.mu.RLock()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,21 +13,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
-var man = flag.String("man", "", "write the man pages into this folder")
-
-// everyCommand returns the commands as they are, also those of the help.
+// everyCommand returns the commands as they are, also those of the help, but not
+// hidden ones.
 func everyCommand() []*cobra.Command {
 	a := &cli.App{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Now: time.Now, Name: cli.Program}
 	root := newRoot(a)
 	all := []*cobra.Command{root}
 	for i := 0; i < len(all); i++ {
-		all = append(all, all[i].Commands()...)
+		for _, cmd := range all[i].Commands() {
+			if !cmd.Hidden {
+				all = append(all, cmd)
+			}
+		}
 	}
 	return all
 }
@@ -114,30 +115,13 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestMan writes a man page for every command; with -man into a folder.
+// TestMan writes a man page for every command.
 func TestMan(t *testing.T) {
-	dir := *man
-	if dir == "" {
-		dir = t.TempDir()
-	} else if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
+	dir := filepath.Join(t.TempDir(), "man")
+	if code := run([]string{cli.Program, "man", dir}, strings.NewReader(""), io.Discard, io.Discard); code != cli.ExitOK {
+		t.Fatalf("exit code %d", code)
 	}
-	date := time.Unix(0, 0).UTC()
-	all := everyCommand()
-	root := all[0]
-	for _, cmd := range all {
-		cmd.DisableAutoGenTag = true
-		text, exit := cli.CutExit(cmd.Long)
-		cmd.Long = strings.ReplaceAll(text, "\n  ", "\n    ") // a block, not a paragraph
-		if exit != "" {
-			cmd.Long += "\n\n# EXIT STATUS\n" + strings.ReplaceAll(exit, "\n  ", "\n")[2:]
-		}
-	}
-	err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Date: &date, Source: cli.Program + " " + cli.ProgramVersion(), Manual: "svcspy"}, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, cmd := range all {
+	for _, cmd := range everyCommand() {
 		if !cmd.IsAvailableCommand() {
 			continue
 		}
@@ -148,12 +132,11 @@ func TestMan(t *testing.T) {
 	}
 }
 
-// TestNoManInProgram keeps the generator of man pages and the validator of
-// documents out of the program.
-func TestNoManInProgram(t *testing.T) {
+// TestNoSchemasInProgram keeps the validator of documents out of the program.
+func TestNoSchemasInProgram(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, imp := range p.Imports {
-			if strings.HasPrefix(imp, "github.com/spf13/cobra/doc") || strings.Contains(imp, "jsonschema") {
+			if strings.Contains(imp, "santhosh-tekuri/jsonschema") {
 				t.Errorf("%s imports %s", p.ImportPath, imp)
 			}
 		}

@@ -118,7 +118,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		getCommand(a), eventsCommand(a), serveCommand(a), shellCommand(a), mcpCommand(a), assertCommand(a),
 		infoCommand(a), verifyCommand(a), compactCommand(a),
 		cutCommand(a), shareCommand(a), scanCommand(a), markCommand(a),
-		demoCommand(a), completionCommand(a), versionCommand(a), help, a.ExitCodesTopic(), a.TimesTopic(), a.RedactionTopic(),
+		demoCommand(a), completionCommand(a), versionCommand(a), a.ManCommand(), help, a.ExitCodesTopic(), a.TimesTopic(), a.RedactionTopic(),
 	)
 	a.Completions(root)
 	return root

@@ -102,3 +102,6 @@ func (v *overlay) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 		}
 	}
 }
+
+// Templates is List.
+func (v *overlay) Templates(q store.Query, _ map[string]string) []*analyzer.Object { return v.List(q) }

@@ -4,17 +4,11 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/replay"
-	"github.com/svcspy/svcspy/store"
 )
 
 // skew is by how much the API server's clock was ahead of the recorder's when
 // the recording began: something between the two.
 type skew struct{ low, high time.Duration }
-
-// clocked is a timeline that knows what clocks showed.
-type clocked interface {
-	Clocks() ([]store.Clock, error)
-}
 
 const (
 	trusted  = 16                     // samples that are looked at: later ones say nothing about the beginning
@@ -25,11 +19,7 @@ const (
 // second, so several of them narrow it down. Nothing is known without samples;
 // then the clocks are taken to agree.
 func skewOf(t replay.Timeline) (skew, error) {
-	c, ok := t.(clocked)
-	if !ok {
-		return skew{}, nil
-	}
-	samples, err := c.Clocks()
+	samples, err := t.Clocks()
 	if err != nil {
 		return skew{}, err
 	}

@@ -129,11 +129,7 @@ func (s *documentBuilder) document() *Postmortem {
 
 // marksIn returns the marks about a window, by time.
 func marksIn(t replay.Timeline, w Window) ([]store.Mark, error) {
-	from, ok := t.(interface{ Marks() ([]store.Mark, error) })
-	if !ok {
-		return nil, nil
-	}
-	marks, err := from.Marks()
+	marks, err := t.Marks()
 	if err != nil {
 		return nil, fmt.Errorf("read the marks: %w", err)
 	}

@@ -150,11 +150,7 @@ func merged(all []*Gap) []*Gap {
 
 // clocksOf says what the samples of the clocks tell against the times.
 func clocksOf(t replay.Timeline) ([]string, error) {
-	from, ok := t.(interface{ Clocks() ([]store.Clock, error) })
-	if !ok {
-		return nil, nil
-	}
-	samples, err := from.Clocks()
+	samples, err := t.Clocks()
 	if err != nil {
 		return nil, fmt.Errorf("read the clocks: %w", err)
 	}

@@ -145,3 +145,6 @@ func (v *reader) Until(t time.Time) {
 func (v *reader) ask(r store.Ref) {
 	v.interests[verdict.Question{Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}] = struct{}{}
 }
+
+// Templates is List.
+func (v *reader) Templates(q store.Query, _ map[string]string) []*analyzer.Object { return v.List(q) }

@@ -208,16 +208,14 @@ func (s *Server) overview(info store.Info) (*overview, error) {
 	if o.Gaps, err = gaps(s.timeline, info); err != nil {
 		return nil, err
 	}
-	if marked, is := s.timeline.(interface{ Marks() ([]store.Mark, error) }); is {
-		marks, err := marked.Marks()
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range marks {
-			o.Marks = append(o.Marks, drawnMark{m.Time.UnixMicro(), report.Clean(m.Text), report.Clean(m.Author)})
-		}
-		slices.SortStableFunc(o.Marks, func(a, b drawnMark) int { return cmp.Compare(a.At, b.At) })
+	marks, err := s.timeline.Marks()
+	if err != nil {
+		return nil, err
 	}
+	for _, m := range marks {
+		o.Marks = append(o.Marks, drawnMark{m.Time.UnixMicro(), report.Clean(m.Text), report.Clean(m.Author)})
+	}
+	slices.SortStableFunc(o.Marks, func(a, b drawnMark) int { return cmp.Compare(a.At, b.At) })
 	s.mu.Lock()
 	survey, failed := s.survey, s.failed
 	o.Indexed, o.Survey = s.indexed, s.surveyed

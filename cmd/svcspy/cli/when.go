@@ -61,15 +61,11 @@ func (l *Query) When(t replay.Timeline, text string, from time.Time) (when.Insta
 	if err != nil {
 		return when.Instant{}, err
 	}
-	var marks func() ([]store.Mark, error)
-	if r, ok := t.(interface{ Marks() ([]store.Mark, error) }); ok {
-		marks = r.Marks
-	}
 	var course func() ([]verdict.Segment, error)
 	if len(l.Words) > 0 {
 		course = func() ([]verdict.Segment, error) { return l.verdicts(t) }
 	}
-	r := when.RangeOf(t, marks, course)
+	r := when.RangeOf(t, t.Marks, course)
 	if course == nil {
 		r.Verdict = func(int) (time.Time, error) {
 			return time.Time{}, &when.NotThere{Problem: "verdicts are those on a subject, and none is named", Hint: "name one as TYPE/NAME, for example svc/web"}

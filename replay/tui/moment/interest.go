@@ -49,6 +49,9 @@ func (w *View) List(q store.Query) []*analyzer.Object {
 	return found
 }
 
+// Templates is List.
+func (w *View) Templates(q store.Query, _ map[string]string) []*analyzer.Object { return w.List(q) }
+
 func (w *View) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 	w.name(ref)
 	return w.State.Past(ref)
