@@ -17,6 +17,7 @@ build: bin/svcspy ## build bin/svcspy
 
 .PHONY: bin/svcspy
 bin/svcspy:
+	@test -e bin/svcspy || echo "building bin/svcspy, once: about a minute" >&2
 	@$(GO) build -trimpath -o bin/svcspy ./cmd/svcspy
 
 man: bin/svcspy ## write man pages into bin/man

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,6 +27,7 @@ type getOptions struct {
 	cli.Query
 	selector string
 	all      bool
+	template func(w io.Writer, body []byte) error // of -o jsonpath and its like
 }
 
 func getCommand(a *cli.App) *cobra.Command {
@@ -45,6 +47,9 @@ EXIT STATUS
 
   # several types at once, as they were half a minute before the end
   svcspy get incident.db deploy,pods -n shop --at end-30s
+
+  # where each Pod ran
+  svcspy get incident.db pods -n shop -o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName
 
   # one object as YAML, at an event
   svcspy get incident.db deploy/web -n shop --at '#812' -o yaml`,
@@ -67,7 +72,21 @@ EXIT STATUS
 	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "all namespaces")
 	flags.StringVarP(&o.selector, "selector", "l", "", "only objects with these labels")
 	flags.BoolVar(&o.NoHeaders, "no-headers", false, "no line with the names of the columns")
-	a.AddOutput(cmd, "wide", "name", "json", "yaml")
+	a.AddOutput(cmd, "wide", "name", "json", "yaml", "jsonpath=...", "go-template=...", "custom-columns=...")
+	listed := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		name, text, is := templateOf(o.Output)
+		if !is {
+			return listed(cmd, args)
+		}
+		var err error
+		if o.template, err = templatePrinter(name, text, !o.NoHeaders); err != nil {
+			o.Output = "text"
+			return err
+		}
+		o.Output = "template"
+		return o.run(cmd.Context(), args[0], args[1:])
+	}
 	return cmd
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -13,12 +15,15 @@ import (
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/postmortem"
+	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
 
 type reportOptions struct {
 	cli.Range
 	format, template string
+	file             string // to write; "" is stdout
+	short, browse    bool
 	naming           string // how the document names the recording; "" is as the file
 }
 
@@ -36,7 +41,9 @@ worst first, and tells of the worst.
 -o html is one file that opens offline, in light and dark, and prints; it loads
 nothing from anywhere, and reads without JavaScript. With JavaScript a slider
 shows the report at each moment. -o md is to be pasted where Markdown is
-rendered. -o json is the same document for programs. All three go to stdout.
+rendered, --short is half a page of it, -o slack one paragraph for a chat.
+-o json is the same document for programs. All go to stdout, or with -f to a
+file; on a terminal the HTML goes to a new file, and --open opens it.
 
 Each statement says how firmly it is known: observed, inferred, or not
 observable. A number such as #8812 is a position in the recording:
@@ -52,6 +59,9 @@ EXIT STATUS
   gap in that time, 130 interrupted.`,
 		Example: `  # the file to attach to the postmortem
   svcspy report incident.db svc/web -n shop -o html > web.html
+
+  # one paragraph for the incident channel
+  svcspy report incident.db -o slack
 
   # the timeline to paste into it, with local times
   svcspy report incident.db svc/web --since 14:00Z --until 14:30Z -o md --tz Europe/Berlin
@@ -69,6 +79,15 @@ EXIT STATUS
 				return cli.Usage(fmt.Errorf("-o %q is none of %s", o.format, strings.Join(postmortem.Formats, ", ")), "use -o html for a file to open, -o md for text to paste")
 			}
 			a.Output = o.format
+			if o.short {
+				if o.format != "md" && cmd.Flags().Changed("output") {
+					return cli.Usage(fmt.Errorf("--short is Markdown, and -o %s is not", o.format), "")
+				}
+				o.format = "md"
+			}
+			if o.browse && o.format != "html" {
+				return cli.Usage(errors.New("--open opens a page, and -o "+o.format+" is none"), "leave out -o")
+			}
 			if !slices.Contains(postmortem.Templates, o.template) {
 				return cli.Usage(fmt.Errorf("--template %q is none of %s", o.template, strings.Join(postmortem.Templates, ", ")), "")
 			}
@@ -78,10 +97,13 @@ EXIT STATUS
 		},
 	}
 	o.AddFlags(cmd)
-	cmd.Flags().StringVarP(&o.format, "output", "o", "html", "output format: html, md or json")
+	cmd.Flags().StringVarP(&o.format, "output", "o", "html", "output format: html, md, slack or json")
 	// It fails only for a flag that is not there.
-	_ = cmd.RegisterFlagCompletionFunc("output", cli.OneOf("html", "md", "json"))
+	_ = cmd.RegisterFlagCompletionFunc("output", cli.OneOf("html", "md", "slack", "json"))
 	_ = cmd.RegisterFlagCompletionFunc("template", cli.OneOf(postmortem.Templates...))
+	cmd.Flags().StringVarP(&o.file, "file", "f", "", "write this file (default: stdout; HTML on a terminal: a new file)")
+	cmd.Flags().BoolVar(&o.short, "short", false, "only what must be known first, as Markdown")
+	cmd.Flags().BoolVar(&o.browse, "open", false, "open the document in the browser")
 	cmd.Flags().StringVar(&o.template, "template", "plain", "order and headings: "+strings.Join(postmortem.Templates, ", "))
 	return cmd
 }
@@ -128,12 +150,55 @@ func (o *reportOptions) run(ctx context.Context, file string, words []string) er
 	return nil
 }
 
-// write prints the document at once, so that nothing is left half written.
+// write prints the document at once, so that nothing is left half written. A page
+// does not scroll past on a terminal: it goes to a file.
 func (o *reportOptions) write(p *postmortem.Postmortem) error {
 	var b bytes.Buffer
-	if err := postmortem.Write(&b, o.format, p); err != nil {
+	var err error
+	if o.short {
+		err = postmortem.Short(&b, p)
+	} else {
+		err = postmortem.Write(&b, o.format, p)
+	}
+	if err != nil {
 		return err
 	}
-	_, err := o.Out.Write(b.Bytes())
+	path := o.file
+	if path == "" && o.format == "html" && (o.browse || cli.IsTerminal(o.Out)) {
+		if path, err = unusedName(p); err != nil {
+			return err
+		}
+	}
+	if path == "" {
+		_, err := o.Out.Write(b.Bytes())
+		return err
+	}
+	if err := writeWhole(path, b.Bytes()); err != nil {
+		return err
+	}
+	if !o.browse {
+		o.Note("open it in a browser, or use --open")
+	} else if err := openBrowser(path); err != nil {
+		o.Note("no browser could be opened (%v): open the file", err)
+	}
+	_, err = fmt.Fprintln(o.Out, report.Clean(path))
 	return err
+}
+
+// unusedName names a new file in the current folder after the subject.
+func unusedName(p *postmortem.Postmortem) (string, error) {
+	name := "svcspy-report"
+	if p.Subject.Name != "" {
+		name += "-" + instantName(p.Subject.Name, map[string]bool{})
+	}
+	for n := 1; n < 1000; n++ {
+		path := name + ".html"
+		if n > 1 {
+			path = fmt.Sprintf("%s-%d.html", name, n)
+		}
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("there are a thousand files named %s-N.html here: name another with -f", name)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,6 +121,29 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		cutCommand(a), shareCommand(a), scanCommand(a), markCommand(a),
 		demoCommand(a), completionCommand(a), versionCommand(a), a.ManCommand(), help, a.ExitCodesTopic(), a.TimesTopic(), a.RedactionTopic(),
 	)
+	for _, cmd := range root.Commands() {
+		if slices.Contains(everywhere, cmd.Name()) {
+			acceptAllNamespaces(cmd)
+		}
+	}
 	a.Completions(root)
 	return root
+}
+
+// everywhere are the commands that look in all namespaces unless -n names one.
+var everywhere = []string{"replay", "timeline", "explain", "diff", "bisect", "report", "view"}
+
+// acceptAllNamespaces has a command take kubectl's -A, which is what it does anyway.
+func acceptAllNamespaces(cmd *cobra.Command) {
+	letter := "A"
+	if cmd.Flags().ShorthandLookup(letter) != nil {
+		letter = "" // of timeline it is --all, which says the same
+	}
+	all := cmd.Flags().BoolP("all-namespaces", letter, false, "all namespaces (the default)")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if *all && cmd.Flags().Changed("namespace") {
+			return cmd.Flags().Set("namespace", "")
+		}
+		return nil
+	}
 }

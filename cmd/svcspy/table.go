@@ -21,7 +21,7 @@ func (o *getOptions) print(all []wanted) error {
 		return o.names(all)
 	}
 	body := []byte(nil)
-	if len(all) == 1 {
+	if len(all) == 1 && (all[0].one || o.Output != "template") {
 		body = all[0].body
 	} else {
 		list := map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""}}
@@ -38,6 +38,9 @@ func (o *getOptions) print(all []wanted) error {
 		if body, err = json.Marshal(list); err != nil {
 			return err
 		}
+	}
+	if o.Output == "template" {
+		return o.template(o.Out, body)
 	}
 	if o.Output == "yaml" {
 		text, err := report.YAML(body)

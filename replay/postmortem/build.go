@@ -104,7 +104,7 @@ func Build(ctx context.Context, t replay.Timeline, o Options) (*Postmortem, erro
 	if err := s.investigate(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.tell(p); err != nil {
+	if err := s.tell(ctx, p); err != nil {
 		return nil, err
 	}
 	s.finish(p)
@@ -121,9 +121,9 @@ func (s *documentBuilder) document() *Postmortem {
 		APIVersion: report.APIVersion, Kind: "Postmortem", Recording: report.RecordingOf(s.info),
 		File: fileName(s.File), Recorder: s.info.Recorder, Template: template, Zone: s.Zone.String(),
 		Window: s.window, Completeness: s.covered,
-		Summary: []string{}, KeyTimes: []KeyTime{}, Durations: []Span{}, Rows: []Row{}, Chain: []Link{}, Factors: []Link{},
+		Summary: []string{}, Hero: []Fact{}, KeyTimes: []KeyTime{}, Durations: []Span{}, Rows: []Row{}, Chain: []Link{}, Factors: []Link{},
 		Instants: []Instant{}, Hurt: []Hurt{}, Commands: []Command{},
-		Picture: Picture{Window: s.window, Lanes: []Lane{}, Marks: []Mark{}},
+		Picture: Picture{Window: s.window, Lanes: []Lane{}, Marks: []Mark{}, Deeds: []Deed{}},
 	}
 }
 
@@ -279,7 +279,7 @@ func impact(state analyzer.State) int {
 }
 
 // tell fills the document in.
-func (s *documentBuilder) tell(p *Postmortem) error {
+func (s *documentBuilder) tell(ctx context.Context, p *Postmortem) error {
 	p.Subject = s.about
 	p.KeyTimes, p.Durations = s.keyTimes()
 	p.Rows, p.MoreRows = s.rows()
@@ -287,7 +287,8 @@ func (s *documentBuilder) tell(p *Postmortem) error {
 	p.Instants, p.MoreInstants = s.instants()
 	p.Title, p.Summary = s.summary(p)
 	var err error
-	p.Picture, err = s.picture()
+	p.Hero = s.hero(p)
+	p.Picture, err = s.picture(ctx)
 	return err
 }
 
@@ -317,7 +318,7 @@ func (s *documentBuilder) summary(p *Postmortem) (title string, lines []string) 
 	if x.Recovery == nil {
 		until = "until the end of what was looked at, " + clock(to)
 	}
-	title = fmt.Sprintf("%s was %s", name, worst)
+	title = fmt.Sprintf("%s was %s for %s", name, worst, lasting(to.Sub(from)))
 	lines = append(lines,
 		fmt.Sprintf("%s was not well from %s %s (%s); at worst it was %s, with %s.", name, clock(from), until, lasting(to.Sub(from)), worst, endpoints(&x.Worst.Later)),
 		fmt.Sprintf("The report at that time: %s", report.Clean(x.Worst.Later.Headline.Message)),

@@ -2,7 +2,6 @@ package postmortem
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,7 +70,7 @@ func (s *documentBuilder) commands(p *Postmortem) []Command {
 	if x := s.outage; x != nil {
 		at := instant(x.Worst.From)
 		add("The story of the outage", words("explain", file), subject, words("--at", at))
-		add("The report when it was at its worst", words("replay", file), subject, words("--at", fmt.Sprintf("#%d", x.Worst.Seq), "--once"))
+		add("The report when it was at its worst", words("replay", file), subject, words("--at", at, "--once"))
 		if x.Before != nil {
 			good := instant(x.Before.From)
 			add("The first change after which it was broken", words("bisect", file), subject, words("--good", good, "--bad", at))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay/lane"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
@@ -24,7 +25,7 @@ var pageCSS string
 var pageJS string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"event": event, "named": named, "clean": report.Clean, "state": state, "mark": symbol, "tone": tone,
+	"event": event, "named": named, "clean": report.Clean, "state": state, "mark": symbol, "tone": lane.Tone,
 	"clock":  func(t time.Time) string { return t.UTC().Format("15:04:05Z") },
 	"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 	"millis": func(t time.Time) int64 { return t.UnixMilli() },
@@ -52,7 +53,7 @@ func HTML(w io.Writer, p *Postmortem) error {
 	}
 	return page.Execute(w, map[string]any{
 		"P": p, "Zone": zone, "Policy": policy, "CSS": template.CSS(pageCSS), "JS": template.JS(pageJS),
-		"Facts": p.facts(), "Sections": parts, "Drawing": draw(p), "Instants": p.pages(),
+		"Sections": parts, "Drawing": draw(p), "Instants": p.pages(),
 	})
 }
 
@@ -62,6 +63,20 @@ type sheet struct {
 	Number int
 	Moment string // when it began, in all zones
 	Lists  []findings
+	Worst  bool // the one that is printed
+}
+
+// worst is the instant at which most was hurt, for longest.
+func (p *Postmortem) worst() int {
+	worst := 0
+	for i := range p.Instants {
+		a, b := &p.Instants[i], &p.Instants[worst]
+		x, y := impact(a.Report.Verdict.State), impact(b.Report.Verdict.State)
+		if x > y || x == y && a.To.Sub(a.From) > b.To.Sub(b.From) {
+			worst = i
+		}
+	}
+	return worst
 }
 
 type findings struct {
@@ -72,7 +87,7 @@ type findings struct {
 func (p *Postmortem) pages() []sheet {
 	all := make([]sheet, 0, len(p.Instants))
 	for i, in := range p.Instants {
-		s := sheet{Instant: in, Number: i + 1, Moment: p.moments(in.From)}
+		s := sheet{Instant: in, Number: i + 1, Moment: p.moments(in.From), Worst: i == p.worst()}
 		r := &in.Report
 		for _, l := range []findings{{"Because", r.Because}, {"Also", r.Also}, {"Symptoms", r.Symptoms}, {"Risks", r.Risks}} {
 			if len(l.Items) > 0 {
@@ -95,21 +110,6 @@ func symbol(result string) string {
 		return "? unknown"
 	}
 	return "– not asked"
-}
-
-// tone is the class of a state: its colour and its pattern.
-func tone(state string) string {
-	switch state {
-	case string(analyzer.Serving), string(analyzer.NotSelected), stateReady:
-		return "good"
-	case string(analyzer.NotServing), string(analyzer.Absent), stateEnded:
-		return "bad"
-	case string(analyzer.PartiallyServing), string(analyzer.Degraded), stateNotReady:
-		return "poor"
-	case string(analyzer.Converging), statePending, stateTerminating, stateCordoned:
-		return "change"
-	}
-	return "unknown"
 }
 
 // drawing is the picture with its geometry. Everything horizontal is a
@@ -153,6 +153,7 @@ type box struct {
 type drawnMark struct {
 	X      float64
 	Anchor string
+	Glyph  string
 	Text   string
 	Time   time.Time
 }
@@ -193,7 +194,7 @@ func draw(p *Postmortem) drawing {
 		}
 		var told []string
 		for _, s := range l.Spans {
-			b := box{X: x(s.From), Y: top, H: barHeight, Tone: tone(s.State), Title: span(&s)}
+			b := box{X: x(s.From), Y: top, H: barHeight, Tone: toneOf(l, &s), Title: span(&s)}
 			if b.W = x(s.To) - b.X; b.W < 0.2 {
 				b.W = 0.2
 			}
@@ -221,12 +222,18 @@ func draw(p *Postmortem) drawing {
 		out.Words = strings.Join(told, "; ")
 		d.Lanes = append(d.Lanes, out)
 	}
-	for _, k := range pic.Marks {
-		m := drawnMark{X: x(k.Time), Anchor: "start", Text: k.Text, Time: k.Time}
+	mark := func(glyph, text string, at time.Time) {
+		m := drawnMark{X: x(at), Anchor: "start", Glyph: glyph, Text: text, Time: at}
 		if m.X > 50 {
 			m.Anchor = "end"
 		}
 		d.Marks = append(d.Marks, m)
+	}
+	for _, c := range pic.Deeds {
+		mark("▼", c.Text, c.Time)
+	}
+	for _, k := range pic.Marks {
+		mark("▲", k.Text, k.Time)
 	}
 	if len(d.Marks) > 0 {
 		d.Height += 18 * len(d.Marks)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay/lane"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
@@ -26,15 +27,22 @@ func Markdown(w io.Writer, p *Postmortem) error {
 		m.line("> **Not redacted.** %s", escaped(p.Redacted.Notes[0]))
 		m.line("")
 	}
-	for _, f := range p.facts() {
-		m.line("- **%s:** %s", escaped(f.Name), inline(f.Text))
-	}
+	m.hero()
 	for _, s := range parts {
 		m.line("")
 		m.line("## %s", escaped(s.Heading))
+		folded := len(s.Blocks) > 0 && (s.Blocks[0].Instants || strings.HasPrefix(s.Heading, "Appendix") || strings.HasPrefix(s.Heading, "About"))
+		if folded {
+			m.line("")
+			m.line("<details><summary>show</summary>")
+		}
 		for i := range s.Blocks {
 			m.line("")
 			m.block(&s.Blocks[i])
+		}
+		if folded {
+			m.line("")
+			m.line("</details>")
 		}
 	}
 	return m.w.Flush()
@@ -67,7 +75,13 @@ func (m *markdown) block(b *block) {
 	case b.Prompt != "":
 		m.line("> _To be written by people._ %s", escaped(b.Prompt))
 	case b.Picture:
+		m.gantt()
+		m.line("")
+		m.line("<details><summary>the same in letters, with endpoints and gaps</summary>")
+		m.line("")
 		m.picture()
+		m.line("")
+		m.line("</details>")
 	case b.Instants:
 		m.instants()
 	}
@@ -95,10 +109,10 @@ const width = 60
 var letters = map[string]byte{
 	string(analyzer.Serving): '=', string(analyzer.NotSelected): '=', string(analyzer.NotServing): 'X', string(analyzer.Absent): 'X', string(analyzer.PartiallyServing): 'P',
 	string(analyzer.Degraded): 'd', string(analyzer.Converging): '~', string(analyzer.Unknown): '?',
-	stateReady: '=', stateNotReady: 'n', statePending: '~', stateTerminating: 't', stateEnded: 'X', stateCordoned: 'c',
+	lane.Ready: '=', lane.NotReady: 'n', lane.Failing: 'f', lane.Pending: '~', lane.Terminating: 't', lane.Ended: 'X', lane.Cordoned: 'c', lane.Exists: '-', lane.ScaledToZero: '0',
 }
 
-const legend = "= serving, ready   X not serving, absent, ended   P partly serving   d degraded   ~ converging, pending\n? unknown   n not ready   t terminating   c cordoned   / nobody was listening   ^ mark"
+const legend = "= serving, ready   X not serving, absent, ended   P partly serving   d degraded   ~ converging, pending\n? unknown   n not ready   t terminating   c cordoned   f failing   / nobody was listening   ^ mark"
 
 // picture draws the lanes with one letter for each column, the worst state in
 // it. Everything stands in one block of code, so that it lines up.
@@ -183,7 +197,11 @@ func (m *markdown) lane(l *Lane) string {
 			draw(w, digit(s.Ready), 100-min(s.Ready, 99))
 			continue
 		}
-		draw(w, letters[s.State], strings.IndexByte("=c~ntd?PX", letters[s.State])+1)
+		letter := letters[s.State]
+		if letter == 0 { // so many of so many are ready
+			letter = map[string]byte{lane.Good: '=', lane.Poor: 'd', lane.Bad: 'X'}[toneOf(l, s)]
+		}
+		draw(w, letter, strings.IndexByte("-0=c~ntd?PfX", letter)+1)
 	}
 	for _, g := range l.Gaps {
 		draw(g, '/', 1000)

@@ -2,18 +2,19 @@ package postmortem
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/lane"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
@@ -26,6 +27,7 @@ type Picture struct {
 	MorePods  int    `json:"morePods,omitempty"`
 	MoreNodes int    `json:"moreNodes,omitempty"`
 	Marks     []Mark `json:"marks"`
+	Deeds     []Deed `json:"deeds"` // the changes that began and ended the outage
 	// Reconstructed is the end of the part that was not observed but derived from
 	// what the first objects still carried; zero if there is none.
 	Reconstructed time.Time `json:"reconstructed,omitzero"`
@@ -33,7 +35,7 @@ type Picture struct {
 
 // Lane is one object over time.
 type Lane struct {
-	Kind   string   `json:"kind"` // verdict, endpoints, pod or node; service: the verdict on another one
+	Kind   string   `json:"kind"` // verdict, endpoints, pod or node; service: the verdict on another one; cause: another object that the outage came from
 	Object string   `json:"object"`
 	Spans  []Stay   `json:"spans"`
 	Gaps   []Window `json:"gaps"` // when nobody was listening to it
@@ -50,6 +52,13 @@ type Stay struct {
 	Desired int       `json:"desired,omitempty"`
 }
 
+// Deed is a change, as the axis shows it.
+type Deed struct {
+	Time time.Time `json:"time"`
+	Seq  store.Seq `json:"seq"`
+	Text string    `json:"text"`
+}
+
 // Mark is a remark of a person about a moment.
 type Mark struct {
 	Time time.Time `json:"time"`
@@ -63,14 +72,19 @@ var (
 )
 
 // picture draws the lanes: the verdict, the endpoints, the Pods and their Nodes.
-func (s *documentBuilder) picture() (Picture, error) {
-	pic := Picture{Window: s.window, Lanes: []Lane{s.courseLane("verdict", named(s.about), s.segments)}, Marks: []Mark{}}
+func (s *documentBuilder) picture(ctx context.Context) (Picture, error) {
+	pic := Picture{Window: s.window, Lanes: []Lane{s.courseLane("verdict", named(s.about), s.segments)}, Marks: []Mark{}, Deeds: s.deeds()}
 	if begun := s.past(&pic.Lanes[0]); begun.Before(s.window.From) {
 		pic.Window.From, pic.Reconstructed = begun, s.window.From
 	}
 	for _, m := range s.marks {
 		pic.Marks = append(pic.Marks, Mark{m.Time.UTC(), report.Clean(m.Text)})
 	}
+	causes, err := s.culpritLanes(ctx)
+	if err != nil {
+		return pic, err
+	}
+	pic.Lanes = append(pic.Lanes, causes...)
 	endpoints, err := s.endpointLane()
 	if err != nil {
 		return pic, err
@@ -79,16 +93,12 @@ func (s *documentBuilder) picture() (Picture, error) {
 		pic.Lanes = append(pic.Lanes, *endpoints)
 	}
 	pic.Lanes = append(pic.Lanes, s.beside...)
-	podLanes, more, err := s.lanes("pod", pods, maxPodLanes, func(o *analyzer.Object) (string, string) {
-		return podState(analyzer.As[corev1.Pod](o))
-	})
+	podLanes, more, err := s.lanes("pod", pods, maxPodLanes, lookAt)
 	if err != nil {
 		return pic, err
 	}
 	pic.MorePods = more
-	nodeLanes, more, err := s.lanes("node", nodes, maxNodeLanes, func(o *analyzer.Object) (string, string) {
-		return nodeState(analyzer.As[corev1.Node](o))
-	})
+	nodeLanes, more, err := s.lanes("node", nodes, maxNodeLanes, lookAt)
 	pic.MoreNodes = more
 	pic.Lanes = append(append(pic.Lanes, podLanes...), nodeLanes...)
 	return pic, err
@@ -285,7 +295,7 @@ func (s *documentBuilder) lanes(kind string, resource schema.GroupVersionResourc
 // interest is how much there is to see in a lane.
 func interest(l *Lane) int {
 	n := len(l.Spans)
-	if n > 1 || l.Spans[0].State != stateReady {
+	if n > 1 || l.Spans[0].State != lane.Ready {
 		n += 100
 	}
 	return min(n, 110)
@@ -326,50 +336,8 @@ func (s *documentBuilder) lane(kind string, ref store.Ref, last store.Seq, look 
 	return l, nil
 }
 
-// States of Pods and Nodes. A Pod that is ready and one that only runs differ
-// in what matters here: whether it gets traffic.
-const (
-	stateReady       = "ready"
-	stateNotReady    = "not ready"
-	statePending     = "pending"
-	stateTerminating = "terminating"
-	stateEnded       = "ended"
-	stateCordoned    = "cordoned"
-)
-
-func podState(p *corev1.Pod) (state, note string) {
-	var ready *corev1.PodCondition
-	for i := range p.Status.Conditions {
-		if p.Status.Conditions[i].Type == corev1.PodReady {
-			ready = &p.Status.Conditions[i]
-		}
-	}
-	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if w := c.State.Waiting; w != nil && note == "" && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
-			note = w.Reason
-		}
-	}
-	switch {
-	case p.DeletionTimestamp != nil:
-		return stateTerminating, ""
-	case p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded:
-		return stateEnded, cmp.Or(p.Status.Reason, string(p.Status.Phase))
-	case ready != nil && ready.Status == corev1.ConditionTrue:
-		return stateReady, ""
-	case p.Status.Phase == corev1.PodRunning:
-		return stateNotReady, note
-	}
-	return statePending, note
-}
-
-func nodeState(n *corev1.Node) (state, note string) {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
-			return stateNotReady, c.Reason
-		}
-	}
-	if n.Spec.Unschedulable {
-		return stateCordoned, ""
-	}
-	return stateReady, ""
+// lookAt says how a version of a Pod or a Node is.
+func lookAt(o *analyzer.Object) (state, note string) {
+	c := lane.Look(o)
+	return c.State, c.Note
 }

@@ -36,6 +36,7 @@ type Postmortem struct {
 	Title      string           `json:"title"`
 	Subject    analyzer.Subject `json:"subject"` // without one asked for, the Service that was hurt most
 	Summary    []string         `json:"summary"`
+	Hero       []Fact           `json:"hero"` // what must be known first; none without an outage
 
 	Completeness Completeness `json:"completeness"`
 	KeyTimes     []KeyTime    `json:"keyTimes"`

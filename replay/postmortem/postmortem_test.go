@@ -79,6 +79,7 @@ func TestGolden(t *testing.T) {
 		{"api-server-restart", "api-server-restart", "md", Options{Subject: web, Template: "etsy"}},
 		{"bad-image-rollout", "bad-image-rollout", "md", Options{Template: "pagerduty"}},
 		{"network-policy", "network-policy", "md", Options{}}, // nothing was hurt
+		{"bad-image-rollout", "bad-image-rollout", "slack", Options{Subject: web}},
 	} {
 		t.Run(tt.file+"."+tt.format, func(t *testing.T) {
 			got := printed(t, tt.format, build(t, incident(t, tt.incident), tt.options))
@@ -96,6 +97,44 @@ func TestGolden(t *testing.T) {
 				t.Errorf("(-want +got):\n%s\nif this is right: go test ./replay/postmortem -run Golden -update", diff)
 			}
 		})
+	}
+}
+
+// The document begins with what must be known first and the picture, in which what
+// caused the outage has a lane and the changes are on the axis; half a page and a
+// paragraph say the same.
+func TestHero(t *testing.T) {
+	p := build(t, incident(t, "bad-image-rollout"), Options{Subject: web})
+	var short bytes.Buffer
+	if err := Short(&short, p); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(short.String(), "\n"); n > 30 {
+		t.Errorf("the short document has %d lines", n)
+	}
+	slack := printed(t, "slack", p)
+	if strings.Count(slack, "\n") != 1 {
+		t.Errorf("it is no paragraph: %s", slack)
+	}
+	html := printed(t, "html", p)
+	head, _, _ := strings.Cut(html, "<table>")
+	for _, want := range []string{"Degraded for", "cannot pull image web:badtag", "web:ok1 to web:badtag", "kubectl-set"} {
+		for name, text := range map[string]string{"html": head, "md": printed(t, "md", p), "slack": slack, "short": strings.ReplaceAll(short.String(), "\u2060", "")} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not begin with %q", name, want)
+			}
+		}
+	}
+	if strings.Index(html, p.Recording.SHA256) < strings.Index(html, `id="picture"`) {
+		t.Error("the digest comes before the picture")
+	}
+	if len(p.Picture.Deeds) != 2 || p.Picture.Lanes[1].Kind != "cause" || p.Picture.Lanes[1].Object != "Deployment shop/web" {
+		t.Errorf("the picture leaves out what caused it: %+v, lane %s", p.Picture.Deeds, p.Picture.Lanes[1].Object)
+	}
+	for _, r := range p.Rows {
+		if r.What == "It was created." && r.Manager == "" || strings.HasPrefix(r.What, "/metadata/deletionTimestamp") {
+			t.Errorf("a row says nothing: %+v", r)
+		}
 	}
 }
 
@@ -210,7 +249,7 @@ func TestMarks(t *testing.T) {
 	}
 	for _, format := range Formats {
 		text := printed(t, format, p)
-		if !strings.Contains(text, "deploy window") {
+		if format != "slack" && !strings.Contains(text, "deploy window") {
 			t.Errorf("%s does not show the marks", format)
 		}
 		if strings.Contains(text, "Jane") {
@@ -305,9 +344,10 @@ func TestLate(t *testing.T) {
 // Other subjects than Services have lanes of what belongs to them, too.
 func TestSubjects(t *testing.T) {
 	for subject, want := range map[store.Ref]map[string]int{
-		web: {"verdict": 1, "endpoints": 1, "pod": 4, "node": 3},
+		// The Deployment whose Pods are gone has a lane, too.
+		web: {"verdict": 1, "endpoints": 1, "cause": 1, "pod": 4, "node": 3},
 		{Resource: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, Namespace: "shop", Name: "web"}: {"verdict": 1, "pod": 4, "node": 3},
-		{Resource: nodes, Name: "n2"}: {"verdict": 1, "pod": 3, "node": 3},
+		{Resource: nodes, Name: "n2"}: {"verdict": 1, "cause": 1, "pod": 3, "node": 3},
 	} {
 		p := build(t, incident(t, "node-loss"), Options{Subject: subject})
 		got := map[string]int{}

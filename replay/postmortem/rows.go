@@ -48,7 +48,9 @@ func (s *documentBuilder) rows() ([]Row, int) {
 		}
 	}
 	for i := range s.changes {
-		explain(&s.changes[i])
+		if tells(&s.changes[i]) {
+			explain(&s.changes[i])
+		}
 	}
 	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.Time.Before(s.window.From) || r.Time.After(s.window.To) })
 	more := max(0, len(rows)-maxRows)
@@ -136,6 +138,15 @@ func (s *documentBuilder) verdictRow(i int) Row {
 		what += "; the recorder was not listening to all of it"
 	}
 	return Row{Time: g.From.UTC(), Seq: g.Seq, Kind: "verdict", State: r.Verdict.State, What: what + ".", Object: r.Subject}
+}
+
+// tells reports whether a change that explains nothing tells a reader anything:
+// that an object was made by nobody known, or that its end was put off, does not.
+func tells(c *change.Change) bool {
+	if c.Verb == change.Created {
+		return c.Writer != nil
+	}
+	return c.Verb != change.Updated || slices.ContainsFunc(c.AllFields, func(f change.Field) bool { return f.Path != "/metadata/deletionTimestamp" })
 }
 
 // lossRows tell how endpoints were lost, those of one class in one row.

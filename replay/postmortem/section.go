@@ -80,7 +80,16 @@ func (p *Postmortem) sections() ([]section, error) {
 			all = append(all, section{part.heading, blocks})
 		}
 	}
-	return all, nil
+	// The picture comes first, whatever the order: it is what everybody looks at.
+	if i := slices.IndexFunc(all, func(s section) bool { return len(s.Blocks) > 0 && s.Blocks[0].Picture }); i > 0 {
+		drawn := all[i]
+		all = slices.Insert(slices.Delete(all, i, i+1), 0, drawn)
+	}
+	var about []text
+	for _, f := range p.facts() {
+		about = append(about, join(strong(f.Name), say(": "), f.Text))
+	}
+	return append(all, section{"About this recording", []block{{List: about}}}), nil
 }
 
 func (p *Postmortem) blocks(c content) []block {

@@ -11,7 +11,7 @@ import (
 const plain = "plain"
 
 // Formats are what Write can print.
-var Formats = []string{"html", "md", "json"}
+var Formats = []string{"html", "md", "slack", "json"}
 
 // Write prints the document in one of the formats.
 func Write(w io.Writer, format string, p *Postmortem) error {
@@ -20,6 +20,8 @@ func Write(w io.Writer, format string, p *Postmortem) error {
 		return HTML(w, p)
 	case "md":
 		return Markdown(w, p)
+	case "slack":
+		return Slack(w, p)
 	case "json":
 		return report.Document(w, "json", p)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/store"
@@ -38,8 +39,11 @@ type OutageItem struct {
 	Explained bool           `json:"explained"`
 	Trigger   *change.Change `json:"trigger,omitempty"`
 	Recovery  *change.Change `json:"recovery,omitempty"` // the change that ended it
-	Also      []OutageBrief  `json:"also,omitempty"`     // outages of other Services with the same cause
-	Next      []string       `json:"next,omitempty"`     // commands that lead further
+	// Undo is the command that takes the trigger back, where the trigger is proved and
+	// a command can: as of then, not of now.
+	Undo string        `json:"undo,omitempty"`
+	Also []OutageBrief `json:"also,omitempty"` // outages of other Services with the same cause
+	Next []string      `json:"next,omitempty"` // commands that lead further
 }
 
 // OutageBrief is an outage that is listed under another.
@@ -68,6 +72,11 @@ func NewOutageItem(o *story.Outage, told *story.Explanation) OutageItem {
 	}
 	item.Headline = told.Worst.Later.Headline
 	item.Trigger, item.Recovery = told.Trigger(), told.End()
+	if c := item.Trigger; c != nil && c.Link != change.Correlated {
+		if undo, can := c.Undo(); can {
+			item.Undo = undo.String()
+		}
+	}
 	return item
 }
 
@@ -150,11 +159,17 @@ func (p *printer) outage(i *OutageItem, first bool) {
 	for _, b := range i.Also {
 		p.line("  also      %s %s for %s from %s", path(b.Subject), p.paint(stateColor(b.State), string(b.State)), span(b.From, b.From.Add(time.Duration(b.Seconds*float64(time.Second)))), p.clock(b.From))
 	}
-	for n, command := range i.Next {
+	if i.Undo != "" {
+		p.line("  undo      %s  (as of then)", Clean(i.Undo))
+	}
+	for n, line := range i.Next {
 		if n > 0 && !first {
 			break
 		}
-		p.line("  %-9s %s", map[bool]string{true: "next", false: ""}[n == 0], Clean(command))
+		p.line("  %-9s %s", map[bool]string{true: "next", false: ""}[n == 0], Clean(line))
+	}
+	if first && len(i.Next) > 0 && i.Subject.Kind == "Service" {
+		p.line("  now       %s", Clean(command.New(append([]string{"svcspy", "trace"}, command.Object("service", i.Subject.Namespace, i.Subject.Name)...)...).String()))
 	}
 }
 

@@ -127,6 +127,7 @@ type drawnOutage struct {
 	Trigger     *drawnDeed    `json:"trigger,omitempty"`
 	Recovery    *drawnDeed    `json:"recovery,omitempty"`
 	Also        []drawnOutage `json:"also,omitempty"`
+	Undo        string        `json:"undo,omitempty"`
 	Next        []string      `json:"next,omitempty"`
 	HeadlineID  string        `json:"id,omitempty"`
 	HeadlineKey string        `json:"about,omitempty"`
@@ -293,7 +294,7 @@ func outageOf(i *report.OutageItem) drawnOutage {
 	o := drawnOutage{
 		Key: subjectKey(&i.Subject), State: string(i.State), From: i.From.UnixMicro(), To: i.To.UnixMicro(), WorstAt: i.WorstAt.UnixMicro(),
 		Over: i.Over, Seconds: i.Seconds, Times: i.Times, What: report.Clean(i.Headline.Message), Explained: i.Explained,
-		Next: i.Next, HeadlineID: i.Headline.ID, HeadlineKey: subjectKey(&i.Headline.Subject),
+		Next: i.Next, Undo: i.Undo, HeadlineID: i.Headline.ID, HeadlineKey: subjectKey(&i.Headline.Subject),
 	}
 	o.Trigger, o.Recovery = deedOf(i.Trigger), deedOf(i.Recovery)
 	for n := range i.Also {

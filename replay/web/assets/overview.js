@@ -10,9 +10,10 @@ function cardOf(o, hero) {
     ["Trigger", o.trigger ? link(o.trigger) : o.explained ? "no recorded change explains it" : ""],
     ["Who", o.trigger ? (o.trigger.who || "not in managedFields; the audit log has it") + ({ counterfactual: " · proved: without this change the verdict is another", structural: " · by mechanism: what fails has the change, what works does not", correlated: " · only close in time" }[o.trigger.link] || "") : ""],
     ["Recovery", o.recovery ? [link(o.recovery), o.recovery.who ? " by " + o.recovery.who : ""] : o.explained ? (o.over ? `${clock(o.to)} without a recorded change` : "none in this recording") : ""],
+    ["Undo", o.undo ? [commandLine(o.undo)] : ""],
     ["Also hurt", (o.also || []).map((a) => nameOf(a.o) + " " + a.state).join(", ")],
   ];
-  return { title, rows, next: o.next && o.next.length ? el("div", { class: "next" }, el("b", {}, "Next "), commandLine(o.next[0])) : null };
+  return { title, rows, next: o.next && o.next.length ? el("div", { class: "next" }, el("b", {}, "Next "), commandLine(o.next[0]), hero && o.o.startsWith("svc/") ? commandLine("svcspy trace " + word("svc/" + o.o.split("/")[2]) + " -n " + word(o.o.split("/")[1])) : null) : null };
 }
 
 function drawHero() {

@@ -1,0 +1,100 @@
+package change
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/svcspy/svcspy/analyzer/command"
+)
+
+// Undo returns the command that takes a change back: the rollout of a workload,
+// its number of replicas, the fields of an object, or an object that was created.
+// ok is false where no command can: what was deleted is not in the cluster any
+// more, values may be redacted, and elements of lists cannot be patched one by one.
+func (c *Change) Undo() (undo command.Command, ok bool) {
+	kind := strings.ToLower(c.Subject.Kind)
+	if !slices.Contains(builtIn, c.Subject.Group) {
+		kind += "." + c.Subject.Group
+	}
+	object := command.Object(kind, c.Subject.Namespace, c.Subject.Name)
+	switch {
+	case c.Origin != Intent:
+		return undo, false
+	case c.Verb == Created:
+		return command.Kubectl(append([]string{"delete"}, object...)...), true
+	case c.Verb != Updated:
+		return undo, false
+	case slices.Contains(revisioned, kind) && c.touchesTemplate():
+		return command.Kubectl("rollout", "undo").Add(object...), true
+	}
+	patch := map[string]any{}
+	for i := range c.AllFields {
+		if f := &c.AllFields[i]; f.Top() != "status" && !putBack(patch, f) {
+			return undo, false
+		}
+	}
+	text, err := json.Marshal(patch)
+	if err != nil || len(patch) == 0 || len(text) > longestPatch {
+		return undo, false
+	}
+	undo = command.Kubectl("patch").Add(object...)
+	if !slices.Contains(builtIn, c.Subject.Group) {
+		undo = undo.Add("--type", "merge")
+	}
+	return undo.Add("-p", string(text)), true
+}
+
+var (
+	// builtIn are groups whose kinds kubectl knows by their name alone.
+	builtIn = []string{"", "apps", "batch", "autoscaling", "policy", "networking.k8s.io", "discovery.k8s.io"}
+	// revisioned are workloads that keep the templates they had.
+	revisioned = []string{"deployment", "daemonset", "statefulset"}
+)
+
+// longestPatch is how long a patch a person reads before running it.
+const longestPatch = 400
+
+func (c *Change) touchesTemplate() bool {
+	return slices.ContainsFunc(c.AllFields, func(f Field) bool { return strings.HasPrefix(f.Path, "/spec/template/") })
+}
+
+// putBack adds the value before to a patch; false if a patch cannot say it.
+func putBack(patch map[string]any, f *Field) bool {
+	if len(f.Steps) == 0 || redacted(f.Old) {
+		return false
+	}
+	for i, step := range f.Steps {
+		if step.Field == "" || len(step.Keys) > 0 || step.InList || step.InSet {
+			return false
+		}
+		if i == len(f.Steps)-1 {
+			patch[step.Field] = f.Old // nil removes it
+			return true
+		}
+		below, is := patch[step.Field].(map[string]any)
+		if !is {
+			below = map[string]any{}
+			patch[step.Field] = below
+		}
+		patch = below
+	}
+	return false
+}
+
+// redacted reports whether a value holds a token that stands for another value.
+func redacted(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.Contains(v, "‹r:") || v == "‹hidden›"
+	case map[string]any:
+		for _, x := range v {
+			if redacted(x) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, redacted)
+	}
+	return false
+}
