@@ -34,11 +34,11 @@ func cutCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cut FILE OUT [TYPE/NAME ...]",
 		Short: "A part of a recording that stands alone",
-		Long: `Cut writes a window of a recording to a new file: what the cluster was when the
-window begins, everything that was heard in it, and of the time before as much
-as the reports in the window look back to. With subjects only what the reports
-on these need comes along. At every instant of the window the new recording
-gives the same reports as the old one.
+		Long: `Cut writes a window of a recording to a new file: the state of the cluster when
+the window begins, every event in it, and as much of the time before as the
+reports in the window look back to. With subjects, the new file holds only what
+the reports on them need. At every instant of the window both recordings give the
+same reports.
 
 Every event keeps its number, so that #8812 in a report stands for the same
 event in both; what is kept of the time before the window shows in

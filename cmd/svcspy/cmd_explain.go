@@ -21,10 +21,9 @@ func explainCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain FILE [TYPE/NAME]",
 		Short: "The story of an outage: trigger, chain, what was lost, recovery",
-		Long: `Explain tells the story of one outage in a page: what changed and who changed it,
-what that led to, which endpoints were lost and how, why nothing took their
-place, what else was so, how it ended, what is left of it, and what cannot be
-known. Every line names the event with which it began; ` + "`svcspy replay FILE --at '#EVENT'`" + `
+		Long: `Explain prints one page about an outage: what changed and who changed it, the
+effects, the lost endpoints, why nothing replaced them, other symptoms, the
+recovery, the damage that remains, and what cannot be known. Every line names the event with which it began; ` + "`svcspy replay FILE --at '#EVENT'`" + `
 shows the state there.
 
 If the recording begins in the outage, what is known of it from before is told

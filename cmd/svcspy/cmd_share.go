@@ -35,11 +35,12 @@ func shareCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "share FILE OUT [TYPE/NAME ...]",
 		Short: "A recording to give away: cut, redacted further, and scanned",
-		Long: `Share writes what of a recording may leave the house: the window, or what concerns
-some subjects (as svcspy cut), through a second redaction, and scans the result.
-If something in it still looks like a secret, no file is left behind, unless with
---force; until it is scanned its name ends in .unscanned. The reports in the new
-recording have the same verdicts and headlines.
+		Long: `Share writes the part of a recording that is safe to share outside your
+organization: a window, or what concerns some subjects (as svcspy cut). It
+redacts a second time and scans the result. If the result still looks as if it
+has a secret in it, share removes the file unless --force is given; until then
+its name ends in .unscanned. The new recording gives the same verdicts and
+headlines.
 
 --policy standard replaces all values of env and of --name=value arguments,
 queries of URLs, annotations of more than 256 bytes, ids of cloud accounts, and

@@ -147,19 +147,19 @@ func HintsFor(err error) []string {
 	case errors.Is(err, flight.ErrNoRecorder):
 		hint = "the recorder must be a svcspy that can write beside the file; mark it when it has ended"
 	case errors.Is(err, store.ErrInUse):
-		hint = "it is being recorded; look again when `svcspy record` has ended, or use `svcspy trace` on the live cluster"
+		hint = "`svcspy record` is writing it; try again when that has ended, or use `svcspy trace` on the live cluster"
 	case errors.Is(err, ErrUnsealed):
-		hint = "it holds what was heard until a second before; `svcspy compact FILE NEW` makes it as small as a sealed one"
+		hint = "the file has every event but those of the last second; `svcspy compact FILE NEW` makes it as small as a sealed one"
 	case errors.Is(err, ErrShare):
-		hint = "it is named above; --policy strict replaces more, and --force leaves the file all the same"
+		hint = "the finding is printed above; --policy strict replaces more, --force leaves the file in place"
 	case errors.Is(err, store.ErrVersion):
 		hint = "this recording needs a newer svcspy"
 	case errors.Is(err, store.ErrNotRecording):
 		hint = "svcspy reads files written by `svcspy record`; try `svcspy demo`"
 	case errors.Is(err, store.ErrFull):
-		hint = "what was heard until then is in the file; --max-size sets the limit, --ring keeps only the last minutes"
+		hint = "the file has every event until then; --max-size sets the limit, --ring retains only the last minutes"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), strings.Contains(err.Error(), syscall.EFBIG.Error()):
-		hint = "what was written until then is kept: make room, then `svcspy compact FILE NEW` makes of a recording that was not sealed a small one with a digest"
+		hint = "the file has every event until then; free some space, then `svcspy compact FILE NEW` seals a copy"
 	case errors.Is(err, fs.ErrExist):
 		hint = "recordings are never overwritten; give another name with -f"
 	case errors.Is(err, fs.ErrNotExist):
@@ -253,7 +253,7 @@ func Readable(path string) error {
 	case st.IsDir():
 		return Usage(fmt.Errorf("open %s: it is a folder, not a recording", path), "")
 	case !st.Mode().IsRegular():
-		return Usage(fmt.Errorf("open %s: it is no regular file", path), "a recording is read here and there, not from front to back: write it to a file first")
+		return Usage(fmt.Errorf("open %s: it is no regular file", path), "recordings need random access; save it to a file first")
 	}
 	return nil
 }

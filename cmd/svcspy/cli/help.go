@@ -21,11 +21,11 @@ var Groups = []struct {
 	title    string
 	Commands []string
 }{
+	{"Getting started", []string{"demo", "completion", "version", "help"}},
 	{"Record", []string{"record", "keep", "import"}},
-	{"Ask", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report"}},
-	{"Look around", []string{"get", "events", "serve", "shell"}},
-	{"Take care of a recording", []string{"info", "verify", "mark", "cut", "share", "scan", "compact"}},
-	{"Begin", []string{"demo", "completion", "version", "help"}},
+	{"Explain", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report"}},
+	{"Inspect, and kubectl on the past", []string{"get", "events", "serve", "shell"}},
+	{"Files", []string{"info", "verify", "mark", "cut", "share", "scan", "compact"}},
 }
 
 // connection marks a flag that says how to reach the cluster.

@@ -16,16 +16,16 @@ func KeepCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "keep FILE",
 		Short: "Have a flight recorder keep its window",
-		Long: `Keep asks the ` + "`record --ring`" + ` that writes FILE to keep what it holds and what
-follows for as long as its --keep-for says, and prints the path of the recording
-that will hold it. The flight recorder goes on. It is what SIGUSR1 does, from
-another shell, or from a container that shares the folder.
+		Long: `Keep asks the ` + "`record --ring`" + ` that writes FILE to save its window and the
+next --keep-for, and prints the path of the recording that it saves. The flight
+recorder continues. SIGUSR1 does the same; keep also works from another container
+that shares the folder.
 
 It asks on the socket beside FILE (FILE.sock), which only the user of the
 recorder can open.
 
 EXIT STATUS
-  0 it is kept, 1 error (nobody records FILE, or it has ended), 2 wrong words.`,
+  0 saving, 1 error (no recorder writes FILE, or it has ended), 2 wrong words.`,
 		Example: `  svcspy record -f ring.db --ring 30m &
   svcspy keep ring.db`,
 		Args: cli.OneFile,

@@ -54,29 +54,27 @@ func Command(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record [TYPE/NAME ...] [-f FILE]",
 		Short: "Record the cluster into one file until interrupted",
-		Long: `Record lists and watches the cluster and writes what the API server says, in
-order, into one file: what replay, trace -f and every other command read. It
-changes nothing in the cluster. Secret values never reach the file: keyed
-hashes show that a value changed, not what it was.
+		Long: `Record lists and watches the cluster and writes every event of the API server,
+in order, into one file, which every other command reads. It changes nothing in
+the cluster. Secret values never reach the file: keyed hashes show that a value
+changed, not what it was.
 
-What is recorded: the whole cluster, or where that is forbidden the context's
-namespace; with -n a,b these namespaces. With TYPE/NAME (svc/web, deploy/api,
-svc/shop/web) it is what decides about these subjects: their namespaces, Nodes,
-the names and addresses of all Services, cluster DNS and kube-proxy, and
-whatever else their references lead to. With -l it is what runs and is
-configured (Pods, workloads, ConfigMaps, Secrets, claims) only where the labels
-match, or matched once; the API server is asked for all of them, so that an
-object that loses its labels is not taken for a deleted one. What was left out
-is known to be unknown: no answer takes it for absent.
+By default it records the whole cluster, or the context's namespace if the rest
+is forbidden. -n a,b records these namespaces. TYPE/NAME (svc/web, deploy/api,
+svc/shop/web) records what decides about these subjects: their namespaces, Nodes,
+the names and addresses of all Services, cluster DNS, kube-proxy, and the objects
+that they refer to. -l records Pods, workloads, ConfigMaps, Secrets and claims
+only if their labels match or matched before; the API server sends all of them,
+so an object that loses its labels does not look deleted. Anything not recorded
+is reported as unknown, never as absent.
 
 A flight recorder (--ring) runs for days in a file that stays small. When a
 condition of --keep-on becomes true, on SIGUSR1, or when ` + "`svcspy keep FILE`" + ` asks
-for it, what the ring holds and what follows for --keep-for is saved beside it
-as a recording of its own, sealed; and the flight recorder goes on. What comes
-meanwhile goes into the same recording, which then lasts --keep-for from there;
-conditions alone make it at most twice as long. Nothing that was kept is ever
-deleted: while --keep-max of them lie there, a condition that becomes true again
-keeps no more, and a warning says so each time and in the end.
+for it, the recorder saves the window of the ring and the next --keep-for as a sealed
+recording beside it, and continues. A save in progress absorbs later triggers and
+then lasts --keep-for from the last of them; conditions can extend it to at most
+twice --keep-for. Saved recordings are never deleted: after --keep-max of them a
+flapping condition saves no more, and warns each time and at the end.
 
 A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and
 | between several: 'svc/web NotServing', 'svc/shop/web != Serving|Converging'.
@@ -114,7 +112,7 @@ EXIT STATUS
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "file", "f", "", "the recording to write (default: svcspy-CONTEXT-TIME.db)")
 	flags.StringVar(&o.profile, "profile", "standard", "which kinds to record: minimal, standard or full")
-	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "record all namespaces, also where only some of it is allowed")
+	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "record all namespaces even if you can read only some")
 	flags.StringVarP(&o.selector, "selector", "l", "", "record what runs and is configured only where the labels match, such as app=web")
 	flags.DurationVar(&o.length, "for", 0, "stop and seal after this long, such as 30m (default: when interrupted)")
 	flags.StringArrayVar(&o.until, "until", nil, "stop and seal when this `CONDITION` is true, such as 'svc/web Serving'; may be repeated")
