@@ -56,7 +56,6 @@ type Case struct {
 	Related       *Relations         // at a moment when the second verdict is established
 	causes        []analyzer.Finding // of what began, or ended
 	pods          podFates
-	modelled      analyzer.State // see control
 }
 
 // podFates says which Pods work and which do not, by name, in two reports.
@@ -306,8 +305,7 @@ func (x *Finder) link(m *Case, act []change.Change) change.Change {
 		if m.Improved {
 			better = verdict.Worse(then, m.After.Verdict.State)
 		}
-		other := slices.ContainsFunc(changes, func(c change.Change) bool { return c.Ref.Resource != replay.Services })
-		return better && (other || then != x.control(m))
+		return better
 	}
 	for i := range act {
 		if flips(act[i : i+1]) {
@@ -327,16 +325,6 @@ func (x *Finder) link(m *Case, act []change.Change) change.Change {
 	}
 	act[0].Link = change.Correlated
 	return act[0]
-}
-
-// control is what the model makes of the second verdict when nothing is undone. It
-// knows what would be listed, and not since when: a change of the Service without
-// which nothing else would be listed has not brought the verdict about.
-func (x *Finder) control(m *Case) analyzer.State {
-	if m.modelled == "" {
-		m.modelled = analyzer.Diagnose(undo(m.Related, nil), x.Subject, analyzer.Options{Brief: true}).Verdict.State
-	}
-	return m.modelled
 }
 
 // Structural says why what fails has the change and what works does not; ""

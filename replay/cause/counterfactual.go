@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/kube"
@@ -99,9 +101,10 @@ func (v *overlay) revert(c *change.Change) bool {
 	return true
 }
 
-// rollBack puts the Pods that are meant, and all that make them, back to what
-// they were before the change: what controllers did since, they did because of
-// it.
+// rollBack puts the workloads whose Pods are meant back to what they were before
+// the change, and of their Pods what follows from it: those that were taken away
+// since are there again, as they last were, and those that were made since are
+// not. What became of a Pod otherwise is not the doing of the change, and stays.
 func (v *overlay) rollBack(r *Relations, c *change.Change, meant func(p *corev1.Pod, top store.Ref) bool) {
 	tops := map[store.Ref]bool{}
 	for uid, p := range r.Pods {
@@ -117,14 +120,76 @@ func (v *overlay) rollBack(r *Relations, c *change.Change, meant func(p *corev1.
 			delete(tops, top) // its controllers may have followed that
 		}
 	}
+	touched := map[store.Ref]bool{} // of the tops: those that the change did something to
 	for _, ref := range r.Refs {
-		if ref == c.Ref || !tops[r.top(ref)] {
-			continue
-		}
-		if _, reverted := v.objects[ref]; !reverted {
-			v.put(ref, r.before(ref, c.Seq), c.Seq)
+		if top := r.top(ref); ref.Resource == replay.Pods && tops[top] && ref != c.Ref && v.restorePod(r, c, ref) {
+			touched[top] = true
 		}
 	}
+	for _, ref := range r.Refs {
+		top := r.top(ref)
+		if ref == c.Ref || !tops[top] || c.Ref.Resource == replay.Nodes && !touched[top] {
+			continue
+		}
+		if _, reverted := v.objects[ref]; reverted {
+			continue
+		}
+		switch before := r.before(ref, c.Seq); {
+		case before == nil: // made since
+			v.put(ref, nil, c.Seq)
+		case ref.Resource != replay.Pods && c.Verb != change.Created:
+			v.put(ref, before, c.Seq)
+		}
+	}
+}
+
+// restorePod puts back a Pod that the change took away, or that it let be placed;
+// it reports whether there was something to put back.
+func (v *overlay) restorePod(r *Relations, c *change.Change, ref store.Ref) bool {
+	was := r.before(ref, c.Seq)
+	if was == nil || c.Verb == change.Created {
+		return false
+	}
+	now := r.State.Get(ref)
+	onNode := c.Ref.Resource == replay.Nodes
+	old := analyzer.As[corev1.Pod](was)
+	if now != nil && now.UID == was.UID && !Deleting(now) {
+		p := analyzer.As[corev1.Pod](now)
+		if placed := onNode && old.Spec.NodeName == "" && p.Spec.NodeName == c.Ref.Name; !placed {
+			return false
+		}
+		v.put(ref, was, c.Seq)
+		return true
+	}
+	if onNode && (old.Spec.NodeName != c.Ref.Name || !r.evicted(ref, was.UID)) {
+		return false
+	}
+	v.put(ref, r.lastUntouched(ref, was), c.Seq)
+	return true
+}
+
+// evicted reports whether the cluster removed a Pod from its Node.
+func (r *Relations) evicted(ref store.Ref, uid types.UID) bool {
+	for o := range r.State.Past(ref) {
+		if o.UID == uid && disruption(analyzer.As[corev1.Pod](o)) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// lastUntouched returns the last version of a Pod, from one on, in which nobody
+// had begun to take it away.
+func (r *Relations) lastUntouched(ref store.Ref, from *analyzer.Object) *analyzer.Object {
+	for o := range r.State.Past(ref) {
+		if o.Seq <= from.Seq {
+			break
+		}
+		if o.UID == from.UID && o.Type != watch.Deleted && !Deleting(o) && disruption(analyzer.As[corev1.Pod](o)) == nil {
+			return o
+		}
+	}
+	return from
 }
 
 // meantSince reports whether somebody wrote to the spec of a workload after a
@@ -183,8 +248,13 @@ func (r *Relations) top(ref store.Ref) store.Ref {
 }
 
 // relist replaces the slices that the controller wrote for a Service by those
-// it would have written.
+// it would have written. Where it would have written the same they stay as they
+// are, also if they lag behind: that is not the doing of the change.
 func (v *overlay) relist(ref store.Ref) {
+	if now, then := v.State.Get(ref), v.Get(ref); now != nil && then != nil && now.UID == then.UID && sameProtocols(now, then) &&
+		slices.EqualFunc(expected(v.State, now), expected(v, then), sameEndpoint) {
+		return
+	}
 	for _, o := range v.State.List(store.Query{Resource: replay.EndpointSlices, Namespace: ref.Namespace, Labels: map[string]string{discoveryv1.LabelServiceName: ref.Name}}) {
 		if _, rolledBack := v.objects[o.Ref()]; !rolledBack && change.IsControllersSlice(o) {
 			v.put(o.Ref(), nil, 0)
@@ -195,18 +265,8 @@ func (v *overlay) relist(ref store.Ref) {
 		return
 	}
 	svc := analyzer.As[corev1.Service](o)
-	if len(svc.Spec.Selector) == 0 {
-		return
-	}
-	var pods []*corev1.Pod
-	for _, p := range v.List(store.Query{Resource: replay.Pods, Namespace: ref.Namespace, Labels: svc.Spec.Selector}) {
-		pods = append(pods, analyzer.As[corev1.Pod](p))
-	}
-	nodeExists := func(name string) bool {
-		return v.Get(store.Ref{Resource: replay.Nodes, Name: name}) != nil || !v.Coverage(replay.Nodes, "").Status.AbsenceProven()
-	}
 	byPorts := map[string]*discoveryv1.EndpointSlice{}
-	for _, e := range kube.Expected(svc, pods, nodeExists) {
+	for _, e := range expected(v, o) {
 		key := fmt.Sprint(e.Family, e.Ports)
 		sl := byPorts[key]
 		if sl == nil {
@@ -231,6 +291,33 @@ func (v *overlay) relist(ref store.Ref) {
 			Namespace: sl.Namespace, Name: sl.Name, UID: sl.UID, Object: data,
 		}), 0)
 	}
+}
+
+// expected returns what the controller would list of a Service in a View.
+func expected(v analyzer.View, o *analyzer.Object) []kube.ExpectedEndpoint {
+	svc := analyzer.As[corev1.Service](o)
+	if len(svc.Spec.Selector) == 0 {
+		return nil
+	}
+	var pods []*corev1.Pod
+	for _, p := range v.List(store.Query{Resource: replay.Pods, Namespace: o.Namespace, Labels: svc.Spec.Selector}) {
+		pods = append(pods, analyzer.As[corev1.Pod](p))
+	}
+	known := v.Coverage(replay.Nodes, "").Status == store.Current
+	return kube.Expected(svc, pods, func(name string) bool {
+		return !known || v.Get(store.Ref{Resource: replay.Nodes, Name: name}) != nil
+	})
+}
+
+func sameProtocols(a, b *analyzer.Object) bool {
+	return slices.EqualFunc(analyzer.As[corev1.Service](a).Spec.Ports, analyzer.As[corev1.Service](b).Spec.Ports, func(a, b corev1.ServicePort) bool {
+		return a.Name == b.Name && a.Protocol == b.Protocol
+	})
+}
+
+func sameEndpoint(a, b kube.ExpectedEndpoint) bool {
+	return a.Pod.UID == b.Pod.UID && a.Family == b.Family && slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Ports, b.Ports) &&
+		a.Ready == b.Ready && a.Serving == b.Serving && a.Terminating == b.Terminating
 }
 
 // newSlice begins a slice as the controller would have written it

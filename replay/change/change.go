@@ -269,7 +269,7 @@ func origin(c *Change, m *metav1.ObjectMeta) Origin {
 	byController := c.Writer != nil && slices.Contains(Controllers, c.Writer.Manager) || byNodeController(c)
 	switch c.Verb {
 	case Created, Deleting, Deleted:
-		byNobody := c.Writer == nil && slices.Contains(DerivedResources, c.Ref.Resource.Resource)
+		byNobody := c.Writer == nil && slices.Contains(DerivedResources, c.Ref.Resource.Resource) && !c.ofHandMadeSlice()
 		if byController || byNobody || len(m.OwnerReferences) > 0 {
 			return Derived
 		}

@@ -61,6 +61,13 @@ func (c *Change) ByController() bool {
 	return o != nil && IsControllersSlice(o)
 }
 
+// ofHandMadeSlice reports whether the change is to a slice that no controller of
+// Kubernetes keeps: nothing but somebody's wish removes it. A deletion leaves no
+// writer.
+func (c *Change) ofHandMadeSlice() bool {
+	return c.Ref.Resource.Resource == "endpointslices" && !c.ByController()
+}
+
 func IsControllersSlice(o *analyzer.Object) bool {
 	return analyzer.As[discoveryv1.EndpointSlice](o).Labels[discoveryv1.LabelManagedBy] == "endpointslice-controller.k8s.io"
 }
