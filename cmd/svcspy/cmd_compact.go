@@ -16,7 +16,7 @@ import (
 func compactCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact FILE OUT",
-		Short: "Write a recording anew, as small as it gets",
+		Short: "Rewrite a recording as small as possible",
 		Long: `Compact writes a recording to a new file: one that was interrupted becomes as
 small as a sealed one and gets a digest, but stays known as incomplete. Every
 position, time and mark is kept. A damaged recording is refused: verify says what

@@ -26,7 +26,7 @@ func eventsCommand(a *cli.App) *cobra.Command {
 	o := &eventsOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "events FILE [TYPE/NAME]",
-		Short: "What was heard, in order",
+		Short: "The recorded events, in order",
 		Long: `Events prints what the recorder heard, one line each: ADDED, MODIFIED and DELETED
 as the API server said them, RELIST and BOOKMARK around each list, and COVERAGE
 where the recorder began or ceased to listen. (Kubernetes' own Events are a

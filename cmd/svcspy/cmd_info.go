@@ -9,7 +9,7 @@ import (
 func infoCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info FILE",
-		Short: "Say what a recording holds",
+		Short: "Show what a recording holds",
 		Long: `Info prints the range of a recording, its cluster, its resources with counts and
 sizes, when each was being listened to, what was redacted, how far the clocks of
 the API server and the recorder were apart and when the latter was set, and the

@@ -27,7 +27,7 @@ func markCommand(a *cli.App) *cobra.Command {
 	o := &markOptions{Query: &cli.Query{App: a}}
 	cmd := &cobra.Command{
 		Use:   `mark FILE ["TEXT"]`,
-		Short: "Remarks about moments of a recording",
+		Short: "Annotate instants of a recording",
 		Long: `Mark writes a remark about a moment into a recording, beside the data: when it
 was detected, what was tried, when somebody rolled back. It is shown on every
 axis, and [ and ] go from one to the next in svcspy replay. What was recorded is

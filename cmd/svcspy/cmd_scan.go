@@ -51,7 +51,7 @@ type leak struct {
 func scanCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan FILE",
-		Short: "Look for secrets that stand in the clear",
+		Short: "Scan for plaintext secrets",
 		Long: `Scan looks for leaks before a file is given away: keys of clouds and services,
 JSON Web Tokens, PEM, credentials in URLs and headers, values whose names give
 them away, random strings. In a recording it looks at everything that recording

@@ -34,7 +34,7 @@ func shareCommand(a *cli.App) *cobra.Command {
 	o := &shareOptions{cutOptions: cutOptions{Range: cli.Range{Query: &cli.Query{App: a}}}}
 	cmd := &cobra.Command{
 		Use:   "share FILE OUT [TYPE/NAME ...]",
-		Short: "A recording to give away: cut, redacted further, and scanned",
+		Short: "A recording that is safe to share: cut, redacted again, scanned",
 		Long: `Share writes the part of a recording that is safe to share outside your
 organization: a window, or what concerns some subjects (as svcspy cut). It
 redacts a second time and scans the result. If the result still looks as if it

@@ -23,8 +23,8 @@ var Groups = []struct {
 }{
 	{"Getting started", []string{"demo", "completion", "version", "help"}},
 	{"Record", []string{"record", "keep", "import"}},
-	{"Explain", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report"}},
-	{"Inspect, and kubectl on the past", []string{"get", "events", "serve", "shell"}},
+	{"Explain", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report", "assert"}},
+	{"Inspect, and kubectl on the past", []string{"get", "events", "serve", "shell", "mcp"}},
 	{"Files", []string{"info", "verify", "mark", "cut", "share", "scan", "compact"}},
 }
 

@@ -15,7 +15,7 @@ import (
 func KeepCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "keep FILE",
-		Short: "Have a flight recorder keep its window",
+		Short: "Have a flight recorder save its window",
 		Long: `Keep asks the ` + "`record --ring`" + ` that writes FILE to save its window and the
 next --keep-for, and prints the path of the recording that it saves. The flight
 recorder continues. SIGUSR1 does the same; keep also works from another container
