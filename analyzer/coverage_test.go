@@ -64,3 +64,17 @@ func TestCoverageClasses(t *testing.T) {
 		})
 	}
 }
+
+// An address whose Pod was deleted leads nowhere, although it is not known which
+// other Pods there are.
+func TestDeletedPodIsGoneUnderWrites(t *testing.T) {
+	w := newWorld(t)
+	a := pod("web-a", 1, "n1", "web:ok1", "0s", running("1s"))
+	w.apply(time.Second, shop+webService+a+slice("web-a n1 ready"))
+	w.cover(2*time.Second, kindOf[corev1.Pod](), store.Writes)
+	w.remove(10*time.Second, a)
+	r := Diagnose(w.at(time.Minute), store.Ref{Resource: kindOf[corev1.Service]().resource, Namespace: "shop", Name: "web"}, Options{})
+	if r.Verdict.State != NotServing || r.Verdict.Certainty == Certain {
+		t.Errorf("web is %s, %s; want NotServing, and not certain", r.Verdict.State, r.Verdict.Certainty)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
@@ -187,11 +188,16 @@ func (s *service) result(routes *kube.Routes, local bool, nodes []string) nodeRe
 // keeps the slices they follow the Pods with a delay, so it counts only after
 // that.
 func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
-	if !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace) {
-		return false
-	}
 	late := func(since time.Time) bool {
 		return !kube.Selectable(s.svc) || !s.q.within(since, sliceGrace) || s.writesRefused(since) != nil
+	}
+	if !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace) {
+		// That it is not known proves nothing; that it was deleted does.
+		if s.podBehind(ref) != nil || !s.q.proof(kindOf[corev1.Pod](), s.svc.Namespace).status.ContentCurrent() {
+			return false
+		}
+		o, _ := s.lastPod(ref)
+		return o != nil && o.Type == watch.Deleted && late(o.Time)
 	}
 	if p := s.podBehind(ref); p != nil {
 		lost := len(p.Status.PodIPs) > 0 && !slices.ContainsFunc(p.Status.PodIPs, func(i corev1.PodIP) bool { c, _ := kube.CanonicalIP(i.IP); return c == ip })

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"sync"
 	"time"
@@ -46,6 +47,8 @@ type Output struct {
 	order   uint64
 	err     error
 	scratch []byte
+	minutes map[int64]bool // in which the audit log says something
+	alive   stretch
 }
 
 // maxUnit is the longest line or JSON value that is taken: the largest object and
@@ -82,6 +85,19 @@ func (o *Output) Record(r Record) {
 	}
 }
 
+// Alive says that an audit log has an entry of that time, also if it is none of
+// those that are recorded: the log was being written then.
+func (o *Output) Alive(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	if o.minutes == nil {
+		o.minutes = map[int64]bool{}
+	}
+	o.minutes[at.Unix()/60] = true
+	o.alive.take(at)
+}
+
 // Hole says that something is missing.
 func (o *Output) Hole(reason string) { o.in.pass.summary.hole(o.in.Path, reason, 1) }
 
@@ -94,7 +110,7 @@ func (in *Input) Output() *Output {
 
 // Close gives back what Output returned.
 func (in *Input) Close(o *Output) error {
-	in.pass.giveBack(o.run)
+	in.pass.end(o)
 	return o.err
 }
 
@@ -121,7 +137,7 @@ func (in *Input) EachUnit(parse func(unit []byte, out *Output)) error {
 	for range max(1, runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
 			o := &Output{in: in, run: in.pass.borrow()}
-			defer in.pass.giveBack(o.run)
+			defer in.pass.end(o)
 			for b := range batches {
 				from := 0
 				for i, end := range b.ends {
@@ -321,6 +337,8 @@ type firstPass struct {
 	mu      sync.Mutex
 	free    []*run
 	base    uint64 // units of the files before
+	minutes map[int64]bool
+	alive   stretch
 }
 
 func (p *firstPass) batch() *batch {
@@ -347,10 +365,19 @@ func (p *firstPass) borrow() *run {
 	return &run{spool: p.spool}
 }
 
-func (p *firstPass) giveBack(r *run) {
+// end takes over what an Output has gathered.
+func (p *firstPass) end(o *Output) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.free = append(p.free, r)
+	p.free = append(p.free, o.run)
+	if p.minutes == nil {
+		p.minutes = map[int64]bool{}
+	}
+	maps.Copy(p.minutes, o.minutes)
+	if !o.alive.from.IsZero() {
+		p.alive.take(o.alive.from)
+		p.alive.take(o.alive.to)
+	}
 }
 
 func (p *firstPass) finish() error {

@@ -66,7 +66,7 @@ func Read(ctx context.Context, o *Options) (*Evidence, error) {
 	if err := e.read(ctx, pass); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	e.plan = newPlan()
+	e.plan = newPlan(pass)
 	for r, err := range ordered(s.all()) {
 		if err == nil {
 			err = ctx.Err()
@@ -77,6 +77,9 @@ func Read(ctx context.Context, o *Options) (*Evidence, error) {
 		e.plan.take(&r)
 	}
 	e.plan.settle()
+	if e.plan.all.from.IsZero() || len(e.plan.resources) == 0 {
+		return nil, errors.Join(ErrNothing, s.close())
+	}
 	e.Explanation = e.plan.explain(pass.summary)
 	return e, nil
 }

@@ -18,7 +18,7 @@ type plan struct {
 	born       map[string]time.Time // Namespaces whose creation is in the log
 	resources  map[schema.GroupResource]*resourcePlan
 	silences   []stretch // in which the log says nothing
-	lastLogged time.Time
+	blind      bool      // the log has a line that does not even say what was written
 	refused    int
 	clusterUID string // UID of Namespace kube-system
 }
@@ -84,8 +84,20 @@ type scopePlan struct {
 	why    string
 }
 
-func newPlan() *plan {
-	return &plan{born: map[string]time.Time{}, resources: map[schema.GroupResource]*resourcePlan{}}
+func newPlan(pass *firstPass) *plan {
+	p := &plan{born: map[string]time.Time{}, resources: map[schema.GroupResource]*resourcePlan{}}
+	if pass.alive.from.IsZero() {
+		return p
+	}
+	p.log, p.all = pass.alive, pass.alive
+	last := int64(0)
+	for _, minute := range slices.Sorted(maps.Keys(pass.minutes)) {
+		if last != 0 && minute-last > longSilence {
+			p.silences = append(p.silences, stretch{time.Unix((last+1)*60, 0).UTC(), time.Unix(minute*60, 0).UTC()})
+		}
+		last = minute
+	}
+	return p
 }
 
 func (p *plan) resource(r schema.GroupVersionResource) *resourcePlan {
@@ -98,20 +110,21 @@ func (p *plan) resource(r schema.GroupVersionResource) *resourcePlan {
 	return rp
 }
 
-// longSilence is how long an audit log may say nothing and still be whole: even
-// an idle cluster renews Leases each few seconds, though some policies leave them
-// out.
-const longSilence = 5 * time.Minute
+// longSilence is for how many minutes an audit log may say nothing and still be
+// whole: even an idle cluster renews Leases each few seconds, though some
+// policies leave them out.
+const longSilence = 5
 
 // take notes one record. Records come in order.
 func (p *plan) take(r *Record) {
 	rp := p.resource(r.Resource)
+	if r.Time.IsZero() { // a line that was cut off: nobody knows from when on
+		rp.hidden, p.blind = true, p.blind || r.Resource.Resource == ""
+		rp.unseen++
+		return
+	}
 	p.all.take(r.Time)
 	if r.Kind != Listed && r.Kind != ListDone {
-		if !p.lastLogged.IsZero() && r.Time.Sub(p.lastLogged) > longSilence {
-			p.silences = append(p.silences, stretch{p.lastLogged, r.Time})
-		}
-		p.lastLogged = r.Time
 		p.log.take(r.Time)
 	}
 	if r.Namespace != "" {
@@ -222,6 +235,7 @@ func (p *plan) settle() {
 			rp.version = most
 		}
 		p.hidden(rp)
+		rp.hidden = rp.hidden || p.blind
 		// base is until when, by namespace, there is an object of which nothing is
 		// known although it existed.
 		base := map[string]time.Time{}
@@ -300,9 +314,10 @@ func (p *plan) hidden(rp *resourcePlan) {
 
 // sorted returns the resources in order.
 func (p *plan) sorted() []schema.GroupResource {
-	return slices.SortedFunc(maps.Keys(p.resources), func(a, b schema.GroupResource) int {
+	all := slices.SortedFunc(maps.Keys(p.resources), func(a, b schema.GroupResource) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Resource, b.Resource))
 	})
+	return slices.DeleteFunc(all, func(gr schema.GroupResource) bool { return gr.Resource == "" }) // of lines that do not say it
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -38,6 +38,9 @@ func (e *Evidence) Write(ctx context.Context, sink Sink) (end time.Time, err err
 		if err == nil {
 			err = ctx.Err()
 		}
+		if err == nil && r.Time.IsZero() {
+			continue // it was counted
+		}
 		if err == nil {
 			err = w.reach(e, r.Time)
 		}
@@ -497,7 +500,9 @@ func (w *writing) listDone(r *Record, gr schema.GroupResource) error {
 
 // finish ends the ledger.
 func (w *writing) finish() error {
-	w.now = w.plan.all.to
+	if err := w.reach(nil, w.plan.all.to); err != nil {
+		return err
+	}
 	for _, gr := range w.plan.sorted() {
 		for _, ns := range slices.Sorted(maps.Keys(w.scopes[gr])) {
 			if s := w.scopes[gr][ns]; s.said.Status == "" || s.said.Status == store.Gap {

@@ -43,6 +43,7 @@ type options struct {
 	keepFor         time.Duration
 	keepMax         int
 	printRBAC       bool
+	printPolicy     bool
 	dryRun          bool
 
 	chosen                          labels.Selector
@@ -126,6 +127,7 @@ EXIT STATUS
 	flags.DurationVar(&o.keepFor, "keep-for", 5*time.Minute, "how much of what follows is saved with the ring")
 	flags.IntVar(&o.keepMax, "keep-max", 10, "how many saved rings may lie beside the file before --keep-on saves no more; 0 is any number")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded, and what could not be told from it, and exit")
+	flags.BoolVar(&o.printPolicy, "print-audit-policy", false, "print an audit policy whose log svcspy import can explain, as YAML, and exit; no cluster is needed")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
 	_ = cmd.RegisterFlagCompletionFunc("redact", cli.OneOf(append(slices.Clone(redact.Policies), "none")...))
 	a.AddOutput(cmd, "json", "yaml")
@@ -186,6 +188,9 @@ func Policy(name string, configMapValues bool) *redact.Policy {
 func (o *options) record(ctx context.Context) error {
 	if o.printRBAC {
 		return o.rbac()
+	}
+	if o.printPolicy {
+		return o.auditPolicy()
 	}
 	writing, err := o.writing()
 	if err != nil {

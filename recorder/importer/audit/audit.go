@@ -5,6 +5,7 @@ package audit
 import (
 	"bytes"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,6 +55,7 @@ type event struct {
 	request, response           []byte
 	received, staged            time.Time
 	truncated                   bool
+	cut                         bool // the line ends in the middle
 }
 
 // parseUnit reads one line: an audit event, or something with audit events in it.
@@ -73,7 +75,7 @@ func parseUnit(unit []byte, out *importer.Output) {
 		}
 	}
 	if rawjson.Check(unit) != nil {
-		cut(unit, out)
+		cut(unit, time.Time{}, out)
 		return
 	}
 	if !dig(unit, 0, time.Time{}, out) {
@@ -82,22 +84,61 @@ func parseUnit(unit []byte, out *importer.Output) {
 }
 
 // cut reads what there is of a line that ends in the middle: collectors cut long
-// lines. What the beginning tells is that something was written.
-func cut(unit []byte, out *importer.Output) {
-	const why = "a line that is cut off or no JSON"
-	out.Hole(why)
-	if i := bytes.Index(unit, []byte("[Truncated")); i > 0 {
-		unit = unit[:i]
-	}
+// lines. What the beginning tells is that something was written; when, only the
+// wrapper can tell, as times stand at the end.
+func cut(unit []byte, at time.Time, out *importer.Output) {
+	out.Hole("a line that is cut off or no JSON")
 	var e event
-	if !e.read(unit) && e.id == "" {
+	e.read(unit)
+	if e.verb != "" && !writes(e.verb) {
 		return
 	}
-	e.response, e.request, e.truncated = nil, nil, true
-	if e.stage == "" || e.staged.IsZero() {
-		e.staged = e.received
+	e.response, e.request, e.truncated, e.cut = nil, nil, true, true
+	if e.staged.IsZero() {
+		e.staged = at
 	}
+	if !e.hasRef {
+		e.byPath()
+	}
+	if e.verb == "" {
+		e.verb = "update"
+	}
+	e.hasRef = true
 	e.send(out)
+}
+
+// byPath takes the resource from the path of the request.
+func (e *event) byPath() {
+	path, _, _ := strings.Cut(e.uri, "?")
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	switch {
+	case len(parts) > 2 && parts[0] == "api":
+		e.version, parts = parts[1], parts[2:]
+	case len(parts) > 3 && parts[0] == "apis":
+		e.group, e.version, parts = parts[1], parts[2], parts[3:]
+	default:
+		return
+	}
+	if len(parts) > 2 && parts[0] == "namespaces" && parts[2] != "status" && parts[2] != "finalize" {
+		e.namespace, parts = parts[1], parts[2:]
+	}
+	for i, to := range []*string{&e.resource, &e.name, &e.subresource} {
+		if i < len(parts) {
+			*to = parts[i]
+		}
+	}
+}
+
+// lastTime returns the time at the end of an event whose rest was not read.
+func lastTime(text []byte) time.Time {
+	const key = `"stageTimestamp":"`
+	i := bytes.LastIndex(text, []byte(key))
+	if i < 0 {
+		return time.Time{}
+	}
+	value, _, _ := bytes.Cut(text[i+len(key):], []byte(`"`))
+	t, _ := time.Parse(time.RFC3339Nano, string(value))
+	return t.UTC()
 }
 
 // deepest is how many wrappers are opened.
@@ -131,7 +172,7 @@ func dig(text []byte, depth int, at time.Time, out *importer.Output) bool {
 			return false
 		}
 		if rawjson.Check(inner) != nil {
-			cut(inner, out)
+			cut(inner, at, out)
 			return true
 		}
 		return dig(inner, depth+1, at, out)
@@ -141,12 +182,17 @@ func dig(text []byte, depth int, at time.Time, out *importer.Output) bool {
 	var e event
 	if e.read(text) {
 		if e.staged.IsZero() {
+			e.staged = lastTime(text)
+		}
+		if e.staged.IsZero() {
 			e.staged = at
 		}
+		out.Alive(e.staged)
 		e.send(out)
 		return true
 	}
 	if entry, is := googleEntry(text); is {
+		out.Alive(entry.staged)
 		entry.send(out)
 		return true
 	}
@@ -154,6 +200,12 @@ func dig(text []byte, depth int, at time.Time, out *importer.Output) bool {
 	for c.Enter('{'); c.More('}'); {
 		switch key := string(c.Key()); key {
 		case "time", "timestamp", "@timestamp":
+			if n := c.Peek(); n >= '0' && n <= '9' { // of CloudWatch, in milliseconds
+				if ms, err := strconv.ParseInt(string(value(&c)), 10, 64); err == nil && ms > 1e12 && ms < 1e13 {
+					at = time.UnixMilli(ms).UTC()
+				}
+				continue
+			}
 			if c.Peek() == '"' {
 				if t, err := time.Parse(time.RFC3339Nano, c.String()); err == nil {
 					at = t
@@ -372,7 +424,7 @@ var passing = map[string]bool{
 // send sends what the event says.
 func (e *event) send(out *importer.Output) {
 	switch {
-	case !writes(e.verb), !e.hasRef || e.resource == "", passing[e.resource]:
+	case !writes(e.verb), !e.hasRef || e.resource == "" && !e.cut, passing[e.resource]:
 		return
 	case e.stage != "" && e.stage != "ResponseComplete" && e.stage != "Panic":
 		return
@@ -394,7 +446,7 @@ func (e *event) send(out *importer.Output) {
 		r.Namespace = ""
 	}
 	if r.Time.IsZero() {
-		if r.Time = e.received; r.Time.IsZero() {
+		if r.Time = e.received; r.Time.IsZero() && !e.cut {
 			out.Hole("an audit event without a time")
 			return
 		}

@@ -18,7 +18,7 @@ func quote(s string) string {
 // core/v1/namespaces/NS/pods/NAME/SUBRESOURCE. There is one entry for a request.
 func googleEntry(raw []byte) (*event, bool) {
 	c := rawjson.Cursor{Text: raw}
-	e := &event{stage: "ResponseComplete", hasRef: true}
+	e := &event{stage: "ResponseComplete", hasRef: true, code: 200}
 	var method, resource, service string
 	payload := false
 	for c.Enter('{'); c.More('}'); {

@@ -35,7 +35,7 @@ func match(name string, head []byte) bool {
 	case strings.HasSuffix(name, "-errors.json"):
 		return true
 	case ext == ".log" || ext == ".txt":
-		return bytes.Contains(head, []byte(`"kind": "`)) && bytes.Contains(head, []byte(`"items": [`)) // cluster-info dump on stdout
+		return bytes.Contains(head, []byte("\n{")) && bytes.Contains(head, []byte(`"items"`)) // cluster-info dump on stdout
 	}
 	trimmed := bytes.TrimLeft(head, "\ufeff \t\r\n")
 	if bytes.HasPrefix(trimmed, []byte("{")) || bytes.HasPrefix(trimmed, []byte("[")) {
