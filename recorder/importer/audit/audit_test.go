@@ -119,18 +119,26 @@ func TestRequests(t *testing.T) {
 		{"the same write again", line(), []string{"alice as root from 10.1.2.3: create pods.web-1 201"}},
 		{"a patch", second(`"verb":"create"`, `"verb":"patch"`, `"code":201`, `"code":200`, `"resourceVersion":"7"`, `"resourceVersion":"9"`), []string{"alice as root from 10.1.2.3: patch pods.web-1 200", "MODIFIED pods shop/web-1 @9"}},
 		{"a deletion at once", second(`"verb":"create"`, `"verb":"delete"`, `"code":201`, `"code":200`, `"responseObject":`+pod, status), []string{"alice as root from 10.1.2.3: delete pods.web-1 200", "DELETED pods shop/web-1 @"}},
-		{"a deletion with grace", second(`"verb":"create"`, `"verb":"delete"`, `"code":201`, `"code":200`, `"resourceVersion":"7"`, `"resourceVersion":"9","deletionTimestamp":"2026-11-30T01:00:32Z","deletionGracePeriodSeconds":30`),
-			[]string{"alice as root from 10.1.2.3: delete pods.web-1 200", "MODIFIED pods shop/web-1 @9"}},
-		{"its last finalizer", second(`"verb":"create"`, `"verb":"update"`, `"code":201`, `"code":200`, `"resourceVersion":"7"`, `"resourceVersion":"9","deletionTimestamp":"2026-11-30T01:00:02Z","deletionGracePeriodSeconds":0`),
-			[]string{"alice as root from 10.1.2.3: update pods.web-1 200", "DELETED pods shop/web-1 @9"}},
-		{"a refusal", second(`"name":"web-1","apiVersion"`, `"apiVersion"`, `"responseStatus":{"code":201}`, `"responseStatus":{"status":"Failure","message":"exceeded quota: pods","reason":"Forbidden","details":{"name":"web-2","kind":"pods"},"code":403}`),
-			[]string{"alice as root from 10.1.2.3: create pods.web-2 403 exceeded quota: pods"}},
+		{
+			"a deletion with grace", second(`"verb":"create"`, `"verb":"delete"`, `"code":201`, `"code":200`, `"resourceVersion":"7"`, `"resourceVersion":"9","deletionTimestamp":"2026-11-30T01:00:32Z","deletionGracePeriodSeconds":30`),
+			[]string{"alice as root from 10.1.2.3: delete pods.web-1 200", "MODIFIED pods shop/web-1 @9"},
+		},
+		{
+			"its last finalizer", second(`"verb":"create"`, `"verb":"update"`, `"code":201`, `"code":200`, `"resourceVersion":"7"`, `"resourceVersion":"9","deletionTimestamp":"2026-11-30T01:00:02Z","deletionGracePeriodSeconds":0`),
+			[]string{"alice as root from 10.1.2.3: update pods.web-1 200", "DELETED pods shop/web-1 @9"},
+		},
+		{
+			"a refusal", second(`"name":"web-1","apiVersion"`, `"apiVersion"`, `"responseStatus":{"code":201}`, `"responseStatus":{"status":"Failure","message":"exceeded quota: pods","reason":"Forbidden","details":{"name":"web-2","kind":"pods"},"code":403}`),
+			[]string{"alice as root from 10.1.2.3: create pods.web-2 403 exceeded quota: pods"},
+		},
 		{"a conflict", second(`"code":201`, `"code":409`), nil},
 		{"a token", second(`"apiVersion":"v1"},"responseStatus"`, `"apiVersion":"v1","subresource":"token"},"responseStatus"`), nil},
 		{"a binding", second(`"apiVersion":"v1"},"responseStatus"`, `"apiVersion":"v1","subresource":"binding"},"responseStatus"`, `"responseObject":`+pod, status), []string{"alice as root from 10.1.2.3: create pods.web-1 201"}},
-		{"all of them", second(`"verb":"create"`, `"verb":"deletecollection"`, `"name":"web-1","apiVersion"`, `"apiVersion"`, `"code":201`, `"code":200`, `"responseObject":`+pod,
-			`"responseObject":{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"web-1","namespace":"shop","uid":"u1","resourceVersion":"8"}}]}`),
-			[]string{"alice as root from 10.1.2.3: deletecollection pods.web-1 200", "DELETED pods shop/web-1 @8"}},
+		{
+			"all of them", second(`"verb":"create"`, `"verb":"deletecollection"`, `"name":"web-1","apiVersion"`, `"apiVersion"`, `"code":201`, `"code":200`, `"responseObject":`+pod,
+				`"responseObject":{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"web-1","namespace":"shop","uid":"u1","resourceVersion":"8"}}]}`),
+			[]string{"alice as root from 10.1.2.3: deletecollection pods.web-1 200", "DELETED pods shop/web-1 @8"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, _, err := events(t, line()+"\n"+test.text+"\n")

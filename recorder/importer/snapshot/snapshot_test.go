@@ -81,17 +81,26 @@ func TestLayouts(t *testing.T) {
 		want  []string
 	}{
 		{"kubectl get -o json", map[string]string{"pods.json": list(object("Pod", "web-1"))}, want},
-		{"kubectl get of two kinds", map[string]string{"all.json": list(object("Pod", "web-1"), object("Service", "web"))},
-			[]string{"ADDED pods shop/web-1", "ADDED services shop/web", `all pods of "shop"`, `all services of "shop"`}},
+		{
+			"kubectl get of two kinds",
+			map[string]string{"all.json": list(object("Pod", "web-1"), object("Service", "web"))},
+			[]string{"ADDED pods shop/web-1", "ADDED services shop/web", `all pods of "shop"`, `all services of "shop"`},
+		},
 		{"kubectl get -o yaml", map[string]string{"x.yaml": "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: web-1, namespace: shop, creationTimestamp: \"2026-11-30T01:00:00Z\"}\nkind: List\n"}, want},
 		{"one object, which is no list", map[string]string{"x.json": object("Pod", "web-1")}, want[:1]},
-		{"cluster-info dump", map[string]string{"shop/pods.json": `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[` + bare + `]}`, "shop/services.json": `{"kind":"ServiceList","apiVersion":"v1","items":[]}`},
-			append(slices.Clone(want), `all services of "shop"`)},
+		{
+			"cluster-info dump",
+			map[string]string{"shop/pods.json": `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[` + bare + `]}`, "shop/services.json": `{"kind":"ServiceList","apiVersion":"v1","items":[]}`},
+			append(slices.Clone(want), `all services of "shop"`),
+		},
 		{"cluster-info dump on stdout", map[string]string{"dump.txt": "Cluster info dumped\n" + list(object("Pod", "web-1")) + "\n==== START logs for container web ====\nhello\n"}, want},
 		{"support bundle, items without a kind", map[string]string{"cluster-resources/pods/shop.json": `{"items":[` + bare + `]}`}, want},
 		{"must-gather", map[string]string{"quay-io/namespaces/shop/core/pods.yaml": "---\napiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: web-1, namespace: shop, creationTimestamp: \"2026-11-30T01:00:00Z\"}\n"}, want},
-		{"watch events", map[string]string{"w.json": `{"type":"ADDED","object":` + object("Pod", "web-1") + "}\n" + `{"type":"DELETED","object":` + object("Pod", "web-1") + "}\n"},
-			[]string{"ADDED pods shop/web-1", "DELETED pods shop/web-1"}},
+		{
+			"watch events",
+			map[string]string{"w.json": `{"type":"ADDED","object":` + object("Pod", "web-1") + "}\n" + `{"type":"DELETED","object":` + object("Pod", "web-1") + "}\n"},
+			[]string{"ADDED pods shop/web-1", "DELETED pods shop/web-1"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, holes, err := recorded(t, test.files)
