@@ -72,7 +72,7 @@ EXIT STATUS
 	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "all namespaces")
 	flags.StringVarP(&o.selector, "selector", "l", "", "only objects with these labels")
 	flags.BoolVar(&o.NoHeaders, "no-headers", false, "no line with the names of the columns")
-	a.AddOutput(cmd, "wide", "name", "json", "yaml", "jsonpath=...", "go-template=...", "custom-columns=...")
+	a.AddOutput(cmd, "wide", "name", "json", "yaml", "jsonpath=TEXT", "go-template=TEXT", "custom-columns=TEXT")
 	listed := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name, text, is := templateOf(o.Output)
