@@ -145,7 +145,7 @@ func eventsOf(t testing.TB, text string) []store.Event {
 // memoryOf is a recording of events, with all kinds covered.
 func memoryOf(t interface{ Fatal(...any) }, events []store.Event) *store.Memory {
 	m := store.NewMemory(store.Header{ID: "test", Start: start})
-	for _, k := range kinds {
+	for _, k := range readKinds {
 		if _, err := m.Cover(store.Coverage{Time: start, Resource: k.resource, Status: store.Current}); err != nil {
 			t.Fatal(err)
 		}
@@ -223,10 +223,10 @@ func absurdLeaf(t *rapid.T) any {
 func FuzzDiagnose(f *testing.F) {
 	bases := eventsOf(f, everything())
 	for _, e := range bases {
-		f.Add(uint8(slices.IndexFunc(kinds, func(k kind) bool { return k.resource == e.Resource })), e.Name, e.Object)
+		f.Add(uint8(slices.IndexFunc(readKinds, func(k kind) bool { return k.resource == e.Resource })), e.Name, e.Object)
 	}
 	f.Fuzz(func(t *testing.T, at uint8, name string, object []byte) {
-		k := kinds[int(at)%len(kinds)]
+		k := readKinds[int(at)%len(readKinds)]
 		namespace := "shop"
 		if k.cluster {
 			namespace = ""

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/kinds"
 )
 
 // maxNamed is how many kinds, and consequences, one sentence names.
@@ -163,7 +164,7 @@ func joined(list []string) string {
 	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
 }
 
-// kind is one Kubernetes kind the analyzer reads.
+// kind is one Kubernetes kind the analyzer reads, with the type it is decoded to.
 type kind struct {
 	name     string // Service
 	plural   string // Services, for sentences
@@ -178,51 +179,49 @@ type kind struct {
 //lint:ignore SA1019 deprecated, and still in every cluster
 type endpointsV1 = corev1.Endpoints
 
-// kinds are all kinds the analyzer reads, in the versions it understands.
-var kinds = []kind{
-	kindFor[corev1.Service]("Service", "Services", "", "v1", "services"),
-	kindFor[corev1.Pod]("Pod", "Pods", "", "v1", "pods"),
-	kindFor[corev1.Node]("Node", "Nodes", "", "v1", "nodes").clusterWide(),
-	kindFor[corev1.Namespace]("Namespace", "Namespaces", "", "v1", "namespaces").clusterWide(),
-	kindFor[corev1.Event]("Event", "Kubernetes Events", "", "v1", "events"),
-	kindFor[endpointsV1]("Endpoints", "Endpoints", "", "v1", "endpoints"),
-	kindFor[corev1.ConfigMap]("ConfigMap", "ConfigMaps", "", "v1", "configmaps"),
-	kindFor[corev1.Secret]("Secret", "Secrets", "", "v1", "secrets"),
-	kindFor[corev1.PersistentVolumeClaim]("PersistentVolumeClaim", "PersistentVolumeClaims", "", "v1", "persistentvolumeclaims"),
-	kindFor[corev1.ResourceQuota]("ResourceQuota", "ResourceQuotas", "", "v1", "resourcequotas"),
-	kindFor[corev1.ReplicationController]("ReplicationController", "ReplicationControllers", "", "v1", "replicationcontrollers"),
-	kindFor[discoveryv1.EndpointSlice]("EndpointSlice", "EndpointSlices", "discovery.k8s.io", "v1", "endpointslices"),
-	kindFor[appsv1.Deployment]("Deployment", "Deployments", "apps", "v1", "deployments"),
-	kindFor[appsv1.ReplicaSet]("ReplicaSet", "ReplicaSets", "apps", "v1", "replicasets"),
-	kindFor[appsv1.StatefulSet]("StatefulSet", "StatefulSets", "apps", "v1", "statefulsets"),
-	kindFor[appsv1.DaemonSet]("DaemonSet", "DaemonSets", "apps", "v1", "daemonsets"),
-	kindFor[batchv1.Job]("Job", "Jobs", "batch", "v1", "jobs"),
-	kindFor[batchv1.CronJob]("CronJob", "CronJobs", "batch", "v1", "cronjobs"),
-	kindFor[autoscalingv2.HorizontalPodAutoscaler]("HorizontalPodAutoscaler", "HorizontalPodAutoscalers", "autoscaling", "v2", "horizontalpodautoscalers"),
-	kindFor[policyv1.PodDisruptionBudget]("PodDisruptionBudget", "PodDisruptionBudgets", "policy", "v1", "poddisruptionbudgets"),
-	kindFor[networkingv1.NetworkPolicy]("NetworkPolicy", "NetworkPolicies", "networking.k8s.io", "v1", "networkpolicies"),
-	kindFor[networkingv1.Ingress]("Ingress", "Ingresses", "networking.k8s.io", "v1", "ingresses"),
-	kindFor[networkingv1.IngressClass]("IngressClass", "IngressClasses", "networking.k8s.io", "v1", "ingressclasses").clusterWide(),
-	kindFor[httpRoute]("HTTPRoute", "HTTPRoutes", "gateway.networking.k8s.io", "v1", "httproutes"),
-	kindFor[grpcRoute]("GRPCRoute", "GRPCRoutes", "gateway.networking.k8s.io", "v1", "grpcroutes"),
-	kindFor[gateway]("Gateway", "Gateways", "gateway.networking.k8s.io", "v1", "gateways"),
-	kindFor[referenceGrant]("ReferenceGrant", "ReferenceGrants", "gateway.networking.k8s.io", "v1beta1", "referencegrants"),
-	kindFor[storagev1.StorageClass]("StorageClass", "StorageClasses", "storage.k8s.io", "v1", "storageclasses").clusterWide(),
-	kindFor[admissionv1.ValidatingWebhookConfiguration]("ValidatingWebhookConfiguration", "ValidatingWebhookConfigurations", "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations").clusterWide(),
-	kindFor[admissionv1.MutatingWebhookConfiguration]("MutatingWebhookConfiguration", "MutatingWebhookConfigurations", "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations").clusterWide(),
-	kindFor[coordinationv1.Lease]("Lease", "Leases", "coordination.k8s.io", "v1", "leases"),
+// readKinds are all kinds the analyzer reads, in the versions it understands: a
+// view of the table of kinds.
+var readKinds = []kind{
+	kindFor[corev1.Service]("Service"),
+	kindFor[corev1.Pod]("Pod"),
+	kindFor[corev1.Node]("Node"),
+	kindFor[corev1.Namespace]("Namespace"),
+	kindFor[corev1.Event]("Event"),
+	kindFor[endpointsV1]("Endpoints"),
+	kindFor[corev1.ConfigMap]("ConfigMap"),
+	kindFor[corev1.Secret]("Secret"),
+	kindFor[corev1.PersistentVolumeClaim]("PersistentVolumeClaim"),
+	kindFor[corev1.ResourceQuota]("ResourceQuota"),
+	kindFor[corev1.ReplicationController]("ReplicationController"),
+	kindFor[discoveryv1.EndpointSlice]("EndpointSlice"),
+	kindFor[appsv1.Deployment]("Deployment"),
+	kindFor[appsv1.ReplicaSet]("ReplicaSet"),
+	kindFor[appsv1.StatefulSet]("StatefulSet"),
+	kindFor[appsv1.DaemonSet]("DaemonSet"),
+	kindFor[batchv1.Job]("Job"),
+	kindFor[batchv1.CronJob]("CronJob"),
+	kindFor[autoscalingv2.HorizontalPodAutoscaler]("HorizontalPodAutoscaler"),
+	kindFor[policyv1.PodDisruptionBudget]("PodDisruptionBudget"),
+	kindFor[networkingv1.NetworkPolicy]("NetworkPolicy"),
+	kindFor[networkingv1.Ingress]("Ingress"),
+	kindFor[networkingv1.IngressClass]("IngressClass"),
+	kindFor[httpRoute]("HTTPRoute"),
+	kindFor[grpcRoute]("GRPCRoute"),
+	kindFor[gateway]("Gateway"),
+	kindFor[referenceGrant]("ReferenceGrant"),
+	kindFor[storagev1.StorageClass]("StorageClass"),
+	kindFor[admissionv1.ValidatingWebhookConfiguration]("ValidatingWebhookConfiguration"),
+	kindFor[admissionv1.MutatingWebhookConfiguration]("MutatingWebhookConfiguration"),
+	kindFor[coordinationv1.Lease]("Lease"),
 }
 
-func kindFor[T any](name, plural, group, version, resource string) kind {
-	return kind{
-		name: name, plural: plural, goType: reflect.TypeFor[T](),
-		resource: schema.GroupVersionResource{Group: group, Version: version, Resource: resource},
+// kindFor panics where the table has no row of that name, which every test sees.
+func kindFor[T any](name string) kind {
+	k, ok := kinds.ByName(name)
+	if !ok {
+		panic("store/kinds has no " + name)
 	}
-}
-
-func (k kind) clusterWide() kind {
-	k.cluster = true
-	return k
+	return kind{name: k.Name, plural: k.Plural, resource: k.Resource, cluster: k.Cluster, goType: reflect.TypeFor[T]()}
 }
 
 var (
@@ -233,7 +232,7 @@ var (
 )
 
 func indexKinds() bool {
-	for _, k := range kinds {
+	for _, k := range readKinds {
 		kindsByType[k.goType] = k
 		kindsByResource[k.resource.GroupResource()] = k
 		kindsByName[k.name] = k

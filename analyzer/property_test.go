@@ -206,7 +206,7 @@ func TestLessCoverageIsNeverCertainOfSomethingElse(t *testing.T) {
 						continue // Services come first
 					}
 					want := answered(Diagnose(full, subject, o))
-					for _, k := range kinds {
+					for _, k := range readKinds {
 						for _, v := range without(full, k) {
 							report := Diagnose(v, subject, o)
 							if got := answered(report); got != want && report.Verdict.Certainty == Certain {

@@ -32,7 +32,7 @@ type world struct {
 // newWorld begins a recording in which all kinds but those named are covered.
 func newWorld(t testing.TB, without ...string) *world {
 	w := &world{t: t, memory: store.NewMemory(store.Header{ID: "test", Start: start}), live: map[store.Ref]string{}}
-	for _, k := range kinds {
+	for _, k := range readKinds {
 		status := store.Current
 		if slices.Contains(without, k.name) {
 			status = store.NotRecorded

@@ -1,22 +1,13 @@
 package recorder
 
 import (
-	"slices"
-
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/store/kinds"
 	"github.com/svcspy/svcspy/store/rawjson"
 )
-
-// selected are the resources a label selector is about: what runs, what makes
-// it run, and what it is configured with. Whatever else names them (Services,
-// EndpointSlices, policies, Kubernetes Events and the like) seldom carries their
-// labels and is small; it is recorded as a whole.
-var selected = groupResources("pods", "configmaps", "secrets", "persistentvolumeclaims", "replicationcontrollers",
-	"controllerrevisions.apps", "daemonsets.apps", "deployments.apps", "replicasets.apps", "statefulsets.apps",
-	"cronjobs.batch", "jobs.batch")
 
 // labelFilter decides which objects of a stream are recorded. The API server
 // could do that, but it calls it DELETED when an object loses its labels: the
@@ -32,9 +23,13 @@ func newLabelFilter(s labels.Selector) *labelFilter {
 	return &labelFilter{selector: s, matched: map[types.UID]struct{}{}}
 }
 
-// selects reports whether the selector is about a resource.
+// selects reports whether the selector is about a resource: what runs, what makes
+// it run, and what it is configured with. Whatever else names them (Services,
+// EndpointSlices, policies, Kubernetes Events and the like) seldom carries their
+// labels and is small; it is recorded as a whole.
 func (o *Options) selects(r resource) bool {
-	return o.Selector != nil && !o.Selector.Empty() && slices.Contains(selected, r.gvr.GroupResource())
+	k, _ := kinds.ByResource(r.gvr.GroupResource())
+	return o.Selector != nil && !o.Selector.Empty() && k.Labelled
 }
 
 // keeps reports whether an event about an object is recorded.

@@ -7,43 +7,16 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/store/kinds"
 )
 
 // Profiles, from the smallest to the largest.
 const (
-	Minimal  = "minimal"  // what a Service's verdict needs
-	Standard = "standard" // what any diagnosis reads
-	Full     = "full"     // everything the cluster can list and watch
+	Minimal  = string(kinds.Minimal)  // what a Service's verdict needs
+	Standard = string(kinds.Standard) // what any diagnosis reads
+	Full     = "full"                 // everything the cluster can list and watch
 )
-
-// profiles names the resources of each profile by group; standard adds to
-// minimal, and full is not a list.
-var profiles = map[string]map[string][]string{
-	Minimal: {
-		"":                 {"services", "pods", "nodes", "namespaces", "events"},
-		"discovery.k8s.io": {"endpointslices"},
-		"apps":             {"deployments", "replicasets"},
-	},
-	Standard: {
-		"": {
-			"configmaps", "endpoints", "limitranges", "persistentvolumeclaims", "persistentvolumes",
-			"replicationcontrollers", "resourcequotas", "secrets", "serviceaccounts",
-		},
-		"admissionregistration.k8s.io": {
-			"mutatingwebhookconfigurations", "validatingadmissionpolicies",
-			"validatingadmissionpolicybindings", "validatingwebhookconfigurations",
-		},
-		"apps":                      {"controllerrevisions", "daemonsets", "statefulsets"},
-		"autoscaling":               {"horizontalpodautoscalers"},
-		"batch":                     {"cronjobs", "jobs"},
-		"coordination.k8s.io":       {"leases"},
-		"gateway.networking.k8s.io": {"*"},
-		"networking.k8s.io":         {"ingressclasses", "ingresses", "networkpolicies"},
-		"policy":                    {"poddisruptionbudgets"},
-		"scheduling.k8s.io":         {"priorityclasses"},
-		"storage.k8s.io":            {"storageclasses", "volumeattachments"},
-	},
-}
 
 // refused are never recorded, whatever the profile: credentials, and what
 // would be recorded twice.
@@ -75,7 +48,7 @@ func Kinds(profile string, discovery []metav1.APIResource, only []string) ([]met
 	for _, name := range only {
 		restricted = append(restricted, schema.ParseGroupResource(name))
 	}
-	var kinds []metav1.APIResource
+	var recorded []metav1.APIResource
 	for _, r := range discovery {
 		gr := schema.GroupResource{Group: r.Group, Resource: r.Name}
 		if _, never := refused[gr]; never || !wanted(gr) || strings.Contains(r.Name, "/") {
@@ -87,23 +60,23 @@ func Kinds(profile string, discovery []metav1.APIResource, only []string) ([]met
 		if len(restricted) > 0 && !slices.Contains(restricted, gr) {
 			continue
 		}
-		kinds = append(kinds, r)
+		recorded = append(recorded, r)
 	}
-	sortResources(kinds)
-	return kinds, nil
+	sortResources(recorded)
+	return recorded, nil
 }
 
 // profileFilter returns whether a profile records a resource.
 func profileFilter(profile string) (func(schema.GroupResource) bool, error) {
-	in := func(name string, gr schema.GroupResource) bool {
-		names := profiles[name][gr.Group]
-		return slices.Contains(names, gr.Resource) || slices.Contains(names, "*")
+	in := func(p kinds.Profile, gr schema.GroupResource) bool {
+		k, known := kinds.ByResource(gr)
+		return known && k.Profile == p || p == kinds.Standard && slices.Contains(kinds.StandardGroups, gr.Group)
 	}
 	switch profile {
 	case Minimal:
-		return func(gr schema.GroupResource) bool { return in(Minimal, gr) }, nil
+		return func(gr schema.GroupResource) bool { return in(kinds.Minimal, gr) }, nil
 	case Standard:
-		return func(gr schema.GroupResource) bool { return in(Minimal, gr) || in(Standard, gr) }, nil
+		return func(gr schema.GroupResource) bool { return in(kinds.Minimal, gr) || in(kinds.Standard, gr) }, nil
 	case Full:
 		return func(schema.GroupResource) bool { return true }, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/svcspy/svcspy/store/kinds"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -67,30 +68,17 @@ func clusterRole(rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {
 	}
 }
 
-// clusterScoped are those resources of the profiles that lie in no namespace,
-// known without a cluster to ask.
-var clusterScoped = map[string]bool{
-	"/namespaces": true, "/nodes": true, "/persistentvolumes": true,
-	"admissionregistration.k8s.io/mutatingwebhookconfigurations":     true,
-	"admissionregistration.k8s.io/validatingadmissionpolicies":       true,
-	"admissionregistration.k8s.io/validatingadmissionpolicybindings": true,
-	"admissionregistration.k8s.io/validatingwebhookconfigurations":   true,
-	"networking.k8s.io/ingressclasses":                               true,
-	"scheduling.k8s.io/priorityclasses":                              true,
-	"storage.k8s.io/storageclasses":                                  true,
-	"storage.k8s.io/volumeattachments":                               true,
-}
-
 // knownResources are the resources of the profiles, as a cluster would
 // describe them. "*" stands for all of a group.
 func knownResources() []metav1.APIResource {
 	var list []metav1.APIResource
-	for _, profile := range []string{Minimal, Standard} {
-		for group, names := range profiles[profile] {
-			for _, name := range names {
-				list = append(list, metav1.APIResource{Group: group, Name: name, Namespaced: !clusterScoped[group+"/"+name], Verbs: verbs})
-			}
+	for _, k := range kinds.All {
+		if k.Profile != "" {
+			list = append(list, metav1.APIResource{Group: k.Resource.Group, Name: k.Resource.Resource, Namespaced: !k.Cluster, Verbs: verbs})
 		}
+	}
+	for _, group := range kinds.StandardGroups {
+		list = append(list, metav1.APIResource{Group: group, Name: "*", Namespaced: true, Verbs: verbs})
 	}
 	return list
 }

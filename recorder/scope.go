@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/kinds"
 )
 
 // Target is what one stream of a recording listens to.
@@ -150,42 +151,28 @@ func (o *Options) namespaces() []string {
 // about it. A selector, an owner and a policy reach no further than a
 // namespace, and that there is nothing else in it must be known too, so a
 // subject's namespace is recorded with all kinds of the profile. Beyond it are:
-var (
-	// the kinds outside of namespaces that Pods, volumes and ways in refer to,
-	closureCluster = groupResources("nodes", "namespaces", "persistentvolumes", "ingressclasses.networking.k8s.io",
-		"storageclasses.storage.k8s.io", "gatewayclasses.gateway.networking.k8s.io")
-	// cluster DNS and kube-proxy,
-	closureSystem = groupResources("services", "endpointslices.discovery.k8s.io", "pods", "daemonsets.apps",
-		"deployments.apps", "replicasets.apps", "events", "configmaps")
-	// and the names and virtual IPs of Services, which are the whole cluster's.
-	closureWide = groupResources("services")
-	// A Node's Pods come from all namespaces.
-	closureOfNode = groupResources("services", "endpointslices.discovery.k8s.io", "pods", "daemonsets.apps",
-		"deployments.apps", "replicasets.apps", "statefulsets.apps", "events")
-)
-
-func groupResources(names ...string) []schema.GroupResource {
-	var list []schema.GroupResource
-	for _, n := range names {
-		list = append(list, schema.ParseGroupResource(n))
-	}
-	return list
-}
+//   - the kinds outside of namespaces that Pods, volumes and ways in refer to,
+//   - cluster DNS and kube-proxy,
+//   - the names and virtual IPs of Services, which are the whole cluster's,
+//   - and of a Node the Pods of all namespaces.
+//
+// The table of kinds has them as kinds.Closure.
 
 // closure returns the namespaces in which a resource is recorded for the sake
 // of the subjects, which lie in the given ones; "" is everywhere.
 func (o *Options) closure(gr schema.GroupResource, namespaced bool, namespaces []string) []string {
 	everywhere := []string{""}
+	k, _ := kinds.ByResource(gr)
 	switch {
-	case !namespaced && (o.Profile == Full || slices.Contains(closureCluster, gr)):
+	case !namespaced && (o.Profile == Full || k.Closure.Has(kinds.Referred)):
 		return everywhere
 	case !namespaced:
 		return nil
-	case slices.Contains(closureWide, gr) && !o.Confined:
+	case k.Closure.Has(kinds.Wide) && !o.Confined:
 		return everywhere
-	case slices.Contains(closureOfNode, gr) && slices.ContainsFunc(o.Subjects, isNode):
+	case k.Closure.Has(kinds.Node) && slices.ContainsFunc(o.Subjects, isNode):
 		return everywhere
-	case slices.Contains(closureSystem, gr) && !slices.Contains(namespaces, systemNamespace):
+	case k.Closure.Has(kinds.System) && !slices.Contains(namespaces, systemNamespace):
 		return append(namespaces, systemNamespace)
 	}
 	return namespaces

@@ -1,26 +1,39 @@
 package replay
 
-import "k8s.io/apimachinery/pkg/runtime/schema"
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/store/kinds"
+)
 
 var (
-	Pods           = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	Nodes          = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-	Namespaces     = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	EndpointSlices = schema.GroupVersionResource{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"}
+	Pods           = resourceOf("Pod")
+	Nodes          = resourceOf("Node")
+	Namespaces     = resourceOf("Namespace")
+	EndpointSlices = resourceOf("EndpointSlice")
 )
 
 // Workloads are what makes Pods, by kind as ownerReferences name it.
 var Workloads = map[string]schema.GroupVersionResource{
-	"Deployment":            {Group: "apps", Version: "v1", Resource: "deployments"},
-	"ReplicaSet":            {Group: "apps", Version: "v1", Resource: "replicasets"},
-	"StatefulSet":           {Group: "apps", Version: "v1", Resource: "statefulsets"},
-	"DaemonSet":             {Group: "apps", Version: "v1", Resource: "daemonsets"},
-	"Job":                   {Group: "batch", Version: "v1", Resource: "jobs"},
-	"ReplicationController": {Version: "v1", Resource: "replicationcontrollers"},
+	"Deployment":            resourceOf("Deployment"),
+	"ReplicaSet":            resourceOf("ReplicaSet"),
+	"StatefulSet":           resourceOf("StatefulSet"),
+	"DaemonSet":             resourceOf("DaemonSet"),
+	"Job":                   resourceOf("Job"),
+	"ReplicationController": resourceOf("ReplicationController"),
 }
 
 var (
-	KubernetesEvents    = schema.GroupVersionResource{Version: "v1", Resource: "events"}
-	Leases              = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
-	ControllerRevisions = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "controllerrevisions"}
+	KubernetesEvents    = resourceOf("Event")
+	Leases              = resourceOf("Lease")
+	ControllerRevisions = resourceOf("ControllerRevision")
 )
+
+// resourceOf panics where the table of kinds has no row of that name.
+func resourceOf(kind string) schema.GroupVersionResource {
+	k, ok := kinds.ByName(kind)
+	if !ok {
+		panic("store/kinds has no " + kind)
+	}
+	return k.Resource
+}
