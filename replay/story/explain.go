@@ -123,6 +123,8 @@ func Explain(ctx context.Context, t replay.Timeline, subject store.Ref, segments
 		if err != nil {
 			return nil, err
 		}
+		// What was done before the outage did not end it.
+		recovery.Changes = slices.DeleteFunc(recovery.Changes, func(c change.Change) bool { return c.Seq <= e.Course[0].Seq })
 		e.Recovery, e.Replaced = &recovery, replaced(e.Worst.Lost, &recovery.Later)
 	}
 	return e, ctx.Err()
