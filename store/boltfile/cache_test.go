@@ -38,7 +38,7 @@ func TestCache(t *testing.T) {
 			if off < size {
 				want = content[off:min(off+len(p), size)]
 			}
-			if !bytes.Equal(p[:n], want) || (n < len(p)) != (err == io.EOF) {
+			if !bytes.Equal(p[:n], want) || (n < len(p) || off >= size) != (err == io.EOF) {
 				rt.Fatalf("read %d at %d of %d: %d, %v", len(p), off, size, n, err)
 			}
 			before := from.reads
