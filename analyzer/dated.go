@@ -24,7 +24,7 @@ func (r *Report) Date(since time.Time, note string, now time.Time) {
 func sentenceSince(message string, t, now time.Time) string {
 	message = strings.TrimRight(message, ".")
 	if !t.IsZero() && !t.After(now) {
-		message += ", since " + clock(t, now)
+		message = strings.TrimSuffix(message, ", since "+clock(t, now)) + ", since " + clock(t, now)
 	}
 	return message + "."
 }

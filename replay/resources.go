@@ -29,6 +29,13 @@ var (
 	ControllerRevisions = resourceOf("ControllerRevision")
 )
 
+// Supplementary reports whether a resource only adds a doubt to an answer where it
+// was recorded, such as the Leases that Nodes renew: without it the answer is what
+// it would be if it were not looked at, so that is no gap in what it rests on.
+func Supplementary(resource schema.GroupVersionResource, namespace string) bool {
+	return resource.GroupResource() == Leases.GroupResource() && namespace == "kube-node-lease"
+}
+
 // resourceOf panics where the table of kinds has no row of that name.
 func resourceOf(kind string) schema.GroupVersionResource {
 	k, ok := kinds.ByName(kind)

@@ -136,10 +136,9 @@ func serveMCP(ctx context.Context, a *cli.App, server *sdk.Server, address strin
 		return err
 	}
 	token := rand.Text()
-	protection := http.NewCrossOriginProtection()
 	handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server },
-		&sdk.StreamableHTTPOptions{SessionTimeout: time.Hour, CrossOriginProtection: protection})
-	hs := &http.Server{Handler: bearer(token, handler), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+		&sdk.StreamableHTTPOptions{SessionTimeout: time.Hour})
+	hs := &http.Server{Handler: http.NewCrossOriginProtection().Handler(bearer(token, handler)), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	fmt.Fprintf(a.Out, "http://%s/\n", listener.Addr())
 	a.Note("token %s (send it as Authorization: Bearer); ctrl-C stops it", token)
 	failed := make(chan error, 1)

@@ -117,9 +117,8 @@ func (w *writerAt) Write(p []byte) (int, error) {
 
 // reading is the place in one run.
 type reading struct {
-	in   *bufio.Reader
-	data []byte
-	rec  Record
+	in  *bufio.Reader
+	rec Record
 }
 
 func (r *reading) next() error {

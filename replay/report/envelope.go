@@ -120,6 +120,9 @@ func CoverageOf(s *replay.State) (Coverage, error) {
 	current := 0
 	for k, c := range latest {
 		c = s.InForce(c)
+		if replay.Supplementary(c.Resource, c.Namespace) {
+			continue
+		}
 		if c.Status.AbsenceProven() {
 			current++
 			continue

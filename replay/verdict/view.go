@@ -274,7 +274,7 @@ func (v *view) Coverage(resource schema.GroupVersionResource, namespace string) 
 // gapOf takes note of a coverage that is none: of several the first by name
 // stands for all.
 func gapOf(known string, c *store.Coverage) string {
-	if c.Status != store.Gap && c.Status != store.Listing {
+	if c.Status != store.Gap && c.Status != store.Listing || replay.Supplementary(c.Resource, c.Namespace) {
 		return known
 	}
 	if gap := string(c.Status) + " " + c.Resource.Resource; known == "" || gap < known {

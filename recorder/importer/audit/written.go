@@ -11,7 +11,7 @@ import (
 
 // body is what a response says of the object in it.
 type body struct {
-	kind, version, listKind               string
+	kind, version                         string
 	name, namespace, uid, resourceVersion string
 	dying                                 bool // it has a deletionTimestamp
 	grace                                 string

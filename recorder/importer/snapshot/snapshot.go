@@ -82,7 +82,7 @@ func read(in *importer.Input) error {
 	if err != nil {
 		return err
 	}
-	d := &dump{in: in, out: in.Output(), at: taken(newest, in.Modified), lists: map[listKey]int{}, namespaces: map[schema.GroupVersionResource]map[string]bool{}}
+	d := &dump{in: in, out: in.Output(), at: taken(newest, in.Modified), namespaces: map[schema.GroupVersionResource]map[string]bool{}}
 	if d.at.IsZero() {
 		return errors.Join(errors.New("no object in it carries a time, so its instant is not known"), in.Close(d.out))
 	}
@@ -171,13 +171,7 @@ type dump struct {
 	in         *importer.Input
 	out        *importer.Output
 	at         time.Time
-	lists      map[listKey]int
 	namespaces map[schema.GroupVersionResource]map[string]bool
-}
-
-type listKey struct {
-	resource  schema.GroupVersionResource
-	namespace string
 }
 
 func (d *dump) read(body *bufio.Reader) error {
@@ -233,7 +227,6 @@ func (d *dump) value(dec *json.Decoder) error {
 		return nil
 	}
 	members := map[string]json.RawMessage{}
-	var order []string
 	var waiting []json.RawMessage // items whose kind is said later
 	items, isList, size := 0, false, 0
 	kind := func(name string) string {
@@ -253,7 +246,6 @@ func (d *dump) value(dec *json.Decoder) error {
 				return err
 			}
 			members[key] = raw
-			order = append(order, key)
 			continue
 		}
 		open, err := dec.Token()
