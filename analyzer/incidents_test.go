@@ -32,9 +32,12 @@ func TestIncidents(t *testing.T) {
 		t.Fatal(err)
 	}
 	var board scoreboard
-	for _, incident := range all {
+	for i, incident := range all {
 		if _, err := os.Stat(incident.Recording()); errors.Is(err, fs.ErrNotExist) {
 			continue // written down, and not recorded yet
+		}
+		if testing.Short() && i%4 != 0 {
+			continue // the race detector needs no score
 		}
 		t.Run(incident.Name, func(t *testing.T) { board.play(t, incident) })
 	}

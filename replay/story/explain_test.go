@@ -95,6 +95,9 @@ func TestExplainIncidents(t *testing.T) {
 	}
 	right, asked := 0, 0
 	replaytest.Recordings(t, func(t *testing.T, name string, r *store.Recording) {
+		if testing.Short() && len(name)%4 != 0 {
+			t.Skip("the race detector needs no score")
+		}
 		subject, info := replaytest.Subject(t, name), r.Info()
 		raw, err := verdict.Of(context.Background(), r, subject, info.Start, info.End)
 		if err != nil {
