@@ -23,7 +23,8 @@ func explainCommand(a *cli.App) *cobra.Command {
 		Short: "The story of an outage: trigger, chain, what was lost, recovery",
 		Long: `Explain prints one page about an outage: what changed and who changed it, the
 effects, the lost endpoints, why nothing replaced them, other symptoms, the
-recovery, the damage that remains, and what cannot be known. Every line names the event with which it began; ` + "`svcspy replay FILE --at '#EVENT'`" + `
+recovery, the damage that remains, and what cannot be known. Every line names the
+event with which it began; ` + "`svcspy replay FILE --at '#EVENT'`" + `
 shows the state there.
 
 If the recording begins in the outage, what is known of it from before is told
