@@ -189,13 +189,12 @@ func (o *assertOptions) run(ctx context.Context, file string, sentences []string
 	result := assertResult{APIVersion: report.APIVersion, Kind: "AssertResult", Recording: report.RecordingOf(r.Info()), Passed: true, Expectations: []expectationTruth{}, Alerts: []alertTruth{}}
 	words := map[store.Ref][]string{}
 	find := func(subject string) (store.Ref, error) {
-		kind, name, _ := strings.Cut(subject, "/")
 		l := *o.Query
-		if namespace, own, ok := strings.Cut(name, "/"); ok {
-			l.Namespace, name = namespace, own
+		if strings.Count(subject, "/") == 2 { // it names its own
+			l.Namespace = ""
 		}
-		ref, err := l.Subject(r, []string{kind + "/" + name}, r.Info().Last)
-		words[ref] = []string{kind + "/" + name}
+		ref, err := l.Subject(r, []string{subject}, r.Info().Last)
+		words[ref] = []string{subject}
 		return ref, err
 	}
 	results, err := expect.Of(ctx, r, all.Expectations, find, func(ref store.Ref) expect.Times {

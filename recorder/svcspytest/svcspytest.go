@@ -127,21 +127,16 @@ func (r *Recording) Subject(words string) store.Ref {
 }
 
 func (r *Recording) find(words string) (store.Ref, error) {
-	kind, name, _ := strings.Cut(words, "/")
-	namespace := ""
-	if own, rest, ok := strings.Cut(name, "/"); ok {
-		namespace, name = own, rest
-	}
 	last := r.Info().Last
 	resources, err := r.Resources(last)
 	if err != nil {
 		return store.Ref{}, err
 	}
-	ref, err := replay.ParseSubject([]string{kind + "/" + name}, namespace, resources)
+	ref, err := replay.ParseSubject([]string{words}, "", resources)
 	if err != nil {
 		return ref, err
 	}
-	ref, known, err := replay.Locate(r, ref, namespace != "", last)
+	ref, known, err := replay.Locate(r, ref, ref.Namespace != "", last)
 	if err == nil && !known {
 		err = &replay.SubjectError{Problem: "the recording never saw it", Hint: "name it as TYPE/NAMESPACE/NAME"}
 	}
