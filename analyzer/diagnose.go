@@ -30,6 +30,7 @@ type Judgement struct {
 	Intent   string
 	Headline string  // id, "" if there is none
 	About    Subject // of the headline
+	Ready    int     // endpoints that get packets, as in Endpoints
 
 	subject store.Ref
 	inquiry *inquiry
@@ -52,7 +53,7 @@ func (j *Judge) At(v View, subject store.Ref, o Options) Judgement {
 func (q *inquiry) judge(subject store.Ref) Judgement {
 	q.silent = q.options.Symptom == ""
 	a := q.answer(subject)
-	j := Judgement{State: a.state, Intent: a.intent, About: a.subject, subject: subject, inquiry: q, answer: a}
+	j := Judgement{State: a.state, Intent: a.intent, About: a.subject, Ready: a.endpoints.Ready, subject: subject, inquiry: q, answer: a}
 	if !q.silent { // a hint may become the headline
 		r := q.report(a)
 		j.Headline, j.About = r.Headline.ID, r.Headline.Subject

@@ -49,6 +49,9 @@ func (c *Course) Step() error {
 		}
 		c.Segments = append(c.Segments, Segment{From: c.at, To: c.to, Seq: s.Seq(), Gap: gap, Report: report})
 	}
+	if judged.Ready > 0 {
+		c.Segments[len(c.Segments)-1].Served = true
+	}
 	if err := s.Err(); err != nil {
 		return err
 	}

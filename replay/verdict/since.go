@@ -125,7 +125,7 @@ func RunStart(segments []Segment, at int) int {
 	dark := segments[at].Report.Verdict.State == analyzer.NotServing && segments[at].Report.Verdict.Intent == ""
 	for at > 0 {
 		before := &segments[at-1]
-		waits := dark && before.Report.Verdict.State == analyzer.Converging && before.Report.Endpoints.Ready == 0
+		waits := dark && before.Report.Verdict.State == analyzer.Converging && !before.Served
 		if !waits && !sameVerdict(before, &segments[at]) && !(dark && before.Report.Verdict.State == analyzer.NotServing && before.Report.Verdict.Intent == "") {
 			break
 		}

@@ -25,6 +25,8 @@ type Segment struct {
 	// rests on it; "" if it heard everything. Such a verdict may be outdated.
 	Gap    string
 	Report analyzer.Report // as it was at From
+	// Served says that an endpoint was ready at some instant of the stretch.
+	Served bool
 	// Reconstructed says that the stretch lies before the recording: see Prelude.
 	Reconstructed bool
 }
@@ -84,7 +86,7 @@ func Settle(segments []Segment) []Segment {
 	var out []Segment
 	add := func(s Segment) {
 		if n := len(out); n > 0 && Same(&out[n-1], &s) {
-			out[n-1].To = s.To
+			out[n-1].To, out[n-1].Served = s.To, out[n-1].Served || s.Served
 			return
 		}
 		out = append(out, s)
