@@ -19,6 +19,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/files"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
@@ -94,13 +95,13 @@ func instants(r *store.Recording, random *rand.Rand, from, to time.Time, n int) 
 // cutFile cuts in the way the command does.
 func cutFile(t *testing.T, r *store.Recording, out string, from, to time.Time, words ...string) *store.Recording {
 	t.Helper()
-	o := &cutOptions{Range: cli.Range{Query: &cli.Query{App: &cli.App{Now: time.Now, Out: io.Discard, Err: io.Discard, Quiet: true, ZoneName: "UTC"}}}}
+	o := &files.CutOptions{Range: cli.Range{Query: &cli.Query{App: &cli.App{Now: time.Now, Out: io.Discard, Err: io.Discard, Quiet: true, ZoneName: "UTC"}}}}
 	o.Since, o.Until = when.Format(from), when.Format(to)
 	if len(words) > 0 { // ns/type/name
 		ns, word, _ := strings.Cut(words[0], "/")
 		o.Namespace, words = ns, []string{word}
 	}
-	if _, err := o.write(context.Background(), r, out, words); err != nil {
+	if _, err := o.Write(context.Background(), r, out, words); err != nil {
 		t.Fatal(err)
 	}
 	return intact(t, out)

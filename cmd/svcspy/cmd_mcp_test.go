@@ -16,6 +16,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/kubectl"
 	"github.com/svcspy/svcspy/replay/mcp"
 )
 
@@ -48,7 +49,9 @@ func TestMCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := mcp.NewServer(mcp.Options{Library: library, Run: func(ctx context.Context, args []string) mcp.Output { return answer(ctx, a.ZoneName, args) }, Program: a.Program(), Version: "test"})
+	server, err := mcp.NewServer(mcp.Options{Library: library, Run: func(ctx context.Context, args []string) mcp.Output {
+		return kubectl.Answer(ctx, runContext, a.ZoneName, args)
+	}, Program: a.Program(), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +108,7 @@ func TestMCP(t *testing.T) {
 				}
 			}
 			command, _ := about["command"].(string)
-			out := answer(t.Context(), a.ZoneName, strings.Fields(command)[1:])
+			out := kubectl.Answer(t.Context(), runContext, a.ZoneName, strings.Fields(command)[1:])
 			for line := range strings.Lines(out.Text) {
 				if !strings.Contains(story, line) && about["cursor"] == nil {
 					t.Errorf("%s prints %q, the answer does not", command, line)

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/files"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/replay/when"
@@ -28,8 +29,8 @@ import (
 // shareFile shares in the way the command does, without the scan.
 func shareFile(t *testing.T, r *store.Recording, out, policy string) (*store.Recording, *redact.Share) {
 	t.Helper()
-	o := &shareOptions{cutOptions: cutOptions{Range: cli.Range{Query: &cli.Query{App: &cli.App{Now: time.Now, Out: io.Discard, Err: io.Discard, Quiet: true, ZoneName: "UTC"}}}}, policy: policy}
-	gate, _, err := o.redacted(context.Background(), r, out, nil)
+	o := &files.ShareOptions{CutOptions: files.CutOptions{Range: cli.Range{Query: &cli.Query{App: &cli.App{Now: time.Now, Out: io.Discard, Err: io.Discard, Quiet: true, ZoneName: "UTC"}}}}, Policy: policy}
+	gate, _, err := o.Redacted(context.Background(), r, out, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/kubectl"
 	"github.com/svcspy/svcspy/replay/report"
 )
 
@@ -265,11 +266,11 @@ func TestDocuments(t *testing.T) {
 func asCluster(t *testing.T, file string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &serveOptions{App: &cli.App{Out: io.Discard, Err: io.Discard, Now: time.Now, Quiet: true}, instants: []string{"end"}}
+	p := &kubectl.ServeOptions{App: &cli.App{Out: io.Discard, Err: io.Discard, Now: time.Now, Quiet: true}, Instants: []string{"end"}}
 	kubeconfig, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- p.serve(ctx, file, func(at *served) error {
-			kubeconfig <- at.kubeconfig
+		ended <- p.Serve(ctx, file, func(at *kubectl.Served) error {
+			kubeconfig <- at.Kubeconfig
 			<-ctx.Done()
 			return nil
 		})

@@ -74,7 +74,9 @@ var layers = map[string]struct {
 	"cmd/svcspy/process":       {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/expect", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
 	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "recorder", "recorder/flight", "recorder/redact", "analyzer", "replay/report", "replay/when"}, nil},
-	"cmd/svcspy":               {[]string{"store", "cmd/svcspy/cli", "cmd/svcspy/process", "cmd/svcspy/record", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/snapshot", "recorder/redact", "recorder/redact/scan", "analyzer", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem", "replay/web", "replay/apiserver", "replay/mcp", "replay/expect", "replay/tui", "fixtures", "fixtures/incidents"}, nil},
+	"cmd/svcspy/kubectl":       {[]string{"analyzer/command", "cmd/svcspy/cli", "replay", "replay/apiserver", "replay/mcp", "replay/past", "replay/report", "replay/when", "store"}, nil},
+	"cmd/svcspy/files":         {[]string{"cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/web", "replay/when", "store"}, nil},
+	"cmd/svcspy":               {[]string{"analyzer", "analyzer/command", "cmd/svcspy/cli", "cmd/svcspy/files", "cmd/svcspy/kubectl", "cmd/svcspy/process", "cmd/svcspy/record", "fixtures", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/snapshot", "recorder/redact", "replay", "replay/change", "replay/expect", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when", "store"}, nil},
 }
 
 type listed struct {

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/files"
+	"github.com/svcspy/svcspy/cmd/svcspy/kubectl"
 	"github.com/svcspy/svcspy/cmd/svcspy/process"
 	"github.com/svcspy/svcspy/cmd/svcspy/record"
 )
@@ -114,11 +116,11 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 	}
 	root.AddCommand(
 		record.Command(a), record.KeepCommand(a), importCommand(a),
-		traceCommand(a), replayCommand(a), viewCommand(a), timelineCommand(a), explainCommand(a),
-		diffCommand(a), bisectCommand(a), changesCommand(a), reportCommand(a),
-		getCommand(a), eventsCommand(a), serveCommand(a), shellCommand(a), mcpCommand(a), assertCommand(a),
-		infoCommand(a), verifyCommand(a), compactCommand(a),
-		cutCommand(a), shareCommand(a), scanCommand(a), markCommand(a),
+		traceCommand(a), replayCommand(a), files.ViewCommand(a), timelineCommand(a), explainCommand(a),
+		diffCommand(a), bisectCommand(a), changesCommand(a), files.ReportCommand(a),
+		kubectl.GetCommand(a), kubectl.EventsCommand(a), kubectl.ServeCommand(a), kubectl.ShellCommand(a), kubectl.MCPCommand(a, runContext), assertCommand(a),
+		files.InfoCommand(a), files.VerifyCommand(a), files.CompactCommand(a),
+		files.CutCommand(a), files.ShareCommand(a), files.ScanCommand(a), files.MarkCommand(a),
 		demoCommand(a), completionCommand(a), versionCommand(a), a.ManCommand(), help, a.ExitCodesTopic(), a.TimesTopic(), a.RedactionTopic(),
 	)
 	for _, cmd := range root.Commands() {

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/files"
 	"github.com/svcspy/svcspy/cmd/svcspy/record"
 	"github.com/svcspy/svcspy/replay/postmortem"
 	"github.com/svcspy/svcspy/replay/report"
@@ -44,10 +45,10 @@ var documents = map[string]any{
 	"RecordingInfo":     report.RecordingInfo{},
 	"Report":            report.Envelope{},
 	"ReportList":        report.ListEnvelope{},
-	"ScanResult":        scanResult{},
+	"ScanResult":        files.ScanResult{},
 	"Timeline":          report.TimelineEnvelope{},
 	"TimelineList":      report.TimelineList{},
-	"VerifyResult":      verifyResult{},
+	"VerifyResult":      files.VerifyResult{},
 }
 
 var schemaDir = filepath.Join("..", "..", "fixtures", "schema")
@@ -202,7 +203,7 @@ func readSource(t *testing.T) source {
 	t.Helper()
 	s := source{map[string]string{}, map[string][]string{}}
 	for _, p := range packages(t) {
-		if !slices.ContainsFunc([]string{"/store", "/event", "/analyzer", "/replay", "/change", "/cause", "/past", "/verdict", "/story", "/when", "/report", "/postmortem", "/expect", "/cmd/svcspy/record", "/cmd/svcspy"}, func(end string) bool { return strings.HasSuffix(p.ImportPath, end) }) {
+		if !slices.ContainsFunc([]string{"/store", "/event", "/analyzer", "/replay", "/change", "/cause", "/past", "/verdict", "/story", "/when", "/report", "/postmortem", "/expect", "/cmd/svcspy/record", "/cmd/svcspy/files", "/cmd/svcspy"}, func(end string) bool { return strings.HasSuffix(p.ImportPath, end) }) {
 			continue
 		}
 		files := token.NewFileSet()

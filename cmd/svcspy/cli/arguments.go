@@ -32,3 +32,24 @@ func NoArguments(cmd *cobra.Command, args []string) error {
 	}
 	return nil
 }
+
+// PlainName makes a text a name that URLs, contexts and files can have, and that
+// is not taken yet: 14:02 is 14-02.
+func PlainName(text string, taken map[string]bool) string {
+	name := strings.Map(func(r rune) rune {
+		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '.' || r == '-') {
+			return r
+		}
+		return '-'
+	}, text)
+	name = strings.Trim(name, "-.")
+	if name == "" {
+		name = "end"
+	}
+	unique := name
+	for n := 2; taken[unique]; n++ {
+		unique = fmt.Sprintf("%s-%d", name, n)
+	}
+	taken[unique] = true
+	return unique
+}

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"bytes"
@@ -27,7 +27,8 @@ type reportOptions struct {
 	naming           string // how the document names the recording; "" is as the file
 }
 
-func reportCommand(a *cli.App) *cobra.Command {
+// ReportCommand returns the command report.
+func ReportCommand(a *cli.App) *cobra.Command {
 	o := &reportOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "report FILE [TYPE/NAME]",
@@ -189,7 +190,7 @@ func (o *reportOptions) write(p *postmortem.Postmortem) error {
 func unusedName(p *postmortem.Postmortem) (string, error) {
 	name := "svcspy-report"
 	if p.Subject.Name != "" {
-		name += "-" + instantName(p.Subject.Name, map[string]bool{})
+		name += "-" + cli.PlainName(p.Subject.Name, map[string]bool{})
 	}
 	for n := 1; n < 1000; n++ {
 		path := name + ".html"

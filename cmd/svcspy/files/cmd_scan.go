@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"bufio"
@@ -21,8 +21,8 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// scanResult is what a scan found.
-type scanResult struct {
+// ScanResult is what a scan found.
+type ScanResult struct {
 	APIVersion string            `json:"apiVersion"`
 	Kind       string            `json:"kind"` // ScanResult
 	File       string            `json:"file"`
@@ -48,7 +48,8 @@ type leak struct {
 	Events    int       `json:"events,omitempty"` // in how many it is at that place
 }
 
-func scanCommand(a *cli.App) *cobra.Command {
+// ScanCommand returns the command scan.
+func ScanCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan FILE",
 		Short: "Scan for plaintext secrets",
@@ -90,8 +91,8 @@ EXIT STATUS
 }
 
 // scanFile looks at a recording, or at a text.
-func scanFile(a *cli.App, ctx context.Context, path string) (scanResult, error) {
-	result := scanResult{APIVersion: report.APIVersion, Kind: "ScanResult", File: path, Leaks: []leak{}}
+func scanFile(a *cli.App, ctx context.Context, path string) (ScanResult, error) {
+	result := ScanResult{APIVersion: report.APIVersion, Kind: "ScanResult", File: path, Leaks: []leak{}}
 	r, err := cli.OpenRecording(path)
 	switch {
 	case err == nil:
@@ -108,7 +109,7 @@ func scanFile(a *cli.App, ctx context.Context, path string) (scanResult, error) 
 // text looks at a file that is no recording. What is not text either, a
 // recording that cannot be read any more among others, says nothing by having
 // no leaks.
-func (s *scanResult) text(path string) error {
+func (s *ScanResult) text(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -123,7 +124,7 @@ func (s *scanResult) text(path string) error {
 }
 
 // recording looks at all that is in a recording.
-func (s *scanResult) recording(ctx context.Context, r *store.Recording) error {
+func (s *ScanResult) recording(ctx context.Context, r *store.Recording) error {
 	info := r.Info()
 	of := report.RecordingOf(info)
 	s.Recording = &of
@@ -186,7 +187,7 @@ func (s *scanResult) recording(ctx context.Context, r *store.Recording) error {
 // mostLeaks bounds how many lines are printed for people.
 const mostLeaks = 50
 
-func printScan(a *cli.App, out io.Writer, s scanResult) error {
+func printScan(a *cli.App, out io.Writer, s ScanResult) error {
 	if a.Output != "text" {
 		return report.Document(out, a.Output, s)
 	}

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"bytes"
@@ -36,7 +36,8 @@ type viewOptions struct {
 	port   int
 }
 
-func viewCommand(a *cli.App) *cobra.Command {
+// ViewCommand returns the command view.
+func ViewCommand(a *cli.App) *cobra.Command {
 	o := &viewOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "view FILE [TYPE/NAME]",

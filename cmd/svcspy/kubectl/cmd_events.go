@@ -1,4 +1,4 @@
-package main
+package kubectl
 
 import (
 	"bufio"
@@ -22,7 +22,8 @@ type eventsOptions struct {
 	reconstructed bool
 }
 
-func eventsCommand(a *cli.App) *cobra.Command {
+// EventsCommand returns the command events.
+func EventsCommand(a *cli.App) *cobra.Command {
 	o := &eventsOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "events FILE [TYPE/NAME]",

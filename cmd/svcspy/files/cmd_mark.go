@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"crypto/ed25519"
@@ -23,7 +23,8 @@ type markOptions struct {
 	sign   string // file of the private key
 }
 
-func markCommand(a *cli.App) *cobra.Command {
+// MarkCommand returns the command mark.
+func MarkCommand(a *cli.App) *cobra.Command {
 	o := &markOptions{Query: &cli.Query{App: a}}
 	cmd := &cobra.Command{
 		Use:   `mark FILE ["TEXT"]`,

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"crypto/ed25519"
@@ -13,8 +13,8 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// verifyResult is what verify found, as data.
-type verifyResult struct {
+// VerifyResult is what verify found, as data.
+type VerifyResult struct {
 	APIVersion string           `json:"apiVersion"`
 	Kind       string           `json:"kind"` // VerifyResult
 	Recording  report.Recording `json:"recording"`
@@ -32,7 +32,8 @@ type verifyResult struct {
 	Damage      []string `json:"damage"`
 }
 
-func verifyCommand(a *cli.App) *cobra.Command {
+// VerifyCommand returns the command verify.
+func VerifyCommand(a *cli.App) *cobra.Command {
 	var keyFile string
 	cmd := &cobra.Command{
 		Use:   "verify FILE",
@@ -78,7 +79,7 @@ func verifyFile(a *cli.App, path, keyFile string) error {
 	if err != nil {
 		return err
 	}
-	result := verifyResult{
+	result := VerifyResult{
 		APIVersion: report.APIVersion, Kind: "VerifyResult", Recording: report.RecordingOf(v.Info),
 		Proof: proofOf(v, key), Marks: v.Marks, MarksLater: v.MarksLater, Damage: []string{},
 	}
@@ -130,7 +131,7 @@ var proofText = map[string]string{
 	"key":       "signed by the given key: nobody without it can have changed what was recorded",
 }
 
-func (r *verifyResult) marksText(asked bool) string {
+func (r *VerifyResult) marksText(asked bool) string {
 	if r.Marks == 0 {
 		return ""
 	}
@@ -151,7 +152,7 @@ func (r *verifyResult) marksText(asked bool) string {
 	return text
 }
 
-func printVerification(a *cli.App, path string, r verifyResult, asked bool) error {
+func printVerification(a *cli.App, path string, r VerifyResult, asked bool) error {
 	if a.Output != "text" {
 		return report.Document(a.Out, a.Output, r)
 	}

@@ -1,4 +1,4 @@
-package main
+package kubectl
 
 import (
 	"errors"
@@ -13,8 +13,9 @@ import (
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
-func shellCommand(a *cli.App) *cobra.Command {
-	p := &serveOptions{App: a}
+// ShellCommand returns the command shell.
+func ShellCommand(a *cli.App) *cobra.Command {
+	p := &ServeOptions{App: a}
 	var command string
 	cmd := &cobra.Command{
 		Use:   "shell FILE",
@@ -41,7 +42,7 @@ EXIT STATUS
 			// Signals are for the shell: it is in the same terminal, and gets them.
 			ctx, signals := cli.Twice(cmd.Context())
 			defer signals.Stop()
-			return p.serve(ctx, args[0], func(at *served) error { return p.run(at, command) })
+			return p.Serve(ctx, args[0], func(at *Served) error { return p.run(at, command) })
 		},
 	}
 	p.addFlags(cmd)
@@ -50,7 +51,7 @@ EXIT STATUS
 }
 
 // run runs the user's shell, or one command line in it.
-func (p *serveOptions) run(at *served, line string) error {
+func (p *ServeOptions) run(at *Served, line string) error {
 	path := os.Getenv("SHELL")
 	if path == "" {
 		path = "/bin/sh"
@@ -66,7 +67,7 @@ func (p *serveOptions) run(at *served, line string) error {
 	shell.Stdin, shell.Stdout, shell.Stderr = p.In, p.Out, p.Err
 	shell.Env = append(os.Environ(), env...)
 	shell.Env = append(shell.Env,
-		"KUBECONFIG="+at.kubeconfig,
+		"KUBECONFIG="+at.Kubeconfig,
 		"KUBECACHEDIR="+filepath.Join(at.dir, "cache"), // discovery of a server that will be gone
 		"SVCSPY_CONTEXT="+at.contexts[0],
 	)
@@ -87,7 +88,7 @@ func (p *serveOptions) run(at *served, line string) error {
 // prompt returns how to start an interactive shell whose prompt begins with the
 // context. The user's own start files still apply: they are read first, and may
 // have set the prompt.
-func prompt(at *served, shell string) (args, env []string, err error) {
+func prompt(at *Served, shell string) (args, env []string, err error) {
 	prefix := "(" + at.contexts[0] + ") "
 	switch filepath.Base(shell) {
 	case "bash":

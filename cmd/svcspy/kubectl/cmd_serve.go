@@ -1,4 +1,4 @@
-package main
+package kubectl
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,24 +22,24 @@ import (
 	"github.com/svcspy/svcspy/replay/apiserver"
 )
 
-// past is a recording to be served, and from when.
-type serveOptions struct {
+// ServeOptions say which instants of a recording are served.
+type ServeOptions struct {
 	*cli.App
-	instants  []string
+	Instants  []string
 	namespace string
 	play      bool
 	speed     float64
 }
 
-func (p *serveOptions) addFlags(cmd *cobra.Command) {
+func (p *ServeOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&p.instants, "at", nil, "the instant to look at, such as 14:02 or end-30s; given again, each is a context of its own (default: the end)")
+	flags.StringArrayVar(&p.Instants, "at", nil, "the instant to look at, such as 14:02 or end-30s; given again, each is a context of its own (default: the end)")
 	flags.StringVarP(&p.namespace, "namespace", "n", "", "namespace of the contexts (default: the recorded one, if it is one)")
 	flags.BoolVar(&p.play, "play", false, "let time move on from the instant, so that watches see what happened")
 	flags.Float64Var(&p.speed, "speed", 1, "with --play, recorded seconds per second")
 }
 
-func (p *serveOptions) check(cmd *cobra.Command) error {
+func (p *ServeOptions) check(cmd *cobra.Command) error {
 	switch {
 	case p.speed <= 0 || p.speed > 1e6:
 		return cli.Usage(fmt.Errorf("--speed %g is not between 0 and 1000000", p.speed), "")
@@ -50,8 +49,9 @@ func (p *serveOptions) check(cmd *cobra.Command) error {
 	return nil
 }
 
-func serveCommand(a *cli.App) *cobra.Command {
-	p := &serveOptions{App: a}
+// ServeCommand returns the command serve.
+func ServeCommand(a *cli.App) *cobra.Command {
+	p := &ServeOptions{App: a}
 	cmd := &cobra.Command{
 		Use:   "serve FILE",
 		Short: "Let kubectl and other clients look at the past",
@@ -81,8 +81,8 @@ EXIT STATUS
 			}
 			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()
-			return p.serve(ctx, args[0], func(at *served) error {
-				fmt.Fprintf(a.Out, "export KUBECONFIG=%s\n", at.kubeconfig)
+			return p.Serve(ctx, args[0], func(at *Served) error {
+				fmt.Fprintf(a.Out, "export KUBECONFIG=%s\n", at.Kubeconfig)
 				for _, name := range at.contexts {
 					a.Note("context %s", name)
 				}
@@ -109,16 +109,16 @@ func oneRecording(command string) cobra.PositionalArgs {
 	}
 }
 
-// served is a recording while it is being served.
-type served struct {
+// Served is a recording while it is being served.
+type Served struct {
 	dir        string   // private, removed in the end
-	kubeconfig string   // in dir
+	Kubeconfig string   // in dir
 	contexts   []string // the current one first
 	failed     <-chan error
 }
 
-// serve serves a recording while use runs.
-func (p *serveOptions) serve(ctx context.Context, file string, use func(*served) error) (err error) {
+// Serve serves a recording while use runs.
+func (p *ServeOptions) Serve(ctx context.Context, file string, use func(*Served) error) (err error) {
 	r, err := cli.OpenRecording(file)
 	if err != nil {
 		return err
@@ -174,24 +174,24 @@ func (p *serveOptions) serve(ctx context.Context, file string, use func(*served)
 		<-ended
 	}()
 
-	at := &served{dir: dir, kubeconfig: filepath.Join(dir, "kubeconfig"), failed: failed}
+	at := &Served{dir: dir, Kubeconfig: filepath.Join(dir, "kubeconfig"), failed: failed}
 	config := p.kubeconfig(r.Info().Scope.Namespaces, options.Instants, "https://"+listener.Addr().String(), credentials)
 	for _, i := range options.Instants {
 		at.contexts = append(at.contexts, contextName(i))
 	}
-	if err := clientcmd.WriteToFile(*config, at.kubeconfig); err != nil {
+	if err := clientcmd.WriteToFile(*config, at.Kubeconfig); err != nil {
 		return fmt.Errorf("write kubeconfig: %w", err)
 	}
 	return use(at)
 }
 
 // options resolves the instants.
-func (p *serveOptions) options(ctx context.Context, t replay.Timeline) (apiserver.Options, error) {
+func (p *ServeOptions) options(ctx context.Context, t replay.Timeline) (apiserver.Options, error) {
 	o := apiserver.Options{Now: p.Now}
 	if p.play {
 		o.Speed = p.speed
 	}
-	texts := p.instants
+	texts := p.Instants
 	if len(texts) == 0 {
 		texts = []string{""}
 	}
@@ -202,36 +202,15 @@ func (p *serveOptions) options(ctx context.Context, t replay.Timeline) (apiserve
 		if err != nil {
 			return o, err
 		}
-		o.Instants = append(o.Instants, apiserver.Instant{Name: instantName(text, taken), Time: state.Instant(), Seq: state.Seq()})
+		o.Instants = append(o.Instants, apiserver.Instant{Name: cli.PlainName(text, taken), Time: state.Instant(), Seq: state.Seq()})
 	}
 	return o, nil
-}
-
-// instantName makes the text of an instant a name that URLs and contexts can
-// have: 14:02 is 14-02.
-func instantName(text string, taken map[string]bool) string {
-	name := strings.Map(func(r rune) rune {
-		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '.' || r == '-') {
-			return r
-		}
-		return '-'
-	}, text)
-	name = strings.Trim(name, "-.")
-	if name == "" {
-		name = "end"
-	}
-	unique := name
-	for n := 2; taken[unique]; n++ {
-		unique = fmt.Sprintf("%s-%d", name, n)
-	}
-	taken[unique] = true
-	return unique
 }
 
 func contextName(i apiserver.Instant) string { return "svcspy@" + i.Name }
 
 // kubeconfig has one context for each instant; the first is the current one.
-func (p *serveOptions) kubeconfig(namespaces []string, instants []apiserver.Instant, url string, c apiserver.Credentials) *api.Config {
+func (p *ServeOptions) kubeconfig(namespaces []string, instants []apiserver.Instant, url string, c apiserver.Credentials) *api.Config {
 	namespace := p.namespace
 	if namespace == "" && len(namespaces) == 1 {
 		namespace = namespaces[0]

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"errors"
@@ -13,7 +13,8 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-func compactCommand(a *cli.App) *cobra.Command {
+// CompactCommand returns the command compact.
+func CompactCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact FILE OUT",
 		Short: "Rewrite a recording as small as possible",

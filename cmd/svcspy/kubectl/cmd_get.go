@@ -1,4 +1,8 @@
-package main
+// Package kubectl has the commands that show a recording as kubectl shows a
+// cluster (get, events), and those that let other programs ask: serve and shell
+// speak the Kubernetes API, mcp speaks to assistants. Each command is one
+// function that returns it; [ServeOptions.Serve] and [Answer] also run without one.
+package kubectl
 
 import (
 	"bytes"
@@ -30,7 +34,8 @@ type getOptions struct {
 	template func(w io.Writer, body []byte) error // of -o jsonpath and its like
 }
 
-func getCommand(a *cli.App) *cobra.Command {
+// GetCommand returns the command get.
+func GetCommand(a *cli.App) *cobra.Command {
 	o := &getOptions{Query: cli.Query{App: a}}
 	cmd := &cobra.Command{
 		Use:   "get FILE TYPE[,TYPE] [NAME]",

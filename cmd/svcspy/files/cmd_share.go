@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"bytes"
@@ -23,15 +23,17 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-type shareOptions struct {
-	cutOptions
-	policy string
+// ShareOptions say what of a recording is shared, and by which policy.
+type ShareOptions struct {
+	CutOptions
+	Policy string
 	force  bool
 	page   string // the report to write beside it; "" for none
 }
 
-func shareCommand(a *cli.App) *cobra.Command {
-	o := &shareOptions{cutOptions: cutOptions{Range: cli.Range{Query: &cli.Query{App: a}}}}
+// ShareCommand returns the command share.
+func ShareCommand(a *cli.App) *cobra.Command {
+	o := &ShareOptions{CutOptions: CutOptions{Range: cli.Range{Query: &cli.Query{App: a}}}}
 	cmd := &cobra.Command{
 		Use:   "share FILE OUT [TYPE/NAME ...]",
 		Short: "A recording that is safe to share: cut, redacted again, scanned",
@@ -66,14 +68,14 @@ EXIT STATUS
   svcspy share incident.db given.db svc/web -n shop --report given.html`,
 	}
 	o.command(cmd, "share FILE OUT", o.run)
-	cmd.Flags().StringVar(&o.policy, "policy", "standard", "how much is replaced: "+strings.Join(redact.SharePolicies, " or "))
+	cmd.Flags().StringVar(&o.Policy, "policy", "standard", "how much is replaced: "+strings.Join(redact.SharePolicies, " or "))
 	cmd.Flags().StringVar(&o.page, "report", "", "also write the report of what is shared to this new file: .html, .md or .json")
 	_ = cmd.RegisterFlagCompletionFunc("policy", cli.OneOf(redact.SharePolicies...))
 	cmd.Flags().BoolVar(&o.force, "force", false, "leave the file even if the scan finds something in it")
 	return cmd
 }
 
-func (o *shareOptions) run(ctx context.Context, file, out string, words []string) error {
+func (o *ShareOptions) run(ctx context.Context, file, out string, words []string) error {
 	r, err := o.Open(ctx, file, words[:min(len(words), 1)])
 	if err != nil {
 		return err
@@ -89,7 +91,7 @@ func (o *shareOptions) run(ctx context.Context, file, out string, words []string
 	// Until it is scanned it has another name: whatever ends the program before
 	// that leaves nothing that could be taken for what may be given away.
 	drafts := []draft{draftOf(out)}
-	gate, info, err := o.redacted(ctx, r, drafts[0].path, words)
+	gate, info, err := o.Redacted(ctx, r, drafts[0].path, words)
 	if err == nil && format != "" {
 		drafts = append(drafts, draftOf(o.page))
 		err = o.writePage(ctx, drafts[0], drafts[1], format, words)
@@ -144,10 +146,10 @@ func (d draft) end(keep bool) error {
 }
 
 // check scans what was made, and says on stderr what it found.
-func (o *shareOptions) check(ctx context.Context, drafts []draft) (clean bool, err error) {
+func (o *ShareOptions) check(ctx context.Context, drafts []draft) (clean bool, err error) {
 	clean = true
 	for _, d := range drafts {
-		result, err := scanFile(o.cutOptions.Range.Query.App, ctx, d.path)
+		result, err := scanFile(o.CutOptions.Range.Query.App, ctx, d.path)
 		if err != nil {
 			return false, err
 		}
@@ -167,7 +169,7 @@ func (o *shareOptions) check(ctx context.Context, drafts []draft) (clean bool, e
 
 // pageFormat returns the format of the report by the name of its file, "" if
 // none is wanted.
-func (o *shareOptions) pageFormat(out string) (string, error) {
+func (o *ShareOptions) pageFormat(out string) (string, error) {
 	if o.page == "" {
 		return "", nil
 	}
@@ -183,7 +185,7 @@ func (o *shareOptions) pageFormat(out string) (string, error) {
 
 // writePage writes the report of what was shared, so that there is nothing in it
 // that is not in that.
-func (o *shareOptions) writePage(ctx context.Context, recording, page draft, format string, words []string) error {
+func (o *ShareOptions) writePage(ctx context.Context, recording, page draft, format string, words []string) error {
 	var text bytes.Buffer
 	as := *o.App
 	as.Out, as.Output = &text, format
@@ -199,15 +201,15 @@ func (o *shareOptions) writePage(ctx context.Context, recording, page draft, for
 	return errors.Join(err, f.Close())
 }
 
-func (o *shareOptions) printLeaks(w io.Writer, result scanResult) error {
+func (o *ShareOptions) printLeaks(w io.Writer, result ScanResult) error {
 	as := *o.App
 	as.Output = "text"
 	return printScan(&as, w, result)
 }
 
 // counts prints how many values were replaced, by class.
-func (o *shareOptions) counts(counts map[string]uint64) error {
-	line := fmt.Sprintf("  replaced by policy %s:", o.policy)
+func (o *ShareOptions) counts(counts map[string]uint64) error {
+	line := fmt.Sprintf("  replaced by policy %s:", o.Policy)
 	if len(counts) == 0 {
 		line += " nothing"
 	}
@@ -221,9 +223,9 @@ func (o *shareOptions) counts(counts map[string]uint64) error {
 	return err
 }
 
-// redacted writes the part of the recording through gate B.
-func (o *shareOptions) redacted(ctx context.Context, r *store.Recording, out string, words []string) (*redact.Share, store.Info, error) {
-	gate, err := redact.NewShare(o.policy)
+// Redacted writes the part of the recording through gate B.
+func (o *ShareOptions) Redacted(ctx context.Context, r *store.Recording, out string, words []string) (*redact.Share, store.Info, error) {
+	gate, err := redact.NewShare(o.Policy)
 	if err != nil {
 		return nil, store.Info{}, cli.Usage(err, "strict replaces more than standard")
 	}
@@ -242,6 +244,6 @@ func (o *shareOptions) redacted(ctx context.Context, r *store.Recording, out str
 		}
 	}
 	o.edit, o.header, o.editMark = gate, gate.Header, gate.Mark
-	info, err := o.write(ctx, r, out, words)
+	info, err := o.Write(ctx, r, out, words)
 	return gate, info, err
 }

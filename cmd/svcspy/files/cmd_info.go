@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"github.com/spf13/cobra"
@@ -6,7 +6,8 @@ import (
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
-func infoCommand(a *cli.App) *cobra.Command {
+// InfoCommand returns the command info.
+func InfoCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info FILE",
 		Short: "Show what a recording holds",

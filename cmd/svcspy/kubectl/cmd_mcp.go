@@ -1,4 +1,4 @@
-package main
+package kubectl
 
 import (
 	"bytes"
@@ -20,7 +20,11 @@ import (
 	"github.com/svcspy/svcspy/replay/mcp"
 )
 
-func mcpCommand(a *cli.App) *cobra.Command {
+// Runner runs one command line and returns its exit code.
+type Runner func(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int
+
+// MCPCommand returns the command mcp. What an assistant asks is run by run.
+func MCPCommand(a *cli.App, run Runner) *cobra.Command {
 	var listen string
 	cmd := &cobra.Command{
 		Use:   "mcp FILE|DIR...",
@@ -54,7 +58,7 @@ EXIT STATUS
 			if err != nil {
 				return err
 			}
-			server, err := mcp.NewServer(mcp.Options{Library: library, Run: func(ctx context.Context, args []string) mcp.Output { return answer(ctx, a.ZoneName, args) }, Program: a.Program(), Version: cli.ProgramVersion()})
+			server, err := mcp.NewServer(mcp.Options{Library: library, Run: func(ctx context.Context, args []string) mcp.Output { return Answer(ctx, run, a.ZoneName, args) }, Program: a.Program(), Version: cli.ProgramVersion()})
 			if err != nil {
 				return err
 			}
@@ -85,9 +89,9 @@ func (openWriter) Close() error { return nil }
 // answerBytes bounds what one question may print.
 const answerBytes = 16 << 20
 
-// answer runs one command line as a question of an assistant: with no terminal, no
+// Answer runs one command line as a question of an assistant: with no terminal, no
 // input and bounded output.
-func answer(ctx context.Context, zone string, args []string) mcp.Output {
+func Answer(ctx context.Context, run Runner, zone string, args []string) mcp.Output {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out, notes := &boundedBuffer{limit: answerBytes, full: cancel}, &boundedBuffer{limit: 64 << 10}
@@ -95,7 +99,7 @@ func answer(ctx context.Context, zone string, args []string) mcp.Output {
 	if zone != "" {
 		words = append(words, "--tz="+zone)
 	}
-	code := runContext(ctx, append(words, args...), strings.NewReader(""), out, notes)
+	code := run(ctx, append(words, args...), strings.NewReader(""), out, notes)
 	if out.cut {
 		fmt.Fprintf(&notes.Buffer, "svcspy: warning: the answer is longer than %d MiB and ends early; ask about less\n", answerBytes>>20)
 	}

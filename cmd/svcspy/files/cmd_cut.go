@@ -1,4 +1,7 @@
-package main
+// Package files has the commands that take a recording and write or check a file:
+// info, verify, compact, mark, cut, share, scan, and the pages of report and view.
+// Each command is one function that returns it.
+package files
 
 import (
 	"context"
@@ -21,16 +24,17 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// cutOptions say what of a recording goes into a new one.
-type cutOptions struct {
+// CutOptions say what of a recording goes into a new one.
+type CutOptions struct {
 	cli.Range
 	edit     store.Editor                // nil: as it is
 	header   func(*store.Header)         // may change what the new recording says of itself
 	editMark func(store.Mark) store.Mark // nil: as they are
 }
 
-func cutCommand(a *cli.App) *cobra.Command {
-	o := &cutOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
+// CutCommand returns the command cut.
+func CutCommand(a *cli.App) *cobra.Command {
+	o := &CutOptions{Range: cli.Range{Query: &cli.Query{App: a}}}
 	cmd := &cobra.Command{
 		Use:   "cut FILE OUT [TYPE/NAME ...]",
 		Short: "A part of a recording that stands alone",
@@ -59,7 +63,7 @@ EXIT STATUS
 }
 
 // command gives a command that writes a new recording its words and flags.
-func (o *cutOptions) command(cmd *cobra.Command, takes string, run func(ctx context.Context, file, out string, words []string) error) {
+func (o *CutOptions) command(cmd *cobra.Command, takes string, run func(ctx context.Context, file, out string, words []string) error) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) < 2 {
 			return cli.Usage(errors.New(cmd.Name()+" takes a recording and a new name"), o.Name+" "+takes)
@@ -75,13 +79,13 @@ func (o *cutOptions) command(cmd *cobra.Command, takes string, run func(ctx cont
 	o.AddOutput(cmd, "json", "yaml", "jsonl")
 }
 
-func (o *cutOptions) run(ctx context.Context, file, out string, words []string) error {
+func (o *CutOptions) run(ctx context.Context, file, out string, words []string) error {
 	r, err := o.Open(ctx, file, words[:min(len(words), 1)])
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	info, err := o.write(ctx, r, out, words)
+	info, err := o.Write(ctx, r, out, words)
 	if err != nil {
 		return err
 	}
@@ -89,7 +93,7 @@ func (o *cutOptions) run(ctx context.Context, file, out string, words []string) 
 }
 
 // describe prints what the new file holds.
-func (o *cutOptions) describe(out string, info store.Info) error {
+func (o *CutOptions) describe(out string, info store.Info) error {
 	if o.Output != "text" {
 		doc, err := o.InfoOf(out)
 		if err != nil {
@@ -106,8 +110,8 @@ func (o *cutOptions) describe(out string, info store.Info) error {
 	return err
 }
 
-// write writes the new recording.
-func (o *cutOptions) write(ctx context.Context, r *store.Recording, out string, words []string) (store.Info, error) {
+// Write writes the new recording.
+func (o *CutOptions) Write(ctx context.Context, r *store.Recording, out string, words []string) (store.Info, error) {
 	if err := cli.Writable(out); err != nil {
 		return store.Info{}, err
 	}
@@ -134,7 +138,7 @@ func (o *cutOptions) write(ctx context.Context, r *store.Recording, out string, 
 
 // chosen returns the subjects the words name, each in words of its own. What
 // was cut down to some subjects stays so.
-func (o *cutOptions) chosen(r *store.Recording, words []string, from, to time.Time) ([]store.Ref, error) {
+func (o *CutOptions) chosen(r *store.Recording, words []string, from, to time.Time) ([]store.Ref, error) {
 	at, err := r.SeqAt(to)
 	if err != nil {
 		return nil, err
@@ -165,7 +169,7 @@ func (o *cutOptions) chosen(r *store.Recording, words []string, from, to time.Ti
 }
 
 // closure finds what of the time before the window is needed.
-func (o *cutOptions) closure(ctx context.Context, r *store.Recording, chosen []store.Ref, from, to time.Time) (map[store.Ref]store.Seq, error) {
+func (o *CutOptions) closure(ctx context.Context, r *store.Recording, chosen []store.Ref, from, to time.Time) (map[store.Ref]store.Seq, error) {
 	first, err := r.SeqAt(from)
 	if err != nil {
 		return nil, err
