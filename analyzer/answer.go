@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/svcspy/svcspy/analyzer/registry"
 )
 
 // answer is what was found about a subject, before it is put into words.
@@ -87,11 +89,11 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-func (c *cause) layer() layer {
-	if d := byID[c.id]; d != nil {
-		return d.layer
+func (c *cause) layer() registry.Layer {
+	if d := registry.Known(c.id); d != nil {
+		return d.Layer
 	}
-	return impact
+	return registry.Impact
 }
 
 // onset dates a group, once: the earliest of its units, by history where that
@@ -138,9 +140,9 @@ func (q *inquiry) known(a *answer) Report {
 		Verdict:  Verdict{State: a.state, Intent: a.intent, Classes: append([]ClassResult{}, a.classes...), Certainty: Certain},
 		Headline: Headline{Subject: a.subject, Message: a.ok},
 		Because:  []Finding{}, Also: []Finding{},
-		Symptoms:  q.findings(a.symptoms, info),
-		Risks:     q.findings(a.risks, risk),
-		Hints:     q.findings(a.hints, hint),
+		Symptoms:  q.findings(a.symptoms, registry.Info),
+		Risks:     q.findings(a.risks, registry.Risk),
+		Hints:     q.findings(a.hints, registry.Hint),
 		Checklist: append([]Step{}, a.checklist...),
 		Endpoints: a.endpoints,
 	}
@@ -150,7 +152,7 @@ func (q *inquiry) known(a *answer) Report {
 		r.Unknowable = unknowable
 		r.Verdict.Since, r.Verdict.SinceNote = a.steady, a.steadyBut
 		for _, g := range groups {
-			r.Also = append(r.Also, q.finding(g, info))
+			r.Also = append(r.Also, q.finding(g, registry.Info))
 		}
 		if a.state == Serving {
 			q.promote(&r, a)
@@ -162,7 +164,7 @@ func (q *inquiry) known(a *answer) Report {
 		}
 		r.lead(first, a.prefix)
 		_, r.Verdict.SinceNote = groups[0].onset()
-		r.Because = append(q.because(a, groups[0], first), q.findings(a.explains, info)...)
+		r.Because = append(q.because(a, groups[0], first), q.findings(a.explains, registry.Info)...)
 		for _, g := range groups[1:] {
 			r.Also = append(r.Also, q.finding(g, a.severity()))
 		}
@@ -200,11 +202,11 @@ func (q *inquiry) findings(causes []*cause, severity string) []Finding {
 func (a *answer) severity() string {
 	switch a.state {
 	case Absent, NotServing:
-		return outage
+		return registry.Outage
 	case Converging, Serving:
-		return info
+		return registry.Info
 	}
-	return degraded
+	return registry.Degraded
 }
 
 // finding makes one of a group: its root cause with the evidence of its units.
@@ -230,10 +232,10 @@ func (q *inquiry) finding(g *group, severity string) Finding {
 // effect makes a finding of one cause. It is never more severe than the
 // catalogue allows, nor than what still converges.
 func (q *inquiry) effect(c *cause, severity, of string) Finding {
-	if c.grace && severity != risk && severity != hint {
-		severity = info
+	if c.grace && severity != registry.Risk && severity != registry.Hint {
+		severity = registry.Info
 	}
-	if d := byID[c.id]; d != nil && slices.Index(severities, d.Severity) > slices.Index(severities, severity) {
+	if d := registry.Known(c.id); d != nil && registry.SeverityRank(d.Severity) > registry.SeverityRank(severity) {
 		severity = d.Severity
 	}
 	return Finding{

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -56,7 +57,7 @@ func TestDiagnoses(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) { e.check(t) })
 	}
-	for _, d := range catalogue {
+	for _, d := range registry.Catalogue() {
 		if !shown[d.ID] {
 			t.Errorf("no example shows %s", d.ID)
 		}

@@ -8,6 +8,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/registry"
 )
 
 // steps are the questions of the checklist: kubespy's six, and two more.
@@ -69,10 +70,10 @@ func absentChecklist(why string) []Step {
 
 // blamed returns the first cause at work that answers a step and, unless traits
 // is 0, has one of them.
-func (a *answer) blamed(code string, traits Trait) *cause {
+func (a *answer) blamed(code string, traits registry.Trait) *cause {
 	for _, u := range a.units {
 		for _, c := range u.cause.chain() {
-			if d := byID[c.id]; d != nil && d.hasStep(code) && (traits == 0 || d.Is(traits)) {
+			if d := registry.Known(c.id); d != nil && d.HasStep(code) && (traits == 0 || d.Is(traits)) {
 				return c
 			}
 		}
@@ -93,7 +94,7 @@ func (s *service) selects(a *answer) (string, string) {
 	selector := pairs(s.svc.Spec.Selector)
 	for _, u := range a.units {
 		for _, c := range u.cause.chain() {
-			if c.layer() == selection && !Lookup(c.id).Is(selectorFits) {
+			if c.layer() == registry.Selection && !registry.Lookup(c.id).Is(registry.SelectorFits) {
 				return no, selector + " matches no Pod"
 			}
 		}
@@ -132,7 +133,7 @@ func (s *service) running(a *answer) (string, string) {
 	switch {
 	case !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace):
 		return unknown, "Pods were not all recorded"
-	case len(s.pods) == 0 && a.blamed("C1", strandsPods) != nil:
+	case len(s.pods) == 0 && a.blamed("C1", registry.StrandsPods) != nil:
 		return yes, "the Pods it misses are ready"
 	case len(s.pods) == 0 && len(s.workloads) == 0:
 		return notApplicable, "no Pod to look at"
@@ -153,7 +154,7 @@ func (s *service) listsPods(a *answer) (string, string) {
 		return notApplicable, ""
 	case !s.q.covered(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace):
 		return unknown, "EndpointSlices were not all recorded"
-	case a.blamed("C3", breaksListing) != nil:
+	case a.blamed("C3", registry.BreaksListing) != nil:
 		return no, have
 	case kube.Selectable(s.svc) && len(s.pods) == 0:
 		return notApplicable, "no Pod to list"
@@ -176,7 +177,7 @@ func (s *service) leads(a *answer) (string, string) {
 	if s.svc.Spec.Type == corev1.ServiceTypeExternalName || kube.Headless(s.svc) {
 		return notApplicable, "it has no IP of its own"
 	}
-	if c := a.blamed("C5", breaksAddress); c != nil {
+	if c := a.blamed("C5", registry.BreaksAddress); c != nil {
 		return no, c.id
 	}
 	for _, c := range a.classes {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/fixtures/incidents"
 )
 
@@ -42,7 +42,7 @@ func TestDocumented(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString(docHead)
-	for _, d := range analyzer.Catalogue() {
+	for _, d := range registry.Catalogue() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", d.ID, d.Severity, d.Steps, d.Meaning, d.Trap, strings.Join(shown[d.ID][:min(3, len(shown[d.ID]))], ", "))
 	}
 	if *updateDoc {

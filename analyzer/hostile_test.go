@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -162,7 +163,7 @@ func memoryOf(t interface{ Fatal(...any) }, events []store.Event) *store.Memory 
 func soundReport(t *rapid.T, r Report) {
 	for _, list := range [][]Finding{r.Because, r.Also, r.Symptoms, r.Risks, r.Hints} {
 		for _, f := range list {
-			if byID[f.ID] == nil || len(f.Evidence) == 0 {
+			if registry.Known(f.ID) == nil || len(f.Evidence) == 0 {
 				t.Fatalf("%s %s: %q is not in the catalogue or has no evidence", r.Subject.Kind, r.Subject.Name, f.ID)
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 	"github.com/svcspy/svcspy/store/kinds"
 )
@@ -99,7 +100,7 @@ func (q *inquiry) undecided(a *answer) []string {
 			g.names = append(g.names[:maxNamed:maxNamed], fmt.Sprintf("%d more kinds", n-maxNamed))
 		}
 		sentence := fmt.Sprintf("%s %s: %s", joined(g.names), why, strings.Join(g.lost[:min(len(g.lost), maxNamed)], "; "))
-		if ids := needing(g.kinds); len(ids) > 0 && len(ids) <= 3 {
+		if ids := registry.Needing(g.kinds); len(ids) > 0 && len(ids) <= 3 {
 			sentence += " (" + strings.Join(ids, ", ") + ")"
 		}
 		sentences = append(sentences, sentence)

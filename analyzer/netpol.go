@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -238,7 +239,7 @@ func (s *service) allowed(a *answer) (result, evidence string) {
 		return unknown, "NetworkPolicies were not all recorded"
 	}
 	for _, h := range a.hints {
-		if d := byID[h.id]; d == nil || !d.hasStep("C8") {
+		if d := registry.Known(h.id); d == nil || !d.HasStep("C8") {
 			continue
 		}
 		if h.variant == "restricts" {

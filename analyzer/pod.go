@@ -14,6 +14,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/registry"
 )
 
 // podCase is a Pod that does not serve, on its way down the ladder.
@@ -54,7 +55,7 @@ func (q *inquiry) podCause(p *corev1.Pod, w *workload) *cause {
 // its Node is not ready: the node is the cause, unless the Pod failed before.
 func (c *podCase) nodeFirst(found *cause) *cause {
 	root := found.root()
-	if c.pod.Spec.NodeName == "" || root.id == "node-not-ready" || root.layer() != readiness && root.id != "" && root.id != "pod-stalled-on-node" {
+	if c.pod.Spec.NodeName == "" || root.id == "node-not-ready" || root.layer() != registry.Readiness && root.id != "" && root.id != "pod-stalled-on-node" {
 		return found
 	}
 	deeper := c.q.nodeNotReady(c.q.node(c.pod.Spec.NodeName))

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/fixtures/incidents"
 	"github.com/svcspy/svcspy/store"
 )
@@ -113,7 +113,7 @@ func checkReport(t testing.TB, r Report) {
 	t.Helper()
 	for _, list := range [][]Finding{r.Because, r.Also, r.Symptoms, r.Risks, r.Hints} {
 		for _, f := range list {
-			if byID[f.ID] == nil {
+			if registry.Known(f.ID) == nil {
 				t.Errorf("%s %s: diagnosis %q is not in the catalogue", r.Subject.Kind, r.Subject.Name, f.ID)
 			}
 			if len(f.Evidence) == 0 || f.Message == "" {
@@ -226,16 +226,20 @@ func answered(r Report) string {
 
 // The catalogue names only kinds that are read, and every id once.
 func TestCatalogue(t *testing.T) {
-	if len(byID) != len(catalogue) {
-		t.Errorf("%d ids for %d diagnoses", len(byID), len(catalogue))
+	seen := map[string]bool{}
+	for _, d := range registry.Catalogue() {
+		if seen[d.ID] {
+			t.Errorf("%s is declared twice", d.ID)
+		}
+		seen[d.ID] = true
 	}
-	for _, d := range catalogue {
+	for _, d := range registry.Catalogue() {
 		for _, name := range d.Kinds {
 			if _, ok := kindsByName[name]; !ok {
 				t.Errorf("%s needs %s, which nobody reads", d.ID, name)
 			}
 		}
-		if !slices.Contains([]string{outage, degraded, risk, hint, info}, d.Severity) || d.Meaning == "" {
+		if !slices.Contains([]string{registry.Outage, registry.Degraded, registry.Risk, registry.Hint, registry.Info}, d.Severity) || d.Meaning == "" {
 			t.Errorf("%s: severity %q, meaning %q", d.ID, d.Severity, d.Meaning)
 		}
 	}
@@ -244,29 +248,31 @@ func TestCatalogue(t *testing.T) {
 // TestDeclarations: no part of a diagnosis is left out, and the function that is
 // said to decide it is one of this package that names it.
 func TestDeclarations(t *testing.T) {
-	sources := map[string]string{}
-	for _, d := range catalogue {
-		if d.ID == "" || !slices.Contains(severities, d.Severity) || d.Meaning == "" || d.Trap == "" || d.Changes == nil || d.decides == nil {
+	var sources string
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources += string(text)
+	}
+	for _, d := range registry.Catalogue() {
+		if d.ID == "" || registry.SeverityRank(d.Severity) < 0 || d.Meaning == "" || d.Trap == "" || d.Changes == nil || d.Rule == "" {
 			t.Errorf("%q is declared without severity, meaning, trap, changes or the function that decides it", d.ID)
 			continue
 		}
-		if d.Steps == "" && d.Severity != info && d.Severity != hint {
+		if d.Steps == "" && d.Severity != registry.Info && d.Severity != registry.Hint {
 			t.Errorf("%s answers no step of the checklist", d.ID)
 		}
-		f := runtime.FuncForPC(reflect.ValueOf(d.decides).Pointer())
-		path, _ := f.FileLine(f.Entry())
-		if sources[path] == "" {
-			text, err := os.ReadFile(filepath.Base(path))
-			if err != nil {
-				t.Fatal(err)
-			}
-			sources[path] = string(text)
-		}
-		name := f.Name()[strings.LastIndexByte(f.Name(), '.')+1:]
-		_, body, found := strings.Cut(sources[path], ") "+name+"(")
+		receiver, name, _ := strings.Cut(d.Rule, ".")
+		_, body, found := strings.Cut(sources, " *"+receiver+") "+name+"(")
 		body, _, _ = strings.Cut(body, "\n}\n")
 		if !found || !strings.Contains(body, `"`+d.ID+`"`) {
-			t.Errorf("%s is not decided by %s: that does not name it", d.ID, f.Name())
+			t.Errorf("%s is not decided by %s: that is no method here, or does not name it", d.ID, d.Rule)
 		}
 		for _, r := range d.Changes {
 			if len(r.Resources) == 0 || len(r.Paths) == 0 && !r.Existence {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -33,7 +34,7 @@ func (s *service) explain(a *answer) []*cause {
 // imageChange: only Pods with a new image fail.
 func (s *service) imageChange(g *group) *cause {
 	w := g.units[0].workload
-	if w == nil || g.root.layer() != startup && g.root.layer() != readiness || Lookup(g.root.id).Is(NotOfTemplate) {
+	if w == nil || g.root.layer() != registry.Startup && g.root.layer() != registry.Readiness || registry.Lookup(g.root.id).Is(registry.NotOfTemplate) {
 		return nil
 	}
 	r := s.q.rollout(w)
@@ -74,7 +75,7 @@ func (s *service) imageChange(g *group) *cause {
 // configChange: what the failing containers read changed before they started,
 // however long before: environment is read at the start only.
 func (s *service) configChange(g *group) []*cause {
-	if !Lookup(g.root.id).Is(readsConfig) {
+	if !registry.Lookup(g.root.id).Is(registry.ReadsConfig) {
 		return nil
 	}
 	pc := &podCase{q: s.q, pod: g.units[0].pod, workload: g.units[0].workload}
@@ -327,7 +328,7 @@ func (c *configChange) what() string {
 // another architecture run another build by rights, so only alike are compared.
 func (s *service) digestMoved(g *group) *cause {
 	w := g.units[0].workload
-	if w == nil || g.root.layer() != startup && g.root.layer() != readiness {
+	if w == nil || g.root.layer() != registry.Startup && g.root.layer() != registry.Readiness {
 		return nil
 	}
 	failing := map[*corev1.Pod]bool{}

@@ -11,6 +11,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -430,12 +431,12 @@ func (s *service) blockedEvictions() []*cause {
 // promote makes a hint the headline: the objects show nothing wrong, and the
 // user says that traffic fails. It stays possible, not more.
 func (q *inquiry) promote(r *Report, a *answer) {
-	for _, id := range seenAs(q.options.Symptom) {
+	for _, id := range registry.SeenAs(q.options.Symptom) {
 		for _, c := range slices.Concat(a.hints, a.risks) {
 			if c.id != id || c.variant == "restricts" && q.options.From == "" {
 				continue
 			}
-			f := q.effect(c, hint, "")
+			f := q.effect(c, registry.Hint, "")
 			f.Certainty = Possible
 			r.Because = append(r.Because, f)
 			r.lead(f, fmt.Sprintf("%s, yet a client sees %s: possibly ", a.ok, seen[q.options.Symptom]))

@@ -1,4 +1,8 @@
-package analyzer
+// Package registry declares every diagnosis: id, severity, place in the path of
+// traffic, steps of the checklist, kinds, meaning, trap, the changes that can
+// explain it and the rule that decides it. [Catalogue] lists them, [Lookup] finds
+// one by its id. The rules themselves are in package analyzer.
+package registry
 
 import (
 	"cmp"
@@ -6,35 +10,35 @@ import (
 	"strings"
 )
 
-// layer is where in the path of traffic a diagnosis lies. When two explain the
+// Layer is where in the path of traffic a diagnosis lies. When two explain the
 // same number of units, the lower one is the headline.
-type layer int
+type Layer int
 
 const (
-	definition layer = iota
-	selection
-	workloads
-	nodes
-	scheduling
-	startup
-	readiness
-	endpoints
-	external
-	policy
-	impact // follows from others; names what is lost, not why
+	Definition Layer = iota
+	Selection
+	Workloads
+	Nodes
+	Scheduling
+	Startup
+	Readiness
+	Endpoints
+	External
+	Policy
+	Impact // follows from others; names what is lost, not why
 )
 
 // Severities, the worst first. A Diagnosis has the worst a diagnosis can be;
 // a Finding has what it is, by impact.
 const (
-	outage   = "outage"
-	degraded = "degraded"
-	risk     = "risk"
-	hint     = "hint"
-	info     = "info"
+	Outage   = "outage"
+	Degraded = "degraded"
+	Risk     = "risk"
+	Hint     = "hint"
+	Info     = "info"
 )
 
-var severities = []string{outage, degraded, risk, hint, info}
+var severities = []string{Outage, Degraded, Risk, Hint, Info}
 
 // Diagnosis declares one id: all that anybody needs to know of it stands here,
 // and nowhere else. DIAGNOSES.md, the checklist, what a symptom may come from,
@@ -45,15 +49,15 @@ type Diagnosis struct {
 	Steps    string   // checklist codes it answers: "C1 C4"
 	Kinds    []string // kinds it cannot be decided without, besides that of its subject
 	Meaning  string   // one sentence
+	Rule     string   // the method of package analyzer that decides it: service.typo
 	Trap     string   // what looks like it and is not
 	// Changes can explain it, besides those that can explain any: see
 	// [Diagnosis.Explained].
 	Changes []ChangeRule
 
-	layer   layer
-	decides any // the function that decides it
-	traits  Trait
-	sees    map[string]int // rank among what a client's symptom may come from, 1 is the likeliest
+	Layer  Layer
+	Traits Trait
+	Sees   map[string]int // rank among what a client's symptom may come from, 1 is the likeliest
 }
 
 // Trait is what a diagnosis has in common with some others.
@@ -69,33 +73,32 @@ const (
 	EndsByItself                       // nothing had to change
 	NotYetThere                        // before its creation a subject is not missed
 
-	strandsPods   // Pods are ready, and the selection misses them
-	selectorFits  // about selection, and the labels are right
-	breaksListing // the EndpointSlices do not list the Pods
-	breaksAddress // the Service's IP does not lead to endpoints
-	readsConfig   // what a container reads when it starts can explain it
+	StrandsPods   // Pods are ready, and the selection misses them
+	SelectorFits  // about selection, and the labels are right
+	BreaksListing // the EndpointSlices do not list the Pods
+	BreaksAddress // the Service's IP does not lead to endpoints
+	ReadsConfig   // what a container reads when it starts can explain it
 )
 
 // Is reports whether the diagnosis has a trait.
-func (d *Diagnosis) Is(t Trait) bool { return d.traits&t != 0 }
+func (d *Diagnosis) Is(t Trait) bool { return d.Traits&t != 0 }
 
 // Explained returns the rules for changes that can explain the diagnosis.
 func (d *Diagnosis) Explained() []ChangeRule { return slices.Concat(alwaysChanges, d.Changes) }
 
 // catalogue is every diagnosis there is, in the order of the path of traffic.
 // Ids are a contract: they stand in reports and scripts, and never change.
-var (
-	catalogue []Diagnosis
-	byID      = map[string]*Diagnosis{}
-)
+var catalogue = slices.Concat(serviceDiagnoses(), selectionDiagnoses(), workloadDiagnoses(), nodeDiagnoses(), schedulingDiagnoses(),
+	startDiagnoses(), readinessDiagnoses(), endpointDiagnoses(), externalDiagnoses(), policyDiagnoses(), impactDiagnoses())
 
-// The functions that decide read the catalogue: only init may name both.
-func init() {
-	catalogue = slices.Concat(serviceDiagnoses(), selectionDiagnoses(), workloadDiagnoses(), nodeDiagnoses(), schedulingDiagnoses(),
-		startDiagnoses(), readinessDiagnoses(), endpointDiagnoses(), externalDiagnoses(), policyDiagnoses(), impactDiagnoses())
+var byID = index()
+
+func index() map[string]*Diagnosis {
+	found := map[string]*Diagnosis{}
 	for i := range catalogue {
-		byID[catalogue[i].ID] = &catalogue[i]
+		found[catalogue[i].ID] = &catalogue[i]
 	}
+	return found
 }
 
 func on(kinds ...string) []string { return kinds }
@@ -114,11 +117,17 @@ func Lookup(id string) *Diagnosis {
 	return &Diagnosis{ID: id, Changes: anyChange}
 }
 
-// hasStep reports whether the diagnosis answers a step of the checklist.
-func (d *Diagnosis) hasStep(code string) bool { return strings.Contains(d.Steps, code) }
+// Known returns the diagnosis with an id, nil if there is none.
+func Known(id string) *Diagnosis { return byID[id] }
 
-// needing lists the diagnoses that cannot be decided without one of the kinds.
-func needing(kinds []string) []string {
+// SeverityRank orders severities: 0 is the worst, -1 is none.
+func SeverityRank(severity string) int { return slices.Index(severities, severity) }
+
+// HasStep reports whether the diagnosis answers a step of the checklist.
+func (d *Diagnosis) HasStep(code string) bool { return strings.Contains(d.Steps, code) }
+
+// Needing lists the diagnoses that cannot be decided without one of the kinds.
+func Needing(kinds []string) []string {
 	var ids []string
 	for _, d := range catalogue {
 		if slices.ContainsFunc(d.Kinds, func(k string) bool { return slices.Contains(kinds, k) }) {
@@ -128,16 +137,16 @@ func needing(kinds []string) []string {
 	return ids
 }
 
-// seenAs lists the diagnoses that can explain what a client sees although every
+// SeenAs lists the diagnoses that can explain what a client sees although every
 // API object says that traffic should flow, the likeliest first.
-func seenAs(symptom string) []string {
+func SeenAs(symptom string) []string {
 	var found []*Diagnosis
 	for i := range catalogue {
-		if catalogue[i].sees[symptom] > 0 {
+		if catalogue[i].Sees[symptom] > 0 {
 			found = append(found, &catalogue[i])
 		}
 	}
-	slices.SortFunc(found, func(a, b *Diagnosis) int { return cmp.Compare(a.sees[symptom], b.sees[symptom]) })
+	slices.SortFunc(found, func(a, b *Diagnosis) int { return cmp.Compare(a.Sees[symptom], b.Sees[symptom]) })
 	var ids []string
 	for _, d := range found {
 		ids = append(ids, d.ID)

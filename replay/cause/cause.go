@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/verdict"
@@ -125,7 +126,7 @@ func (m *Case) fates() podFates {
 	if !verdict.Healthy(m.After.Verdict.State) {
 		for _, f := range m.After.Because[:min(1, len(m.After.Because))] {
 			for _, e := range f.Evidence {
-				if e.Kind == "Pod" && !analyzer.Lookup(f.ID).Is(analyzer.ShowsWorkingPods) {
+				if e.Kind == "Pod" && !registry.Lookup(f.ID).Is(registry.ShowsWorkingPods) {
 					state[e.Name] = "failing"
 				}
 			}
@@ -171,9 +172,9 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 	if s := m.After.Verdict.Since; !s.IsZero() && s.Before(onset) && !verdict.Healthy(m.After.Verdict.State) {
 		onset = s
 	}
-	rules := analyzer.Lookup(m.Root).Explained()
+	rules := registry.Lookup(m.Root).Explained()
 	for _, f := range m.causes {
-		if d := analyzer.Lookup(f.ID); d.Is(analyzer.RefusesPods) { // whatever that comes from
+		if d := registry.Lookup(f.ID); d.Is(registry.RefusesPods) { // whatever that comes from
 			rules = append(rules, d.Changes...)
 		}
 	}
@@ -189,9 +190,9 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 				continue
 			}
 			if c.Verb == change.Deleting && finalized(all, &c) {
-				within = analyzer.Latent // it took effect when the last finalizer was gone
+				within = registry.Latent // it took effect when the last finalizer was gone
 			}
-			if within != analyzer.Latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.Floor && (m.Improved || !c.ChangesPods())) {
+			if within != registry.Latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.Floor && (m.Improved || !c.ChangesPods())) {
 				continue
 			}
 			if !x.meant(m, &c, matter) {
@@ -201,7 +202,7 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 			if c.Ref.Resource == replay.Pods && c.Verb != change.Updated {
 				c.Origin = change.Intent // meant has told it from what controllers do
 			}
-			if n := len(found); within == analyzer.Latent && n > 0 && found[n-1].Ref == ref {
+			if n := len(found); within == registry.Latent && n > 0 && found[n-1].Ref == ref {
 				found[n-1] = c // the last state of a configuration is the one that counts
 				continue
 			}
@@ -341,7 +342,7 @@ func (m *Case) Structural(c *change.Change) string {
 	if len(with) == 0 && c.Ref.Resource != replay.Nodes {
 		return ""
 	}
-	if analyzer.Lookup(m.Root).Is(analyzer.NotOfTemplate) && c.Ref.Resource != replay.Nodes {
+	if registry.Lookup(m.Root).Is(registry.NotOfTemplate) && c.Ref.Resource != replay.Nodes {
 		return "" // whatever the Pods are made of
 	}
 	all := func(pods []*corev1.Pod, is func(*corev1.Pod) bool) bool {
@@ -374,11 +375,11 @@ func (m *Case) Structural(c *change.Change) string {
 		if m.Improved && all(with, after) && none(without, after) {
 			return "it was paused, and only Pods made since work"
 		}
-	case slices.Contains(analyzer.PodMakers, c.Ref.Resource.Resource) && c.Verb == change.Created:
+	case slices.Contains(registry.PodMakers, c.Ref.Resource.Resource) && c.Verb == change.Created:
 		if all(with, func(p *corev1.Pod) bool { return m.Related.top(m.Related.names[p.UID]) == c.Ref }) {
 			return "it made the Pods"
 		}
-	case slices.Contains(analyzer.PodMakers, c.Ref.Resource.Resource):
+	case slices.Contains(registry.PodMakers, c.Ref.Resource.Resource):
 		for _, f := range c.AllFields {
 			steps, in := ofPod(f.Steps)
 			if !in {
@@ -408,7 +409,7 @@ func (m *Case) Structural(c *change.Change) string {
 // refuses says that a webhook kept Pods from being made, if the causes name it.
 func (m *Case) refuses(c *change.Change) string {
 	named := slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool {
-		return analyzer.Lookup(f.ID).Is(analyzer.RefusesPods) && slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
+		return registry.Lookup(f.ID).Is(registry.RefusesPods) && slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
 			return e.Kind == c.Subject.Kind && e.Name == c.Ref.Name
 		})
 	})

@@ -5,17 +5,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay/change"
 )
 
 // Explains returns the fields of a change that matter under the rules, and the
 // longest window in which they do; whole is true where its creation or deletion
 // matters.
-func Explains(rules []analyzer.ChangeRule, c *change.Change) (matter []change.Field, whole bool, within time.Duration) {
+func Explains(rules []registry.ChangeRule, c *change.Change) (matter []change.Field, whole bool, within time.Duration) {
 	within = -1
 	wider := func(w time.Duration) {
-		if within != analyzer.Latent && (w == analyzer.Latent || w > within) {
+		if within != registry.Latent && (w == registry.Latent || w > within) {
 			within = w
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 )
 
 // Quantifier says how often a verdict is expected.
@@ -184,7 +185,7 @@ func (e *Expectation) check() error {
 	case e.Because != "" && e.Quantifier != Never && e.Quantifier != Eventually:
 		return fmt.Errorf("\"because\" belongs to never and eventually")
 	}
-	if e.Because != "" && !slices.ContainsFunc(analyzer.Catalogue(), func(d analyzer.Diagnosis) bool { return d.ID == e.Because }) {
+	if e.Because != "" && !slices.ContainsFunc(registry.Catalogue(), func(d registry.Diagnosis) bool { return d.ID == e.Because }) {
 		return fmt.Errorf("there is no diagnosis %q", e.Because)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/past"
@@ -138,7 +139,7 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 		p.line("  No recorded change explains this; what is reconstructed may.")
 	case !e.From.After(e.Recording.Start):
 		p.line("  It was so when the recording began: what led to it came before.")
-	case analyzer.Lookup(e.Worst.Headline.ID).Is(analyzer.EndsByItself):
+	case registry.Lookup(e.Worst.Headline.ID).Is(registry.EndsByItself):
 		p.line("  Nothing had to change: the containers came to their end.")
 	default:
 		p.line("  No recorded change explains this: the cause lies outside of what was recorded, such as load or a dependency.")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/past"
@@ -157,7 +158,7 @@ func darkness(items []TimelineItem) []dark {
 			continue
 		}
 		is := it.State == analyzer.NotServing || it.State == analyzer.Absent
-		if analyzer.Lookup(it.Headline.ID).Is(analyzer.NotYetThere) && i < len(items)-1 {
+		if registry.Lookup(it.Headline.ID).Is(registry.NotYetThere) && i < len(items)-1 {
 			is = false // it was not there yet
 		}
 		switch {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
@@ -40,7 +41,7 @@ func (x *explainer) onsets(r *analyzer.Report, course []verdict.Segment) ([]Onse
 		if f.EffectOf != "" && o.At.Before(last.At) {
 			o.Seq, o.At = last.Seq, last.At
 		}
-		if !analyzer.Lookup(f.ID).Is(analyzer.LeadsNowhere) || len(all) == 0 { // which leads to nothing
+		if !registry.Lookup(f.ID).Is(registry.LeadsNowhere) || len(all) == 0 { // which leads to nothing
 			last = o
 		}
 		all = append(all, o)

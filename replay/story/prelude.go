@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
@@ -151,20 +152,20 @@ func explainedBy(m *cause.Case, id string, f *past.Fact) (within time.Duration, 
 	if f.What == past.Creation && (f.Ref.Resource == replay.Nodes || f.Ref.Resource == replay.Namespaces) {
 		return 0, false // there was nothing to break in them before
 	}
-	matter, whole, within := cause.Explains(analyzer.Lookup(id).Explained(), &c)
+	matter, whole, within := cause.Explains(registry.Lookup(id).Explained(), &c)
 	if !whole && len(matter) == 0 {
 		return 0, false
 	}
 	switch {
-	case f.What == past.Creation && within == analyzer.Latent:
+	case f.What == past.Creation && within == registry.Latent:
 		within = before
 	case f.What == past.Creation:
-		within = min(within, analyzer.Soon)
-	case within == analyzer.Latent:
+		within = min(within, registry.Soon)
+	case within == registry.Latent:
 		within = longAgo
 	}
 	if f.What == past.Writing { // only what it owns of the fields that matter
-		if own, _, _ := cause.Explains(analyzer.Lookup(id).Changes, &c); len(own) > 0 {
+		if own, _, _ := cause.Explains(registry.Lookup(id).Changes, &c); len(own) > 0 {
 			matter = own
 		}
 		f.Path, f.New, f.Fields = matter[0].Path, matter[0].New, nil

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/replay/report"
@@ -66,7 +67,7 @@ func (o *options) plan(ctx context.Context, options *recorder.Options, h store.H
 	}
 	p := Plan{
 		APIVersion: report.APIVersion, Kind: "RecordPlan", Cluster: h.Cluster, Scope: h.Scope, Redaction: h.Redaction,
-		Resources: make([]planned, len(targets)), Undecidable: []undecidable{}, Diagnoses: len(analyzer.Catalogue()),
+		Resources: make([]planned, len(targets)), Undecidable: []undecidable{}, Diagnoses: len(registry.Catalogue()),
 	}
 	slots := make(chan struct{}, askers)
 	var questions sync.WaitGroup
@@ -95,7 +96,7 @@ func (o *options) plan(ctx context.Context, options *recorder.Options, h store.H
 // decide fills in what could not be told. What a cluster does not have needs
 // not be known.
 func (p *Plan) decide(discovery []metav1.APIResource) {
-	for _, d := range analyzer.Catalogue() {
+	for _, d := range registry.Catalogue() {
 		var because []string
 		for _, kind := range d.Kinds {
 			gvr, ok := analyzer.ResourceOf(kind)
@@ -103,7 +104,7 @@ func (p *Plan) decide(discovery []metav1.APIResource) {
 			if !ok || !served {
 				continue
 			}
-			for _, why := range p.missing(gvr.GroupResource(), d.Is(analyzer.OfSystem)) {
+			for _, why := range p.missing(gvr.GroupResource(), d.Is(registry.OfSystem)) {
 				if !slices.Contains(because, why) {
 					because = append(because, why)
 				}
