@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/svcspy/svcspy/store/rawjson"
 )
@@ -83,18 +84,42 @@ func (w *walk) member(key, parent []byte) bool {
 				return true
 			}
 		}
-	case "labels":
-		if next == '{' && string(parent) == "metadata" && w.depth == 2 {
-			for w.c.Enter('{'); w.c.More('}'); {
-				w.c.Key()
-				if w.c.Peek() == '"' {
-					w.name()
-					continue
-				}
-				w.value(key)
-			}
+	case "labels", "matchLabels", "nodeSelector", "selector", "taints", "tolerations", "matchExpressions":
+		if !w.schema && (next == '{' || next == '[') {
+			w.labels(key)
 			return true
 		}
+	case "mountPath", "subPath", "subPathExpr", "workingDir", "terminationMessagePath", "devicePath", "volumePath":
+		if next == '"' && !w.schema {
+			w.path(key)
+			return true
+		}
+	case "audience", "audiences", "iqn", "diskURI", "keyring", "gmsaCredentialSpec", "action", "searches", "nonResourceURLs", "hostnames", "externalName", "extra", "enum":
+		if !w.schema || string(key) == "enum" {
+			w.settings(key)
+			return true
+		}
+	case "reason":
+		if next == '"' {
+			ahead := w.c
+			if !stateName.allows([]byte(ahead.String())) {
+				w.judged(environment, key)
+				return true
+			}
+		}
+	case "generateName":
+		if next == '"' {
+			ahead := w.c
+			if text := []byte(ahead.String()); len(text) < 20 || !slices.ContainsFunc(bytes.Split(text, []byte("-")), longRandom) {
+				w.text(pattern, true)
+				return true
+			}
+			w.judged(environment, key)
+			return true
+		}
+	case "sysctls":
+		w.named(key)
+		return true
 	case "nodeName":
 		if next == '"' {
 			w.name()
@@ -106,8 +131,12 @@ func (w *walk) member(key, parent []byte) bool {
 			return true
 		}
 	case "path":
-		if next == '"' && (string(parent) == "httpGet" || string(parent) == "paths") {
-			w.judged(environment, key)
+		if next == '"' && !w.schema {
+			if string(parent) == "httpGet" || string(parent) == "paths" {
+				w.judged(environment, key)
+				return true
+			}
+			w.path(key)
 			return true
 		}
 	case "url", "repository", "volumeHandle", "expression", "messageExpression", "valueExpression":
@@ -130,6 +159,112 @@ func (w *walk) member(key, parent []byte) bool {
 		}
 	}
 	return false
+}
+
+// labels walks the labels of an object, or what selects by labels. They stay: the
+// cluster decides by them. Those that hold a secret become tokens that are equal
+// everywhere.
+func (w *walk) labels(parent []byte) {
+	switch w.c.Peek() {
+	case '{':
+		name := labelKey(w.c)
+		for w.c.Enter('{'); w.c.More('}'); {
+			key := w.c.Key()
+			switch {
+			case name != nil && string(key) == "values":
+				w.labels(name)
+			case w.c.Peek() == '{' || w.c.Peek() == '[':
+				w.labels(key)
+			case w.c.Peek() != '"':
+				w.c.Skip()
+			case name == nil:
+				w.label(key)
+			case string(key) == "value":
+				w.label(name)
+			default:
+				w.text(pattern, true)
+			}
+		}
+	case '[':
+		for w.c.Enter('['); w.c.More(']'); {
+			w.labels(parent)
+		}
+	case '"':
+		w.label(parent)
+	default:
+		w.c.Skip()
+	}
+}
+
+// labelKey returns the key of a taint, a toleration or a requirement.
+func labelKey(ahead rawjson.Cursor) (name []byte) {
+	decides := false
+	for ahead.Enter('{'); ahead.More('}'); {
+		switch key := ahead.Key(); {
+		case string(key) == "key" && ahead.Peek() == '"':
+			name = []byte(ahead.String())
+			continue
+		case string(key) == "operator", string(key) == "effect":
+			decides = true
+		}
+		ahead.Skip()
+	}
+	if !decides || ahead.Err() != nil {
+		return nil
+	}
+	return append([]byte{}, name...)
+}
+
+// label consumes the value of a label.
+func (w *walk) label(name []byte) {
+	start := w.c.At
+	text := w.string()
+	if w.c.Err() != nil || len(text) == 0 {
+		return
+	}
+	secret := suspicious(name) && !shaped(name, text)
+	suspects(text, true, func(string, int, int) { secret = true })
+	if secret && !isToken(text) {
+		w.replace(pattern, start, rawjson.Quote(nil, place{p: w.p, kind: placeLabel}.token(text)))
+		return
+	}
+	if w.depth == 2 && w.meta {
+		w.p.names.learn(text)
+	}
+}
+
+// longRandom reports whether a part of a name is longer than the hashes that
+// controllers put there, and no word.
+func longRandom(part []byte) bool { return len(part) > 12 && isMixed(part) }
+
+// path consumes the path of a file. What looks like the name of a file stays.
+func (w *walk) path(key []byte) {
+	ahead := w.c
+	for part := range bytes.SplitSeq([]byte(ahead.String()), []byte("/")) {
+		if len(part) > 0 && !isPlainSegment(part) && !isVersion(part) {
+			w.judged(environment, key)
+			return
+		}
+	}
+	w.text(environment, true)
+}
+
+// settings judges a string, or all strings of a list or a map.
+func (w *walk) settings(name []byte) {
+	switch w.c.Peek() {
+	case '{':
+		for w.c.Enter('{'); w.c.More('}'); {
+			w.settings(w.c.Key())
+		}
+	case '[':
+		for w.c.Enter('['); w.c.More(']'); {
+			w.settings(name)
+		}
+	case '"':
+		w.judged(environment, name)
+	default:
+		w.c.Skip()
+	}
 }
 
 // structural reports whether an annotation is one of those by which Kubernetes
@@ -218,7 +353,7 @@ func (w *walk) free(r rule, name, parent []byte) {
 			w.free(r, name, parent)
 		}
 	case '"':
-		w.freeText(r, name, parent)
+		w.freeText(r, name, parent, false)
 	default:
 		w.c.Peek()
 		start := w.c.At
@@ -243,7 +378,8 @@ func (w *walk) freeObject(name, parent []byte) {
 	w.depth++
 	defer func() { w.depth-- }()
 	said := sayName(w.c)
-	requirement := saysOperator(w.c)
+	requirement := selects(w.c)
+	reference := refers(w.c)
 	for w.c.Enter('{'); w.c.More('}'); {
 		w.c.Peek()
 		start := w.c.At
@@ -263,24 +399,44 @@ func (w *walk) freeObject(name, parent []byte) {
 		case string(key) == "description" && w.c.Peek() == '"':
 			w.message()
 		case requirement && string(key) == "values":
-			w.value(key)
+			w.labels(key)
 		case !requirement && sensitive(key, name):
 			w.conceal(customData, false)
 		case said != nil && isValueKey(key):
 			w.free(customData, said, key)
 		case said == nil && (string(key) == "value" || string(key) == "content"):
 			w.free(customData, name, key)
+		case reference && w.c.Peek() == '"':
+			w.freeText(customData, key, name, true)
 		default:
 			w.free(customData, key, name)
 		}
 	}
 }
 
-// saysOperator reports whether an object is a requirement of a selector or a
+// selects reports whether an object is a requirement of a selector or a
 // toleration.
-func saysOperator(ahead rawjson.Cursor) bool {
+func selects(ahead rawjson.Cursor) bool {
 	for ahead.Enter('{'); ahead.More('}'); {
-		if string(ahead.Key()) == "operator" {
+		if string(ahead.Key()) != "operator" || ahead.Peek() != '"' {
+			ahead.Skip()
+			continue
+		}
+		switch ahead.String() {
+		case "In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt", "Equal":
+			return ahead.Err() == nil
+		}
+		return false
+	}
+	return false
+}
+
+// refers reports whether an object refers to another: it has a name, a kind or an
+// operator beside its key.
+func refers(ahead rawjson.Cursor) bool {
+	for ahead.Enter('{'); ahead.More('}'); {
+		switch string(ahead.Key()) {
+		case "name", "kind", "operator", "resource", "effect":
 			return ahead.Err() == nil
 		}
 		ahead.Skip()
@@ -289,8 +445,8 @@ func saysOperator(ahead rawjson.Cursor) bool {
 }
 
 // freeText consumes a string of a custom resource.
-func (w *walk) freeText(r rule, name, parent []byte) {
-	if identifies(name, parent) {
+func (w *walk) freeText(r rule, name, parent []byte, reference bool) {
+	if what := identifies(name, parent, reference); what != notName {
 		ahead := w.c
 		if quoted, escaped := ahead.Quoted(); ahead.Err() == nil && !escaped {
 			text := quoted[1 : len(quoted)-1]
@@ -298,7 +454,7 @@ func (w *walk) freeText(r rule, name, parent []byte) {
 				w.c.Skip()
 				return
 			}
-			if isKey(bytes.TrimPrefix(text, []byte("*."))) && bytes.IndexByte(text, ' ') < 0 {
+			if what.allows(text) {
 				w.text(r, true)
 				return
 			}
@@ -307,22 +463,53 @@ func (w *walk) freeText(r rule, name, parent []byte) {
 	w.judged(r, name)
 }
 
-// identifies reports whether a member says the name of something: of an object,
-// a kind, a state.
-func identifies(name, parent []byte) bool {
+// nameKind is what a member of a custom resource names.
+type nameKind int
+
+const (
+	notName    nameKind = iota
+	objectName          // of an object, a host, a label
+	typeName            // of a kind, with its group
+	stateName           // one word
+)
+
+// identifies reports whether a member says the name of something. reference
+// reports whether the object around refers to something by name.
+func identifies(name, parent []byte, reference bool) nameKind {
 	switch string(name) {
-	case "uid", "name", "namespace", "kind", "apiVersion", "apiGroup", "group", "resource", "version", "phase", "state", "reason", "type", "host", "hosts",
-		"hostname", "hostnames", "component", "manager", "operation", "class", "image", "key", "app":
-		return true
+	case "kind", "apiVersion", "apiGroup", "type", "image", "manager", "operation":
+		return typeName
+	case "uid", "name", "namespace", "host", "hosts", "hostname", "hostnames":
+		return objectName
+	case "phase", "state", "reason":
+		return stateName
+	case "key", "group", "resource", "version", "component", "class", "app":
+		if reference {
+			return objectName
+		}
+		return notName
 	}
 	for _, end := range []string{"Name", "Names", "Ref", "Namespace", "Namespaces", "Kind", "Class"} {
 		if bytes.HasSuffix(name, []byte(end)) && !secretName(name, certain) {
-			return true
+			return objectName
 		}
 	}
 	switch string(parent) {
 	case "labels", "matchLabels", "selector", "nodeSelector", "podSelector", "conditions":
-		return true
+		return typeName
 	}
-	return bytes.HasSuffix(parent, []byte("Ref")) || bytes.HasSuffix(parent, []byte("Refs"))
+	return notName
+}
+
+// allows reports whether a text can be such a name.
+func (k nameKind) allows(text []byte) bool {
+	switch k {
+	case stateName:
+		return len(text) <= 63 && len(bytes.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) == 0
+	case objectName:
+		if bytes.ContainsAny(text, "/:@$") {
+			return false
+		}
+	}
+	return isKey(bytes.TrimPrefix(text, []byte("*."))) && bytes.IndexByte(text, ' ') < 0
 }

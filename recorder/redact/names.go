@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"slices"
+	"strings"
 )
 
 // confidence says how sure a name must be to stand for a secret.
@@ -122,7 +123,18 @@ func harmless(value []byte) bool {
 func reference(value []byte, open, closing string) bool {
 	inner, opened := bytes.CutPrefix(value, []byte(open))
 	inner, closed := bytes.CutSuffix(inner, []byte(closing))
-	return opened && closed && !bytes.ContainsAny(inner, "$(){}")
+	return opened && closed && len(inner) <= longestName && isIdentifier(bytes.TrimLeft(bytes.TrimSpace(inner), "."))
+}
+
+// isIdentifier reports whether a text can be the name of a variable, and no more:
+// what stands beside the name may be its default.
+func isIdentifier(v []byte) bool {
+	for _, b := range v {
+		if !isAlnum(b) && b != '_' && b != '.' && b != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 var (
@@ -172,7 +184,7 @@ func suspicious(name []byte) bool {
 	found := false
 	eachWord(name, func(word string) {
 		switch {
-		case suspectParts[word]:
+		case suspectParts[word], suspectParts[strings.TrimSuffix(word, "s")]:
 			found = true
 		case !plainWords[word] && endsSuspect(word):
 			found = true

@@ -211,8 +211,18 @@ func (w *shareWalk) concealAll() {
 	case '"':
 		w.token(shareCustom)
 	default:
-		w.c.Skip()
+		// A number that is larger than a port may be a PIN.
+		if start := w.skip(); largeNumber(w.c.Text[start:w.c.At]) {
+			w.replace(shareCustom, start, rawjson.Quote(nil, w.s.gateA.token(w.c.Text[start:w.c.At])))
+		}
 	}
+}
+
+// largeNumber reports whether a value is a whole number of five digits or more
+// that is no port.
+func largeNumber(v []byte) bool {
+	n := len(bytes.Trim(v, "0123456789"))
+	return n == 0 && (len(v) > 5 || len(v) == 5 && string(v) > "65535")
 }
 
 // skip consumes a value and returns where it began.

@@ -38,6 +38,7 @@ const (
 	placeSecret placeKind = "secret" // data of one Secret
 	placeConfig placeKind = "config" // data of the ConfigMaps of a namespace
 	placeCopy   placeKind = "copy"   // copies of objects in annotations
+	placeLabel  placeKind = "label"  // labels and what selects by them, everywhere
 	placeShare  placeKind = "share"  // names that gate B replaces, everywhere
 )
 

@@ -310,7 +310,32 @@ func (j *judge) split(name, v []byte, depth int) (out []byte, ok bool) {
 	if bytes.IndexByte(v, '/') >= 0 {
 		return j.path(name, v, depth)
 	}
+	if out := j.host(v); out != nil {
+		return out, true
+	}
 	return nil, false
+}
+
+// host replaces the labels of a host name that are made by chance, as in
+// db.c9akciq32x.eu-west-1.rds.amazonaws.com. It returns nil if v is no host name.
+func (j *judge) host(v []byte) (out []byte) {
+	labels := bytes.Split(v, []byte("."))
+	if last := labels[len(labels)-1]; len(labels) < 3 || !topLevels[string(last)] {
+		return nil
+	}
+	for i, label := range labels {
+		if !isLabel(label) {
+			return nil
+		}
+		if i > 0 {
+			out = append(out, '.')
+		}
+		if isMixed(label) && !isAmazon(label) && !isMade(label) {
+			label = j.at.token(label)
+		}
+		out = append(out, label...)
+	}
+	return out
 }
 
 func tokenIn(v []byte) int {

@@ -125,7 +125,11 @@ func (w *walk) value(key []byte) {
 			w.value(key)
 		}
 	case '"':
-		w.text(pattern, false)
+		if w.p.patterns {
+			w.text(pattern, false)
+			return
+		}
+		w.leaf(key)
 	default:
 		w.c.Skip()
 	}

@@ -1,0 +1,73 @@
+package redact
+
+import "bytes"
+
+// leaf consumes a string of a built-in object that no rule of its own looks at.
+// One word stays, for it names something, and so does what the member is known to
+// hold. Everything else is judged.
+func (w *walk) leaf(key []byte) {
+	ahead := w.c
+	quoted, escaped := ahead.Quoted()
+	if ahead.Err() != nil || escaped {
+		w.judged(environment, key)
+		return
+	}
+	text := quoted[1 : len(quoted)-1]
+	switch {
+	case len(text) == 0 || text[0] == tokenOpen[0] && isToken(text):
+		w.c.Skip()
+	case w.schema || encodedPublic[string(key)]:
+		w.text(pattern, false)
+	case isName(text) && (len(text) < 6 || !isMixed(text)), namesThing(key) && isReferenceText(text):
+		w.text(pattern, true)
+	default:
+		w.judged(environment, key)
+	}
+}
+
+// encodedPublic are members that hold certificates, which are public and look
+// random.
+var encodedPublic = wordSet(`caBundle certificate request certificateAuthorityData publicKey`)
+
+// namedThings are the members of built-in objects that hold names, kinds, versions
+// and ids.
+var namedThings = wordSet(`name names kind apiVersion apiGroup apiGroups group groups version versions resource resources verb verbs key keys type types reason
+	phase finalizers uid image imageID containerID namespace topologyKey holderIdentity providerID controller provisioner attacher driver drivers
+	signerName bootID machineID systemUUID osImage kernelVersion containerRuntimeVersion kubeletVersion kubeProxyVersion fieldPath host hosts hostname
+	component manager operation subresource usages username userAgent ip hostIP podIP clusterIP addresses address cidr podCIDR
+	volumeHandle scopes topologyKeys nodeID user subdomain revision currentRevision updateRevision hash architecture operatingSystem subject
+	matchPolicy resourceVersion creationTimestamp time startTime endpoint targetPort containerPort port cpu memory storage pods attribute attributes
+	succeeded failed singular plural shortNames listKind categories conversionReviewVersions admissionReviewVersions storedVersions`)
+
+// namesThing reports whether a member of a built-in object names something.
+func namesThing(key []byte) bool {
+	if namedThings[string(key)] {
+		return true
+	}
+	for _, end := range []string{"Name", "Names", "Version", "Kind", "UID", "Class", "ID", "IP", "IPs", "Time", "Timestamp"} {
+		if bytes.HasSuffix(key, []byte(end)) && !secretName(key, certain) {
+			return true
+		}
+	}
+	return false
+}
+
+// isReferenceText reports whether a text has nothing in it but what names,
+// images, ids and references are made of. A user in front of an @ is none.
+func isReferenceText(v []byte) bool {
+	if len(v) > longestShape {
+		return false
+	}
+	for i, b := range v {
+		switch {
+		case isAlnum(b):
+		case b == '@':
+			if !isDigest(v[i+1:]) {
+				return false
+			}
+		case bytes.IndexByte([]byte("-._/:+()*{}[] ,"), b) < 0:
+			return false
+		}
+	}
+	return true
+}
