@@ -1,12 +1,17 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/analyzer/phrase"
+	"github.com/svcspy/svcspy/analyzer/registry"
 )
 
 // cause is why units of service are missing: a diagnosis about a subject, with
@@ -165,4 +170,316 @@ func (c *podCase) logs(k *container) command.Command {
 
 func (w *workload) scaleTo(replicas int) command.Command {
 	return command.Kubectl("scale", "-n", w.meta.Namespace, kindsByName[w.kind].resource.Resource+"/"+w.meta.Name, fmt.Sprintf("--replicas=%d", replicas))
+}
+
+// answer is what was found about a subject, before it is put into words.
+type answer struct {
+	subject   Subject
+	state     State
+	intent    string
+	classes   []ClassResult
+	units     []unit   // missing units of service with their causes
+	effects   []*cause // what the causes lead to, from the workload to the Service
+	explains  []*cause // changes that came right before, and point at the cause
+	symptoms  []*cause // true, and explained by something else
+	risks     []*cause
+	hints     []*cause
+	checklist []Step
+	endpoints Endpoints
+	steady    time.Time // since when it serves as it does, if it serves
+	steadyBut string
+	doubtful  bool   // packets may disagree with the objects: see doubts
+	ok        string // the sentence when nothing is wrong
+	alone     bool   // the subject is the one unit there is: "it" in sentences
+	prefix    string // how a sentence about a fault begins: "Service shop/web is not serving: "
+}
+
+// group is the units that one root cause explains.
+type group struct {
+	root  *cause
+	units []unit
+	count int
+	since time.Time // per status, until onset was asked
+	note  string    // on since, once onset was asked
+}
+
+// groups puts the units in order: first those that explain most.
+func (a *answer) groups() []*group {
+	var all []*group
+	for _, u := range a.units {
+		root := u.cause.root()
+		at := slices.IndexFunc(all, func(g *group) bool { return g.root.same(root) })
+		if at < 0 {
+			at = len(all)
+			all = append(all, &group{root: root, since: root.since})
+		}
+		g := all[at]
+		g.units = append(g.units, u)
+		g.count += u.count
+		if root.since.Before(g.since) && !root.since.IsZero() {
+			g.since, g.root = root.since, root
+		}
+	}
+	slices.SortStableFunc(all, compareGroups)
+	return all
+}
+
+// compareGroups is a total order: faults before what still converges; the
+// Service itself before its parts; what explains more units; the lower layer;
+// the earlier onset; then by name.
+func compareGroups(a, b *group) int {
+	return cmp.Or(
+		compareBool(a.root.grace, b.root.grace),
+		compareBool(a.units[0].kind != serviceUnit, b.units[0].kind != serviceUnit),
+		compareBool(a.units[0].kind == externalUnit, b.units[0].kind == externalUnit),
+		cmp.Compare(b.count, a.count),
+		cmp.Compare(a.root.layer(), b.root.layer()),
+		a.since.Compare(b.since),
+		cmp.Compare(a.root.id, b.root.id),
+		cmp.Compare(a.root.key, b.root.key),
+	)
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+func (c *cause) layer() registry.Layer {
+	if d := registry.Known(c.id); d != nil {
+		return d.Layer
+	}
+	return registry.Impact
+}
+
+// onset dates a group, once: the earliest of its units, by history where that
+// is recorded. Only a few histories are read.
+func (g *group) onset() (time.Time, string) {
+	if g.note == "" {
+		g.date()
+	}
+	return g.since, strings.TrimPrefix(g.note, exactly)
+}
+
+// exactly is the note of a date that is known by history.
+const exactly = "exactly"
+
+func (g *group) date() {
+	since, note := g.since, "per status"
+	for i, u := range g.units {
+		root := u.cause.root()
+		if root.onset == nil || i == maxRefined {
+			break
+		}
+		t, n := root.onset()
+		if n != "" && !root.since.IsZero() && root.since.Before(t) {
+			t, n = root.since, "per status"
+		}
+		if i == 0 || t.Before(since) {
+			since, note = t, cmp.Or(n, exactly)
+		}
+	}
+	g.since, g.note = since, note
+}
+
+// report puts the answer into words, with what is not known.
+func (q *inquiry) report(a *answer) Report {
+	r := q.known(a)
+	r.Undecided = q.undecided(a)
+	return r
+}
+
+// known puts into words what is known.
+func (q *inquiry) known(a *answer) Report {
+	r := Report{
+		Subject:  a.subject,
+		Verdict:  Verdict{State: a.state, Intent: a.intent, Classes: append([]ClassResult{}, a.classes...), Certainty: Certain},
+		Headline: Headline{Subject: a.subject, Message: a.ok},
+		Because:  []Finding{}, Also: []Finding{},
+		Symptoms:  q.findings(a.symptoms, registry.Info),
+		Risks:     q.findings(a.risks, registry.Risk),
+		Hints:     q.findings(a.hints, registry.Hint),
+		Checklist: append([]Step{}, a.checklist...),
+		Endpoints: a.endpoints,
+	}
+	groups := a.groups()
+	switch {
+	case a.state == Serving || a.state == NotSelected:
+		r.Unknowable = unknowable
+		r.Verdict.Since, r.Verdict.SinceNote = a.steady, a.steadyBut
+		for _, g := range groups {
+			r.Also = append(r.Also, q.finding(g, registry.Info))
+		}
+		if a.state == Serving {
+			q.promote(&r, a)
+		}
+	case len(groups) > 0:
+		first := q.finding(groups[0], a.severity())
+		if a.alone {
+			first.Message = groups[0].root.says("it")
+		}
+		r.lead(first, a.prefix)
+		_, r.Verdict.SinceNote = groups[0].onset()
+		r.Because = append(q.because(a, groups[0], first), q.findings(a.explains, registry.Info)...)
+		for _, g := range groups[1:] {
+			r.Also = append(r.Also, q.finding(g, a.severity()))
+		}
+	case len(a.effects) > 0:
+		r.Because = q.findings(a.effects, a.severity())
+		r.lead(r.Because[0], a.prefix)
+	}
+	r.Headline.Message = sentenceSince(r.Headline.Message, r.Verdict.Since, q.now)
+	switch {
+	case a.state == Unknown:
+		r.Verdict.Certainty = Possible
+	case (q.unsure || a.doubtful) && r.Verdict.Certainty == Certain:
+		r.Verdict.Certainty = Likely
+	}
+	return r
+}
+
+// lead makes a finding the headline.
+func (r *Report) lead(f Finding, prefix string) {
+	r.Headline = Headline{ID: f.ID, Subject: f.Subject, Units: f.Units, Message: prefix + f.Message}
+	r.Verdict.Since, r.Verdict.Certainty = f.Since, f.Certainty
+	r.Next = slices.Clone(f.Next)
+}
+
+// findings makes one of each cause.
+func (q *inquiry) findings(causes []*cause, severity string) []Finding {
+	list := []Finding{}
+	for _, c := range causes {
+		list = append(list, q.effect(c, severity, ""))
+	}
+	return list
+}
+
+// severity of the causes of a state.
+func (a *answer) severity() string {
+	switch a.state {
+	case Absent, NotServing:
+		return registry.Outage
+	case Converging, Serving:
+		return registry.Info
+	}
+	return registry.Degraded
+}
+
+// finding makes one of a group: its root cause with the evidence of its units.
+func (q *inquiry) finding(g *group, severity string) Finding {
+	f := q.effect(g.root, severity, "")
+	f.Units = g.count
+	f.Message = g.root.says(q.who(g))
+	f.Since, _ = g.onset()
+	for _, u := range g.units {
+		root := u.cause.root()
+		if root == g.root {
+			continue
+		}
+		for _, e := range root.evidence {
+			if len(f.Evidence) < maxRows && !slices.Contains(f.Evidence, e) {
+				f.Evidence = append(f.Evidence, e)
+			}
+		}
+	}
+	return f
+}
+
+// effect makes a finding of one cause. It is never more severe than the
+// catalogue allows, nor than what still converges.
+func (q *inquiry) effect(c *cause, severity, of string) Finding {
+	if c.grace && severity != registry.Risk && severity != registry.Hint {
+		severity = registry.Info
+	}
+	if d := registry.Known(c.id); d != nil && registry.SeverityRank(d.Severity) > registry.SeverityRank(severity) {
+		severity = d.Severity
+	}
+	return Finding{
+		ID: c.id, Variant: c.variant, Severity: severity, Subject: c.subject, Message: c.says("it"),
+		EffectOf: of, Certainty: c.certainty, Since: c.since, Evidence: slices.Clone(c.evidence), Next: printed(c.next),
+	}
+}
+
+// because is the path from the root cause to what is lost.
+func (q *inquiry) because(a *answer, g *group, root Finding) []Finding {
+	path := []Finding{root}
+	who := q.who(g)
+	add := func(c *cause) {
+		for _, f := range path {
+			if f.ID == c.id && f.Variant == c.variant && f.Subject == c.subject {
+				return
+			}
+		}
+		f := q.effect(c, a.severity(), path[len(path)-1].ID)
+		f.Message = c.says(who)
+		path = append(path, f)
+	}
+	for _, u := range g.units {
+		for _, c := range u.cause.chain()[1:] {
+			add(c)
+		}
+	}
+	for _, c := range a.effects {
+		add(c)
+	}
+	return path
+}
+
+// who names the units of a group: "2 of 3 Pods of Deployment web (rev 2)".
+func (q *inquiry) who(g *group) string {
+	w := g.units[0].workload
+	same := w != nil
+	rev, revs := "", true
+	for i, u := range g.units {
+		same = same && u.workload == w
+		r := ""
+		if u.pod != nil {
+			r = q.revision(u.pod)
+		}
+		if i > 0 && r != rev {
+			revs = false
+		}
+		rev = r
+	}
+	pods := phrase.Quantity(g.count, "Pod")
+	switch {
+	case g.units[0].pod != nil && len(g.units) == 1 && w == nil:
+		return "Pod " + g.units[0].pod.Name
+	case !same:
+		return pods
+	}
+	total := w.active()
+	for _, u := range g.units {
+		if u.kind == unbornUnit {
+			total = max(w.desired, g.count)
+		}
+	}
+	switch {
+	case g.count == total && total == 2:
+		pods = "both Pods"
+	case g.count == total && total > 1:
+		pods = fmt.Sprintf("all %d Pods", total)
+	case g.count == total:
+		pods = "the only Pod"
+	case g.count < total:
+		pods = fmt.Sprintf("%d of %s", g.count, phrase.Quantity(total, "Pod"))
+	}
+	if revs && rev != "" {
+		return fmt.Sprintf("%s of %s (rev %s)", pods, w, rev)
+	}
+	return fmt.Sprintf("%s of %s", pods, w)
+}
+
+// unknowable is what no API object can tell, printed when traffic should flow.
+var unknowable = []string{
+	"whether the application listens on the port, on all interfaces, and answers well",
+	"TLS, SNI and Host headers; the client's resolv.conf, search path and caches",
+	"firewalls, security groups, MTU, conntrack, routing, and bugs of the CNI plugin",
+	"what kube-proxy really programmed, and whether the CNI plugin enforces NetworkPolicies",
 }

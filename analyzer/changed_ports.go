@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 )
 
 // changedPorts: a change of the Service leads a port where no container of its
@@ -41,14 +42,14 @@ func (s *service) changedPorts(a *answer) []*cause {
 		}
 		from, to := before.TargetPort.String()+"/"+string(before.Protocol), sp.TargetPort.String()+"/"+string(sp.Protocol)
 		by := ""
-		row := s.q.see(s.svc, portPath(sp)+"/targetPort", to)
+		row := s.q.see(s.svc, phrase.PortPath(sp)+"/targetPort", to)
 		row.Old = from
 		c := s.cause("service-port-changed", nil, row, s.q.see(s.pods[0], "/spec/containers/ports", strings.Join(kube.DeclaredPorts(&s.pods[0].Spec), ", ")))
 		if w := writerOf(&s.svc.ObjectMeta, "f:spec", "f:ports", fmt.Sprintf(`k:{"port":%d,"protocol":%q}`, sp.Port, sp.Protocol)); w != nil {
 			by = " by " + w.String()
 		}
-		c.says = clause("port %s was changed from %s to %s%s, which no container declares and no probe covers", portLabel(sp), from, to, by)
-		c.key, c.since, c.certainty = portLabel(sp), changed.Time, Likely
+		c.says = clause("port %s was changed from %s to %s%s, which no container declares and no probe covers", phrase.PortLabel(sp), from, to, by)
+		c.key, c.since, c.certainty = phrase.PortLabel(sp), changed.Time, Likely
 		c.onset = func() (time.Time, string) { return changed.Time, "" }
 		c.next = commands(s.kubectl("patch").Add("-p", portPatch(sp, before)))
 		found = append(found, c)
@@ -85,9 +86,9 @@ func hasServicePort(svc *corev1.Service, sp *corev1.ServicePort) bool {
 // lostPort says that a port is gone since a version of the Service, what there
 // is now and who wrote that.
 func (s *service) lostPort(old *corev1.Service, lost *corev1.ServicePort, changed *Object) *cause {
-	gone, now := fmt.Sprintf("%d/%s", lost.Port, lost.Protocol), servicePorts(s.svc)
+	gone, now := fmt.Sprintf("%d/%s", lost.Port, lost.Protocol), phrase.ServicePorts(s.svc)
 	row := s.q.see(s.svc, "/spec/ports", now)
-	row.Old = servicePorts(old)
+	row.Old = phrase.ServicePorts(old)
 	c := s.cause("service-port-changed", nil, row)
 	by := ""
 	patch := map[string]any{"op": "replace", "path": "/spec/ports", "value": clientPorts(old)}
@@ -100,7 +101,7 @@ func (s *service) lostPort(old *corev1.Service, lost *corev1.ServicePort, change
 			by = " by " + w.String()
 		}
 	}
-	c.says = clause("port %s is gone since %s, changed%s: clients that call it are refused, the Service has %s", gone, clock(changed.Time, s.q.now), by, now)
+	c.says = clause("port %s is gone since %s, changed%s: clients that call it are refused, the Service has %s", gone, phrase.Clock(changed.Time, s.q.now), by, now)
 	c.variant, c.key, c.since, c.certainty = "port gone", gone, changed.Time, Likely
 	if text, err := json.Marshal([]any{patch}); err == nil {
 		c.next = commands(s.kubectl("patch").Add("--type=json", "-p", string(text)))

@@ -8,6 +8,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
 )
 
@@ -91,7 +92,7 @@ func (s *service) selects(a *answer) (string, string) {
 		}
 		return yes, "it exists, without a selector"
 	}
-	selector := pairs(s.svc.Spec.Selector)
+	selector := phrase.Pairs(s.svc.Spec.Selector)
 	for _, u := range a.units {
 		for _, c := range u.cause.chain() {
 			if c.layer() == registry.Selection && !registry.Lookup(c.id).Is(registry.SelectorFits) {
@@ -103,9 +104,9 @@ func (s *service) selects(a *answer) (string, string) {
 		if !s.q.covered(kindOf[corev1.Pod](), s.svc.Namespace) {
 			return unknown, "Pods were not all recorded"
 		}
-		return yes, fmt.Sprintf("%s selects %s", selector, enumerate(workloadNames(s.workloads), 2))
+		return yes, fmt.Sprintf("%s selects %s", selector, phrase.Enumerate(workloadNames(s.workloads), 2))
 	}
-	return yes, fmt.Sprintf("%s selects %s", selector, quantity(len(s.pods), "Pod"))
+	return yes, fmt.Sprintf("%s selects %s", selector, phrase.Quantity(len(s.pods), "Pod"))
 }
 
 func workloadNames(ws []*workload) []string {
@@ -138,14 +139,14 @@ func (s *service) running(a *answer) (string, string) {
 	case len(s.pods) == 0 && len(s.workloads) == 0:
 		return notApplicable, "no Pod to look at"
 	case live == 0, up < live, up < s.desired:
-		return no, fmt.Sprintf("%d of %s ready", up, quantity(max(s.desired, live), "Pod"))
+		return no, fmt.Sprintf("%d of %s ready", up, phrase.Quantity(max(s.desired, live), "Pod"))
 	}
-	return yes, fmt.Sprintf("%s ready", quantity(up, "Pod"))
+	return yes, fmt.Sprintf("%s ready", phrase.Quantity(up, "Pod"))
 }
 
 func (s *service) listsPods(a *answer) (string, string) {
 	ready, terminating := s.usable()
-	have := quantity(ready, "ready endpoint")
+	have := phrase.Quantity(ready, "ready endpoint")
 	if terminating > 0 {
 		have += fmt.Sprintf(", %d terminating", terminating)
 	}

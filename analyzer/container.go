@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 )
 
 // container is one container of a Pod with what the kubelet says about it.
@@ -160,7 +161,7 @@ func (c *podCase) imagePull(k *container) *cause {
 	message := c.pullMessage(k)
 	variant := ""
 	for _, v := range pullVariants {
-		if containsAny(strings.ToLower(message+" "+k.waiting()), v.words) {
+		if phrase.ContainsAny(strings.ToLower(message+" "+k.waiting()), v.words) {
 			variant = v.variant
 			break
 		}
@@ -208,8 +209,8 @@ func (c *podCase) pullMessage(k *container) string {
 }
 
 func (c *podCase) config(k *container) *cause {
-	found := c.waits("container-config-error", k, messageClass(k.message()),
-		about("cannot start container %s: %s", k.name(), sentence("its configuration is incomplete", k.message())), "CreateContainerConfigError")
+	found := c.waits("container-config-error", k, phrase.MessageClass(k.message()),
+		about("cannot start container %s: %s", k.name(), phrase.Sentence("its configuration is incomplete", k.message())), "CreateContainerConfigError")
 	if found == nil {
 		return nil
 	}
@@ -223,16 +224,16 @@ var startReasons = []string{
 }
 
 func (c *podCase) startError(k *container) *cause {
-	if found := c.waits("container-start-error", k, messageClass(k.message()),
-		about("cannot start container %s: %s", k.name(), sentence(k.waiting(), k.message())), startReasons...); found != nil {
+	if found := c.waits("container-start-error", k, phrase.MessageClass(k.message()),
+		about("cannot start container %s: %s", k.name(), phrase.Sentence(k.waiting(), k.message())), startReasons...); found != nil {
 		return found
 	}
 	t := k.exited()
 	if t == nil || t.Reason != "StartError" && t.Reason != "ContainerCannotRun" {
 		return nil
 	}
-	return c.cause("container-start-error", k.name()+" "+messageClass(t.Message),
-		about("cannot start container %s: %s", k.name(), sentence(t.Reason, t.Message)),
+	return c.cause("container-start-error", k.name()+" "+phrase.MessageClass(t.Message),
+		about("cannot start container %s: %s", k.name(), phrase.Sentence(t.Reason, t.Message)),
 		c.see(k.path("lastState/terminated/reason"), t.Reason), c.see(k.path("lastState/terminated/message"), t.Message))
 }
 
@@ -383,7 +384,7 @@ func (c *podCase) initBlocking(k *container) *cause {
 		since = r.StartedAt.Time
 	}
 	found := c.cause("init-blocking", k.name(), about("cannot start their containers: init container %s has not finished", k.name()),
-		c.see(conditionPath(corev1.PodInitialized)+"/status", "False"), c.see(k.path("restartCount"), strconv.Itoa(int(k.status.RestartCount))))
+		c.see(phrase.ConditionPath(corev1.PodInitialized)+"/status", "False"), c.see(k.path("restartCount"), strconv.Itoa(int(k.status.RestartCount))))
 	found.says = about("did not get past init container %s", k.name())
 	found.since = since
 	found.grace = k.status.RestartCount == 0 && c.q.within(since, initGrace)
@@ -399,7 +400,7 @@ func (c *podCase) startupProbe() *cause {
 			continue
 		}
 		found := c.cause("startup-probe-pending", k.name(), about("did not pass the startup probe of container %s yet (%s)", k.name(), probeText(k.spec, k.spec.StartupProbe)),
-			c.see(k.path("started"), "false"), c.see(k.path("state/running/startedAt"), clock(r.StartedAt.Time, c.q.now)))
+			c.see(k.path("started"), "false"), c.see(k.path("state/running/startedAt"), phrase.Clock(r.StartedAt.Time, c.q.now)))
 		found.since = r.StartedAt.Time
 		found.grace = c.q.within(r.StartedAt.Time, probeGrace(k.spec.StartupProbe))
 		return found
@@ -424,7 +425,7 @@ func (c *podCase) readinessProbe() *cause {
 		}
 		found := c.cause("readiness-probe-failing", k.name()+" "+probeClass(text),
 			about("cannot pass the readiness probe of container %s (%s)%s", k.name(), probeText(k.spec, k.spec.ReadinessProbe), said),
-			c.see(k.path("ready"), "false"), c.see(conditionPath(corev1.PodReady)+"/status", "False"))
+			c.see(k.path("ready"), "false"), c.see(phrase.ConditionPath(corev1.PodReady)+"/status", "False"))
 		if event != nil {
 			found.evidence = append(found.evidence, c.q.see(event, "/message", event.Message))
 		}
@@ -454,12 +455,12 @@ func probeClass(text string) string {
 	switch {
 	case strings.Contains(text, "connection refused"):
 		return "connection refused"
-	case containsAny(text, "deadline exceeded|timeout|timed out"):
+	case phrase.ContainsAny(text, "deadline exceeded|timeout|timed out"):
 		return "timeout"
 	case strings.Contains(text, "no such host"):
 		return "no such host"
 	}
-	return firstWords(text, 60)
+	return phrase.FirstWords(text, 60)
 }
 
 // probeText says what a probe does: "GET :8080/healthz", with its port as a
@@ -484,7 +485,7 @@ func probeText(k *corev1.Container, p *corev1.Probe) string {
 	case p.GRPC != nil:
 		return fmt.Sprintf("gRPC :%d", p.GRPC.Port)
 	case p.Exec != nil:
-		return "exec " + firstWords(strings.Join(p.Exec.Command, " "), 60)
+		return "exec " + phrase.FirstWords(strings.Join(p.Exec.Command, " "), 60)
 	}
 	return "no action"
 }
@@ -501,7 +502,7 @@ func (c *podCase) readinessGate() *cause {
 		if cond := kube.PodCondition(c.pod, corev1.PodConditionType(g)); cond != nil {
 			value = string(cond.Status)
 		}
-		found.evidence = append(found.evidence, c.see(conditionPath(g), value))
+		found.evidence = append(found.evidence, c.see(phrase.ConditionPath(g), value))
 	}
 	if ready := kube.PodCondition(c.pod, corev1.ContainersReady); !c.q.within(ready.LastTransitionTime.Time, startGrace) {
 		found.grace = false

@@ -1,8 +1,52 @@
+// Package analyzer says why a Service, a workload or a Pod gets traffic or gets
+// none, at one instant of a cluster: one headline, what proves it, what it leads
+// to, and what could not be decided.
+//
+//	report := analyzer.Diagnose(view, subject, analyzer.Options{})
+//
+// Diagnose is a pure function of a [View]. It has no clock but the View's
+// instant, never looks past it, changes no object, and gives the same bytes for
+// the same View, live or years later.
+//
+// # How an answer is found
+//
+// The reference functions ([FindPort], [Expected], [Backends], [Route]) are the
+// rules of the control plane and of kube-proxy, written anew and held to the
+// originals by an oracle in a module of its own. With them a Service is looked
+// at from two ends:
+//
+//   - From the client: what kube-proxy makes of each port, family and node, and
+//     what DNS answers. That gives the traffic classes, and with them the state.
+//   - From the Pods: each missing unit of service (a Pod that should serve, a
+//     Pod that does not exist, a way in from outside, the Service itself) goes
+//     down a ladder of rungs, each of which knows one diagnosis. The first that
+//     fits is its cause; a cause may be the effect of a deeper one (a Pod marked
+//     unready, because its Node fell silent).
+//
+// Units with the same deepest cause are one group; the group that comes first
+// in a total order is the headline, its path to what is lost is "because", and
+// the other groups are "also". What explains nothing stands apart: symptoms,
+// risks and hints. DIAGNOSES.md lists every id.
+//
+// # What is certain
+//
+// Absence proves something only where the recorder was listening. All look-ups
+// go through one inquiry, which remembers what was looked at and not covered;
+// an answer is called certain only if there was no such thing. A missing
+// Kubernetes Event never proves anything.
+//
+// Comments name the sources of rules: K/ is the module k8s.io/kubernetes, S/
+// stands for its staging modules, k8s.io/...
 package analyzer
 
 import (
-	corev1 "k8s.io/api/core/v1"
+	"iter"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/svcspy/svcspy/analyzer/object"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -112,4 +156,48 @@ func (q *inquiry) answer(ref store.Ref) *answer {
 // serviceAnswer examines the Service with this name.
 func (q *inquiry) serviceAnswer(namespace, name string) *answer {
 	return q.answer(store.Ref{Resource: kindOf[corev1.Service]().resource, Namespace: namespace, Name: name})
+}
+
+// Object is one version of an object, decoded on demand and once. It is shared
+// between Views and must not be changed.
+type Object = object.Object
+
+// Template is what an object that makes Pods tells of them.
+type Template = object.Template
+
+// NewObject returns the object of an event.
+func NewObject(e store.Event) *Object { return object.New(e) }
+
+// As decodes an object into a Kubernetes API type; see [object.As].
+func As[T any](o *Object) *T { return object.As[T](o) }
+
+// View is a cluster at one instant, as far as it is known. It is all the
+// analyzer sees: the same View gives the same Report, live or years later.
+// A View never shows anything after its instant. Objects are read-only.
+type View interface {
+	// Start is when the recording began.
+	Start() time.Time
+	// Instant is the moment looked at. It is the analyzer's only clock.
+	Instant() time.Time
+	// Seq is the last position at or before the instant.
+	Seq() store.Seq
+	// Get returns the object with this name, nil if none is known. Coverage says
+	// whether it is up to date, and whether absence proves something.
+	Get(ref store.Ref) *Object
+	// List returns the objects that match, ordered by namespace and name.
+	List(q store.Query) []*Object
+	// Past yields all recorded versions of the object with this name up to the
+	// instant, newest first, of whatever UID; a deletion is the version with
+	// Type DELETED. The oldest version is only as old as the recording. Each is
+	// read only when it is asked for, so a look-back that stops early is cheap.
+	Past(ref store.Ref) iter.Seq[*Object]
+	// Coverage says whether the recorder was listening to the resource in the
+	// namespace ("" for cluster-scoped resources or for all namespaces).
+	Coverage(resource schema.GroupVersionResource, namespace string) store.Coverage
+	// Templates is List for objects of which only the Template will be looked at,
+	// and only if the selector matches it; a View may leave out the others.
+	Templates(q store.Query, selector map[string]string) []*Object
+	// Until is told that the answer may change after an instant although nothing
+	// is recorded then: a grace ends.
+	Until(t time.Time)
 }

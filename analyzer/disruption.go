@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -44,10 +45,10 @@ func (s *service) removed() []*cause {
 				by, c.evidence = name, append(c.evidence, event)
 			}
 		}
-		c.says = clause("%s did not fail but had to %s", quantity(len(pods), "Pod"), forced(d, by))
+		c.says = clause("%s did not fail but had to %s", phrase.Quantity(len(pods), "Pod"), forced(d, by))
 		for _, p := range pods {
 			if len(c.evidence) < maxRows {
-				c.evidence = append(c.evidence, s.q.see(p, conditionPath(d.Type)+"/reason", reason))
+				c.evidence = append(c.evidence, s.q.see(p, phrase.ConditionPath(d.Type)+"/reason", reason))
 			}
 		}
 		c.variant, c.since = reason, d.LastTransitionTime.Time
@@ -59,7 +60,7 @@ func (s *service) removed() []*cause {
 			}
 			drained[p.Spec.NodeName] = true
 			if n := s.q.nodeDraining(s.q.node(p.Spec.NodeName)); n != nil {
-				n.says = clause("%s", n.says(quantity(len(pods), "Pod")))
+				n.says = clause("%s", n.says(phrase.Quantity(len(pods), "Pod")))
 				found = append(found, n)
 			}
 		}
@@ -81,7 +82,7 @@ func forced(d *corev1.PodCondition, by string) string {
 	case corev1.PodReasonTerminationByKubelet:
 		return "leave a Node that was short of resources or shut down"
 	}
-	return "go: " + sentence(d.Reason, d.Message)
+	return "go: " + phrase.Sentence(d.Reason, d.Message)
 }
 
 // preemptor names what the scheduler removed a Pod for, as its Event tells: by
@@ -163,10 +164,10 @@ func (s *service) rejectedPods(w *workload) *cause {
 	last := failed[0]
 	c := s.q.workloadCause(w, "pods-rejected", func(who string) string {
 		return fmt.Sprintf("%s were rejected or evicted by their Nodes in a row, the last by Node %s, and %s still missing: %s",
-			quantity(len(failed), "Pod"), last.Spec.NodeName, who+" are", sentence(last.Status.Reason, last.Status.Message))
+			phrase.Quantity(len(failed), "Pod"), last.Spec.NodeName, who+" are", phrase.Sentence(last.Status.Reason, last.Status.Message))
 	})
 	for _, p := range failed[:min(len(failed), maxRows)] {
-		c.evidence = append(c.evidence, s.q.see(p, "/status/reason", sentence(p.Status.Reason, p.Status.Message)))
+		c.evidence = append(c.evidence, s.q.see(p, "/status/reason", phrase.Sentence(p.Status.Reason, p.Status.Message)))
 		c.since = p.CreationTimestamp.Time
 	}
 	c.variant, c.grace = last.Status.Reason, false
@@ -196,13 +197,13 @@ func (c *podCase) disrupted() *cause {
 	p := c.pod
 	if d := kube.PodCondition(p, corev1.DisruptionTarget); d != nil && d.Status == corev1.ConditionTrue {
 		found := c.cause("pod-disrupted", p.Spec.NodeName+d.Reason, about("did not fail but had to go: %s", disruption(d)),
-			c.see(conditionPath(d.Type)+"/reason", d.Reason))
+			c.see(phrase.ConditionPath(d.Type)+"/reason", d.Reason))
 		found.variant, found.grace, found.since = d.Reason, false, d.LastTransitionTime.Time
 		found.because(c.disruptor(d.Reason))
 		return found
 	}
 	if p.Status.Phase == corev1.PodFailed && slices.Contains(rejections, p.Status.Reason) {
-		found := c.cause("pod-disrupted", p.Spec.NodeName, about("had to go from Node %s: %s", p.Spec.NodeName, sentence(p.Status.Reason, p.Status.Message)),
+		found := c.cause("pod-disrupted", p.Spec.NodeName, about("had to go from Node %s: %s", p.Spec.NodeName, phrase.Sentence(p.Status.Reason, p.Status.Message)),
 			c.see("/status/reason", p.Status.Reason))
 		found.variant, found.grace = p.Status.Reason, false
 		return found
@@ -223,7 +224,7 @@ func disruption(d *corev1.PodCondition) string {
 	case corev1.PodReasonTerminationByKubelet:
 		return "its Node was short of resources or shut down"
 	}
-	return sentence(d.Reason, d.Message)
+	return phrase.Sentence(d.Reason, d.Message)
 }
 
 // disruptor returns what made the cluster remove the Pod.
@@ -248,13 +249,13 @@ func (q *inquiry) stuckTerminating(p *corev1.Pod) *cause {
 	if lost == nil && q.within(p.DeletionTimestamp.Time, terminationGrace) {
 		return nil
 	}
-	by := clock(p.DeletionTimestamp.Time, q.now)
+	by := phrase.Clock(p.DeletionTimestamp.Time, q.now)
 	why := "its kubelet has not confirmed its end"
 	switch {
 	case lost != nil:
 		why = fmt.Sprintf("Node %s is not ready, and only its kubelet can confirm the end", p.Spec.NodeName)
 	case len(p.Finalizers) > 0:
-		why = "finalizers hold it: " + enumerate(p.Finalizers, 3)
+		why = "finalizers hold it: " + phrase.Enumerate(p.Finalizers, 3)
 	}
 	c := &podCase{q: q, pod: p}
 	found := c.cause("pod-stuck-terminating", p.Name, clause("Pod %s, deleted and to be gone by %s, does not go: %s", p.Name, by, why),
@@ -272,8 +273,8 @@ func (q *inquiry) ending(p *corev1.Pod, w *workload) *cause {
 	if c := pc.disrupted(); c != nil {
 		return c
 	}
-	c := pc.cause("pod-terminating", p.Name, about("was deleted and will be gone by %s", clock(p.DeletionTimestamp.Time, q.now)),
-		q.see(p, "/metadata/deletionTimestamp", clock(p.DeletionTimestamp.Time, q.now)))
+	c := pc.cause("pod-terminating", p.Name, about("was deleted and will be gone by %s", phrase.Clock(p.DeletionTimestamp.Time, q.now)),
+		q.see(p, "/metadata/deletionTimestamp", phrase.Clock(p.DeletionTimestamp.Time, q.now)))
 	c.since, c.grace = kube.DeletionAskedAt(p), true
 	return c
 }

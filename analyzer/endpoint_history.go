@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -245,7 +246,7 @@ func (s *service) lag() []*cause {
 				continue
 			}
 			found := s.cause("endpoint-lag", clause("the endpoint of Pod %s became %s %s after the Pod", p.Name, readyWord(kube.Ready(p)), slice.Sub(pod).Round(time.Second)),
-				s.q.see(p, conditionPath(corev1.PodReady)+"/status", string(c.Status)), s.q.see(l.slice, "/endpoints[targetRef="+p.Name+"]/conditions/serving", string(c.Status)))
+				s.q.see(p, phrase.ConditionPath(corev1.PodReady)+"/status", string(c.Status)), s.q.see(l.slice, "/endpoints[targetRef="+p.Name+"]/conditions/serving", string(c.Status)))
 			found.since, found.certainty = pod, Likely
 			return []*cause{found}
 		}
@@ -256,8 +257,8 @@ func (s *service) lag() []*cause {
 // selectedSince is since when the Service has selected the Pod: before that its
 // endpoint had nothing to follow.
 func (s *service) selectedSince(p *corev1.Pod) time.Time {
-	selector := pairs(s.svc.Spec.Selector)
-	at, _ := held(s.q, s.svc, func(old *corev1.Service) bool { return pairs(old.Spec.Selector) == selector })
+	selector := phrase.Pairs(s.svc.Spec.Selector)
+	at, _ := held(s.q, s.svc, func(old *corev1.Service) bool { return phrase.Pairs(old.Spec.Selector) == selector })
 	if t, _ := held(s.q, p, func(old *corev1.Pod) bool { return kube.Matches(s.svc.Spec.Selector, old.Labels) }); t.After(at) {
 		return t
 	}
@@ -337,9 +338,9 @@ func (s *service) undrained() []*cause {
 	if len(ended) < 2 {
 		return nil
 	}
-	c := s.cause("terminated-before-drained", clause("%s ended within a second of being deleted, before proxies can have stopped sending to them: a preStop hook that waits would help", quantity(len(ended), "Pod")))
+	c := s.cause("terminated-before-drained", clause("%s ended within a second of being deleted, before proxies can have stopped sending to them: a preStop hook that waits would help", phrase.Quantity(len(ended), "Pod")))
 	for _, p := range ended {
-		c.evidence = append(c.evidence, s.q.see(p, "/metadata/deletionTimestamp", clock(p.DeletionTimestamp.Time, s.q.now)))
+		c.evidence = append(c.evidence, s.q.see(p, "/metadata/deletionTimestamp", phrase.Clock(p.DeletionTimestamp.Time, s.q.now)))
 	}
 	c.certainty, c.since = Likely, kube.DeletionAskedAt(ended[0])
 	return []*cause{c}

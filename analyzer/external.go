@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 )
 
 // ways are the ways in that are broken while the Service works: from outside,
@@ -34,17 +35,17 @@ func (s *service) ways() []unit {
 		if len(dropped) == 0 {
 			continue
 		}
-		c := s.cause(gap.id, clause("%s is Local and no endpoint runs on %s, so clients there get timeouts", gap.policy, enumerate(dropped, 4)),
+		c := s.cause(gap.id, clause("%s is Local and no endpoint runs on %s, so clients there get timeouts", gap.policy, phrase.Enumerate(dropped, 4)),
 			s.q.see(s.svc, "/spec/"+gap.policy, "Local"))
 		if gap.id == "etp-local-gaps" {
-			c.says = clause("%s is Local and no endpoint runs on %s, so what enters there from outside is dropped", gap.policy, enumerate(dropped, 4))
+			c.says = clause("%s is Local and no endpoint runs on %s, so what enters there from outside is dropped", gap.policy, phrase.Enumerate(dropped, 4))
 			// A load balancer's health check finds the nodes without endpoints.
 			c.grace = s.svc.Spec.Type == corev1.ServiceTypeLoadBalancer && !all
 		}
 		for _, sl := range s.slices[:min(len(s.slices), maxRows-1)] {
-			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints/nodeName", strings.Join(sliceNodes(sl), ",")))
+			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints/nodeName", strings.Join(phrase.SliceNodes(sl), ",")))
 		}
-		c.next = commands(command.Kubectl("get", "pods", "-n", s.svc.Namespace, "-l", pairs(s.svc.Spec.Selector), "-o", "wide"))
+		c.next = commands(command.Kubectl("get", "pods", "-n", s.svc.Namespace, "-l", phrase.Pairs(s.svc.Spec.Selector), "-o", "wide"))
 		units = append(units, unit{kind: gap.kind, count: len(dropped), cause: c})
 	}
 	return units
@@ -143,7 +144,7 @@ func (s *service) pendingLoadBalancer() *cause {
 	event := s.balancerEvent()
 	switch {
 	case event != nil && event.Type == corev1.EventTypeWarning:
-		c.variant, why, c.grace, c.certainty = event.Reason, sentence(event.Reason, event.Message), false, Likely
+		c.variant, why, c.grace, c.certainty = event.Reason, phrase.Sentence(event.Reason, event.Message), false, Likely
 	case s.svc.Spec.LoadBalancerClass != nil:
 		c.variant = "class " + *s.svc.Spec.LoadBalancerClass
 		why = fmt.Sprintf("the controller of class %s has not answered", *s.svc.Spec.LoadBalancerClass)
@@ -260,17 +261,17 @@ func (s *service) externalMisfits(a *answer) {
 		a.hints = append(a.hints, c)
 	}
 	if len(s.svc.Spec.Selector) > 0 {
-		add("ignored-fields", "/spec/selector", pairs(s.svc.Spec.Selector), "the selector is ignored: an ExternalName is only a DNS alias")
+		add("ignored-fields", "/spec/selector", phrase.Pairs(s.svc.Spec.Selector), "the selector is ignored: an ExternalName is only a DNS alias")
 	}
 	if !strings.Contains(strings.TrimSuffix(s.svc.Spec.ExternalName, "."), ".") {
 		add("single-label", "/spec/externalName", s.svc.Spec.ExternalName, "the name has one label: it resolves only through a search path")
 	}
 	for _, sp := range s.svc.Spec.Ports {
 		if sp.TargetPort.IntVal != 0 && sp.TargetPort.IntVal != sp.Port {
-			add("ignored-fields", portPath(&sp)+"/targetPort", sp.TargetPort.String(), "target ports are ignored: an ExternalName is only a DNS alias")
+			add("ignored-fields", phrase.PortPath(&sp)+"/targetPort", sp.TargetPort.String(), "target ports are ignored: an ExternalName is only a DNS alias")
 		}
 		if sp.Port == 443 || sp.AppProtocol != nil && strings.Contains(*sp.AppProtocol, "http") {
-			add("https-or-host", portPath(&sp), fmt.Sprint(sp.Port), "clients send the alias as Host and SNI, which the target may not know")
+			add("https-or-host", phrase.PortPath(&sp), fmt.Sprint(sp.Port), "clients send the alias as Host and SNI, which the target may not know")
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 	"github.com/svcspy/svcspy/store/kinds"
@@ -132,7 +133,7 @@ func (q *inquiry) hole(k kind, namespace string) string {
 	c := q.view.Coverage(k.resource, namespace)
 	why := ""
 	if c.Reason != "" {
-		why = " (" + firstWords(c.Reason, 80) + ")"
+		why = " (" + phrase.FirstWords(c.Reason, 80) + ")"
 	}
 	switch c.Status {
 	case store.Forbidden:
@@ -140,7 +141,7 @@ func (q *inquiry) hole(k kind, namespace string) string {
 	case store.Listing:
 		return "were still being listed"
 	case store.Gap:
-		return fmt.Sprintf("are as last heard, as the watch was interrupted at %s%s", clock(c.Time, q.now), why)
+		return fmt.Sprintf("are as last heard, as the watch was interrupted at %s%s", phrase.Clock(c.Time, q.now), why)
 	case store.Partial:
 		return "were recorded only in part" + why
 	case store.Current, store.Revisions:
@@ -148,9 +149,9 @@ func (q *inquiry) hole(k kind, namespace string) string {
 	case store.Writes:
 		return "are known only if they were written while the audit log ran" + why
 	case store.Unseen:
-		return fmt.Sprintf("were changed at %s, and the audit log does not say to what%s", clock(c.Time, q.now), why)
+		return fmt.Sprintf("were changed at %s, and the audit log does not say to what%s", phrase.Clock(c.Time, q.now), why)
 	case store.Instant:
-		return fmt.Sprintf("are as listed at %s%s", clock(c.Time, q.now), why)
+		return fmt.Sprintf("are as listed at %s%s", phrase.Clock(c.Time, q.now), why)
 	case store.Derived:
 		return "were not recorded, only what other objects tell of them" + why
 	}

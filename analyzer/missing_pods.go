@@ -15,6 +15,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -80,7 +81,7 @@ func (q *inquiry) whoScaled(w *workload, c *cause) {
 	by := ""
 	if wr := writerOf(w.meta, "f:spec", "f:replicas"); wr != nil {
 		by = " by " + wr.String()
-		c.evidence = append(c.evidence, q.see(w.object, "/metadata/managedFields", wr.String()+" at "+clock(wr.time, q.now)))
+		c.evidence = append(c.evidence, q.see(w.object, "/metadata/managedFields", wr.String()+" at "+phrase.Clock(wr.time, q.now)))
 	}
 	if before > 0 {
 		c.evidence[0].Old = fmt.Sprint(before)
@@ -166,7 +167,7 @@ func (q *inquiry) scaledDown(w *workload) *cause {
 	c := q.workloadCause(w, "autoscaler-scaled-down", nil, e)
 	c.certainty, c.since = Likely, at
 	if event != nil {
-		why = ": " + firstWords(event.Message, 120)
+		why = ": " + phrase.FirstWords(event.Message, 120)
 		c.evidence = append(c.evidence, q.see(event, "/message", event.Message))
 	} else {
 		why = " (" + by.manager + ")"
@@ -215,7 +216,7 @@ func (q *inquiry) autoscaling(w *workload) []*cause {
 		if !bad {
 			continue
 		}
-		c := q.workloadCause(w, "hpa-cannot-scale", clause("autoscaler %s cannot scale %s: %s", h.Name, w, sentence(cond.Reason, cond.Message)), q.see(h, conditionPath(cond.Type)+"/message", cond.Message))
+		c := q.workloadCause(w, "hpa-cannot-scale", clause("autoscaler %s cannot scale %s: %s", h.Name, w, phrase.Sentence(cond.Reason, cond.Message)), q.see(h, phrase.ConditionPath(cond.Type)+"/message", cond.Message))
 		c.variant, c.since, c.subject = cond.Reason, cond.LastTransitionTime.Time, q.subject(h)
 		found = append(found, c)
 	}
@@ -251,7 +252,7 @@ func (q *inquiry) createFailed(w *workload) *cause {
 		}
 	}
 	c := q.workloadCause(w, "replica-create-failed", func(who string) string {
-		return fmt.Sprintf("%s cannot be created: %s", who, firstWords(refused(message), 200))
+		return fmt.Sprintf("%s cannot be created: %s", who, phrase.FirstWords(refused(message), 200))
 	}, evidence)
 	c.variant, c.since, c.certainty = variant, since, certainty
 	switch variant {
@@ -294,7 +295,7 @@ func usage(quota *corev1.ResourceQuota) string {
 		list = append(list, fmt.Sprintf("%s %s of %s", name, used.String(), hard.String()))
 	}
 	slices.Sort(list)
-	return enumerate(list, 4)
+	return phrase.Enumerate(list, 4)
 }
 
 // webhook returns the configuration that a refusal comes from, and where in it;
@@ -356,14 +357,14 @@ func (q *inquiry) refusal(w *workload) (message string, evidence Evidence, since
 	case *appsv1.Deployment:
 		for _, c := range o.Status.Conditions {
 			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
-				return c.Message, q.see(o, conditionPath(c.Type)+"/message", c.Message), c.LastTransitionTime.Time, Certain
+				return c.Message, q.see(o, phrase.ConditionPath(c.Type)+"/message", c.Message), c.LastTransitionTime.Time, Certain
 			}
 		}
 		return "", Evidence{}, time.Time{}, ""
 	case *appsv1.ReplicaSet:
 		for _, c := range o.Status.Conditions {
 			if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue {
-				return c.Message, q.see(o, conditionPath(c.Type)+"/message", c.Message), c.LastTransitionTime.Time, Certain
+				return c.Message, q.see(o, phrase.ConditionPath(c.Type)+"/message", c.Message), c.LastTransitionTime.Time, Certain
 			}
 		}
 		return "", Evidence{}, time.Time{}, ""
@@ -437,7 +438,7 @@ func (q *inquiry) blockedSet(w *workload) (*cause, *corev1.Pod) {
 		doing = "updates"
 	}
 	c := q.workloadCause(w, "statefulset-blocked", clause("StatefulSet %s %s its Pods one by one and waits for %s", set.Name, doing, waits.Name),
-		q.see(waits, conditionPath(corev1.PodReady)+"/status", fmt.Sprint(kube.Ready(waits))), q.see(set, "/status/updateRevision", set.Status.UpdateRevision))
+		q.see(waits, phrase.ConditionPath(corev1.PodReady)+"/status", fmt.Sprint(kube.Ready(waits))), q.see(set, "/status/updateRevision", set.Status.UpdateRevision))
 	c.since = waits.CreationTimestamp.Time
 	return c, waits
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 )
@@ -44,7 +45,7 @@ func (s *service) policyViews(policies []*networkingv1.NetworkPolicy, client *ku
 	var views []policyView
 	seen := map[string]bool{}
 	for _, p := range s.pods {
-		if key := pairs(p.Labels); kube.Terminal(p) || p.Spec.HostNetwork || seen[key] {
+		if key := phrase.Pairs(p.Labels); kube.Terminal(p) || p.Spec.HostNetwork || seen[key] {
 			continue
 		} else {
 			seen[key] = true
@@ -106,30 +107,30 @@ func (s *service) policyHint(v *policyView, client *kube.Peer) *cause {
 		who = s.q.options.From
 	}
 	c := s.cause("netpol-denies-ingress", nil)
-	c.certainty, c.key = Possible, portLabel(v.port)
+	c.certainty, c.key = Possible, phrase.PortLabel(v.port)
 	switch {
 	case v.open && (v.everyone || client != nil):
 		return nil
 	case v.open:
 		c.variant = "restricts"
-		c.says = clause("NetworkPolicy %s admits only some clients to port %s", enumerate(names, 3), port)
+		c.says = clause("NetworkPolicy %s admits only some clients to port %s", phrase.Enumerate(names, 3), port)
 	case v.peers && s.wrongPort(v, client):
 		c.id = "netpol-wrong-port"
-		c.says = clause("NetworkPolicy %s allows port %s, but policies see the Pods' port, which is %s", enumerate(names, 3), s.allowedPorts(v, client), port)
+		c.says = clause("NetworkPolicy %s allows port %s, but policies see the Pods' port, which is %s", phrase.Enumerate(names, 3), s.allowedPorts(v, client), port)
 	default:
 		c.variant = "denies-all"
 		if client != nil {
 			c.variant = "denies-client"
 		}
-		c.says = clause("NetworkPolicy %s isolates the Pods and no rule admits %s to port %s", enumerate(names, 3), who, port)
+		c.says = clause("NetworkPolicy %s isolates the Pods and no rule admits %s to port %s", phrase.Enumerate(names, 3), who, port)
 	}
 	for _, np := range v.policies[:min(len(v.policies), maxRows)] {
-		c.evidence = append(c.evidence, s.q.see(np, "/spec/ingress", quantity(len(np.Spec.Ingress), "rule")))
+		c.evidence = append(c.evidence, s.q.see(np, "/spec/ingress", phrase.Quantity(len(np.Spec.Ingress), "rule")))
 		if t := s.q.seen(np).Time; t.After(c.since) {
 			c.since = t
 		}
 	}
-	c.evidence = append(c.evidence, s.q.see(v.pod, "/metadata/labels", pairs(v.pod.Labels)))
+	c.evidence = append(c.evidence, s.q.see(v.pod, "/metadata/labels", phrase.Pairs(v.pod.Labels)))
 	c.next = commands(command.Kubectl("describe", "networkpolicy", "-n", s.svc.Namespace))
 	return c
 }
@@ -151,7 +152,7 @@ func (s *service) allowedPorts(v *policyView, client *kube.Peer) string {
 		}
 		return false
 	})
-	return enumerate(list, 3)
+	return phrase.Enumerate(list, 3)
 }
 
 // eachAllowed calls f with the ports that rules for the client list, until it
@@ -200,7 +201,7 @@ func (s *service) clientEgress(client *kube.Peer) []*cause {
 		c := s.cause("netpol-client-egress", clause("NetworkPolicy %s does not let %s reach %s", strings.Join(names, ", "), s.q.options.From, what))
 		c.variant, c.certainty = variant, Possible
 		for _, np := range policies[:min(len(policies), maxRows)] {
-			c.evidence = append(c.evidence, s.q.see(np, "/spec/egress", quantity(len(np.Spec.Egress), "rule")))
+			c.evidence = append(c.evidence, s.q.see(np, "/spec/egress", phrase.Quantity(len(np.Spec.Egress), "rule")))
 		}
 		return c
 	}

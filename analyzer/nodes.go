@@ -11,6 +11,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -43,8 +44,8 @@ func (q *inquiry) nodeNotReady(n *corev1.Node) *cause {
 	if c := nodeCondition(n, corev1.NodeReady); c != nil {
 		reason, message = c.Reason, c.Message
 		found.since = c.LastTransitionTime.Time
-		found.evidence = append(found.evidence, q.see(n, conditionPath(c.Type)+"/status", string(c.Status)), q.see(n, conditionPath(c.Type)+"/reason", c.Reason))
-		if containsAny(message, "NetworkPluginNotReady|cni|network is not ready") {
+		found.evidence = append(found.evidence, q.see(n, phrase.ConditionPath(c.Type)+"/status", string(c.Status)), q.see(n, phrase.ConditionPath(c.Type)+"/reason", c.Reason))
+		if phrase.ContainsAny(message, "NetworkPluginNotReady|cni|network is not ready") {
 			found.variant = "cni"
 		}
 	} else {
@@ -56,7 +57,7 @@ func (q *inquiry) nodeNotReady(n *corev1.Node) *cause {
 		}
 	}
 	found.says = func(who string) string {
-		return fmt.Sprintf("Node %s is not ready (%s), which puts %s out of service", n.Name, sentence(reason, message), who)
+		return fmt.Sprintf("Node %s is not ready (%s), which puts %s out of service", n.Name, phrase.Sentence(reason, message), who)
 	}
 	found.onset = func() (since time.Time, note string) {
 		return held(q, n, func(n *corev1.Node) bool { return !nodeReady(n) })
@@ -79,7 +80,7 @@ func (q *inquiry) nodeDraining(n *corev1.Node) *cause {
 	if w := writerOf(&n.ObjectMeta, "f:spec", "f:unschedulable"); w != nil {
 		by = " by " + w.String()
 		c.since = w.time
-		c.evidence = append(c.evidence, q.see(n, "/metadata/managedFields", w.String()+" at "+clock(w.time, q.now)))
+		c.evidence = append(c.evidence, q.see(n, "/metadata/managedFields", w.String()+" at "+phrase.Clock(w.time, q.now)))
 	}
 	c.says = func(who string) string {
 		return fmt.Sprintf("Node %s is being drained (cordoned%s), which takes %s away", n.Name, by, who)
@@ -101,7 +102,7 @@ func (q *inquiry) nodeNetwork(n *corev1.Node) *cause {
 		says: func(who string) string {
 			return fmt.Sprintf("the network of Node %s is not set up, which puts %s out of service", n.Name, who)
 		},
-		evidence: []Evidence{q.see(n, conditionPath(c.Type)+"/status", string(c.Status)), q.see(n, conditionPath(c.Type)+"/reason", c.Reason)},
+		evidence: []Evidence{q.see(n, phrase.ConditionPath(c.Type)+"/status", string(c.Status)), q.see(n, phrase.ConditionPath(c.Type)+"/reason", c.Reason)},
 		next:     commands(describe("node", "", n.Name)),
 	}
 }
@@ -161,12 +162,12 @@ func (q *inquiry) nodeSubject(name string) *answer {
 		a.endpoints.Items = append(a.endpoints.Items, item)
 	}
 	a.endpoints.Ready, a.endpoints.Desired = up, all
-	a.ok = fmt.Sprintf("Node %s is ready, with %d of %s ready", name, up, quantity(all, "Pod"))
+	a.ok = fmt.Sprintf("Node %s is ready, with %d of %s ready", name, up, phrase.Quantity(all, "Pod"))
 	a.steady, a.steadyBut = n.CreationTimestamp.Time, "per status"
 	if c := nodeCondition(n, corev1.NodeReady); c != nil {
 		a.steady = c.LastTransitionTime.Time
 	}
-	pods := quantity(all, "Pod")
+	pods := phrase.Quantity(all, "Pod")
 	say := func(c *cause, state State) {
 		if c == nil {
 			return
@@ -181,7 +182,7 @@ func (q *inquiry) nodeSubject(name string) *answer {
 	say(q.nodeNotReady(n), NotServing)
 	say(q.nodeNetwork(n), NotServing)
 	if c := q.nodeDraining(n); c != nil && evicted > 0 {
-		pods = quantity(evicted, "Pod")
+		pods = phrase.Quantity(evicted, "Pod")
 		say(c, Degraded)
 	} else if c != nil {
 		c.variant, c.says = "cordoned", clause("Node %s is cordoned: no new Pod comes to it", name)
@@ -278,7 +279,7 @@ func (s *service) named(a *answer) {
 		if dns.state == NotServing {
 			a.classes[i].Result = c.Result
 		}
-		a.classes[i].Detail = prefixed("cluster DNS: ", cmp.Or(c.Detail, c.Result))
+		a.classes[i].Detail = phrase.Prefixed("cluster DNS: ", cmp.Or(c.Detail, c.Result))
 	}
 }
 
@@ -316,7 +317,7 @@ func (s *service) proxyWorks(*answer) (result, evidence string) {
 	case !known:
 		return unknown, "no kube-proxy Pods are recorded; slices are programmed if a proxy runs"
 	case len(down) > 0:
-		return no, "no ready kube-proxy on " + enumerate(down, 3)
+		return no, "no ready kube-proxy on " + phrase.Enumerate(down, 3)
 	}
 	return yes, "a ready kube-proxy on every ready node"
 }
@@ -330,17 +331,17 @@ func (s *service) proxyMissing() []*cause {
 	if len(down) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("no ready kube-proxy on %s: what runs there keeps the rules it had", enumerate(down, 3))
-	c := s.cause("kube-proxy-missing", nil, s.q.see(s.q.node(down[0]), conditionPath(corev1.NodeReady)+"/status", "True"))
+	text := fmt.Sprintf("no ready kube-proxy on %s: what runs there keeps the rules it had", phrase.Enumerate(down, 3))
+	c := s.cause("kube-proxy-missing", nil, s.q.see(s.q.node(down[0]), phrase.ConditionPath(corev1.NodeReady)+"/status", "True"))
 	for _, p := range s.proxyPods() {
 		if p.Spec.NodeName != down[0] {
 			continue
 		}
 		since := (&podCase{q: s.q, pod: p}).changed()
 		c.since = since
-		c.evidence = append(c.evidence, s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False"))
+		c.evidence = append(c.evidence, s.q.see(p, phrase.ConditionPath(corev1.PodReady)+"/status", "False"))
 		if at := s.lastSliceChange(); at.After(since) {
-			text += fmt.Sprintf(", and the endpoints changed since then, at %s", clock(at, s.q.now))
+			text += fmt.Sprintf(", and the endpoints changed since then, at %s", phrase.Clock(at, s.q.now))
 		}
 		break
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
 )
 
@@ -117,7 +118,7 @@ func (c *podCase) lostNode() *cause {
 	}
 	found := c.cause("pod-notready-by-node-controller", p.Spec.NodeName,
 		about("did not fail: the node controller set Ready to False, while the containers last said they are ready"),
-		c.see(conditionPath(corev1.PodReady)+"/status", "False"), c.see(conditionPath(corev1.ContainersReady)+"/status", "True"))
+		c.see(phrase.ConditionPath(corev1.PodReady)+"/status", "False"), c.see(phrase.ConditionPath(corev1.ContainersReady)+"/status", "True"))
 	found.grace = false
 	return found.because(deeper)
 }
@@ -136,7 +137,7 @@ func (c *podCase) openGates() []string {
 // starting is the last rung: nothing is wrong that anything says.
 func (c *podCase) starting() *cause {
 	found := c.cause("", "", func(who string) string { return "waiting for " + who + " to become ready" },
-		c.see(conditionPath(corev1.PodReady)+"/status", c.readyStatus()))
+		c.see(phrase.ConditionPath(corev1.PodReady)+"/status", c.readyStatus()))
 	found.grace = c.q.within(found.since, kubeletGrace)
 	return found
 }
@@ -171,7 +172,7 @@ func (c *podCase) startTrouble() *cause {
 		return nil
 	}
 	found := c.cause("pod-stalled-on-node", p.Spec.NodeName, about("did not begin to start: the kubelet of Node %s has not touched them", p.Spec.NodeName),
-		c.see("/spec/nodeName", p.Spec.NodeName), c.see(conditionPath(corev1.PodScheduled), "True since "+clock(scheduled, c.q.now)))
+		c.see("/spec/nodeName", p.Spec.NodeName), c.see(phrase.ConditionPath(corev1.PodScheduled), "True since "+phrase.Clock(scheduled, c.q.now)))
 	found.grace, found.since = false, scheduled
 	found.next = commands(describe("node", "", p.Spec.NodeName))
 	return found.because(c.q.nodeNotReady(c.q.node(p.Spec.NodeName)))
@@ -194,7 +195,7 @@ func (c *podCase) sandbox() *cause {
 	if e == nil || kube.PodConditionIs(c.pod, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 		return nil
 	}
-	found := c.cause("pod-sandbox-failed", c.pod.Spec.NodeName, about("cannot start: Node %s cannot set up the sandbox or network: %s", c.pod.Spec.NodeName, firstWords(e.Message, 120)), c.q.see(e, "/message", e.Message))
+	found := c.cause("pod-sandbox-failed", c.pod.Spec.NodeName, about("cannot start: Node %s cannot set up the sandbox or network: %s", c.pod.Spec.NodeName, phrase.FirstWords(e.Message, 120)), c.q.see(e, "/message", e.Message))
 	found.variant, found.certainty, found.since = e.Reason, Likely, eventTime(e)
 	found.next = commands(command.Kubectl("get", "pods", "-A", "-o", "wide", "--field-selector", "spec.nodeName="+c.pod.Spec.NodeName))
 	return found
@@ -223,7 +224,7 @@ func (c *podCase) unschedulable() *cause {
 	message := noPreemption(s.Message)
 	variant := mainObstacle(message)
 	found := c.cause("pod-unschedulable", variant, about("cannot be placed on any node: %s", message),
-		c.see(conditionPath(s.Type)+"/message", s.Message))
+		c.see(phrase.ConditionPath(s.Type)+"/message", s.Message))
 	found.variant, found.since = variant, s.LastTransitionTime.Time
 	found.grace = c.q.within(s.LastTransitionTime.Time, scheduleGrace)
 	switch {
@@ -259,7 +260,7 @@ func (c *podCase) tainted(found *cause, message string) {
 		return
 	}
 	most := slices.MaxFunc(slices.Sorted(maps.Keys(nodes)), func(a, b string) int { return cmp.Compare(len(nodes[a]), len(nodes[b])) })
-	found.says = about("cannot be placed on any node: %s; taint %s is on %s", message, most, enumerate(nodes[most], 5))
+	found.says = about("cannot be placed on any node: %s; taint %s is on %s", message, most, phrase.Enumerate(nodes[most], 5))
 	found.evidence = append(found.evidence, rows[:min(len(rows), maxRows-len(found.evidence))]...)
 	mend := command.Kubectl("taint", "nodes").Add(nodes[most]...).Add(most + "-")
 	switch key, _, _ := strings.Cut(most, ":"); {
@@ -297,7 +298,7 @@ func mainObstacle(message string) string {
 		}
 	}
 	if best == "" { // a reason that is not counted by node
-		best = firstWords(nodesAvailable.ReplaceAllString(message, ""), 60)
+		best = phrase.FirstWords(nodesAvailable.ReplaceAllString(message, ""), 60)
 	}
 	if i := strings.Index(best, " {"); i > 0 { // the taint itself, in older texts
 		best = best[:i]
@@ -324,7 +325,7 @@ func (c *podCase) ignored() *cause {
 // claim that waits for its first consumer is an effect of that, not a cause.
 func (c *podCase) unavailableClaim() *cause {
 	s := kube.PodCondition(c.pod, corev1.PodScheduled)
-	if s == nil || !containsAny(strings.ToLower(s.Message), "persistentvolumeclaim|persistent volume|volume node affinity|max volume count") {
+	if s == nil || !phrase.ContainsAny(strings.ToLower(s.Message), "persistentvolumeclaim|persistent volume|volume node affinity|max volume count") {
 		return nil
 	}
 	for _, v := range c.pod.Spec.Volumes {
@@ -357,7 +358,7 @@ func (c *podCase) unavailableClaim() *cause {
 func (c *podCase) claimEvent(claim *corev1.PersistentVolumeClaim) string {
 	for _, e := range c.q.events(claim) {
 		if slices.Contains([]string{"ProvisioningFailed", "FailedBinding"}, e.Reason) {
-			return ": " + firstWords(e.Message, 120)
+			return ": " + phrase.FirstWords(e.Message, 120)
 		}
 	}
 	return ""
@@ -369,7 +370,7 @@ func (c *podCase) unavailableVolume() *cause {
 	if e == nil {
 		return nil
 	}
-	found := c.cause("volume-unavailable", messageClass(e.Message), about("cannot start: %s", sentence("a volume is not available", e.Message)), c.q.see(e, "/message", e.Message))
+	found := c.cause("volume-unavailable", phrase.MessageClass(e.Message), about("cannot start: %s", phrase.Sentence("a volume is not available", e.Message)), c.q.see(e, "/message", e.Message))
 	found.variant, found.certainty, found.since = e.Reason, Likely, eventTime(e)
 	return found
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 )
@@ -64,7 +65,7 @@ func (s *service) imageChange(g *group) *cause {
 			}
 			e := s.q.see(r.current, "/spec/template/spec/containers[name="+now.Name+"]/image", now.Image)
 			e.Old = was.Image
-			c := s.q.rolloutCause(r, "image-change-preceded-failure", clause("only Pods with image %s fail; it replaced %s%s at %s", now.Image, was.Image, by, clock(began, s.q.now)), e)
+			c := s.q.rolloutCause(r, "image-change-preceded-failure", clause("only Pods with image %s fail; it replaced %s%s at %s", now.Image, was.Image, by, phrase.Clock(began, s.q.now)), e)
 			c.certainty, c.since, c.next = Likely, began, nil
 			return c
 		}
@@ -99,9 +100,9 @@ func (s *service) configChange(g *group) []*cause {
 			if change.deleted {
 				id = "deletion-order"
 			}
-			c := s.cause(id, clause("%s at %s, %s before the containers that fail were started", change.what(), clock(change.at, s.q.now), started.Sub(change.at).Round(time.Second)), change.keys[:min(len(change.keys), maxRows)]...)
+			c := s.cause(id, clause("%s at %s, %s before the containers that fail were started", change.what(), phrase.Clock(change.at, s.q.now), started.Sub(change.at).Round(time.Second)), change.keys[:min(len(change.keys), maxRows)]...)
 			if change.at.After(started) {
-				c.says = clause("%s at %s", change.what(), clock(change.at, s.q.now))
+				c.says = clause("%s at %s", change.what(), phrase.Clock(change.at, s.q.now))
 			}
 			c.certainty, c.since, c.key = Likely, change.at, ref.kind+ref.name
 			if len(found) < 3 && !slices.ContainsFunc(found, c.same) {
@@ -130,7 +131,7 @@ func (s *service) latentConfig() []*cause {
 				if change == nil || s.startedAfter(w, k.Name, change.at) {
 					continue
 				}
-				c := s.cause("config-change-preceded-failure", clause("%s at %s; containers started before that read it at their next start", change.what(), clock(change.at, s.q.now)), change.keys[:min(len(change.keys), maxRows)]...)
+				c := s.cause("config-change-preceded-failure", clause("%s at %s; containers started before that read it at their next start", change.what(), phrase.Clock(change.at, s.q.now)), change.keys[:min(len(change.keys), maxRows)]...)
 				c.variant, c.since, c.certainty, c.key = "latent", change.at, Possible, ref.kind+ref.name
 				if len(found) < 3 && !slices.ContainsFunc(found, c.same) {
 					found = append(found, c)
@@ -256,9 +257,9 @@ const redacted = "‹r:"
 // redacted.
 func (ref configRef) shown(value string) string {
 	if ref.kind == "Secret" && value != "" && !strings.HasPrefix(value, redacted) {
-		return quantity(len(value), "byte")
+		return phrase.Quantity(len(value), "byte")
 	}
-	return firstWords(value, 80)
+	return phrase.FirstWords(value, 80)
 }
 
 func changeOf[T any](q *inquiry, ref configRef, namespace string, data func(*T) map[string]string) *configChange {
@@ -320,7 +321,7 @@ func (c *configChange) what() string {
 	case len(keys) == 1:
 		return fmt.Sprintf("%s %s key %s changed", c.ref.kind, c.ref.name, keys[0])
 	}
-	return fmt.Sprintf("%s %s keys %s changed", c.ref.kind, c.ref.name, enumerate(keys, 3))
+	return fmt.Sprintf("%s %s keys %s changed", c.ref.kind, c.ref.name, phrase.Enumerate(keys, 3))
 }
 
 // digestMoved: the Pods that fail run another build under the same image name
@@ -422,7 +423,7 @@ func shortDigest(id string) string {
 	const algorithm, shown = "sha256:", 12
 	hash, isHash := strings.CutPrefix(id, algorithm)
 	if !isHash || len(hash) <= shown {
-		return firstWords(id, 40)
+		return phrase.FirstWords(id, 40)
 	}
 	return algorithm + hash[:shown]
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/object"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -118,7 +119,7 @@ func (r *rollout) pending() string {
 	if len(images) == 0 {
 		return ""
 	}
-	return "(" + enumerate(images, 2) + ")"
+	return "(" + phrase.Enumerate(images, 2) + ")"
 }
 
 // inProgress: the Deployment controller is replacing or making Pods, and has
@@ -179,8 +180,8 @@ func (r *rollout) started() time.Time {
 func (q *inquiry) progress(r *rollout) *cause {
 	d := r.deployment
 	c := q.rolloutCause(r, "rollout-in-progress", func(string) string {
-		return fmt.Sprintf("%s is rolling out, %d of %s available", r.name(), d.Status.AvailableReplicas, quantity(replicas(d.Spec.Replicas), "Pod"))
-	}, q.see(d, conditionPath(appsv1.DeploymentProgressing)+"/reason", r.condition(appsv1.DeploymentProgressing).Reason),
+		return fmt.Sprintf("%s is rolling out, %d of %s available", r.name(), d.Status.AvailableReplicas, phrase.Quantity(replicas(d.Spec.Replicas), "Pod"))
+	}, q.see(d, phrase.ConditionPath(appsv1.DeploymentProgressing)+"/reason", r.condition(appsv1.DeploymentProgressing).Reason),
 		q.see(d, "/status/updatedReplicas", fmt.Sprint(d.Status.UpdatedReplicas)))
 	c.grace = true
 	return c
@@ -218,14 +219,14 @@ func (q *inquiry) rolloutEffects(r *rollout) []*cause {
 		}
 		if old > 0 {
 			effects = append(effects, q.rolloutCause(r, "new-revision-unhealthy",
-				clause("rev %s of Deployment %s never became available; rev %s serves on with %s", r.revision(), d.Name, rev, quantity(int(old), "Pod")),
+				clause("rev %s of Deployment %s never became available; rev %s serves on with %s", r.revision(), d.Name, rev, phrase.Quantity(int(old), "Pod")),
 				q.see(r.current, "/status/availableReplicas", "0"), q.see(d, "/status/availableReplicas", fmt.Sprint(d.Status.AvailableReplicas))))
 		}
 	}
 	if r.stuck() {
 		p := r.condition(appsv1.DeploymentProgressing)
 		c := q.rolloutCause(r, "rollout-stuck", clause("the rollout of %s made no progress within its deadline of %ds", r.name(), deadline(d)),
-			q.see(d, conditionPath(p.Type)+"/reason", p.Reason))
+			q.see(d, phrase.ConditionPath(p.Type)+"/reason", p.Reason))
 		c.since = p.LastTransitionTime.Time
 		c.next = commands(rolloutCommand("undo", d.Namespace, d.Name))
 		effects = append(effects, c)
@@ -324,7 +325,7 @@ func (q *inquiry) setProgress(w *workload) (found *cause, most int) {
 	if err != nil || most < 1 {
 		most = 1
 	}
-	found = q.workloadCause(w, "rollout-in-progress", clause("%s replaces its Pods, %d of %s updated", w, updated, quantity(w.desired, "Pod")),
+	found = q.workloadCause(w, "rollout-in-progress", clause("%s replaces its Pods, %d of %s updated", w, updated, phrase.Quantity(w.desired, "Pod")),
 		q.see(w.object, "/metadata/generation", fmt.Sprint(w.generation)))
 	found.grace = true
 	return found, most

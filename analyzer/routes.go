@@ -10,6 +10,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -94,7 +95,7 @@ func (l *routeLegs) lead(next *answer) {
 // close decides the state of the whole, and its sentences.
 func (l *routeLegs) close(class, full, noun string) {
 	a, good := l.answer, l.all-l.bad
-	legs, result := quantity(l.all, noun), kube.ResultOK
+	legs, result := phrase.Quantity(l.all, noun), kube.ResultOK
 	if l.bad > 0 {
 		result = "503"
 	}
@@ -150,8 +151,8 @@ func (q *inquiry) brokenBackend(in *networkingv1.Ingress, r ingressRoute) *cause
 			return nil
 		}
 	}
-	c.says = clause("%s is routed to port %s of Service %s, which has only %s", r.where, asked, b.Name, servicePorts(svc))
-	c.evidence = append(c.evidence, q.see(svc, "/spec/ports", servicePorts(svc)))
+	c.says = clause("%s is routed to port %s of Service %s, which has only %s", r.where, asked, b.Name, phrase.ServicePorts(svc))
+	c.evidence = append(c.evidence, q.see(svc, "/spec/ports", phrase.ServicePorts(svc)))
 	return c
 }
 
@@ -331,7 +332,7 @@ func (q *inquiry) refusedRoute(object any, route *httpRoute) *cause {
 		}
 		for _, c := range g.Status.Conditions {
 			if (c.Type == "Programmed" || c.Type == "Accepted") && c.Status != metav1.ConditionTrue && c.ObservedGeneration >= g.Generation {
-				return q.notProgrammed(g, conditionPath(c.Type), ref.Name, c)
+				return q.notProgrammed(g, phrase.ConditionPath(c.Type), ref.Name, c)
 			}
 		}
 	}
@@ -339,7 +340,7 @@ func (q *inquiry) refusedRoute(object any, route *httpRoute) *cause {
 }
 
 func (q *inquiry) notProgrammed(object any, path, gateway string, c metav1.Condition) *cause {
-	why := sentence(c.Reason, c.Message)
+	why := phrase.Sentence(c.Reason, c.Message)
 	return &cause{
 		id: "gateway-not-programmed", variant: c.Reason, subject: q.subject(object), key: gateway, certainty: Certain, since: c.LastTransitionTime.Time,
 		says:     clause("Gateway %s does not take the route: %s", gateway, why),
@@ -373,9 +374,9 @@ func (q *inquiry) backendProblem(object any, route *httpRoute, b *backendRef, ho
 	case svc == nil:
 		return "", nil
 	case b.Port == nil:
-		return "names no port", []Evidence{q.see(svc, "/spec/ports", servicePorts(svc))}
+		return "names no port", []Evidence{q.see(svc, "/spec/ports", phrase.ServicePorts(svc))}
 	case !slices.ContainsFunc(svc.Spec.Ports, func(sp corev1.ServicePort) bool { return sp.Port == *b.Port }):
-		return fmt.Sprintf("has no port %d, only %s", *b.Port, servicePorts(svc)), []Evidence{q.see(svc, "/spec/ports", servicePorts(svc))}
+		return fmt.Sprintf("has no port %d, only %s", *b.Port, phrase.ServicePorts(svc)), []Evidence{q.see(svc, "/spec/ports", phrase.ServicePorts(svc))}
 	}
 	if home != route.Namespace && !q.granted(q.subject(object).Kind, route.Namespace, home, b.Name) {
 		return "is in another namespace, and no ReferenceGrant there permits it", []Evidence{q.absent(kindOf[referenceGrant](), home, "")}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -78,13 +79,13 @@ func (s *service) typo() *cause {
 	best := all[0]
 	has := best.name + " has"
 	if best.ready > 0 {
-		has = quantity(best.ready, "ready Pod") + " have"
+		has = phrase.Quantity(best.ready, "ready Pod") + " have"
 		if best.ready == 1 {
 			has = "the ready " + best.name + " has"
 		}
 	}
 	c := s.cause("selector-typo", clause("its selector says %s, but %s %s", best.want, has, best.have),
-		s.q.see(s.svc, "/spec/selector", pairs(selector)))
+		s.q.see(s.svc, "/spec/selector", phrase.Pairs(selector)))
 	c.certainty, c.units = Likely, best.ready
 	if len(all) > 1 && all[1].ready == best.ready {
 		c.says = clause("its selector says %s, and nothing has that; near are %s and %s", best.want, best.have, all[1].have)
@@ -180,7 +181,7 @@ func (s *service) selectorEdited() *cause {
 		if o.UID != s.svc.UID {
 			break
 		}
-		if pairs(old.Spec.Selector) != pairs(s.svc.Spec.Selector) {
+		if phrase.Pairs(old.Spec.Selector) != phrase.Pairs(s.svc.Spec.Selector) {
 			before = old
 			break
 		}
@@ -198,18 +199,18 @@ func (s *service) selectorEdited() *cause {
 	if now, _ := s.usable(); len(left) == 0 || now > len(left) {
 		return nil
 	}
-	from, to := pairs(before.Spec.Selector), pairs(s.svc.Spec.Selector)
+	from, to := phrase.Pairs(before.Spec.Selector), phrase.Pairs(s.svc.Spec.Selector)
 	by := ""
 	edit := s.q.see(s.svc, "/spec/selector", to)
 	edit.Old = from
 	c := s.cause("selector-edited", nil, edit)
 	if w := writerOf(&s.svc.ObjectMeta, "f:spec", "f:selector"); w != nil {
 		by = " by " + w.String()
-		c.evidence = append(c.evidence, s.q.see(s.svc, "/metadata/managedFields", fmt.Sprintf("%s %s at %s", w.manager, w.operation, clock(w.time, s.q.now))))
+		c.evidence = append(c.evidence, s.q.see(s.svc, "/metadata/managedFields", fmt.Sprintf("%s %s at %s", w.manager, w.operation, phrase.Clock(w.time, s.q.now))))
 	}
 	c.says = clause("the selector was changed from %s to %s%s, and %s no longer match", from, to, by, healthy(len(left)))
 	for _, p := range left[:min(len(left), maxRows-len(c.evidence))] {
-		e := s.q.see(p, conditionPath(corev1.PodReady)+"/status", "True")
+		e := s.q.see(p, phrase.ConditionPath(corev1.PodReady)+"/status", "True")
 		e.Note = "matched the old selector"
 		c.evidence = append(c.evidence, e)
 	}
@@ -219,7 +220,7 @@ func (s *service) selectorEdited() *cause {
 	return c
 }
 
-func healthy(n int) string { return quantity(n, "healthy Pod") }
+func healthy(n int) string { return phrase.Quantity(n, "healthy Pod") }
 
 // selectorPatch is the merge patch from one selector to another.
 func selectorPatch(from, to map[string]string) string {
@@ -293,7 +294,7 @@ func (s *service) workloadDeleted() *cause {
 		}
 		o := s.q.seen(top.object)
 		found = s.q.workloadCause(top, "workload-deleted", clause("%s, which made the Pods of Service %s, was deleted", top, s),
-			s.q.see(top.object, "/spec/template/metadata/labels", pairs(top.template.Labels)))
+			s.q.see(top.object, "/spec/template/metadata/labels", phrase.Pairs(top.template.Labels)))
 		found.evidence[0].Note = "final state"
 		found.since, found.next = o.Time, commands(command.Kubectl("get", "events", "-n", p.Namespace))
 		return false
@@ -310,9 +311,9 @@ func (s *service) relabelled() *cause {
 		if top == nil || !s.q.exists(top) || kube.Matches(s.svc.Spec.Selector, top.template.Labels) || !kube.Matches(s.svc.Spec.Selector, p.Labels) {
 			return true
 		}
-		e := s.q.see(top.object, "/spec/template/metadata/labels", pairs(top.template.Labels))
-		e.Old = pairs(p.Labels)
-		found = s.cause("pods-detached-by-label", clause("%s now labels its Pods %s, which the selector %s does not match", top, pairs(top.template.Labels), pairs(s.svc.Spec.Selector)), e)
+		e := s.q.see(top.object, "/spec/template/metadata/labels", phrase.Pairs(top.template.Labels))
+		e.Old = phrase.Pairs(p.Labels)
+		found = s.cause("pods-detached-by-label", clause("%s now labels its Pods %s, which the selector %s does not match", top, phrase.Pairs(top.template.Labels), phrase.Pairs(s.svc.Spec.Selector)), e)
 		found.variant, found.since = "template", s.q.seen(top.object).Time
 		return false
 	})
@@ -373,9 +374,9 @@ func (s *service) detached() *cause {
 		return nil
 	}
 	slices.SortFunc(left, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
-	c := s.cause("pods-detached-by-label", clause("%s lost the labels %s and left the Service while ready", quantity(len(left), "Pod"), pairs(s.svc.Spec.Selector)))
+	c := s.cause("pods-detached-by-label", clause("%s lost the labels %s and left the Service while ready", phrase.Quantity(len(left), "Pod"), phrase.Pairs(s.svc.Spec.Selector)))
 	for _, p := range left {
-		c.evidence = append(c.evidence, s.q.see(p, "/metadata/labels", pairs(p.Labels)))
+		c.evidence = append(c.evidence, s.q.see(p, "/metadata/labels", phrase.Pairs(p.Labels)))
 		c.since = s.q.seen(p).Time
 	}
 	c.next = commands(command.Kubectl("get", "pods", "-n", s.svc.Namespace, "--show-labels"))

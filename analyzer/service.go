@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -145,7 +146,7 @@ func (s *service) selectorSince(c *cause) *cause {
 		c.since = w.time
 	}
 	c.onset = func() (time.Time, string) {
-		return held(s.q, s.svc, func(old *corev1.Service) bool { return pairs(old.Spec.Selector) == pairs(selector) })
+		return held(s.q, s.svc, func(old *corev1.Service) bool { return phrase.Pairs(old.Spec.Selector) == phrase.Pairs(selector) })
 	}
 	return c
 }
@@ -287,7 +288,7 @@ func (q *inquiry) deletedService(namespace, name string) *cause {
 		c := &cause{
 			id: "svc-deleted", subject: q.subject(svc), certainty: Certain, since: o.Time,
 			says:     clause("Service %s/%s was deleted", namespace, name),
-			evidence: []Evidence{q.see(svc, "/spec/clusterIP", svc.Spec.ClusterIP), q.see(svc, "/spec/selector", pairs(svc.Spec.Selector))},
+			evidence: []Evidence{q.see(svc, "/spec/clusterIP", svc.Spec.ClusterIP), q.see(svc, "/spec/selector", phrase.Pairs(svc.Spec.Selector))},
 			next:     append(commands(command.Kubectl("get", "events", "-n", namespace)), next{advice: "look in the audit log for who deleted it: no object tells"}),
 		}
 		for i := range c.evidence {
@@ -326,8 +327,8 @@ func (q *inquiry) nearby(a *answer, c *cause, namespace, name string) {
 		}
 	}
 	if len(elsewhere) > 0 {
-		c.says = clause("Service %s/%s does not exist; there is %s", namespace, name, enumerate(elsewhere, 3))
+		c.says = clause("Service %s/%s does not exist; there is %s", namespace, name, phrase.Enumerate(elsewhere, 3))
 	} else if len(similar) > 0 {
-		c.says = clause("Service %s/%s does not exist; there is a similar name: %s", namespace, name, enumerate(similar, 3))
+		c.says = clause("Service %s/%s does not exist; there is a similar name: %s", namespace, name, phrase.Enumerate(similar, 3))
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -157,7 +158,7 @@ func (s *service) portUndefined() *cause {
 			also = ", which is a node port"
 		}
 	}
-	c := s.cause("svc-port-undefined", clause("Service %s has no port %s%s; it has %s", s, asked, also, enumerate(have, 5)),
+	c := s.cause("svc-port-undefined", clause("Service %s has no port %s%s; it has %s", s, asked, also, phrase.Enumerate(have, 5)),
 		s.q.see(s.svc, "/spec/ports", strings.Join(have, ", ")))
 	c.next = commands(s.kubectl("get").Add("-o", "jsonpath={.spec.ports}"))
 	return c
@@ -178,7 +179,7 @@ func (s *service) selectorless() *cause {
 		s.q.see(s.svc, "/spec/selector", ""))
 	s.provided(c)
 	for _, sl := range s.slices {
-		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
+		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", phrase.Quantity(len(sl.Endpoints), "endpoint")))
 	}
 	c.next = commands(command.Kubectl("get", "endpointslices", "-n", s.svc.Namespace, "-l", discoveryv1.LabelServiceName+"="+s.svc.Name))
 	if deeper := s.invisible(); deeper != nil {
@@ -200,8 +201,8 @@ func (s *service) provided(c *cause) {
 		return n
 	}
 	tell := func(sl *discoveryv1.EndpointSlice, at time.Time, what string) {
-		c.says = clause("there is no selector, so Kubernetes adds no Pods, and EndpointSlice %s, which provided %s, %s at %s", sl.Name, quantity(usable(sl), "endpoint"), what, clock(at, s.q.now))
-		e := s.q.see(sl, "/endpoints", quantity(usable(sl), "endpoint"))
+		c.says = clause("there is no selector, so Kubernetes adds no Pods, and EndpointSlice %s, which provided %s, %s at %s", sl.Name, phrase.Quantity(usable(sl), "endpoint"), what, phrase.Clock(at, s.q.now))
+		e := s.q.see(sl, "/endpoints", phrase.Quantity(usable(sl), "endpoint"))
 		e.Note = "final state"
 		c.evidence = append(c.evidence, e)
 		c.variant, c.since = sl.Name, at
@@ -232,7 +233,7 @@ func (s *service) nothingSelected() *cause {
 	if !kube.Selectable(s.svc) || len(s.pods) > 0 || len(s.workloads) > 0 {
 		return nil
 	}
-	selector := pairs(s.svc.Spec.Selector)
+	selector := phrase.Pairs(s.svc.Spec.Selector)
 	c := s.cause("selector-matches-nothing", clause("no Pod and no workload in namespace %s carries the labels %s", s.svc.Namespace, selector),
 		s.q.see(s.svc, "/spec/selector", selector))
 	s.selectorSince(c)
@@ -242,7 +243,7 @@ func (s *service) nothingSelected() *cause {
 	)
 	for _, sl := range s.slices {
 		if kube.Own(s.svc, sl) {
-			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
+			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", phrase.Quantity(len(sl.Endpoints), "endpoint")))
 		}
 	}
 	for _, deeper := range []func() *cause{s.selectorEdited, s.remade, s.otherLabels, s.workloadDeleted, s.relabelled, s.detached, s.typo} {
@@ -265,7 +266,7 @@ func (s *service) otherLabels() *cause {
 	if deleted == nil {
 		return nil
 	}
-	selector := pairs(s.svc.Spec.Selector)
+	selector := phrase.Pairs(s.svc.Spec.Selector)
 	for _, w := range s.q.templates(s.svc.Namespace, nil, func(labels map[string]string) bool { return len(labels) > 0 }) {
 		if w.meta.Name != deleted.subject.Name || kube.Matches(s.svc.Spec.Selector, w.template.Labels) {
 			continue
@@ -277,8 +278,8 @@ func (s *service) otherLabels() *cause {
 			}
 		}
 		c := s.cause("selector-matches-nothing", clause("no Pod carries the labels %s: %s %s was deleted, and %s, made at %s, labels its Pods %s (%s)",
-			selector, deleted.subject.Kind, deleted.subject.Name, w, clock(w.meta.CreationTimestamp.Time, s.q.now), pairs(w.template.Labels), quantity(ready, "ready Pod")),
-			s.q.see(s.svc, "/spec/selector", selector), s.q.see(w.object, "/spec/template/metadata/labels", pairs(w.template.Labels)))
+			selector, deleted.subject.Kind, deleted.subject.Name, w, phrase.Clock(w.meta.CreationTimestamp.Time, s.q.now), phrase.Pairs(w.template.Labels), phrase.Quantity(ready, "ready Pod")),
+			s.q.see(s.svc, "/spec/selector", selector), s.q.see(w.object, "/spec/template/metadata/labels", phrase.Pairs(w.template.Labels)))
 		c.evidence = append(c.evidence, deleted.evidence...)
 		c.variant, c.since, c.units = "made again", deleted.since, ready
 		c.onset = func() (time.Time, string) { return deleted.since, "" }
@@ -327,7 +328,7 @@ func (s *service) remade() *cause {
 		return nil
 	}
 	text := found.says("")
-	found.says = clause("%s; %s %s was deleted and made again with other labels at %s", text, deleted.subject.Kind, deleted.subject.Name, clock(again.Time, s.q.now))
+	found.says = clause("%s; %s %s was deleted and made again with other labels at %s", text, deleted.subject.Kind, deleted.subject.Name, phrase.Clock(again.Time, s.q.now))
 	found.evidence = append(found.evidence, deleted.evidence...)
 	found.since = deleted.since
 	found.onset = func() (time.Time, string) { return deleted.since, "" }
@@ -376,7 +377,7 @@ func (s *service) noPods() []unit {
 	for _, w := range s.workloads {
 		names = append(names, w.String())
 	}
-	c = s.cause("selected-workload-has-no-pods", clause("%s, which Service %s selects, has no Pods", enumerate(names, 3), s))
+	c = s.cause("selected-workload-has-no-pods", clause("%s, which Service %s selects, has no Pods", phrase.Enumerate(names, 3), s))
 	for _, w := range s.workloads {
 		c.evidence = append(c.evidence, s.q.see(w.object, "/spec/replicas", fmt.Sprint(w.desired)))
 		if zero := s.q.atZero(w); zero != nil {
@@ -422,7 +423,7 @@ func (s *service) name(u *unit) {
 		root.id, root.since = "all-endpoints-lost-at-once", at
 		root.subject, root.key, root.onset = s.q.subject(s.svc), s.String(), nil
 		root.says = func(who string) string {
-			return fmt.Sprintf("all its %s were lost within %s, and %s did not become ready yet", quantity(together, "endpoint"), lossWindow, who)
+			return fmt.Sprintf("all its %s were lost within %s, and %s did not become ready yet", phrase.Quantity(together, "endpoint"), lossWindow, who)
 		}
 		return
 	case kube.Headless(s.svc):

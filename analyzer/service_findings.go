@@ -11,6 +11,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/store"
 )
@@ -62,8 +63,8 @@ func (a *answer) blames(c *cause) bool {
 // terminatingService: the Service or its Namespace is being deleted.
 func (s *service) terminatingService() []*cause {
 	if t := s.svc.DeletionTimestamp; t != nil {
-		c := s.cause("svc-terminating", clause("Service %s is being deleted since %s%s", s, clock(t.Time, s.q.now), prefixed(" and waits for finalizers ", strings.Join(s.svc.Finalizers, ", "))),
-			s.q.see(s.svc, "/metadata/deletionTimestamp", clock(t.Time, s.q.now)), s.q.see(s.svc, "/metadata/finalizers", strings.Join(s.svc.Finalizers, ", ")))
+		c := s.cause("svc-terminating", clause("Service %s is being deleted since %s%s", s, phrase.Clock(t.Time, s.q.now), phrase.Prefixed(" and waits for finalizers ", strings.Join(s.svc.Finalizers, ", "))),
+			s.q.see(s.svc, "/metadata/deletionTimestamp", phrase.Clock(t.Time, s.q.now)), s.q.see(s.svc, "/metadata/finalizers", strings.Join(s.svc.Finalizers, ", ")))
 		c.since = t.Time
 		return []*cause{c}
 	}
@@ -75,8 +76,8 @@ func (s *service) terminatingService() []*cause {
 		}
 		for _, cond := range ns.Status.Conditions {
 			if cond.Status == corev1.ConditionTrue && (cond.Type == corev1.NamespaceFinalizersRemaining || cond.Type == corev1.NamespaceDeletionContentFailure) {
-				c.says = clause("Namespace %s is being deleted, and Service %s with it; what holds it: %s", ns.Name, s, firstWords(cond.Message, 160))
-				c.evidence = append(c.evidence, s.q.see(ns, conditionPath(cond.Type)+"/message", cond.Message))
+				c.says = clause("Namespace %s is being deleted, and Service %s with it; what holds it: %s", ns.Name, s, phrase.FirstWords(cond.Message, 160))
+				c.evidence = append(c.evidence, s.q.see(ns, phrase.ConditionPath(cond.Type)+"/message", cond.Message))
 			}
 		}
 		c.next = commands(describe("namespace", "", ns.Name))
@@ -115,9 +116,9 @@ func (s *service) flapping() []*cause {
 	if n < 3 {
 		return nil
 	}
-	c := s.cause("readiness-flapping", clause("endpoints of Service %s became unready and ready again %d times since %s", s, n, clock(since, s.q.now)))
+	c := s.cause("readiness-flapping", clause("endpoints of Service %s became unready and ready again %d times since %s", s, n, phrase.Clock(since, s.q.now)))
 	for _, sl := range s.slices[:min(len(s.slices), maxRows)] {
-		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
+		c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", phrase.Quantity(len(sl.Endpoints), "endpoint")))
 	}
 	c.since = since
 	return []*cause{c}
@@ -128,7 +129,7 @@ func (s *service) fewer() []*cause {
 	var found []*cause
 	for _, w := range s.workloads {
 		if d, ok := w.object.(*appsv1.DaemonSet); ok && d.Status.NumberReady < d.Status.DesiredNumberScheduled {
-			found = append(found, s.q.workloadCause(w, "daemonset-gaps", clause("DaemonSet %s has a ready Pod on %d of %s", d.Name, d.Status.NumberReady, quantity(int(d.Status.DesiredNumberScheduled), "node")),
+			found = append(found, s.q.workloadCause(w, "daemonset-gaps", clause("DaemonSet %s has a ready Pod on %d of %s", d.Name, d.Status.NumberReady, phrase.Quantity(int(d.Status.DesiredNumberScheduled), "node")),
 				s.q.see(d, "/status/numberReady", fmt.Sprint(d.Status.NumberReady))))
 		}
 		found = append(found, s.q.autoscaling(w)...)
@@ -144,7 +145,7 @@ func (s *service) pausedRollouts() []*cause {
 		if r == nil || !r.deployment.Spec.Paused || r.current != nil && r.complete() {
 			continue
 		}
-		c := s.q.rolloutCause(r, "rollout-paused", clause("Deployment %s is paused, so its last change%s is not rolled out", r.deployment.Name, prefixed(" ", r.pending())), s.q.see(r.deployment, "/spec/paused", "true"))
+		c := s.q.rolloutCause(r, "rollout-paused", clause("Deployment %s is paused, so its last change%s is not rolled out", r.deployment.Name, phrase.Prefixed(" ", r.pending())), s.q.see(r.deployment, "/spec/paused", "true"))
 		c.next = commands(rolloutCommand("resume", r.deployment.Namespace, r.deployment.Name))
 		found = append(found, c)
 	}
@@ -205,8 +206,8 @@ func (s *service) addressChanged() []*cause {
 		if len(was) == 0 {
 			return nil
 		}
-		e := s.q.see(s.svc, "/status/loadBalancer/ingress", enumerate(now, 3))
-		e.Old = enumerate(was, 3)
+		e := s.q.see(s.svc, "/status/loadBalancer/ingress", phrase.Enumerate(now, 3))
+		e.Old = phrase.Enumerate(was, 3)
 		to := "none"
 		if len(now) > 0 {
 			to = e.Value
@@ -278,7 +279,7 @@ func (s *service) concentrated() []*cause {
 		}
 		if len(nodes) > 0 {
 			slices.Sort(nodes)
-			return []*cause{s.cause("topology-concentration", clause("topology hints send clients on %s to %d of %s", enumerate(nodes, 3), least, quantity(ready, "ready endpoint")),
+			return []*cause{s.cause("topology-concentration", clause("topology hints send clients on %s to %d of %s", phrase.Enumerate(nodes, 3), least, phrase.Quantity(ready, "ready endpoint")),
 				s.q.see(s.svc, "/spec/trafficDistribution", trafficDistribution(s.svc)))}
 		}
 	}
@@ -303,7 +304,7 @@ var allocationEvents = []string{
 func (s *service) allocation() []*cause {
 	for _, e := range s.q.events(s.svc) {
 		if slices.Contains(allocationEvents, e.Reason) && !strings.Contains(e.Message, "repairing") {
-			c := s.cause("svc-allocation-conflict", clause("Service %s: %s", s, sentence(e.Reason, e.Message)), s.q.see(e, "/message", e.Message))
+			c := s.cause("svc-allocation-conflict", clause("Service %s: %s", s, phrase.Sentence(e.Reason, e.Message)), s.q.see(e, "/message", e.Message))
 			c.variant, c.certainty, c.since = e.Reason, Likely, eventTime(e)
 			return []*cause{c}
 		}
@@ -377,7 +378,7 @@ func (s *service) balancerErrors() []*cause {
 	text, evidence := "", Evidence{}
 	for _, c := range s.svc.Status.Conditions {
 		if c.Type == corev1.LoadBalancerPortsError && string(c.Status) == "True" {
-			text, evidence = sentence(c.Reason, c.Message), s.q.see(s.svc, conditionPath(c.Type)+"/message", c.Message)
+			text, evidence = phrase.Sentence(c.Reason, c.Message), s.q.see(s.svc, phrase.ConditionPath(c.Type)+"/message", c.Message)
 		}
 	}
 	for _, in := range s.svc.Status.LoadBalancer.Ingress {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 )
 
 // judge decides the state, and what the causes lead to.
@@ -118,7 +119,7 @@ func (s *service) effects(a *answer, ready, terminating int) {
 		a.effects = append(a.effects, only)
 	case ready == 0 && a.state != Converging && a.state != Serving:
 		if n, at := s.lostTogether(); n > 0 {
-			c := s.cause("all-endpoints-lost-at-once", clause("%s of Service %s were lost within %s", allOf(n, "endpoint"), s, lossWindow), see()...)
+			c := s.cause("all-endpoints-lost-at-once", clause("%s of Service %s were lost within %s", phrase.AllOf(n, "endpoint"), s, lossWindow), see()...)
 			c.since = at
 			a.effects = append(a.effects, c)
 		}
@@ -130,7 +131,7 @@ func (s *service) effects(a *answer, ready, terminating int) {
 		c.since = s.darkSince()
 		a.effects = append(a.effects, c)
 	case ready < s.desired && a.state == Degraded:
-		c := s.cause("endpoints-partial", clause("%d of %s of Service %s get traffic", ready, quantity(s.desired, "replica"), s), see()...)
+		c := s.cause("endpoints-partial", clause("%d of %s of Service %s get traffic", ready, phrase.Quantity(s.desired, "replica"), s), see()...)
 		a.effects = append(a.effects, c)
 	}
 }
@@ -148,21 +149,21 @@ func (s *service) onlyTerminating(n int, evidence []Evidence) *cause {
 	}
 	for _, p := range s.pods {
 		if shutting[p.UID] && kube.Terminating(p) {
-			c.evidence = append(c.evidence, s.q.see(p, "/metadata/deletionTimestamp", clock(p.DeletionTimestamp.Time, s.q.now)))
+			c.evidence = append(c.evidence, s.q.see(p, "/metadata/deletionTimestamp", phrase.Clock(p.DeletionTimestamp.Time, s.q.now)))
 			if p.DeletionTimestamp.After(end) {
 				end = p.DeletionTimestamp.Time
 			}
 		}
 	}
-	text := fmt.Sprintf("only %s that shut down still serve", quantity(n, "Pod"))
+	text := fmt.Sprintf("only %s that shut down still serve", phrase.Quantity(n, "Pod"))
 	if n == 1 {
 		text = "only 1 Pod that shuts down still serves"
 	}
 	if !end.IsZero() {
 		if end.After(s.q.now) {
-			text += ", until " + clock(end, s.q.now) + " at the latest"
+			text += ", until " + phrase.Clock(end, s.q.now) + " at the latest"
 		} else {
-			text += ", and were to end by " + clock(end, s.q.now)
+			text += ", and were to end by " + phrase.Clock(end, s.q.now)
 		}
 	}
 	c.says, c.certainty = clause("%s", text), Likely // processes end before their grace does, unseen
@@ -173,9 +174,9 @@ func (s *service) onlyTerminating(n int, evidence []Evidence) *cause {
 
 // sentences says how the answer begins in each state.
 func (s *service) sentences(a *answer, ready, terminating int) {
-	from := quantity(ready, "Pod")
+	from := phrase.Quantity(ready, "Pod")
 	if !kube.Selectable(s.svc) {
-		from = quantity(ready, "endpoint")
+		from = phrase.Quantity(ready, "endpoint")
 	}
 	switch a.state {
 	case NotServing:
@@ -191,14 +192,14 @@ func (s *service) sentences(a *answer, ready, terminating int) {
 		case ready == 0:
 			a.prefix = fmt.Sprintf("Service %s is about to go dark: ", s)
 		case ready < s.desired:
-			a.prefix = fmt.Sprintf("Service %s serves from %d of %s: ", s, ready, quantity(s.desired, "Pod"))
+			a.prefix = fmt.Sprintf("Service %s serves from %d of %s: ", s, ready, phrase.Quantity(s.desired, "Pod"))
 		default:
 			a.prefix = fmt.Sprintf("Service %s serves from %s, but ", s, from)
 		}
 	case Converging:
-		a.prefix = fmt.Sprintf("Service %s is changing, with %s ready: ", s, quantity(ready, "endpoint"))
+		a.prefix = fmt.Sprintf("Service %s is changing, with %s ready: ", s, phrase.Quantity(ready, "endpoint"))
 	}
-	a.ok = fmt.Sprintf("Traffic should flow: Service %s has %s", s, quantity(ready, "ready endpoint"))
+	a.ok = fmt.Sprintf("Traffic should flow: Service %s has %s", s, phrase.Quantity(ready, "ready endpoint"))
 	if a.state == Serving {
 		a.steady, a.steadyBut = s.steadySince()
 		if at := s.lastReady(); a.steadyBut != "" && at.Before(a.steady) && !at.IsZero() {

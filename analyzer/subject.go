@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -138,7 +139,7 @@ func (q *inquiry) reachable(a *answer, full, namespace string, labels map[string
 		}
 		for _, c := range next.classes {
 			if c.Class != "dns" {
-				a.classes = append(a.classes, ClassResult{c.Class, c.Result, "Service " + svc.Name + prefixed(": ", c.Detail)})
+				a.classes = append(a.classes, ClassResult{c.Class, c.Result, "Service " + svc.Name + phrase.Prefixed(": ", c.Detail)})
 			}
 		}
 		if worst == nil || stateRank(next.state) < stateRank(worst.state) {
@@ -166,18 +167,18 @@ func stateRank(s State) int {
 func (q *inquiry) notSelected(a *answer, full, namespace string, labels map[string]string) {
 	c := &cause{
 		id: "workload-not-selected", subject: a.subject, certainty: Certain,
-		says: clause("no Service in namespace %s selects %s", namespace, pairs(labels)),
+		says: clause("no Service in namespace %s selects %s", namespace, phrase.Pairs(labels)),
 	}
 	k := kindOf[corev1.Service]()
 	c.evidence = []Evidence{q.absent(k, namespace, "")}
-	c.evidence[0].Note = "none selects " + pairs(labels)
+	c.evidence[0].Note = "none selects " + phrase.Pairs(labels)
 	for _, svc := range list[corev1.Service](q, store.Query{Namespace: namespace}) {
 		if !kube.Selectable(svc) {
 			continue
 		}
 		if want, have, ok := oddPair(svc.Spec.Selector, labels); ok {
-			c.says = clause("no Service in namespace %s selects %s; Service %s is near: it says %s where these have %s", namespace, pairs(labels), svc.Name, want, have)
-			c.evidence = append(c.evidence, q.see(svc, "/spec/selector", pairs(svc.Spec.Selector)))
+			c.says = clause("no Service in namespace %s selects %s; Service %s is near: it says %s where these have %s", namespace, phrase.Pairs(labels), svc.Name, want, have)
+			c.evidence = append(c.evidence, q.see(svc, "/spec/selector", phrase.Pairs(svc.Spec.Selector)))
 			break
 		}
 	}
@@ -281,10 +282,10 @@ func (q *inquiry) workload(k kind, namespace, name string) *answer {
 	a.steadyBut = "per status"
 	a.prefix = map[State]string{
 		NotServing: full + " has no ready Pod: ",
-		Degraded:   fmt.Sprintf("%s has %d of %s ready: ", full, up, quantity(w.desired, "Pod")),
-		Converging: fmt.Sprintf("%s is changing, %d of %s ready: ", full, up, quantity(w.desired, "Pod")),
+		Degraded:   fmt.Sprintf("%s has %d of %s ready: ", full, up, phrase.Quantity(w.desired, "Pod")),
+		Converging: fmt.Sprintf("%s is changing, %d of %s ready: ", full, up, phrase.Quantity(w.desired, "Pod")),
 	}[a.state]
-	a.ok = fmt.Sprintf("%s is healthy: %s ready", full, quantity(up, "Pod"))
+	a.ok = fmt.Sprintf("%s is healthy: %s ready", full, phrase.Quantity(up, "Pod"))
 	q.reach(a, full, namespace, w.template.Labels, func(u unit) bool { return u.workload != nil && u.workload.meta.UID == w.meta.UID })
 	return a
 }

@@ -4,29 +4,8 @@ import (
 	"testing"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 )
-
-func TestQuantity(t *testing.T) {
-	for _, c := range []struct {
-		n    int
-		noun string
-		want string
-	}{
-		{1, "Pod", "1 Pod"},
-		{2, "Pod", "2 Pods"},
-		{0, "entry", "0 entries"},
-		{2, "address", "2 addresses"},
-	} {
-		if got := quantity(c.n, c.noun); got != c.want {
-			t.Errorf("%d %s: %q, want %q", c.n, c.noun, got, c.want)
-		}
-	}
-	for n, want := range map[int]string{2: "both endpoints", 3: "all 3 endpoints"} {
-		if got := allOf(n, "endpoint"); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-}
 
 func TestWords(t *testing.T) {
 	for _, c := range []struct{ name, got, want string }{
@@ -36,14 +15,14 @@ func TestWords(t *testing.T) {
 		{"probe, status", probeClass("HTTP probe failed with statuscode: 404"), "HTTP 404"},
 		{"probe, refused", probeClass("Get \"http://10.0.0.1:80/\": dial tcp 10.0.0.1:80: connect: connection refused"), "connection refused"},
 		{"probe, slow", probeClass("context deadline exceeded (Client.Timeout exceeded while awaiting headers)"), "timeout"},
-		{"cut between words", firstWords("one two three four", 12), "one two..."},
-		{"cut inside a character", firstWords("ééé", 3), "é..."},
-		{"one line", firstWords("one\ntwo", 80), "one..."},
+		{"cut between words", phrase.FirstWords("one two three four", 12), "one two..."},
+		{"cut inside a character", phrase.FirstWords("ééé", 3), "é..."},
+		{"one line", phrase.FirstWords("one\ntwo", 80), "one..."},
 		{"sloppy IPv4", func() string { ip, _ := kube.CanonicalIP("010.000.0.1"); return ip }(), "10.0.0.1"},
 		{"mapped IPv4", func() string { _, f := kube.CanonicalIP("::ffff:10.0.0.1"); return string(f) }(), "IPv4"},
 		{"no address", func() string { _, f := kube.CanonicalIP("10.0.0.256"); return string(f) }(), ""},
-		{"many", enumerate([]string{"a", "b", "c"}, 2), "a, b and 1 more"},
-		{"plural", quantity(2, "NetworkPolicy"), "2 NetworkPolicies"},
+		{"many", phrase.Enumerate([]string{"a", "b", "c"}, 2), "a, b and 1 more"},
+		{"plural", phrase.Quantity(2, "NetworkPolicy"), "2 NetworkPolicies"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, c.got, c.want)

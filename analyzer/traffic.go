@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -37,7 +38,7 @@ func (r *portRoute) label() string {
 	if r.port == nil {
 		return string(r.family)
 	}
-	return portLabel(r.port)
+	return phrase.PortLabel(r.port)
 }
 
 // traffic works out what clients of each class experience.
@@ -308,7 +309,7 @@ func (s *service) headlessTraffic(a *answer) {
 		a.classes = append(a.classes, ClassResult{"headless", kube.ResultNXDomain, "no ready address"})
 		return
 	}
-	a.classes = append(a.classes, ClassResult{"headless", kube.ResultOK, quantity(n, "address")})
+	a.classes = append(a.classes, ClassResult{"headless", kube.ResultOK, phrase.Quantity(n, "address")})
 }
 
 // summary is the result of a class over all ports and nodes: the worst one,
@@ -334,7 +335,7 @@ func (s *service) summary(class string, of func(*portRoute) []nodeResult) ClassR
 				where += " " + string(r.family)
 			}
 			if n.nodes != nil {
-				where += " on " + enumerate(n.nodes, 3)
+				where += " on " + phrase.Enumerate(n.nodes, 3)
 			}
 			details = append(details, where+" "+n.result)
 		}
@@ -343,9 +344,9 @@ func (s *service) summary(class string, of func(*portRoute) []nodeResult) ClassR
 	case total == 0:
 		worst.Result, worst.Detail = kube.ResultUnknown, "the Service has no ports"
 	case broken == 0:
-		worst.Detail = quantity(live, "endpoint")
+		worst.Detail = phrase.Quantity(live, "endpoint")
 	case broken < total:
-		worst.Detail = strings.Join(details[:min(len(details), 6)], "; ") + fmt.Sprintf("; the rest OK (%s)", quantity(live, "endpoint"))
+		worst.Detail = strings.Join(details[:min(len(details), 6)], "; ") + fmt.Sprintf("; the rest OK (%s)", phrase.Quantity(live, "endpoint"))
 	}
 	return worst
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 )
 
 // misdirected are endpoints that take traffic and lead nowhere, or to a Pod
@@ -56,7 +57,7 @@ func (s *service) misdirects(sl *discoveryv1.EndpointSlice, e *discoveryv1.Endpo
 	if p == nil || s.svc.Spec.PublishNotReadyAddresses || !kube.EndpointReady(e) || kube.Ready(p) && !kube.Terminal(p) || s.q.within(s.q.writtenAt(p), sliceGrace) {
 		return "", nil
 	}
-	return "wrong-ready", []Evidence{row(), s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False")}
+	return "wrong-ready", []Evidence{row(), s.q.see(p, phrase.ConditionPath(corev1.PodReady)+"/status", "False")}
 }
 
 // wrongSince is since when the Pod of an endpoint is not what the endpoint says.
@@ -85,7 +86,7 @@ func (s *service) misdirection(sl *discoveryv1.EndpointSlice, variant, pod strin
 		c.variant = variant
 		return c
 	case kube.ManagedBy(sl) != kube.SliceController:
-		c := s.cause("foreign-endpointslice", clause("EndpointSlice %s, which %s manages, sends traffic to Pod %s, which cannot take it", sl.Name, managerName(sl), pod))
+		c := s.cause("foreign-endpointslice", clause("EndpointSlice %s, which %s manages, sends traffic to Pod %s, which cannot take it", sl.Name, phrase.ManagerName(sl), pod))
 		c.key, c.variant, c.since = sl.Name, variant, s.q.seen(sl).Time
 		return c
 	}
@@ -104,7 +105,7 @@ func (s *service) writesRefused(since time.Time) *cause {
 		if !strings.HasPrefix(e.Reason, "FailedTo") || !strings.HasSuffix(e.Reason, "EndpointSlices") || eventTime(e).Before(since.Add(-sliceGrace)) {
 			continue
 		}
-		c := s.cause("endpointslice-write-refused", clause("the API server refuses to write the EndpointSlices of Service %s: %s", s, firstWords(refused(e.Message), 200)),
+		c := s.cause("endpointslice-write-refused", clause("the API server refuses to write the EndpointSlices of Service %s: %s", s, phrase.FirstWords(refused(e.Message), 200)),
 			s.q.see(e, "/message", e.Message))
 		c.variant, c.certainty, c.since = "", Likely, e.FirstTimestamp.Time
 		if c.since.IsZero() {
@@ -138,7 +139,7 @@ func (s *service) frozen() []*cause {
 
 func (s *service) frozenSlice(sl *discoveryv1.EndpointSlice) *cause {
 	c := s.cause("slices-frozen", clause("the selector was removed, and the endpoints stay as they were then"),
-		s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")), s.q.see(s.svc, "/spec/selector", ""))
+		s.q.see(sl, "/endpoints", phrase.Quantity(len(sl.Endpoints), "endpoint")), s.q.see(s.svc, "/spec/selector", ""))
 	c.since = s.q.seen(sl).Time
 	c.next = []next{{advice: "restore the selector, or delete EndpointSlice " + command.Quote(sl.Name)}}
 	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
@@ -146,7 +147,7 @@ func (s *service) frozenSlice(sl *discoveryv1.EndpointSlice) *cause {
 			break
 		}
 		if kube.Selectable(old) {
-			c.evidence[1].Old = pairs(old.Spec.Selector)
+			c.evidence[1].Old = phrase.Pairs(old.Spec.Selector)
 			break
 		}
 		c.since = o.Time
@@ -163,7 +164,7 @@ func (s *service) foreign() []*cause {
 	for _, sl := range s.slices {
 		usable := slices.ContainsFunc(sl.Endpoints, func(e discoveryv1.Endpoint) bool { return kube.EndpointUsable(&e) })
 		if kube.ManagedBy(sl) != kube.SliceController && usable && s.counts(sl) {
-			c := s.cause("foreign-endpointslice", clause("traffic is shared with EndpointSlice %s, which %s manages", sl.Name, managerName(sl)), s.q.see(sl, "/metadata/labels["+discoveryv1.LabelManagedBy+"]", kube.ManagedBy(sl)))
+			c := s.cause("foreign-endpointslice", clause("traffic is shared with EndpointSlice %s, which %s manages", sl.Name, phrase.ManagerName(sl)), s.q.see(sl, "/metadata/labels["+discoveryv1.LabelManagedBy+"]", kube.ManagedBy(sl)))
 			c.since = s.q.seen(sl).Time
 			return []*cause{c}
 		}
@@ -198,10 +199,10 @@ func (s *service) invisibleSlice(sl *discoveryv1.EndpointSlice) *cause {
 	case len(sl.Ports) == 0:
 		why = "it has no port"
 	default:
-		why = fmt.Sprintf("its ports (%s) carry none of the names and protocols of the Service's ports (%s)", value, servicePorts(s.svc))
+		why = fmt.Sprintf("its ports (%s) carry none of the names and protocols of the Service's ports (%s)", value, phrase.ServicePorts(s.svc))
 	}
 	c := s.cause("slice-invisible-to-proxy", clause("kube-proxy cannot use EndpointSlice %s: %s", sl.Name, why),
-		s.q.see(sl, path, value), s.q.see(s.svc, "/spec/ports", servicePorts(s.svc)))
+		s.q.see(sl, path, value), s.q.see(s.svc, "/spec/ports", phrase.ServicePorts(s.svc)))
 	c.key, c.since = sl.Name, s.q.seen(sl).Time
 	c.next = commands(command.Kubectl("get").Add(command.Object("endpointslice", sl.Namespace, sl.Name)...).Add("-o", "yaml"))
 	return c
@@ -219,14 +220,14 @@ func (s *service) notMirrored() *cause {
 			return nil
 		}
 	}
-	why, path, value := "", "/subsets", quantity(len(e.Subsets), "subset")
+	why, path, value := "", "/subsets", phrase.Quantity(len(e.Subsets), "subset")
 	switch {
 	case e.Labels[discoveryv1.LabelSkipMirror] == "true":
 		why, path, value = "its label says to skip it", "/metadata/labels["+discoveryv1.LabelSkipMirror+"]", "true"
 	case e.Annotations["control-plane.alpha.kubernetes.io/leader"] != "":
 		why, path, value = "it is a lock of leader election", "/metadata/annotations", "control-plane.alpha.kubernetes.io/leader"
 	}
-	c := s.cause("endpoints-not-mirrored", clause("Endpoints %s is not copied into EndpointSlices%s", s, prefixed(": ", why)), s.q.see(e, path, value))
+	c := s.cause("endpoints-not-mirrored", clause("Endpoints %s is not copied into EndpointSlices%s", s, phrase.Prefixed(": ", why)), s.q.see(e, path, value))
 	c.since = s.q.seen(e).Time
 	c.grace = s.q.within(c.since, sliceGrace)
 	return c
@@ -257,7 +258,7 @@ func (s *service) published(p *corev1.Pod) *cause {
 		return nil
 	}
 	c := s.cause("publish-not-ready", about("must take traffic without being ready, as publishNotReadyAddresses asks"),
-		s.q.see(s.svc, "/spec/publishNotReadyAddresses", "true"), s.q.see(p, conditionPath(corev1.PodReady)+"/status", "False"))
+		s.q.see(s.svc, "/spec/publishNotReadyAddresses", "true"), s.q.see(p, phrase.ConditionPath(corev1.PodReady)+"/status", "False"))
 	return c.because(s.q.podCause(p, s.owner[p.UID]))
 }
 
@@ -309,21 +310,21 @@ func (s *service) portUnresolved(p *corev1.Pod) *cause {
 		have := kube.DeclaredPorts(&p.Spec)
 		declare := "no ports"
 		if len(have) > 0 {
-			declare = enumerate(have, 4)
+			declare = phrase.Enumerate(have, 4)
 		}
 		c := s.cause("target-port-name-unresolved", func(who string) string {
 			if other := otherProtocol(&p.Spec, sp); other != "" {
-				return fmt.Sprintf("port %s is %s, and %q on %s is %s", portLabel(sp), sp.Protocol, sp.TargetPort.StrVal, who, other)
+				return fmt.Sprintf("port %s is %s, and %q on %s is %s", phrase.PortLabel(sp), sp.Protocol, sp.TargetPort.StrVal, who, other)
 			}
-			return fmt.Sprintf("port %s sends to targetPort %q, which does not exist on %s (declared: %s)", portLabel(sp), sp.TargetPort.StrVal, who, declare)
-		}, s.q.see(s.svc, portPath(sp)+"/targetPort", sp.TargetPort.StrVal), s.q.see(p, "/spec/containers/ports", strings.Join(have, ", ")))
+			return fmt.Sprintf("port %s sends to targetPort %q, which does not exist on %s (declared: %s)", phrase.PortLabel(sp), sp.TargetPort.StrVal, who, declare)
+		}, s.q.see(s.svc, phrase.PortPath(sp)+"/targetPort", sp.TargetPort.StrVal), s.q.see(p, "/spec/containers/ports", strings.Join(have, ", ")))
 		for _, l := range s.listed[p.UID] {
 			if !hasPort(l.slice, sp) {
 				c.evidence = append(c.evidence, s.q.see(l.slice, "/ports", strings.Join(slicePorts(l.slice), ",")))
 				break
 			}
 		}
-		c.key += " " + portLabel(sp)
+		c.key += " " + phrase.PortLabel(sp)
 		c.since = p.CreationTimestamp.Time
 		c.next = commands(
 			command.Kubectl("get").Add(command.Object("pod", p.Namespace, p.Name)...).Add("-o", "jsonpath={.spec.containers[*].ports}"),
@@ -412,12 +413,12 @@ func (s *service) stale(p *corev1.Pod) *cause {
 		changed = t
 	}
 	c := s.cause("endpointslice-stale", about("could serve, but the EndpointSlices of Service %s do not say so", s),
-		s.q.see(p, conditionPath(corev1.PodReady)+"/status", "True"))
+		s.q.see(p, phrase.ConditionPath(corev1.PodReady)+"/status", "True"))
 	c.since, c.grace = changed, s.q.within(changed, sliceGrace)
 	if len(s.listed[p.UID]) == 0 {
 		c.variant = "missing"
 		for _, sl := range s.slices {
-			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", quantity(len(sl.Endpoints), "endpoint")))
+			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints", phrase.Quantity(len(sl.Endpoints), "endpoint")))
 		}
 	}
 	for _, l := range s.listed[p.UID] {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/past"
@@ -296,7 +297,7 @@ func (s *documentBuilder) tell(ctx context.Context, p *Postmortem) error {
 func (s *documentBuilder) finish(p *Postmortem) {
 	if p.Title == "" {
 		p.Title = "No Service was hurt"
-		p.Summary = []string{fmt.Sprintf("All %s were serving from %s to %s, as far as the recording tells.", count(p.Services, "Service"), clock(p.Window.From), clock(p.Window.To))}
+		p.Summary = []string{fmt.Sprintf("All %s were serving from %s to %s, as far as the recording tells.", phrase.Quantity(p.Services, "Service"), clock(p.Window.From), clock(p.Window.To))}
 		if !p.Completeness.Complete {
 			p.Summary = append(p.Summary, "It has "+p.Completeness.Line+".")
 		}
@@ -336,7 +337,7 @@ func (s *documentBuilder) summary(p *Postmortem) (title string, lines []string) 
 		lines = append(lines, fmt.Sprintf("It became %s at %s; no recorded change explains that.", r.Report.Verdict.State, clock(r.From)))
 	}
 	if n, dark := s.outages(); n > 1 {
-		lines = append(lines, fmt.Sprintf("It is the worst of %s in this window; in all of them together nothing was served for %s.", count(n, "outage"), lasting(dark)))
+		lines = append(lines, fmt.Sprintf("It is the worst of %s in this window; in all of them together nothing was served for %s.", phrase.Quantity(n, "outage"), lasting(dark)))
 	}
 	return title, append(lines, s.limits()...)
 }
@@ -372,9 +373,9 @@ func endpoints(r *analyzer.Report) string {
 	case e.Desired == 0 && e.Ready == 0:
 		return "no " + noun
 	case e.Desired == 0:
-		return count(e.Ready, "ready "+noun)
+		return phrase.Quantity(e.Ready, "ready "+noun)
 	}
-	return fmt.Sprintf("%d of %s ready", e.Ready, count(e.Desired, noun))
+	return fmt.Sprintf("%d of %s ready", e.Ready, phrase.Quantity(e.Desired, noun))
 }
 
 // forerunner is the fact from before the recording that explains the outage

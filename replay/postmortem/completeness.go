@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
@@ -89,12 +90,12 @@ func CompletenessIn(t replay.Timeline, w Window) (Completeness, error) {
 	c.Complete = lost == 0
 	c.Line = "no gaps"
 	if lost > 0 {
-		c.Line = count(lost, "gap") + ": what happened in it may be missing"
+		c.Line = phrase.Quantity(lost, "gap") + ": what happened in it may be missing"
 		if lost > 1 {
-			c.Line = count(lost, "gap") + ": what happened in them may be missing"
+			c.Line = phrase.Quantity(lost, "gap") + ": what happened in them may be missing"
 		}
 	} else if late > 0 {
-		c.Line = "no gaps (" + count(late, "interruption") + " resumed without loss)"
+		c.Line = "no gaps (" + phrase.Quantity(late, "interruption") + " resumed without loss)"
 	}
 	if len(refused) > 0 {
 		names := make([]string, 0, len(refused))
@@ -175,14 +176,6 @@ func clocksOf(t replay.Timeline) ([]string, error) {
 
 func signed(d time.Duration) string {
 	return fmt.Sprintf("%+.1f s", d.Seconds())
-}
-
-// count says a number of things.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // words lists names, the first of them if there are many.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay/lane"
 	"github.com/svcspy/svcspy/replay/report"
 )
@@ -238,7 +239,7 @@ func draw(p *Postmortem) drawing {
 	if len(d.Marks) > 0 {
 		d.Height += 18 * len(d.Marks)
 	}
-	d.Summary = fmt.Sprintf("%s from %s to %s. The table below says the same in words.", count(len(d.Lanes), "lane"), pic.Window.From.Format("15:04:05Z"), pic.Window.To.Format("15:04:05Z"))
+	d.Summary = fmt.Sprintf("%s from %s to %s. The table below says the same in words.", phrase.Quantity(len(d.Lanes), "lane"), pic.Window.From.Format("15:04:05Z"), pic.Window.To.Format("15:04:05Z"))
 	return d
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay/lane"
 	"github.com/svcspy/svcspy/replay/report"
 )
@@ -168,10 +169,10 @@ func (k *Mark) Window() Window { return Window{k.Time, k.Time} }
 func more(p *Picture) string {
 	var parts []string
 	if p.MorePods > 0 {
-		parts = append(parts, count(p.MorePods, "more Pod"))
+		parts = append(parts, phrase.Quantity(p.MorePods, "more Pod"))
 	}
 	if p.MoreNodes > 0 {
-		parts = append(parts, count(p.MoreNodes, "more Node"))
+		parts = append(parts, phrase.Quantity(p.MoreNodes, "more Node"))
 	}
 	if parts == nil {
 		return ""

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
@@ -205,7 +206,7 @@ func happened(c *change.Change) string {
 		what += " was changed from " + report.Value(c.Old) + " to " + report.Value(c.New)
 	}
 	if n := len(c.Fields) - 1; n > 0 {
-		what += ", and " + count(n, "more field")
+		what += ", and " + phrase.Quantity(n, "more field")
 	}
 	return what
 }

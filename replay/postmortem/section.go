@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -323,7 +324,7 @@ func (p *Postmortem) hurtTable() []block {
 		})
 	}
 	blocks := []block{
-		{Text: say("%d of %s were hurt, worst first. The rest of this document is about the first; svcspy report FILE TYPE/NAME tells of another.", len(p.Hurt)+p.MoreHurt, count(p.Services, "Service"))},
+		{Text: say("%d of %s were hurt, worst first. The rest of this document is about the first; svcspy report FILE TYPE/NAME tells of another.", len(p.Hurt)+p.MoreHurt, phrase.Quantity(p.Services, "Service"))},
 		b,
 	}
 	if p.MoreHurt > 0 {
@@ -343,7 +344,7 @@ func (p *Postmortem) redaction() []block {
 		list = append(list, say("In the recording, %s: %d replaced.", report.Clean(class), p.Redacted.Counts[class]))
 	}
 	if p.Redacted.Tokens > 0 {
-		list = append(list, say("This document shows %s.", count(p.Redacted.Tokens, "token")))
+		list = append(list, say("This document shows %s.", phrase.Quantity(p.Redacted.Tokens, "token")))
 	}
 	return []block{{List: list}}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
 )
@@ -20,7 +21,7 @@ func (p *printer) change(c *change.Change) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s", p.clock(c.ObservedAt), p.paint(faint, fmt.Sprintf("#%d", c.Seq)), what(p, c))
 	if n := len(c.Fields); n > 1 && c.Verb == change.Updated {
-		fmt.Fprintf(&b, " and %d more %s", n-1, plural(n-1, "field"))
+		fmt.Fprintf(&b, " and %d more %s", n-1, phrase.Plural(n-1, "field"))
 	}
 	if n := len(c.With); n > 0 {
 		fmt.Fprintf(&b, ", with %d more (#%d)", n, c.With[0])
@@ -91,30 +92,15 @@ func by(c *change.Change) string {
 	w := c.Writer
 	switch {
 	case w != nil && w.Subresource != "" && w.Subresource != "status":
-		return " by " + Clean(w.Manager) + " (" + Clean(w.Subresource) + ")" + prefixed(", ", who)
+		return " by " + Clean(w.Manager) + " (" + Clean(w.Subresource) + ")" + phrase.Prefixed(", ", who)
 	case w != nil:
-		return " by " + Clean(w.Manager) + prefixed(", ", who)
+		return " by " + Clean(w.Manager) + phrase.Prefixed(", ", who)
 	case who != "":
 		return " by " + who
 	case c.Verb == change.Deleted || c.Verb == change.Deleting:
 		return ", by whom is not recorded"
 	}
 	return ", by whom managedFields do not tell"
-}
-
-// prefixed returns the text behind a prefix, "" if it is empty.
-func prefixed(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	return prefix + text
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return noun
-	}
-	return noun + "s"
 }
 
 // losses prints how endpoints were lost, those of one class together.

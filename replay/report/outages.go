@@ -9,6 +9,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/store"
@@ -109,7 +110,7 @@ func OutageText(w io.Writer, l OutageList, o Options) error {
 	from := l.Recording.Start.In(p.zone())
 	what := "No outage was recorded"
 	if number > 0 {
-		what = fmt.Sprintf("%d %s", number, plural(number, "outage"))
+		what = phrase.Quantity(number, "outage")
 	}
 	p.line("%s, %s %s %s to %s (%s)", p.paint(bold, what), from.Format(time.DateOnly), from.Format(time.TimeOnly), from.Format("MST"), p.clock(l.Recording.End), span(l.Recording.Start, l.Recording.End))
 	for n := range l.Items {
@@ -121,7 +122,7 @@ func OutageText(w io.Writer, l OutageList, o Options) error {
 		if n > mostQuiet {
 			names += fmt.Sprintf(" and %d more", n-mostQuiet)
 		}
-		p.line("quiet     %d %s: %s", n, plural(n, "Service"), Clean(names))
+		p.line("quiet     %s: %s", phrase.Quantity(n, "Service"), Clean(names))
 	}
 	return p.w.Flush()
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
@@ -183,6 +184,6 @@ func (p *printer) standing(facts []past.Fact) {
 		if n := len(g) - 3; n > 0 {
 			names = append(names, fmt.Sprintf("%d more", n))
 		}
-		p.line("  %s reconstructed: Ready=%s since %s %s, per status: %s", Clean(fmt.Sprintf("%d %s", len(g), plural(len(g), f.Subject.Kind))), Value(f.New), p.clock(f.Time), uncertainty(f, g[len(g)-1]), strings.Join(names, ", "))
+		p.line("  %s reconstructed: Ready=%s since %s %s, per status: %s", Clean(phrase.Quantity(len(g), f.Subject.Kind)), Value(f.New), p.clock(f.Time), uncertainty(f, g[len(g)-1]), strings.Join(names, ", "))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
@@ -182,7 +183,7 @@ func outages(all []dark) string {
 	}
 	n := len(all)
 	if n < 3 {
-		return fmt.Sprintf("%d %s, %s in all", n, plural(n, "outage"), Duration(sum))
+		return fmt.Sprintf("%s, %s in all", phrase.Quantity(n, "outage"), Duration(sum))
 	}
 	each := "of " + seconds(most)
 	if seconds(least) != seconds(most) {
