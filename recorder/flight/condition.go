@@ -9,14 +9,9 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/expect"
 	"github.com/svcspy/svcspy/store"
 )
-
-// States are the states that a Condition may ask for.
-var States = []analyzer.State{
-	analyzer.Absent, analyzer.NotServing, analyzer.PartiallyServing, analyzer.Degraded,
-	analyzer.Converging, analyzer.Serving, analyzer.NotSelected, analyzer.Unknown,
-}
 
 // Condition is a question about a subject's verdict that can become true:
 //
@@ -39,40 +34,12 @@ func (e *UsageError) Error() string { return e.Problem }
 
 // ParseCondition reads a Condition. Every error is a UsageError.
 func ParseCondition(text string) (Condition, error) {
-	var c Condition
-	fail := func(format string, args ...any) (Condition, error) {
-		return Condition{}, &UsageError{fmt.Sprintf("condition %q: %s", text, fmt.Sprintf(format, args...)), conditionHint}
+	subject, negated, states, err := expect.ParseCondition(text)
+	if err != nil {
+		return Condition{}, &UsageError{fmt.Sprintf("condition %q: %v", text, err), conditionHint}
 	}
-	rest := strings.TrimSpace(text)
-	end := strings.IndexAny(rest, " \t\r\n=!|")
-	if end <= 0 {
-		return fail("it needs a subject and a state")
-	}
-	parts := strings.Split(rest[:end], "/")
-	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
-		return fail("%q does not name a subject", rest[:end])
-	}
-	c.words = []string{parts[0], strings.Join(parts[1:], "/")}
-	rest = strings.TrimSpace(rest[end:])
-	for _, operator := range []string{"!=", "==", "="} {
-		if after, ok := strings.CutPrefix(rest, operator); ok {
-			rest, c.negated = after, operator == "!="
-			break
-		}
-	}
-	for word := range strings.SplitSeq(rest, "|") {
-		word = strings.TrimSpace(word)
-		i := slices.IndexFunc(States, func(s analyzer.State) bool { return strings.EqualFold(string(s), word) })
-		switch {
-		case word == "":
-			return fail("a state is missing")
-		case i < 0:
-			return fail("%q is none of the states %s", word, StateWords(", "))
-		case !slices.Contains(c.states, States[i]):
-			c.states = append(c.states, States[i])
-		}
-	}
-	return c, nil
+	kind, name, _ := strings.Cut(subject, "/")
+	return Condition{words: []string{kind, name}, negated: negated, states: states}, nil
 }
 
 // ParseConditions reads several Conditions.
@@ -86,15 +53,6 @@ func ParseConditions(texts []string) ([]Condition, error) {
 		list = append(list, c)
 	}
 	return list, nil
-}
-
-// StateWords returns the States with a separator between them.
-func StateWords(between string) string {
-	var words []string
-	for _, s := range States {
-		words = append(words, string(s))
-	}
-	return strings.Join(words, between)
 }
 
 // Ref returns the subject, once it was resolved.

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay/expect"
 )
 
 func TestParseCondition(t *testing.T) {
@@ -66,7 +67,7 @@ func TestConditionHolds(t *testing.T) {
 
 // Every state the analyzer may answer with can be asked for.
 func TestConditionKnowsAllStates(t *testing.T) {
-	for _, s := range States {
+	for _, s := range expect.States {
 		if c, err := ParseCondition("svc/web " + strings.ToUpper(string(s))); err != nil || !slices.Equal(c.states, []analyzer.State{s}) {
 			t.Errorf("%s: %v, %v", s, c.states, err)
 		}

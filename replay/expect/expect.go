@@ -7,6 +7,7 @@
 package expect
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -141,19 +142,49 @@ func duration(text string) (time.Duration, error) {
 func parseStates(text string) ([]analyzer.State, error) {
 	var states []analyzer.State
 	for word := range strings.SplitSeq(text, "|") {
+		word = strings.TrimSpace(word)
 		s, ok := stateOf(word)
-		if !ok {
-			names := make([]string, len(States))
-			for i, s := range States {
-				names[i] = string(s)
-			}
-			return nil, fmt.Errorf("%q is none of the states %s", word, strings.Join(names, ", "))
-		}
-		if !slices.Contains(states, s) {
+		switch {
+		case word == "":
+			return nil, errors.New("a state is missing")
+		case !ok:
+			return nil, fmt.Errorf("%q is none of the states %s", word, StateWords(", "))
+		case !slices.Contains(states, s):
 			states = append(states, s)
 		}
 	}
 	return states, nil
+}
+
+// StateWords returns the States with a separator between them.
+func StateWords(between string) string {
+	words := make([]string, len(States))
+	for i, s := range States {
+		words[i] = string(s)
+	}
+	return strings.Join(words, between)
+}
+
+// ParseCondition reads TYPE/[NAMESPACE/]NAME [=|==|!=] STATE[|STATE...]. negated
+// is true for !=.
+func ParseCondition(text string) (subject string, negated bool, states []analyzer.State, err error) {
+	text = strings.TrimSpace(text)
+	end := strings.IndexAny(text, " \t\r\n=!|")
+	if end <= 0 {
+		return "", false, nil, errors.New("it needs a subject and a state")
+	}
+	subject, text = text[:end], strings.TrimSpace(text[end:])
+	if parts := strings.Split(subject, "/"); len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
+		return "", false, nil, fmt.Errorf("%q does not name a subject", subject)
+	}
+	for _, operator := range []string{"!=", "==", "="} {
+		if after, ok := strings.CutPrefix(text, operator); ok {
+			text, negated = after, operator == "!="
+			break
+		}
+	}
+	states, err = parseStates(text)
+	return subject, negated, states, err
 }
 
 func stateOf(word string) (analyzer.State, bool) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"sigs.k8s.io/yaml"
 )
@@ -99,24 +98,11 @@ func ParseAlert(condition, holds string) (Alert, error) {
 	bad := func(format string, args ...any) (Alert, error) {
 		return Alert{}, &SyntaxError{fmt.Sprintf("alert %q: %s", condition, fmt.Sprintf(format, args...)), "write it as 'svc/web NotServing' or 'svc/shop/web != Serving'"}
 	}
-	end := strings.IndexAny(condition, " \t=!")
-	if end <= 0 {
-		return bad("it needs a subject and a state")
-	}
-	a := Alert{Expectation: Expectation{Subject: condition[:end], Quantifier: Never}}
-	rest := strings.TrimSpace(condition[end:])
-	negated := false
-	for _, operator := range []string{"!=", "==", "="} {
-		if after, ok := strings.CutPrefix(rest, operator); ok {
-			rest, negated = after, operator == "!="
-			break
-		}
-	}
-	states, err := parseStates(strings.ReplaceAll(rest, " ", ""))
+	subject, negated, states, err := ParseCondition(condition)
 	if err != nil {
 		return bad("%v", err)
 	}
-	a.States = states
+	a := Alert{Expectation: Expectation{Subject: subject, Quantifier: Never, States: states}}
 	if negated {
 		a.States = nil
 		for _, s := range States {

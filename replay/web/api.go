@@ -13,6 +13,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/postmortem"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
@@ -202,7 +203,7 @@ func (s *Server) overview(info store.Info) (*overview, error) {
 	}
 	o.Who, o.Spaces, o.Kinds = s.index.facets()
 	var err error
-	if o.Gaps, err = gaps(s.timeline, info); err != nil {
+	if o.Gaps, err = gapsOf(s.timeline, info); err != nil {
 		return nil, err
 	}
 	marks, err := s.timeline.Marks()
@@ -327,60 +328,21 @@ func subjectKey(a *analyzer.Subject) string {
 // mostGaps is how many gaps are listed.
 const mostGaps = 500
 
-// gaps returns when something was not being listened to, resources with the same
-// gap together.
-func gaps(t replay.Timeline, info store.Info) ([]gapSpan, error) {
-	ledger, err := t.Ledger(0, info.Last)
+// gapsOf returns when something was not being listened to.
+func gapsOf(t replay.Timeline, info store.Info) ([]gapSpan, error) {
+	known, err := postmortem.CompletenessIn(t, postmortem.Window{From: info.Start, To: info.End})
 	if err != nil {
 		return nil, err
 	}
-	type stream struct{ resource, namespace string }
-	open := map[stream]store.Coverage{}
 	all := []gapSpan{}
-	add := func(c store.Coverage, to time.Time) {
-		g := gapSpan{From: max(c.Time.UnixMicro(), info.Start.UnixMicro()), To: to.UnixMicro(), Reason: report.Clean(c.Reason)}
-		if g.To <= g.From {
-			return
-		}
-		resource := c.Resource.GroupResource().String()
-		for i := range all {
-			if a := &all[i]; near(a.From, g.From) && near(a.To, g.To) {
-				if !slices.Contains(a.Resources, resource) {
-					a.Resources = append(a.Resources, resource)
-				}
-				return
-			}
-		}
-		if len(all) < mostGaps {
-			g.Resources = []string{resource}
-			all = append(all, g)
+	for _, g := range known.Gaps[:min(len(known.Gaps), mostGaps)] {
+		from := max(g.From.UnixMicro(), info.Start.UnixMicro())
+		if to := g.To.UnixMicro(); to > from {
+			all = append(all, gapSpan{From: from, To: to, Reason: report.Clean(g.Reason), Resources: g.Resources})
 		}
 	}
-	for _, c := range ledger {
-		k := stream{c.Resource.GroupResource().String(), c.Namespace}
-		if before, is := open[k]; is {
-			add(before, c.Time)
-			delete(open, k)
-		}
-		if c.Status == store.Gap && c.Reason != store.Stopped {
-			open[k] = c
-		}
-	}
-	for _, c := range open {
-		add(c, info.End)
-	}
-	for i := range all {
-		slices.Sort(all[i].Resources)
-	}
-	slices.SortFunc(all, func(a, b gapSpan) int {
-		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), slices.Compare(a.Resources, b.Resources))
-	})
 	return all, nil
 }
-
-// near reports whether two instants are so close that one interruption explains
-// both.
-func near(a, b int64) bool { return max(a, b)-min(a, b) <= 2_000_000 }
 
 // selection reads the filters.
 func (s *Server) selection(q *request) *selection {

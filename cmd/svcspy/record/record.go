@@ -22,6 +22,7 @@ import (
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/flight"
 	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/replay/expect"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
 )
@@ -79,7 +80,7 @@ flapping condition saves no more, and warns each time and at the end.
 
 A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and
 | between several: 'svc/web NotServing', 'svc/shop/web != Serving|Converging'.
-States: ` + flight.StateWords(", ") + `.
+States: ` + expect.StateWords(", ") + `.
 It is looked at after each commit, about once a second.
 
 The first INT, TERM or HUP seals the file and exits 0; a second one leaves it
