@@ -222,7 +222,7 @@ func (w *walk) label(name []byte) {
 	if w.c.Err() != nil || len(text) == 0 {
 		return
 	}
-	secret := suspicious(name) && !shaped(name, text)
+	secret := suspicious(name) && !shaped(name, text) || hasRandomPart(text)
 	suspects(text, true, func(string, int, int) { secret = true })
 	if secret && !isToken(text) {
 		w.replace(pattern, start, rawjson.Quote(nil, place{p: w.p, kind: placeLabel}.token(text)))
@@ -454,7 +454,7 @@ func (w *walk) freeText(r rule, name, parent []byte, reference bool) {
 				w.c.Skip()
 				return
 			}
-			if what.allows(text) {
+			if what.allows(text) && !hasRandomPart(text) {
 				w.text(r, true)
 				return
 			}

@@ -18,7 +18,7 @@ func (w *walk) leaf(key []byte) {
 		w.c.Skip()
 	case w.schema || encodedPublic[string(key)]:
 		w.text(pattern, false)
-	case isName(text) && (len(text) < 6 || !isMixed(text)), namesThing(key) && isReferenceText(text):
+	case isName(text) && (len(text) < 6 || !isMixed(text)), namesThing(key) && isReferenceText(text) && !hasRandomPart(text):
 		w.text(pattern, true)
 	default:
 		w.judged(environment, key)
@@ -32,7 +32,7 @@ var encodedPublic = wordSet(`caBundle certificate request certificateAuthorityDa
 // namedThings are the members of built-in objects that hold names, kinds, versions
 // and ids.
 var namedThings = wordSet(`name names kind apiVersion apiGroup apiGroups group groups version versions resource resources verb verbs key keys type types reason
-	phase finalizers uid image imageID containerID namespace topologyKey holderIdentity providerID controller provisioner attacher driver drivers
+	phase uid image imageID containerID namespace topologyKey holderIdentity providerID controller provisioner attacher driver drivers
 	signerName bootID machineID systemUUID osImage kernelVersion containerRuntimeVersion kubeletVersion kubeProxyVersion fieldPath host hosts hostname
 	component manager operation subresource usages username userAgent ip hostIP podIP clusterIP addresses address cidr podCIDR
 	volumeHandle scopes topologyKeys nodeID user subdomain revision currentRevision updateRevision hash architecture operatingSystem subject
@@ -70,4 +70,15 @@ func isReferenceText(v []byte) bool {
 		}
 	}
 	return true
+}
+
+// hasRandomPart reports whether a part of a text was made by chance: it is longer
+// than the hashes that controllers put into names, and has letters of both cases.
+func hasRandomPart(v []byte) bool {
+	for part := range bytes.FieldsFuncSeq(v, func(r rune) bool { return r < 0x80 && !isAlnum(byte(r)) }) {
+		if longRandom(part) && bytes.ContainsFunc(part, func(r rune) bool { return 'a' <= r && r <= 'z' }) && bytes.ContainsFunc(part, func(r rune) bool { return 'A' <= r && r <= 'Z' }) {
+			return true
+		}
+	}
+	return false
 }

@@ -352,7 +352,7 @@ func isImage(name, v []byte) bool {
 		path = rest
 	}
 	for part := range bytes.SplitSeq(path, []byte("/")) {
-		if !isName(part) || isMixed(part) {
+		if !isName(part) || isMixed(part) || bytes.ContainsAny(part, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") { // an image has no capitals
 			return false
 		}
 	}

@@ -315,7 +315,12 @@ func (w *walk) annotations() {
 		return
 	}
 	for w.c.Enter('{'); w.c.More('}'); {
+		w.c.Peek()
+		start := w.c.At
 		key := w.c.Key()
+		if !w.p.patterns && !isToken(key) && !isKey(key) && w.c.Err() == nil {
+			w.replace(annotation, start, append(rawjson.Quote(nil, w.place(placeText).token(key)), ':'))
+		}
 		switch {
 		case w.c.Peek() != '"':
 			w.value(key)
@@ -443,64 +448,5 @@ func (w *walk) arguments(key []byte) {
 			w.text(environment, true)
 		}
 		follows = secret && !assigned
-	}
-}
-
-// managedFields walks the list of who wrote which fields. It repeats the names
-// of what was concealed, and the values of lists that are sets.
-func (w *walk) managedFields() {
-	if !w.custom && w.concealed == pattern {
-		w.c.Skip()
-		return
-	}
-	w.fields(nil)
-}
-
-func (w *walk) fields(parent []byte) {
-	switch w.c.Peek() {
-	case '{':
-		for w.c.Enter('{'); w.c.More('}'); {
-			start := w.c.At
-			key := w.c.Key()
-			name, field := bytes.CutPrefix(key, []byte("f:"))
-			if field && w.dropsField(name, parent) {
-				w.c.Peek()
-				start := w.c.At
-				w.c.Skip()
-				if string(w.c.Text[start:w.c.At]) != "{}" {
-					w.replace(fieldNames, start, []byte("{}"))
-				}
-				continue
-			}
-			if value, set := bytes.CutPrefix(key, []byte("v:")); set {
-				w.setMember(start, value)
-			}
-			w.fields(name)
-		}
-	case '[':
-		for w.c.Enter('['); w.c.More(']'); {
-			w.fields(parent)
-		}
-	default:
-		w.c.Skip()
-	}
-}
-
-func (w *walk) dropsField(name, parent []byte) bool {
-	if w.custom {
-		return sensitive(name, parent)
-	}
-	switch string(name) {
-	case "data", "binaryData", "stringData":
-		return true
-	}
-	return false
-}
-
-// setMember looks at the value of a set, which is a key of managedFields and has
-// just been consumed with its colon.
-func (w *walk) setMember(start int, value []byte) {
-	if out, changed := w.scan(value, false); changed {
-		w.replace(fieldNames, start, append(rawjson.Quote(nil, append([]byte("v:"), out...)), ':'))
 	}
 }

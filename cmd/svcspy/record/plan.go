@@ -26,7 +26,9 @@ type Plan struct {
 	Cluster    store.Cluster   `json:"cluster"`
 	Scope      store.Scope     `json:"scope"`
 	Redaction  store.Redaction `json:"redaction"`
-	Resources  []planned       `json:"resources"`
+	// Redacted is absent if nothing is redacted.
+	Redacted  *redactionSample `json:"redacted,omitempty"`
+	Resources []planned        `json:"resources"`
 	// Undecidable are the diagnoses that could not be made, in the order of the
 	// catalogue, which has Diagnoses.
 	Undecidable []undecidable `json:"undecidable"`
@@ -87,6 +89,9 @@ func (o *options) plan(ctx context.Context, options *recorder.Options, h store.H
 	}
 	questions.Wait()
 	p.decide(h.Resources)
+	if options.Redactor != nil {
+		p.Redacted = sample(ctx, client, options.Redactor, p.Resources)
+	}
 	if o.Output != "text" {
 		return report.Document(o.Out, o.Output, p)
 	}
@@ -165,6 +170,11 @@ func (o *options) printPlan(p *Plan) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	if p.Redacted != nil {
+		if err := p.Redacted.print(o.Out, p.Redaction.Policy); err != nil {
+			return err
+		}
 	}
 	if len(p.Undecidable) == 0 {
 		_, err := fmt.Fprintf(o.Out, "\nall %d diagnoses could be decided\n", p.Diagnoses)

@@ -127,7 +127,7 @@ EXIT STATUS
 	flags.StringArrayVar(&o.keepOn, "keep-on", nil, "save the ring when this `CONDITION` becomes true, such as 'svc/shop/web NotServing'; may be repeated")
 	flags.DurationVar(&o.keepFor, "keep-for", 5*time.Minute, "how much of what follows is saved with the ring")
 	flags.IntVar(&o.keepMax, "keep-max", 10, "how many saved rings may lie beside the file before --keep-on saves no more; 0 is any number")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded, and what could not be told from it, and exit")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded, what redaction would replace, and what could not be told, and exit")
 	flags.BoolVar(&o.printPolicy, "print-audit-policy", false, "print an audit policy whose log svcspy import can explain, as YAML, and exit; no cluster is needed")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
 	_ = cmd.RegisterFlagCompletionFunc("redact", cli.OneOf(append(slices.Clone(redact.Policies), "none")...))
