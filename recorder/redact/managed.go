@@ -13,7 +13,7 @@ func (w *walk) managedFields() {
 		w.c.Peek()
 		ahead := w.c
 		ahead.Skip()
-		if text := w.c.Text[w.c.At:ahead.At]; ahead.Err() != nil || w.p.patterns || !repeatsValues(text) {
+		if text := w.c.Text[w.c.At:ahead.At]; ahead.Err() != nil || w.p.patterns || !w.renamed && !repeatsValues(text) {
 			w.c = ahead
 			return
 		}
@@ -53,7 +53,7 @@ func (w *walk) fields(parent []byte) {
 				}
 			case bytes.HasPrefix(key, []byte("v:")), bytes.HasPrefix(key, []byte("k:")):
 				w.listField(start, key, parent)
-			case field && w.custom && !isToken(name) && !isKey(name):
+			case field && (w.custom || w.renamed) && !isToken(name) && !isKey(name):
 				w.renameField(start, append([]byte("f:"), w.place(placeText).token(name)...))
 			}
 			w.fields(name)

@@ -18,13 +18,14 @@ type walk struct {
 	out    []byte
 	copied int // bytes of c.Text that are in out
 
-	custom bool // a custom resource
-	depth  int  // of objects around the cursor
-	meta   bool // the cursor is in the object's metadata
-	schema bool // a CustomResourceDefinition
-	events bool // Events, whose names say nothing
-	at     place
-	placed bool // at is known
+	custom  bool // a custom resource
+	depth   int  // of objects around the cursor
+	meta    bool // the cursor is in the object's metadata
+	schema  bool // a CustomResourceDefinition
+	events  bool // Events, whose names say nothing
+	renamed bool // an annotation has a token for its name
+	at      place
+	placed  bool // at is known
 	// concealed is the rule for the data of a Secret or ConfigMap; pattern for
 	// everything else, whose data are ordinary members.
 	concealed rule
@@ -319,6 +320,7 @@ func (w *walk) annotations() {
 		start := w.c.At
 		key := w.c.Key()
 		if !w.p.patterns && !isToken(key) && !isKey(key) && w.c.Err() == nil {
+			w.renamed = true
 			w.replace(annotation, start, append(rawjson.Quote(nil, w.place(placeText).token(key)), ':'))
 		}
 		switch {

@@ -23,8 +23,12 @@ record --redact shape (the default)
   harmless and its name is not that of a secret. Harmless are numbers, booleans,
   durations, quantities, times, ports, addresses, host names, images, paths,
   versions, words that Kubernetes and common programs use, and names of recorded
-  objects. Of URLs, command lines, JSON and lists each part is judged. Names of
-  objects, labels, images, states and times stay. No diagnosis changes.
+  objects. Of URLs, command lines, JSON and lists each part is judged. In all
+  other places of built-in objects one word stays, and what the field is known to
+  hold; everything else is judged. Names of objects, labels, images, states and
+  times stay. A label under the name of a secret, or made by chance, becomes a
+  token that is equal everywhere, so selectors still match. No diagnosis changes.
+  record --dry-run counts what would be replaced in the cluster as it is now.
 
 record --redact patterns
   Replaces there only what looks like a secret: keys of known services, values

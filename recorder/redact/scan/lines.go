@@ -42,7 +42,7 @@ var (
 	userinfos    = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/?#"'@:…]*:([^\s"'@/…]{2,})@|(?:^|[\s"'=(])[A-Za-z][A-Za-z0-9_.-]*:([^\s"'@/:…]{4,})@(?:tcp\(|[a-z0-9.-]+:[0-9]+)`)
 	schemes      = regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+([A-Za-z0-9+/_=.~-]{12,})`)
 	assignments  = regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]{1,60})["']?\s*(=|:|=>|:=)\s*(?:"((?:[^"\\]|\\.){4,})"|'([^']{4,})'|([^\s"',;&<>{}\[\]()]{4,}))`)
-	flags        = regexp.MustCompile(`--?([A-Za-z][A-Za-z0-9_.-]{1,60})\s+["']?([^\s"'-][^\s"']{3,})`)
+	flags        = regexp.MustCompile(`--?([A-Za-z][A-Za-z0-9_.-]{1,60})\s+["']?([^\s"'(-][^\s"']{3,})`)
 	elements     = regexp.MustCompile(`<([A-Za-z][A-Za-z0-9_.-]*)>([^<>\s]{4,})</`)
 	long         = regexp.MustCompile(`[A-Za-z0-9+/_=-]{20,}`)
 )
