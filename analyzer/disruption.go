@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
@@ -246,7 +247,8 @@ func (q *inquiry) stuckTerminating(p *corev1.Pod) *cause {
 		return nil
 	}
 	lost := q.nodeNotReady(q.node(p.Spec.NodeName))
-	if lost == nil && q.within(p.DeletionTimestamp.Time, terminationGrace) {
+	held := lost == nil && len(p.Finalizers) > 0 && ended(p)
+	if lost == nil && !held && q.within(p.DeletionTimestamp.Time, terminationGrace) {
 		return nil
 	}
 	by := phrase.Clock(p.DeletionTimestamp.Time, q.now)
@@ -261,7 +263,25 @@ func (q *inquiry) stuckTerminating(p *corev1.Pod) *cause {
 	found := c.cause("pod-stuck-terminating", p.Name, clause("Pod %s, deleted and to be gone by %s, does not go: %s", p.Name, by, why),
 		q.see(p, "/metadata/deletionTimestamp", by))
 	found.grace, found.since = false, kube.DeletionAskedAt(p)
+	if held || lost == nil && len(p.Finalizers) > 0 {
+		found.says = clause("Pod %s was deleted and keeps its name: finalizers hold it: %s", p.Name, phrase.Enumerate(p.Finalizers, 3))
+		found.evidence = append(found.evidence, q.see(p, "/metadata/finalizers", phrase.Enumerate(p.Finalizers, 3)))
+		found.next = commands(
+			command.Kubectl("patch").Add(command.Object("pod", p.Namespace, p.Name)...).Add("--type=json", "-p", `[{"op":"remove","path":"/metadata/finalizers"}]`),
+			describe("pod", p.Namespace, p.Name),
+		)
+	}
 	return found.because(lost)
+}
+
+// ended reports whether all containers of a Pod have ended: nothing of it runs.
+func ended(p *corev1.Pod) bool {
+	if kube.Terminal(p) {
+		return true
+	}
+	return len(p.Status.ContainerStatuses) > 0 && !slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+		return s.State.Terminated == nil
+	})
 }
 
 // ending is why a Pod is going.

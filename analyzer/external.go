@@ -46,9 +46,48 @@ func (s *service) ways() []unit {
 			c.evidence = append(c.evidence, s.q.see(sl, "/endpoints/nodeName", strings.Join(phrase.SliceNodes(sl), ",")))
 		}
 		c.next = commands(command.Kubectl("get", "pods", "-n", s.svc.Namespace, "-l", phrase.Pairs(s.svc.Spec.Selector), "-o", "wide"))
+		s.madeLocal(c, gap.policy)
 		units = append(units, unit{kind: gap.kind, count: len(dropped), cause: c})
 	}
 	return units
+}
+
+// madeLocal adds to the gaps of a traffic policy that it was another before, who
+// changed it, and how to change it back.
+func (s *service) madeLocal(c *cause, policy string) {
+	value := func(svc *corev1.Service) string {
+		if policy == "externalTrafficPolicy" {
+			return string(svc.Spec.ExternalTrafficPolicy)
+		}
+		if svc.Spec.InternalTrafficPolicy != nil {
+			return string(*svc.Spec.InternalTrafficPolicy)
+		}
+		return string(corev1.ServiceInternalTrafficPolicyCluster)
+	}
+	changed := s.q.seen(s.svc)
+	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
+		if o.UID != s.svc.UID {
+			return
+		}
+		was := value(old)
+		if was == value(s.svc) || was == "" {
+			changed = o
+			continue
+		}
+		by := ""
+		if w := writerOf(&s.svc.ObjectMeta, "f:spec", "f:"+policy); w != nil {
+			by = " by " + w.String()
+		}
+		says := c.says
+		c.says = func(who string) string {
+			return fmt.Sprintf("%s (it was %s until %s, changed%s)", says(who), was, phrase.Clock(changed.Time, s.q.now), by)
+		}
+		c.evidence[0].Old = was
+		at := changed.Time
+		c.since, c.onset = at, func() (time.Time, string) { return at, "" }
+		c.next = append(commands(s.kubectl("patch").Add("-p", fmt.Sprintf(`{"spec":{%q:%q}}`, policy, was))), c.next...)
+		return
+	}
 }
 
 // dropped lists the nodes whose clients get nothing for want of a local

@@ -16,6 +16,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -214,6 +215,13 @@ var readKinds = []kind{
 	kindFor[storagev1.StorageClass]("StorageClass"),
 	kindFor[admissionv1.ValidatingWebhookConfiguration]("ValidatingWebhookConfiguration"),
 	kindFor[admissionv1.MutatingWebhookConfiguration]("MutatingWebhookConfiguration"),
+	kindFor[admissionv1.ValidatingAdmissionPolicy]("ValidatingAdmissionPolicy"),
+	kindFor[admissionv1.ValidatingAdmissionPolicyBinding]("ValidatingAdmissionPolicyBinding"),
+	kindFor[admissionv1.MutatingAdmissionPolicy]("MutatingAdmissionPolicy"),
+	kindFor[admissionv1.MutatingAdmissionPolicyBinding]("MutatingAdmissionPolicyBinding"),
+	kindFor[schedulingv1.PriorityClass]("PriorityClass"),
+	kindFor[corev1.ServiceAccount]("ServiceAccount"),
+	kindFor[corev1.LimitRange]("LimitRange"),
 	kindFor[coordinationv1.Lease]("Lease"),
 }
 

@@ -26,7 +26,7 @@ func (q *inquiry) unbornCause(w *workload) *cause {
 			return c
 		}
 	}
-	c := q.workloadCause(w, "", func(who string) string { return who + " do not exist yet" },
+	c := q.workloadCause(w, "", func(who string) string { return who + " must still be made" },
 		q.see(w.object, "/spec/replicas", fmt.Sprint(w.desired)))
 	c.grace = q.within(q.writtenAt(w.object), controllerGrace)
 	return c
@@ -255,6 +255,7 @@ func (q *inquiry) createFailed(w *workload) *cause {
 		return fmt.Sprintf("%s cannot be created: %s", who, phrase.FirstWords(refused(message), 200))
 	}, evidence)
 	c.variant, c.since, c.certainty = variant, since, certainty
+	q.refuser(c, w, message)
 	switch variant {
 	case "quota-exhausted", "quota-needs-requests":
 		c.next = commands(command.Kubectl("describe", "quota", "-n", w.meta.Namespace))

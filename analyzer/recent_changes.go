@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
@@ -222,6 +223,7 @@ func (c *podCase) missingConfig(k *container, found *cause) {
 		if c.q.covered(kd, c.pod.Namespace) && c.q.view.Get(store.Ref{Resource: kd.resource, Namespace: c.pod.Namespace, Name: ref.name}) == nil && !ref.optional {
 			found.evidence = append(found.evidence, c.q.absent(kd, c.pod.Namespace, ref.name))
 			found.variant = ref.kind + " " + ref.name
+			found.next = append(commands(command.Kubectl("get").Add(command.Object(strings.ToLower(ref.kind), c.pod.Namespace, ref.name)...)), found.next...)
 		}
 	}
 }

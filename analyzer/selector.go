@@ -315,6 +315,15 @@ func (s *service) relabelled() *cause {
 		e.Old = phrase.Pairs(p.Labels)
 		found = s.cause("pods-detached-by-label", clause("%s now labels its Pods %s, which the selector %s does not match", top, phrase.Pairs(top.template.Labels), phrase.Pairs(s.svc.Spec.Selector)), e)
 		found.variant, found.since = "template", s.q.seen(top.object).Time
+		follow := map[string]string{}
+		for k := range s.svc.Spec.Selector {
+			if v, has := top.template.Labels[k]; has {
+				follow[k] = v
+			}
+		}
+		if len(follow) > 0 {
+			found.next = commands(s.kubectl("patch").Add("-p", selectorPatch(s.svc.Spec.Selector, follow)))
+		}
 		return false
 	})
 	return found
@@ -379,7 +388,7 @@ func (s *service) detached() *cause {
 		c.evidence = append(c.evidence, s.q.see(p, "/metadata/labels", phrase.Pairs(p.Labels)))
 		c.since = s.q.seen(p).Time
 	}
-	c.next = commands(command.Kubectl("get", "pods", "-n", s.svc.Namespace, "--show-labels"))
+	c.next = s.relabel(left[0])
 	return c
 }
 

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/kinds"
 )
 
 // service is a Service with everything its traffic depends on.
@@ -111,6 +113,9 @@ func (q *inquiry) gather(svc *corev1.Service) *service {
 	s.workloads, s.bare = q.workloads(svc.Namespace, svc.Spec.Selector, s.pods)
 	s.owner = make(map[types.UID]*workload, len(s.pods))
 	for _, w := range s.workloads {
+		if s.labelledOneByOne(w) {
+			w.desired = w.active()
+		}
 		s.desired += w.desired
 		for _, p := range w.pods {
 			s.owner[p.UID] = w
@@ -294,6 +299,11 @@ func (q *inquiry) deletedService(namespace, name string) *cause {
 		for i := range c.evidence {
 			c.evidence[i].Note = "final state"
 		}
+		if owner, row := q.deletedOwner(svc.ObjectMeta); owner != "" {
+			c.variant = "owner"
+			c.says = clause("Service %s/%s was deleted by the garbage collector, as its owner %s was deleted", namespace, name, owner)
+			c.evidence = append(c.evidence, row)
+		}
 		if o.Type != watch.Deleted {
 			c.says = clause("Service %s/%s was deleted while nobody listened, after it was last heard of", namespace, name)
 		}
@@ -306,6 +316,33 @@ func (q *inquiry) deletedService(namespace, name string) *cause {
 		return c
 	}
 	return nil
+}
+
+// deletedOwner returns the owner of a deleted object, if that is gone as well and
+// the object had no other: the garbage collector deletes what it owned
+// (pkg/controller/garbagecollector in Kubernetes).
+func (q *inquiry) deletedOwner(m metav1.ObjectMeta) (name string, row Evidence) {
+	for _, ref := range m.OwnerReferences {
+		resource, cluster := kinds.Of(ref.APIVersion, ref.Kind)
+		at := store.Ref{Resource: resource, Namespace: m.Namespace, Name: ref.Name}
+		if cluster {
+			at.Namespace = ""
+		}
+		var last *Object
+		for o := range q.view.Past(at) {
+			last = o
+			break
+		}
+		if last == nil || last.UID != ref.UID || last.Type != watch.Deleted {
+			return "", Evidence{} // it is there, or nothing tells of it
+		}
+		name = ref.Kind + " " + ref.Name
+		row = Evidence{
+			Seq: last.Seq, Kind: ref.Kind, Namespace: last.Namespace, Name: last.Name, UID: string(last.UID),
+			ResourceVersion: last.ResourceVersion, ObservedAt: last.Time, Path: "/", Note: "the owner, deleted then",
+		}
+	}
+	return name, row
 }
 
 // nearby looks for what the asker may have meant: the same name elsewhere, a

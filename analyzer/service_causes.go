@@ -356,11 +356,40 @@ func (s *service) podUnits() []unit {
 func (s *service) unborn() []unit {
 	var units []unit
 	for _, w := range s.workloads {
-		if missing := w.desired - w.active(); missing > 0 {
-			units = append(units, unit{kind: unbornUnit, count: missing, workload: w, cause: s.q.unbornCause(w)})
+		missing := w.desired - w.active()
+		if missing > 0 {
+			if strays := s.strays(w); len(strays) > 0 {
+				n := min(missing, len(strays))
+				units = append(units, unit{kind: unbornUnit, count: n, workload: w, cause: s.strayed(w, strays)})
+				missing -= n
+			}
+		}
+		if missing > 0 {
+			c := s.nameTaken(w)
+			if c == nil {
+				c = s.q.unbornCause(w)
+			}
+			units = append(units, unit{kind: unbornUnit, count: missing, workload: w, cause: c})
 		}
 	}
 	return units
+}
+
+// nameTaken: a StatefulSet cannot make a Pod while a deleted one of that name is
+// still there, although nothing runs in it any more.
+func (s *service) nameTaken(w *workload) *cause {
+	if w.kind != "StatefulSet" {
+		return nil
+	}
+	for _, p := range s.ended {
+		if ref := metav1.GetControllerOfNoCopy(p); ref == nil || ref.UID != w.meta.UID {
+			continue
+		}
+		if c := s.q.stuckTerminating(p); c != nil {
+			return c
+		}
+	}
+	return nil
 }
 
 // noPods: a workload is selected, and is not meant to have Pods; or what there

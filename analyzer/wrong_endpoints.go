@@ -159,7 +159,7 @@ func (s *service) frozenSlice(sl *discoveryv1.EndpointSlice) *cause {
 // traffic.
 func (s *service) foreign() []*cause {
 	if !kube.Selectable(s.svc) {
-		return nil
+		return s.twoHands()
 	}
 	for _, sl := range s.slices {
 		usable := slices.ContainsFunc(sl.Endpoints, func(e discoveryv1.Endpoint) bool { return kube.EndpointUsable(&e) })
@@ -170,6 +170,30 @@ func (s *service) foreign() []*cause {
 		}
 	}
 	return nil
+}
+
+// twoHands: without a selector, a slice made by hand and one that is copied from
+// Endpoints of the same name share the traffic. Whoever keeps the one may not know
+// of the other.
+func (s *service) twoHands() []*cause {
+	var copied, made *discoveryv1.EndpointSlice
+	for _, sl := range s.slices {
+		switch usable := slices.ContainsFunc(sl.Endpoints, func(e discoveryv1.Endpoint) bool { return kube.EndpointUsable(&e) }); {
+		case !usable || !s.counts(sl):
+		case kube.ManagedBy(sl) == kube.MirrorController:
+			copied = sl
+		case !kube.Own(s.svc, sl):
+			made = sl
+		}
+	}
+	if copied == nil || made == nil {
+		return nil
+	}
+	c := s.cause("foreign-endpointslice", clause("traffic is shared by EndpointSlice %s, which %s manages, and EndpointSlice %s, a copy of Endpoints %s", made.Name, phrase.ManagerName(made), copied.Name, s),
+		s.q.see(copied, "/metadata/labels["+discoveryv1.LabelManagedBy+"]", kube.ManagedBy(copied)), s.q.see(made, "/metadata/labels["+discoveryv1.LabelManagedBy+"]", kube.ManagedBy(made)))
+	c.variant, c.since = "two hands", s.q.seen(copied).Time
+	c.next = commands(command.Kubectl("get").Add(command.Object("endpoints", s.svc.Namespace, s.svc.Name)...).Add("-o", "yaml"))
+	return []*cause{c}
 }
 
 // invisible returns the cause if a slice of the Service has endpoints that

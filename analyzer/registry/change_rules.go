@@ -51,8 +51,16 @@ var (
 		{[]string{"resourcequotas", "limitranges"}, []string{"/spec"}, true, Latent},
 		{[]string{"serviceaccounts"}, nil, true, Latent},
 		{[]string{"namespaces"}, []string{"/metadata/labels"}, true, Latent},
+		{[]string{"priorityclasses"}, nil, true, Latent},
+		{[]string{"validatingadmissionpolicies", "validatingadmissionpolicybindings"}, []string{"/spec"}, true, Latent},
 		{PodMakers, []string{"/spec/template", "/spec/replicas"}, true, rollingOut},
 	}
+	// mutatorChanges rewrite Pods that are made from then on.
+	mutatorChanges = []ChangeRule{
+		{[]string{"mutatingwebhookconfigurations", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"}, []string{"/webhooks", "/spec"}, true, Latent},
+	}
+	// templateChanges make new Pods.
+	templateChanges  = []ChangeRule{{PodMakers, []string{"/spec/template"}, true, rollingOut}}
 	placementChanges = []ChangeRule{
 		{PodMakers, []string{"/spec/template/spec"}, true, rollingOut},
 		{[]string{"nodes"}, []string{"/spec", "/metadata/labels"}, true, Latent},

@@ -81,7 +81,7 @@ func selectionDiagnoses() []Diagnosis {
 			ID: "selector-matches-nothing", Severity: Outage, Layer: Selection, Steps: "C1", Kinds: podsAndMakers,
 			Meaning: "No Pod and no workload carries the labels the Service selects.",
 			Trap:    "The workload exists with 0 replicas: its Pods would match.",
-			Changes: selectionChanges, Rule: "service.nothingSelected",
+			Changes: selectionChanges, Rule: "service.nothingSelected", Traits: ComesUp,
 		},
 		{
 			ID: "selector-typo", Severity: Outage, Layer: Selection, Steps: "C1", Kinds: podsAndMakers,
@@ -102,10 +102,16 @@ func selectionDiagnoses() []Diagnosis {
 			Changes: selectionChanges, Rule: "service.relabelled", Traits: StrandsPods,
 		},
 		{
+			ID: "pod-labels-rewritten", Severity: Outage, Layer: Selection, Steps: "C1", Kinds: on("Pod"),
+			Meaning: "Pods carry other labels than their template: admission rewrote them.",
+			Trap:    "The label was taken from a Pod that had it: pods-detached-by-label.",
+			Changes: slices.Concat(mutatorChanges, selectionChanges, templateChanges), Rule: "service.strayed", Traits: RewritesPods,
+		},
+		{
 			ID: "selected-workload-has-no-pods", Severity: Outage, Layer: Selection, Steps: "C1 C2", Kinds: podsAndMakers,
 			Meaning: "The workload of the Service has no Pods at present.",
 			Trap:    "Pods exist and are terminal, or are being made.",
-			Changes: slices.Concat(selectionChanges, scaleChanges, createChanges), Rule: "service.noPods", Traits: SelectorFits,
+			Changes: slices.Concat(selectionChanges, scaleChanges, createChanges), Rule: "service.noPods", Traits: SelectorFits | ComesUp,
 		},
 		{
 			ID: "selected-pods-all-terminal", Severity: Outage, Layer: Selection, Steps: "C1 C2", Kinds: on("Pod"),
@@ -243,7 +249,7 @@ func endpointDiagnoses() []Diagnosis {
 			ID: "endpointslice-write-refused", Severity: Outage, Layer: Endpoints, Steps: "C3", Kinds: on("EndpointSlice", "Event"),
 			Meaning: "The API server refuses what the controller writes into the EndpointSlices.",
 			Trap:    "The Event is older than the last write that succeeded.",
-			Changes: webhookChanges, Rule: "service.writesRefused", Traits: BreaksListing,
+			Changes: webhookChanges, Rule: "service.writesRefused", Traits: BreaksListing | RefusesWrites,
 		},
 		{
 			ID: "service-port-changed", Severity: Risk, Layer: Endpoints, Steps: "C5", Kinds: on("Service", "Pod"),

@@ -72,6 +72,9 @@ const (
 	LeadsNowhere                       // nothing follows from it
 	EndsByItself                       // nothing had to change
 	NotYetThere                        // before its creation a subject is not missed
+	RewritesPods                       // admission changes the Pods when they are made
+	RefusesWrites                      // the API server does not let a controller write
+	ComesUp                            // a Service may be so before its workload is made
 
 	StrandsPods   // Pods are ready, and the selection misses them
 	SelectorFits  // about selection, and the labels are right

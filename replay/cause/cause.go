@@ -76,6 +76,9 @@ func (x *Finder) Changes(m *Case) ([]change.Change, error) {
 		if c.Seq <= m.Floor && c.Link == change.Correlated && (m.Improved || !c.ChangesPods()) {
 			continue // old, and nothing but its age speaks for it
 		}
+		if c.Link == change.Correlated && ofAdmission(c.Ref) {
+			continue // nothing names it
+		}
 		for _, other := range act {
 			if other.Seq != c.Seq {
 				c.With = append(c.With, other.Seq)
@@ -174,7 +177,7 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 	}
 	rules := registry.Lookup(m.Root).Explained()
 	for _, f := range m.causes {
-		if d := registry.Lookup(f.ID); d.Is(registry.RefusesPods) { // whatever that comes from
+		if d := registry.Lookup(f.ID); d.Is(registry.RefusesPods) || d.Is(registry.RefusesWrites) || d.Is(registry.RewritesPods) { // whatever that comes from
 			rules = append(rules, d.Changes...)
 		}
 	}
@@ -186,6 +189,9 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 		}
 		for _, c := range all {
 			matter, whole, within := Explains(rules, &c)
+			if m.Related.ownerGone(&c) {
+				whole, within = true, registry.Soon
+			}
 			if !whole && len(matter) == 0 {
 				continue
 			}
@@ -309,6 +315,11 @@ func (x *Finder) link(m *Case, act []change.Change) change.Change {
 		return better
 	}
 	for i := range act {
+		if f := guilty(&act[i], flips); f != nil {
+			act[i].Lead([]change.Field{f.Field})
+			act[i].Link, act[i].Note = change.Counterfactual, f.note
+			return act[i]
+		}
 		if flips(act[i : i+1]) {
 			act[i].Link = change.Counterfactual
 			return act[i]
@@ -328,6 +339,31 @@ func (x *Finder) link(m *Case, act []change.Change) change.Change {
 	return act[0]
 }
 
+// blamed is a field that makes the difference alone.
+type blamed struct {
+	change.Field
+	note string
+}
+
+// guilty returns the field of a change of several that flips the verdict when it
+// alone is undone; nil if none does, or if there is only one.
+func guilty(c *change.Change, flips func([]change.Change) bool) *blamed {
+	if c.Verb != change.Updated || len(c.AllFields) < 2 {
+		return nil
+	}
+	service := c.Ref.Resource == replay.Services
+	for _, f := range c.AllFields {
+		if !ofRule(f.Path) && f.Path != "/spec/replicas" && !(service && f.Top() == "spec") {
+			continue
+		}
+		alone := []change.Change{c.Only(f)}
+		if flips(alone) {
+			return &blamed{f, alone[0].Note}
+		}
+	}
+	return nil
+}
+
 // Structural says why what fails has the change and what works does not; ""
 // if that is not so.
 func (m *Case) Structural(c *change.Change) string {
@@ -336,8 +372,8 @@ func (m *Case) Structural(c *change.Change) string {
 	if m.Improved {
 		with, without, verb = m.pods.working, m.pods.failing, "work"
 	}
-	if c.Ref.Resource.Group == "admissionregistration.k8s.io" {
-		return m.refuses(c)
+	if why := cmp.Or(m.refuses(c), m.rewrites(c)); why != "" || ofAdmission(c.Ref) {
+		return why
 	}
 	if len(with) == 0 && c.Ref.Resource != replay.Nodes {
 		return ""
@@ -406,20 +442,71 @@ func (m *Case) Structural(c *change.Change) string {
 	return ""
 }
 
-// refuses says that a webhook kept Pods from being made, if the causes name it.
+// refuses says that an object kept Pods, or slices, from being written, if the
+// causes name it.
 func (m *Case) refuses(c *change.Change) string {
+	writes := false
 	named := slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool {
-		return registry.Lookup(f.ID).Is(registry.RefusesPods) && slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
-			return e.Kind == c.Subject.Kind && e.Name == c.Ref.Name
+		d := registry.Lookup(f.ID)
+		if !d.Is(registry.RefusesPods) && !d.Is(registry.RefusesWrites) {
+			return false
+		}
+		writes = d.Is(registry.RefusesWrites)
+		return slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
+			return e.Kind == c.Subject.Kind && e.Name == c.Ref.Name && (e.Path == "" || c.Verb != change.Updated || c.Touches(e.Path))
 		})
 	})
-	switch {
-	case !named:
+	if !named {
 		return ""
+	}
+	gone := c.Verb == change.Deleted || c.Verb == change.Deleting
+	switch what := map[bool]string{false: "new Pod", true: "EndpointSlice"}[writes]; {
+	case c.Ref.Resource == priorityClasses || c.Ref.Resource.Resource == "serviceaccounts":
+		if m.Improved && c.Verb == change.Created {
+			return "new Pods name it, and it was missing"
+		}
+		if !m.Improved && gone {
+			return "new Pods name it, and it is gone"
+		}
+	case m.Improved && c.Verb != change.Created && ofAdmission(c.Ref):
+		return "it kept " + what + "s from being written"
 	case m.Improved && c.Verb != change.Created:
-		return "it kept new Pods from being made"
-	case !m.Improved && c.Verb != change.Deleted:
-		return "no new Pod is made without its consent, and it gives none"
+		return "the refusal of new Pods named it"
+	case !m.Improved && !gone && ofAdmission(c.Ref):
+		return "no " + what + " is written without its consent, and it gives none"
+	case !m.Improved && !gone:
+		return "the refusal of new Pods names it"
+	}
+	return ""
+}
+
+// rewrites says that what changes Pods at their creation made them what they are,
+// if the causes say that something did: all of these were made since, and others
+// of the reach before.
+func (m *Case) rewrites(c *change.Change) string {
+	if !slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool { return registry.Lookup(f.ID).Is(registry.RewritesPods) }) ||
+		!strings.HasPrefix(c.Ref.Resource.Resource, "mutating") {
+		return ""
+	}
+	changed, earlier, later := m.pods.failing, 0, 0
+	if m.Improved {
+		changed = m.pods.working
+	}
+	for _, p := range m.Related.Pods {
+		if createdSince(p, c.ObservedAt) {
+			later++
+		} else {
+			earlier++
+		}
+	}
+	if later == 0 || earlier == 0 || slices.ContainsFunc(changed, func(p *corev1.Pod) bool { return !createdSince(p, c.ObservedAt) }) {
+		return ""
+	}
+	switch gone := c.Verb == change.Deleted || c.Verb == change.Deleting; {
+	case m.Improved && c.Verb != change.Created:
+		return "only Pods made since have the labels of their template"
+	case !m.Improved && !gone:
+		return "only Pods made since carry other labels than their template"
 	}
 	return ""
 }
@@ -473,15 +560,17 @@ func startedAfter(p *corev1.Pod, t time.Time) bool {
 }
 
 // choose keeps the strongest changes: what is only correlated does not stand
-// beside what is proven. Of what the outage would not have been without, what the
+// beside what is proven. What refuses or rewrites Pods goes first: that Pods were
+// lost only showed it. Then, of what the outage would not have been without, what the
 // root cause is shown by goes first; among equals the latest, but a mere restart comes after what the restart brought to
 // light.
 func (m *Case) choose(found []change.Change) []change.Change {
 	slices.SortStableFunc(found, func(a, b change.Change) int {
 		return cmp.Or(
-			cmp.Compare(a.Link.Weight(), b.Link.Weight()),
+			cmp.Compare(BoolRank(!m.decides(&a)), BoolRank(!m.decides(&b))),
+			cmp.Compare(m.weight(&a), m.weight(&b)),
 			cmp.Compare(BoolRank(a.IsRestart() || a.IsResume()), BoolRank(b.IsRestart() || b.IsResume())),
-			cmp.Compare(BoolRank(a.Link == change.Counterfactual && !m.shows(&a)), BoolRank(b.Link == change.Counterfactual && !m.shows(&b))),
+			cmp.Compare(BoolRank(!m.Improved && a.Link == change.Counterfactual && !m.shows(&a)), BoolRank(!m.Improved && b.Link == change.Counterfactual && !m.shows(&b))),
 			cmp.Compare(b.Seq, a.Seq),
 		)
 	})
@@ -489,6 +578,21 @@ func (m *Case) choose(found []change.Change) []change.Change {
 		found = slices.DeleteFunc(found, func(c change.Change) bool { return c.Link == change.Correlated })
 	}
 	return found[:min(len(found), maxChanges)]
+}
+
+// weight orders links. Of what an end needed, which counts as proven either way,
+// the latest ended it.
+func (m *Case) weight(c *change.Change) int {
+	if m.Improved {
+		return BoolRank(c.Link == change.Correlated)
+	}
+	return c.Link.Weight()
+}
+
+// decides reports whether the change is to what the API server asks before it
+// writes, or to an owner whose deletion took others along.
+func (m *Case) decides(c *change.Change) bool {
+	return m.refuses(c) != "" || m.rewrites(c) != "" || m.Related.ownerGone(c)
 }
 
 // shows reports whether the root cause is shown by what the change changed.

@@ -29,19 +29,28 @@ func undo(r *Relations, act []change.Change) *overlay {
 	v := newOverlay(r.State)
 	for i := range act {
 		c := &act[i]
-		if !undoable(c) {
+		if !undoable(c) && !r.ownerGone(c) && !(r.remade && c.IsRestart()) {
 			return nil
 		}
 		if !v.revert(c) {
 			return nil
 		}
 		switch c.Ref.Resource.Resource {
-		case "pods", "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
+		case "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
+			if onlyTemplate(c) {
+				v.retemplate(r, c)
+				break
+			}
+			v.rollBack(r, c, func(_ *corev1.Pod, top store.Ref) bool { return top == r.top(c.Ref) })
+		case "pods":
 			v.rollBack(r, c, func(_ *corev1.Pod, top store.Ref) bool { return top == r.top(c.Ref) })
 		case "nodes":
 			v.rollBack(r, c, func(p *corev1.Pod, _ store.Ref) bool { return p.Spec.NodeName == c.Ref.Name })
 		case "namespaces":
 			v.refill(r, c)
+		}
+		if r.ownerGone(c) {
+			v.restoreOwned(r, c)
 		}
 	}
 	for _, ref := range r.Refs {
@@ -64,7 +73,7 @@ func undoable(c *change.Change) bool {
 	case "pods":
 		return c.Verb != change.Updated || has("/metadata/labels")
 	case "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
-		return c.Verb != change.Updated || has("/spec/replicas")
+		return c.Verb != change.Updated || has("/spec/replicas") || onlyTemplate(c)
 	case "nodes":
 		return c.Verb == change.Updated && has("/spec/")
 	case "networkpolicies", "ingresses":
@@ -77,6 +86,78 @@ func undoable(c *change.Change) bool {
 	return false
 }
 
+// onlyTemplate reports whether all that a change is about are labels and ports of
+// Pods: selection and the names of ports follow from them by rule, whatever runs.
+func onlyTemplate(c *change.Change) bool {
+	return c.Verb == change.Updated && len(c.AllFields) > 0 && !slices.ContainsFunc(c.AllFields, func(f change.Field) bool { return !ofRule(f.Path) })
+}
+
+// ofRule reports whether a field of a template decides by rule on what a Service
+// gets.
+func ofRule(path string) bool {
+	return strings.HasPrefix(path, "/spec/template/metadata/labels") ||
+		strings.HasPrefix(path, "/spec/template/spec/containers[") && strings.Contains(path, "/ports")
+}
+
+// retemplate gives the Pods that were made from a template what it had before the
+// change; what they run stays.
+func (v *overlay) retemplate(r *Relations, c *change.Change) {
+	for _, ref := range r.Refs {
+		replicaSet := ref.Resource == replay.Workloads["ReplicaSet"]
+		if ref == c.Ref || ref.Resource != replay.Pods && !replicaSet || r.top(ref) != c.Ref {
+			continue
+		}
+		o := v.State.Get(ref)
+		if o == nil {
+			continue
+		}
+		var left []change.Field
+		root := change.Decode(o)
+		for _, f := range c.AllFields {
+			steps := f.Steps
+			if !replicaSet {
+				steps, _ = ofPod(f.Steps)
+			}
+			if f.Steps = steps; change.Text(change.ValueAt(root, steps)) == change.Text(f.New) {
+				left = append(left, f)
+			}
+		}
+		if len(left) > 0 {
+			v.put(ref, change.WithoutFields(o, left), o.Seq)
+		}
+	}
+}
+
+// ownerGone reports whether the change is the deletion of an object that owned
+// others of the reach: the garbage collector deletes those.
+func (r *Relations) ownerGone(c *change.Change) bool {
+	uid, owns := r.owning[c.Ref]
+	return owns && (c.Verb == change.Deleted || c.Verb == change.Deleting) && (c.Subject.UID == "" || string(uid) == c.Subject.UID)
+}
+
+// restoreOwned puts back what was deleted after its owner, and what that owned in
+// turn. What exists again stays as it is.
+func (v *overlay) restoreOwned(r *Relations, c *change.Change) {
+	alive := map[types.UID]bool{r.owning[c.Ref]: true}
+	for more := true; more; {
+		more = false
+		for _, ref := range r.Refs {
+			if _, done := v.objects[ref]; done || v.State.Get(ref) != nil {
+				continue
+			}
+			was := r.before(ref, c.Seq)
+			if was == nil || alive[was.UID] {
+				continue
+			}
+			m, err := change.Metadata(was.Object)
+			if err == nil && slices.ContainsFunc(m.OwnerReferences, func(o metav1.OwnerReference) bool { return alive[o.UID] }) {
+				v.put(ref, was, c.Seq)
+				alive[was.UID], more = true, true
+			}
+		}
+	}
+}
+
 // revert takes back what the change did to its own object, and nothing that was
 // written to it later; false if nothing of the change is left.
 func (v *overlay) revert(c *change.Change) bool {
@@ -84,7 +165,7 @@ func (v *overlay) revert(c *change.Change) bool {
 	switch {
 	case c.Verb == change.Created:
 		v.put(c.Ref, nil, c.Seq)
-	case c.Verb != change.Updated || now != nil && c.After != nil && now.Seq == c.After.Seq:
+	case c.Verb != change.Updated || now != nil && c.After != nil && now.Seq == c.After.Seq && !c.Part:
 		v.put(c.Ref, c.Before, c.Seq)
 	case now == nil || now.UID != c.After.UID:
 		return false // it was deleted later, which stays

@@ -12,9 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/kinds"
 )
 
 // neighbours are kinds of which every object in the subject's namespace can
@@ -45,6 +47,11 @@ type Relations struct {
 	// preempted are workloads whose Pods the scheduler put in the place of others
 	// of the reach.
 	preempted map[store.Ref]bool
+	// owning are objects without Pods of their own that own others of the reach.
+	owning map[store.Ref]types.UID
+	// remade says that new Pods of the reach are refused or rewritten: what a
+	// restart brought about follows from it by rule.
+	remade bool
 }
 
 // RelationsOf collects what can matter to the subject at the state's instant, or
@@ -52,7 +59,7 @@ type Relations struct {
 func RelationsOf(s *replay.State, subject store.Ref) *Relations {
 	r := &Relations{
 		State: s, seen: map[store.Ref]bool{},
-		Pods: map[types.UID]*corev1.Pod{}, names: map[types.UID]store.Ref{}, tops: map[store.Ref]store.Ref{}, preempted: map[store.Ref]bool{},
+		Pods: map[types.UID]*corev1.Pod{}, names: map[types.UID]store.Ref{}, tops: map[store.Ref]store.Ref{}, preempted: map[store.Ref]bool{}, owning: map[store.Ref]types.UID{},
 	}
 	switch subject.Resource.Resource { // the subject comes first, and is followed as any other of its kind
 	case "services":
@@ -125,6 +132,7 @@ func (r *Relations) service(ref store.Ref) {
 		if n++; n > maxVersions {
 			break
 		}
+		r.owners(ref.Namespace, analyzer.As[corev1.Service](o).OwnerReferences)
 		spec := &analyzer.As[corev1.Service](o).Spec
 		if name, namespace, ok := aliased(spec); ok && !r.seen[store.Ref{Resource: replay.Services, Namespace: namespace, Name: name}] {
 			r.service(store.Ref{Resource: replay.Services, Namespace: namespace, Name: name})
@@ -217,12 +225,22 @@ func (r *Relations) pod(ref store.Ref) {
 	}
 }
 
-// owners follows ownerReferences up, and from the top down to all Pods.
+// owners follows ownerReferences up, and from the top down to all Pods. What owns
+// them without making Pods, such as a custom resource, takes them along when it is
+// deleted.
 func (r *Relations) owners(namespace string, owners []metav1.OwnerReference) {
 	for _, o := range owners {
 		if resource, ok := replay.Workloads[o.Kind]; ok {
 			r.workload(store.Ref{Resource: resource, Namespace: namespace, Name: o.Name})
+			continue
 		}
+		resource, cluster := kinds.Of(o.APIVersion, o.Kind)
+		ref := store.Ref{Resource: resource, Namespace: namespace, Name: o.Name}
+		if cluster {
+			ref.Namespace = ""
+		}
+		r.add(ref)
+		r.owning[ref] = o.UID
 	}
 }
 
@@ -252,10 +270,30 @@ func (r *Relations) workload(ref store.Ref) {
 	}
 }
 
+// admission are the resources whose objects decide on what is written. They matter
+// where a write was refused or changed.
+var admission = []schema.GroupVersionResource{
+	{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
+	{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"},
+	{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies"},
+	{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings"},
+	{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingadmissionpolicies"},
+	{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingadmissionpolicybindings"},
+}
+
+// ofAdmission reports whether an object decides on what is written.
+func ofAdmission(ref store.Ref) bool { return ref.Resource.Group == admission[0].Group }
+
 // shown follows what the causes in a report are shown by, such as the Service of
 // a webhook that lets no Pod be made.
 func (r *Relations) shown(causes []analyzer.Finding) {
 	for i := range causes {
+		if d := registry.Lookup(causes[i].ID); d.Is(registry.RefusesPods) || d.Is(registry.RefusesWrites) || d.Is(registry.RewritesPods) {
+			r.remade = true
+			for _, resource := range admission {
+				r.everIn(resource, "")
+			}
+		}
 		for _, shown := range causes[i].Evidence {
 			e, err := r.State.Timeline().Event(shown.Seq)
 			if shown.Seq == 0 || err != nil || !e.IsObject() || e.Resource == replay.KubernetesEvents {
@@ -282,8 +320,10 @@ func (r *Relations) needs(namespace string, spec *corev1.PodSpec) {
 	}
 }
 
+var priorityClasses = schema.GroupVersionResource{Group: "scheduling.k8s.io", Version: "v1", Resource: "priorityclasses"}
+
 // needed returns the objects that a Pod's spec names: ConfigMaps, Secrets,
-// claims and the ServiceAccount.
+// claims, the ServiceAccount and the PriorityClass.
 func needed(namespace string, spec *corev1.PodSpec) map[store.Ref]bool {
 	refs := map[store.Ref]bool{}
 	add := func(resource, name string) {
@@ -335,6 +375,9 @@ func needed(namespace string, spec *corev1.PodSpec) map[store.Ref]bool {
 		add("secrets", s.Name)
 	}
 	add("serviceaccounts", spec.ServiceAccountName)
+	if spec.PriorityClassName != "" {
+		refs[store.Ref{Resource: priorityClasses, Name: spec.PriorityClassName}] = true
+	}
 	return refs
 }
 

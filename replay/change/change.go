@@ -48,6 +48,9 @@ type Change struct {
 	After  *analyzer.Object `json:"-"`
 	// AllFields is what changed, also when it was only one field.
 	AllFields []Field `json:"-"`
+	// Part says that AllFields are some of what the write changed: the rest stays
+	// where this is taken back.
+	Part bool `json:"-"`
 	// NamedBy is the Kubernetes Event that names the writer, if it was that.
 	NamedBy store.Seq `json:"-"`
 }
@@ -379,6 +382,14 @@ func (c *Change) String() string {
 		return fmt.Sprintf("%s %s removed: %s", name, c.Path, Text(c.Old))
 	}
 	return fmt.Sprintf("%s %s %s -> %s", name, c.Path, Text(c.Old), Text(c.New))
+}
+
+// Only returns the change with one of its fields.
+func (c Change) Only(f Field) Change {
+	c.Part = c.Part || len(c.AllFields) > 1
+	c.AllFields = []Field{f}
+	c.Lead(c.AllFields)
+	return c
 }
 
 // Under returns the change with only the fields below a path, such as /status;

@@ -4,7 +4,11 @@
 // All, so that a new kind is one row here.
 package kinds
 
-import "k8s.io/apimachinery/pkg/runtime/schema"
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
 
 // Kind is a kind of objects.
 type Kind struct {
@@ -69,6 +73,8 @@ var All = []Kind{
 	{Name: "Secret", Plural: "Secrets", Resource: gvr("", "v1", "secrets"), Profile: Standard, Labelled: true},
 	{Name: "ServiceAccount", Plural: "ServiceAccounts", Resource: gvr("", "v1", "serviceaccounts"), Profile: Standard},
 	{Name: "MutatingWebhookConfiguration", Plural: "MutatingWebhookConfigurations", Resource: gvr("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"), Cluster: true, Profile: Standard},
+	{Name: "MutatingAdmissionPolicy", Plural: "MutatingAdmissionPolicies", Resource: gvr("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicies"), Cluster: true, Profile: Standard},
+	{Name: "MutatingAdmissionPolicyBinding", Plural: "MutatingAdmissionPolicyBindings", Resource: gvr("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings"), Cluster: true, Profile: Standard},
 	{Name: "ValidatingAdmissionPolicy", Plural: "ValidatingAdmissionPolicies", Resource: gvr("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"), Cluster: true, Profile: Standard},
 	{Name: "ValidatingAdmissionPolicyBinding", Plural: "ValidatingAdmissionPolicyBindings", Resource: gvr("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings"), Cluster: true, Profile: Standard},
 	{Name: "ValidatingWebhookConfiguration", Plural: "ValidatingWebhookConfigurations", Resource: gvr("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations"), Cluster: true, Profile: Standard},
@@ -91,6 +97,26 @@ var All = []Kind{
 	{Name: "PriorityClass", Plural: "PriorityClasses", Resource: gvr("scheduling.k8s.io", "v1", "priorityclasses"), Cluster: true, Profile: Standard},
 	{Name: "StorageClass", Plural: "StorageClasses", Resource: gvr("storage.k8s.io", "v1", "storageclasses"), Cluster: true, Profile: Standard, Closure: Referred},
 	{Name: "VolumeAttachment", Plural: "VolumeAttachments", Resource: gvr("storage.k8s.io", "v1", "volumeattachments"), Cluster: true, Profile: Standard},
+}
+
+// Of returns the resource of a kind as an owner reference names it, and whether
+// its objects lie in no namespace. Of a kind that the table has not, the resource
+// is guessed as Kubernetes does (UnsafeGuessKindToResource in k8s.io/apimachinery).
+func Of(apiVersion, kind string) (resource schema.GroupVersionResource, cluster bool) {
+	group := schema.FromAPIVersionAndKind(apiVersion, kind).GroupVersion()
+	if k, ok := byName[kind]; ok && k.Resource.Group == group.Group {
+		return k.Resource, k.Cluster
+	}
+	name := strings.ToLower(kind)
+	switch {
+	case strings.HasSuffix(name, "s"):
+		name += "es"
+	case strings.HasSuffix(name, "y"):
+		name = strings.TrimSuffix(name, "y") + "ies"
+	default:
+		name += "s"
+	}
+	return group.WithResource(name), false
 }
 
 func gvr(group, version, resource string) schema.GroupVersionResource {
