@@ -224,6 +224,12 @@ func selectionExamples() []example {
 			id: "pods-detached-by-label", variant: "template", in: headlineList, removed: pods + pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")),
 			then: strings.ReplaceAll(deployment(3, "NewReplicaSetAvailable", "web:ok1 3 3"), "labels: {app: web", "labels: {app: web2") + slice(), state: NotServing, says: "Deployment web now labels its Pods app=web2",
 		},
+		{
+			id: "pod-labels-rewritten", in: headlineList, not: []string{"selector-typo", "pods-detached-by-label"},
+			first: sub(baseline(), "selector: {app: web}", "selector: {app: web, tier: edge}", listed, slice(),
+				"  template: {metadata: {labels: {app: web}}", "  selector: {matchLabels: {app: web}}\n  template: {metadata: {labels: {tier: edge, app: web}}"),
+			state: NotServing, says: "3 Pods of Deployment web carry no tier where its template says tier=edge",
+		},
 		{id: "workload-deleted", in: headlineList, removed: strings.ReplaceAll(deployment(3, "NewReplicaSetAvailable", "web:ok1 3 3"), "$(created-1)", "$(0s)") + pods +
 			pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")) + pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")), then: slice(), state: NotServing, says: "Deployment web, which made the Pods"},
 		{

@@ -51,7 +51,7 @@ var layers = map[string]struct {
 	"replay/change":        {[]string{"store", "analyzer", "analyzer/command", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/verdict":       {[]string{"store", "analyzer", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/when":          {[]string{"store", "replay", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay/cause":         {[]string{"store", "analyzer", "analyzer/registry", "analyzer/kube", "replay", "replay/change", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/cause":         {[]string{"store", "store/kinds", "analyzer", "analyzer/registry", "analyzer/kube", "replay", "replay/change", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/past":          {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/story":         {[]string{"store", "analyzer", "analyzer/registry", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/replaytest":    {[]string{"store", "fixtures/late"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},

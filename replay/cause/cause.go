@@ -113,6 +113,7 @@ func (x *Finder) Case(before *analyzer.Report, after *verdict.Segment) (*Case, e
 				m.causes = x.Causes
 			}
 			m.Related.shown(m.causes)
+			m.Related.remade = m.Related.remade && !m.Improved
 			m.pods = m.fates()
 			return m, nil
 		}
@@ -456,11 +457,15 @@ func (m *Case) refuses(c *change.Change) string {
 			return e.Kind == c.Subject.Kind && e.Name == c.Ref.Name && (e.Path == "" || c.Verb != change.Updated || c.Touches(e.Path))
 		})
 	})
-	if !named {
+	if !named || !m.Improved && m.made(c.ObservedAt) {
 		return ""
 	}
 	gone := c.Verb == change.Deleted || c.Verb == change.Deleting
-	switch what := map[bool]string{false: "new Pod", true: "EndpointSlice"}[writes]; {
+	what, done := "new Pod", "made"
+	if writes {
+		what, done = "EndpointSlice", "written"
+	}
+	switch {
 	case c.Ref.Resource == priorityClasses || c.Ref.Resource.Resource == "serviceaccounts":
 		if m.Improved && c.Verb == change.Created {
 			return "new Pods name it, and it was missing"
@@ -469,15 +474,26 @@ func (m *Case) refuses(c *change.Change) string {
 			return "new Pods name it, and it is gone"
 		}
 	case m.Improved && c.Verb != change.Created && ofAdmission(c.Ref):
-		return "it kept " + what + "s from being written"
+		return "it kept " + what + "s from being " + done
 	case m.Improved && c.Verb != change.Created:
 		return "the refusal of new Pods named it"
 	case !m.Improved && !gone && ofAdmission(c.Ref):
-		return "no " + what + " is written without its consent, and it gives none"
+		return "no " + what + " is " + done + " without its consent, and it gives none"
 	case !m.Improved && !gone:
 		return "the refusal of new Pods names it"
 	}
 	return ""
+}
+
+// made reports whether a Pod of the reach was made after a moment: what existed
+// by then refuses none by itself.
+func (m *Case) made(since time.Time) bool {
+	for _, p := range m.Related.Pods {
+		if p.CreationTimestamp.After(since.Add(time.Second)) {
+			return true
+		}
+	}
+	return false
 }
 
 // rewrites says that what changes Pods at their creation made them what they are,

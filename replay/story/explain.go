@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
@@ -125,9 +126,21 @@ func Explain(ctx context.Context, t replay.Timeline, subject store.Ref, segments
 		}
 		// What was done before the outage did not end it.
 		recovery.Changes = slices.DeleteFunc(recovery.Changes, func(c change.Change) bool { return c.Seq <= e.Course[0].Seq })
+		if !chosen.later && comesUp(e.Course, recovery.Changes) {
+			return nil, ErrNoOutage
+		}
 		e.Recovery, e.Replaced = &recovery, replaced(e.Worst.Lost, &recovery.Later)
 	}
 	return e, ctx.Err()
+}
+
+// comesUp reports whether the course is that of a subject which is made, and
+// whose workload comes later: nothing was taken away, and nothing had to be mended.
+func comesUp(course []verdict.Segment, ended []change.Change) bool {
+	return !slices.ContainsFunc(course, func(s verdict.Segment) bool {
+		d := registry.Lookup(s.Report.Headline.ID)
+		return s.Served || s.Report.Verdict.State != analyzer.Converging && !d.Is(registry.NotYetThere) && !d.Is(registry.ComesUp)
+	}) && !slices.ContainsFunc(ended, func(c change.Change) bool { return c.Verb != change.Created })
 }
 
 // replaced reports whether Pods were lost and none of them serves again.
@@ -319,6 +332,8 @@ func origins(past []verdict.Segment, improved bool) *verdict.Segment {
 				from = s
 			}
 			return from
+		case improved && from != nil && s.Report.Verdict.Intent != from.Report.Verdict.Intent:
+			return from // what was meant is another story
 		case improved && state != analyzer.Converging && (from == nil || !verdict.Worse(from.Report.Verdict.State, state)):
 			from = s
 		}
