@@ -12,8 +12,15 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// TestUndoOfTheUnrelated undoes what did not happen: a cordon, and an edit of a
-// policy that is as it was, a moment before each incident was at its worst.
+// controls are fields whose change is undone although it did not happen, by
+// resource.
+var controls = map[string]string{
+	"nodes": "/spec/unschedulable", "networkpolicies": "/spec/ingress", "services": "/spec/ports", "ingresses": "/spec/rules",
+	"deployments": "/spec/template/metadata/labels/other",
+}
+
+// TestUndoOfTheUnrelated undoes what did not happen: a cordon, and an edit of an
+// object that is as it was, a moment before each incident was at its worst.
 // Nothing follows from them, so the verdict must stay what it was.
 func TestUndoOfTheUnrelated(t *testing.T) {
 	replaytest.Recordings(t, func(t *testing.T, name string, r *store.Recording) {
@@ -37,7 +44,8 @@ func TestUndoOfTheUnrelated(t *testing.T) {
 		want := analyzer.Diagnose(s, subject, analyzer.Options{}).Verdict.State
 		related := RelationsOf(s, subject)
 		for _, ref := range related.Refs {
-			if ref.Resource != replay.Nodes && ref.Resource.Resource != "networkpolicies" {
+			field, controlled := controls[ref.Resource.Resource]
+			if !controlled {
 				continue
 			}
 			o := s.Get(ref)
@@ -46,7 +54,7 @@ func TestUndoOfTheUnrelated(t *testing.T) {
 			}
 			unrelated := change.Change{
 				Ref: ref, Subject: change.SubjectOf(o), Verb: change.Updated, Seq: segments[worst].Seq, ObservedAt: segments[worst].From,
-				Before: o, After: o, AllFields: []change.Field{{Path: "/spec/unschedulable"}}, Origin: change.Intent,
+				Before: o, After: o, AllFields: []change.Field{{Path: field}}, Origin: change.Intent,
 			}
 			v := undo(related, []change.Change{unrelated})
 			if v == nil {
