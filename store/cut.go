@@ -22,6 +22,10 @@ type Excerpt struct {
 	// the excerpt answers as the whole recording does, Resources is ignored,
 	// and Source says what it is cut from.
 	Header Header
+	// First, unless 0, is the position at which the window begins, for who
+	// continues an earlier excerpt: several positions may have the time of
+	// Header.Start.
+	First Seq
 	// End is the last moment of the window, between Header.Start and the end of
 	// the recording.
 	End time.Time
@@ -65,6 +69,9 @@ func (r *Recording) excerpt(dst string, x *Excerpt, options []Option) (Info, err
 	var err error
 	if c.first, err = r.SeqAt(x.Header.Start); err != nil {
 		return Info{}, err
+	}
+	if x.First > 0 {
+		c.first = x.First
 	}
 	if c.last, err = r.SeqAt(x.End); err != nil {
 		return Info{}, err

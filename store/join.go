@@ -1,0 +1,469 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/store/block"
+)
+
+// Run is the recording that a recording was cut from, else its own ID: excerpts
+// of one run have the same positions.
+func (h *Header) Run() string {
+	if h.Source != nil {
+		return h.Source.ID
+	}
+	return h.ID
+}
+
+// Join writes recordings of one cluster into the new file dst, one after the other
+// in the order given, and seals it. If there is a file of that name the error is
+// fs.ErrExist.
+//
+// Excerpts of one run that meet, or overlap, become what the run was there:
+// positions, times and coverage are the same. Wherever something is missing
+// between two of them, or another run begins, the ledger gets a Gap with the reason,
+// and what is known next is a list, as after a recorder was away. From there on
+// positions are new ones. What a recording has of the time before its window comes
+// along for the first only.
+func Join(dst string, h Header, from []*Recording, options ...Option) (Info, error) {
+	if len(from) == 0 {
+		return Info{}, errNothing
+	}
+	for i, r := range from {
+		switch info := r.Info(); {
+		case info.Last == 0:
+			return Info{}, fmt.Errorf("join %s: %w", cmp.Or(r.path, info.ID), errNothing)
+		case i > 0 && info.Start.Before(from[i-1].Info().Start):
+			return Info{}, fmt.Errorf("join %s: it begins before the recording that it was to follow", cmp.Or(r.path, info.ID))
+		}
+	}
+	first := from[0].Info()
+	h.Start, h.Resources = first.Start, nil
+	last := from[len(from)-1].Info()
+	h.Source = &Source{ID: first.Run(), Start: first.Began(), End: last.End}
+	w, err := Create(dst, h, options...)
+	if err != nil {
+		return Info{}, err
+	}
+	j := joining{w: w, streams: map[stream]Coverage{}}
+	info, err := j.all(from)
+	if err != nil {
+		return Info{}, errors.Join(fmt.Errorf("join recordings: %w", err), w.Abort(), os.Remove(dst))
+	}
+	for _, m := range j.marks {
+		if err := AddMark(dst, m.unsigned()); err != nil {
+			return Info{}, errors.Join(err, os.Remove(dst))
+		}
+	}
+	return info, nil
+}
+
+// stream is what one line of the ledger is about.
+type stream struct {
+	resource  schema.GroupVersionResource
+	namespace string
+}
+
+// joining appends recordings to one Writer.
+type joining struct {
+	w        *Writer
+	run      string // of the last recording
+	last     Seq    // position in it up to which everything was appended
+	renamed  bool   // positions are new ones
+	end      time.Time
+	closed   bool
+	streams  map[stream]Coverage // in force at the end of what was appended
+	document []metav1.APIResource
+	marks    []Mark
+	clock    Clock // the last sample
+	redacted map[string]uint64 // of runs before the present one
+	counts   map[string]uint64 // of the present run
+}
+
+func (j *joining) all(from []*Recording) (Info, error) {
+	for i, r := range from {
+		if err := j.add(r, i == 0); err != nil {
+			return Info{}, fmt.Errorf("%s: %w", cmp.Or(r.path, r.Info().ID), err)
+		}
+	}
+	j.w.Redacted(sum(j.redacted, j.counts))
+	j.w.interrupted = !j.closed
+	return j.w.Seal(j.end)
+}
+
+// add appends one recording.
+func (j *joining) add(r *Recording, first bool) error {
+	info := r.Info()
+	meets := !first && info.Run() == j.run && info.First <= j.last+1
+	if meets && info.Last <= j.last {
+		return nil
+	}
+	if !first && info.End.Before(j.end) && !meets {
+		return fmt.Errorf("it ends at %s, before the recording that it follows: they overlap", info.End.UTC().Format(time.RFC3339))
+	}
+	var err error
+	switch {
+	case first:
+		err = j.begin(r)
+	case meets:
+		err = j.window(r, j.last+1)
+	default:
+		err = j.again(r)
+	}
+	if err != nil {
+		return err
+	}
+	if info.Run() != j.run {
+		j.redacted, j.counts = sum(j.redacted, j.counts), nil
+	}
+	j.counts = info.Redacted
+	j.run, j.last, j.closed = info.Run(), info.Last, info.Closed
+	if info.End.After(j.end) {
+		j.end = info.End
+	}
+	return j.aside(r)
+}
+
+// begin appends the first recording with what it has of the time before, at its
+// own positions.
+func (j *joining) begin(r *Recording) error {
+	info := r.Info()
+	j.w.time = time.Time{} // what is carried over is older than the window
+	j.w.end.First, j.w.index.From = info.First, info.First
+	inWindow := false
+	ledger, err := r.Ledger(1, info.Last)
+	if err != nil {
+		return err
+	}
+	enter := func(seq Seq) error {
+		if inWindow || seq < info.First {
+			return nil
+		}
+		inWindow = true
+		if len(j.w.block.Entries) == 0 {
+			return nil
+		}
+		return j.w.commit(j.w.time, true) // a block ends where the window begins
+	}
+	return j.append(r, r.Events(1, info.Last), ledger, enter)
+}
+
+// window appends what lies at a position and after it.
+func (j *joining) window(r *Recording, from Seq) error {
+	last := r.Info().Last
+	ledger, err := r.Ledger(from, last)
+	if err != nil {
+		return err
+	}
+	return j.append(r, r.Events(from, last), ledger, func(Seq) error { return nil })
+}
+
+// append appends events and coverage in the order of their positions.
+func (j *joining) append(r *Recording, events iter.Seq2[Event, error], ledger []Coverage, enter func(Seq) error) error {
+	documents, err := r.discovery()
+	if err != nil {
+		return err
+	}
+	before := func(next Seq) error {
+		for len(documents) > 0 && documents[0].after < next {
+			if err := j.describe(documents[0].resources); err != nil {
+				return err
+			}
+			documents = documents[1:]
+		}
+		for len(ledger) > 0 && ledger[0].Seq < next {
+			if err := enter(ledger[0].Seq); err != nil {
+				return err
+			}
+			if err := j.cover(ledger[0]); err != nil {
+				return err
+			}
+			ledger = ledger[1:]
+		}
+		return enter(next)
+	}
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		if err := before(e.Seq); err != nil {
+			return err
+		}
+		if err := j.event(e); err != nil {
+			return err
+		}
+	}
+	return before(r.Info().Last + 1)
+}
+
+// describe writes a discovery document that is another than the last.
+func (j *joining) describe(resources []metav1.APIResource) error {
+	if slices.EqualFunc(j.document, resources, func(a, b metav1.APIResource) bool { return a.String() == b.String() }) {
+		return nil
+	}
+	j.document = resources
+	return j.w.Describe(resources)
+}
+
+// cover appends a change of coverage.
+func (j *joining) cover(c Coverage) error {
+	j.at(c.Seq)
+	j.streams[stream{c.Resource, c.Namespace}] = c
+	_, err := j.w.Cover(c)
+	return err
+}
+
+// event appends an event, and commits what has added up.
+func (j *joining) event(e Event) error {
+	j.at(e.Seq)
+	if _, err := j.w.Append(e); err != nil {
+		return err
+	}
+	if j.w.Pending() < 4<<20 {
+		return nil
+	}
+	return j.w.commit(e.Time, j.w.block.Size >= blockContent)
+}
+
+// at has the next position be the same as in the run it comes from.
+func (j *joining) at(seq Seq) {
+	if !j.renamed && seq != 0 {
+		j.w.at = seq
+	}
+}
+
+// again appends a recording after a time of which nothing is known.
+func (j *joining) again(r *Recording) error {
+	info := r.Info()
+	reason := "the recorder was started anew"
+	if info.Run() == j.run {
+		reason = "the recordings of this time are missing"
+	}
+	j.renamed, j.w.at = true, 0
+	if err := j.interrupt(reason); err != nil {
+		return err
+	}
+	if info.Source == nil || info.First <= 1 {
+		return j.window(r, 1) // it begins with lists of its own
+	}
+	if err := j.relist(r, info); err != nil {
+		return err
+	}
+	return j.window(r, info.First)
+}
+
+// interrupt writes a Gap for every stream that was followed until now.
+func (j *joining) interrupt(reason string) error {
+	for _, s := range j.sorted() {
+		c := j.streams[s]
+		if !c.Status.ContentCurrent() && c.Status != Listing {
+			continue
+		}
+		c.Seq, c.Time, c.Status, c.Reason, c.Resumed, c.ResourceVersion = 0, j.end, Gap, reason, false, ""
+		if err := j.cover(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *joining) sorted() []stream {
+	var all []stream
+	for s := range j.streams {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b stream) int {
+		return cmp.Or(Ref{Resource: a.resource}.Compare(Ref{Resource: b.resource}), cmp.Compare(a.namespace, b.namespace))
+	})
+	return all
+}
+
+// endOfList is the bookmark that ends a list.
+var endOfList = []byte(`{"metadata":{"annotations":{"` + InitialEventsEnd + `":"true"}}}`)
+
+// relist writes what there was when the window of a recording begins as a list of
+// each stream, and the coverage that was in force.
+func (j *joining) relist(r *Recording, info Info) error {
+	before := info.First - 1
+	inForce := map[stream]Coverage{}
+	for _, c := range r.inForce(info.First) {
+		if c.Seq < info.First {
+			inForce[stream{c.Resource, c.Namespace}] = c
+		}
+	}
+	begun, err := r.listsBegun(info.First)
+	if err != nil {
+		return err
+	}
+	open, err := r.listsOpen(info.First)
+	if err != nil {
+		return err
+	}
+	seqs, err := r.Find(Query{}, before)
+	if err != nil {
+		return err
+	}
+	listed := map[stream][]Seq{}
+	for _, seq := range seqs {
+		e, err := r.Event(seq)
+		if err != nil {
+			return err
+		}
+		s := stream{e.Resource, e.Namespace}
+		if _, own := inForce[s]; !own {
+			s.namespace = ""
+		}
+		listed[s] = append(listed[s], seq)
+	}
+	known := joining{streams: inForce}
+	for s := range listed {
+		if _, ok := inForce[s]; !ok {
+			inForce[s] = Coverage{Resource: s.resource, Status: NotRecorded}
+		}
+	}
+	for _, s := range known.sorted() {
+		c := inForce[s]
+		seqs := listed[s]
+		slices.Sort(seqs)
+		if err := j.list(r, s, seqs, info.Start, true); err != nil {
+			return err
+		}
+		c.Seq, c.Time = 0, info.Start
+		if err := j.cover(c); err != nil {
+			return err
+		}
+		if c.Status == Listing || open[s] { // what it has named so far is named again
+			seqs = slices.DeleteFunc(seqs, func(seq Seq) bool { return seq < begun[s] })
+			if err := j.list(r, s, seqs, info.Start, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// list appends a list of objects, at a time.
+func (j *joining) list(r *Recording, s stream, seqs []Seq, at time.Time, complete bool) error {
+	if err := j.event(Event{Time: at, Type: Relist, Resource: s.resource, Namespace: s.namespace}); err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		e, err := r.Event(seq)
+		if err != nil {
+			return err
+		}
+		e.Seq, e.Time, e.Type = 0, at, watch.Added
+		if err := j.event(e); err != nil {
+			return err
+		}
+	}
+	if !complete {
+		return nil
+	}
+	return j.event(Event{Time: at, Type: watch.Bookmark, Resource: s.resource, Namespace: s.namespace, Object: endOfList})
+}
+
+// inForce returns the coverage changes that hold at a position.
+func (r *Recording) inForce(at Seq) []Coverage {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ledger.InForce(at)
+}
+
+// listsBegun returns where the last list of each stream before a position began.
+func (r *Recording) listsBegun(before Seq) (map[stream]Seq, error) {
+	begun := map[stream]Seq{}
+	for from := Seq(1); from < before; {
+		b, err := r.block(from)
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range b.Entries {
+			if entry.Seq >= before || entry.Tag&block.TagType != block.TagRelist {
+				continue
+			}
+			e, err := r.Event(entry.Seq)
+			if err != nil {
+				return nil, err
+			}
+			begun[stream{e.Resource, e.Namespace}] = entry.Seq
+		}
+		from = b.Last() + 1
+	}
+	return begun, nil
+}
+
+// listsOpen returns the streams whose list began before a position and ends after
+// it.
+func (r *Recording) listsOpen(at Seq) (map[stream]bool, error) {
+	open, begun := map[stream]bool{}, map[stream]bool{}
+	for e, err := range r.Events(at, r.Info().Last) {
+		s := stream{e.Resource, e.Namespace}
+		switch {
+		case err != nil:
+			return nil, err
+		case e.Type == Relist:
+			begun[s] = true
+		case e.Type == watch.Bookmark && !begun[s] && bytes.Contains(e.Object, []byte(InitialEventsEnd)):
+			open[s] = true
+		}
+	}
+	return open, nil
+}
+
+// aside takes over marks and clocks.
+func (j *joining) aside(r *Recording) error {
+	clocks, err := r.Clocks()
+	if err != nil {
+		return err
+	}
+	marks, err := r.Marks()
+	if err != nil {
+		return err
+	}
+	seen := func(m Mark) bool {
+		return slices.ContainsFunc(j.marks, func(o Mark) bool {
+			return o.Time.Equal(m.Time) && o.Text == m.Text && o.Author == m.Author
+		})
+	}
+	for _, m := range marks {
+		if !seen(m) {
+			j.marks = append(j.marks, m)
+		}
+	}
+	for _, c := range clocks {
+		if c == j.clock { // an excerpt has the last sample before its window too
+			continue
+		}
+		j.clock = c
+		if err := j.w.Clock(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sum adds up counts by class.
+func sum(all ...map[string]uint64) map[string]uint64 {
+	var total map[string]uint64
+	for _, counts := range all {
+		for class, n := range counts {
+			if total == nil {
+				total = map[string]uint64{}
+			}
+			total[class] += n
+		}
+	}
+	return total
+}
