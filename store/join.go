@@ -109,8 +109,8 @@ func (j *joining) add(r *Recording, first bool) error {
 	if meets && info.Last <= j.last {
 		return nil
 	}
-	if !first && info.End.Before(j.end) && !meets {
-		return fmt.Errorf("it ends at %s, before the recording that it follows: they overlap", info.End.UTC().Format(time.RFC3339))
+	if !first && !meets && info.Start.Before(j.end) {
+		return fmt.Errorf("it begins at %s, before the end of the recording that it follows: two recorders ran at the same time", info.Start.UTC().Format(time.RFC3339))
 	}
 	var err error
 	switch {

@@ -278,3 +278,81 @@ func TestCutWhileRecording(t *testing.T) {
 		t.Errorf("the recording goes on: %v", err)
 	}
 }
+
+// TestJoinTellsTheSame: windows that meet and are joined answer as the recording
+// does that they were cut from, in whatever order they are named.
+func TestJoinTellsTheSame(t *testing.T) {
+	everyRecording(t, func(t *testing.T, path string, r *store.Recording) {
+		if !slices.Contains([]string{"config-change.db", "unready-after-full-rollout.db"}, filepath.Base(path)) {
+			t.Skip("two are enough")
+		}
+		dir := t.TempDir()
+		info := r.Info()
+		third := info.End.Sub(info.Start) / 3
+		times := []time.Time{info.Start, info.Start.Add(third), info.Start.Add(2 * third), info.End}
+		args := []string{"svcspy", "join", "-f", filepath.Join(dir, "joined.db")}
+		for i := len(times) - 2; i >= 0; i-- {
+			part := filepath.Join(dir, fmt.Sprint(i, ".db"))
+			cutFile(t, r, part, times[i], times[i+1])
+			args = append(args, part)
+		}
+		var stdout, stderr bytes.Buffer
+		if code := run(args, nil, &stdout, &stderr); code != cli.ExitOK {
+			t.Fatalf("exit code %d\n%s", code, &stderr)
+		}
+		joined := intact(t, filepath.Join(dir, "joined.db"))
+		if got := joined.Info(); got.First != info.First || got.Last != info.Last || got.Events != info.Events || !got.Closed {
+			t.Errorf("joined: %+v, want %+v", got, info)
+		}
+		subjects, err := story.SubjectsIn(r, info.Start, info.End)
+		if err != nil || len(subjects) == 0 {
+			t.Fatalf("subjects: %v, %v", subjects, err)
+		}
+		for _, at := range []time.Time{times[1].Add(-third / 2), times[1], times[2], times[2].Add(third / 2), times[3]} {
+			for _, ref := range subjects {
+				if diff := cmp.Diff(told(t, r, ref, at, false), told(t, joined, ref, at, false)); diff != "" {
+					t.Errorf("%s at %s (-whole +joined)\n%s", ref.Name, when.Format(at), diff)
+				}
+			}
+		}
+	})
+}
+
+// TestJoinRefuses names what cannot be one recording.
+func TestJoinRefuses(t *testing.T) {
+	dir := t.TempDir()
+	start := time.Date(2026, 5, 4, 14, 0, 0, 0, time.UTC)
+	write := func(name string, h store.Header, begin time.Duration) string {
+		path := filepath.Join(dir, name)
+		h.ID, h.Start = name, start.Add(begin)
+		w, err := store.Create(path, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			e := store.Event{Time: h.Start.Add(time.Duration(i) * time.Second), Type: "ADDED", Resource: replay.Services, Namespace: "shop", Name: fmt.Sprint("s", i), Object: []byte(`{}`)}
+			if _, err := w.Append(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Seal(h.Start.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	of := func(uid string) store.Header { return store.Header{Cluster: store.Cluster{UID: uid}} }
+	one := write("one.db", of("a"), 0)
+	for _, c := range []struct{ path, want string }{
+		{write("other.db", of("b"), time.Hour), "another cluster"},
+		{write("scope.db", store.Header{Cluster: store.Cluster{UID: "a"}, Scope: store.Scope{Namespaces: []string{"shop"}}}, time.Hour), "another scope"},
+		{write("plain.db", store.Header{Cluster: store.Cluster{UID: "a"}, Redaction: store.Redaction{Policy: "none"}}, time.Hour), "redacted in another way"},
+		{write("same.db", of("a"), 10*time.Second), "at the same time"},
+	} {
+		var stdout, stderr bytes.Buffer
+		out := filepath.Join(dir, "out.db")
+		code := run([]string{"svcspy", "join", one, c.path, "-f", out}, nil, &stdout, &stderr)
+		if _, err := os.Stat(out); code != cli.ExitError || !strings.Contains(stderr.String(), c.want) || err == nil {
+			t.Errorf("%s: exit code %d, file %v\n%s", c.path, code, err, &stderr)
+		}
+	}
+}

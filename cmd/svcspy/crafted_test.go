@@ -38,7 +38,7 @@ var crafted = []struct {
 var opening = []string{
 	"info FILE", "verify FILE", "events FILE", "replay FILE --once", "replay FILE svc/web --once", "timeline FILE --all",
 	"explain FILE svc/web", "trace svc/web -f FILE", "report FILE svc/web -o md", "get FILE pods -A -o json", "changes svc/web -f FILE",
-	"scan FILE", "share FILE OUT --policy strict", "share FILE OUT", "compact FILE OUT", "cut FILE OUT", "mark FILE text",
+	"scan FILE", "share FILE OUT --policy strict", "share FILE OUT", "compact FILE OUT", "cut FILE OUT", "join FILE -f OUT", "mark FILE text",
 }
 
 const (

@@ -42,6 +42,7 @@ var offline = []string{
 	"verify FILE",
 	"compact FILE OUT",
 	"cut FILE OUT --since start+15s",
+	"join FILE -f OUT",
 	"share FILE OUT --policy strict",
 	"scan FILE",
 	"mark FILE",

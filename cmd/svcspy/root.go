@@ -119,7 +119,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 		traceCommand(a), replayCommand(a), files.ViewCommand(a), timelineCommand(a), explainCommand(a),
 		diffCommand(a), bisectCommand(a), changesCommand(a), files.ReportCommand(a),
 		kubectl.GetCommand(a), kubectl.EventsCommand(a), kubectl.ServeCommand(a), kubectl.ShellCommand(a), kubectl.MCPCommand(a, runContext), assertCommand(a),
-		files.InfoCommand(a), files.VerifyCommand(a), files.CompactCommand(a),
+		files.InfoCommand(a), files.VerifyCommand(a), files.CompactCommand(a), files.JoinCommand(a),
 		files.CutCommand(a), files.ShareCommand(a), files.ScanCommand(a), files.MarkCommand(a),
 		demoCommand(a), completionCommand(a), versionCommand(a), a.ManCommand(), help, a.ExitCodesTopic(), a.TimesTopic(), a.RedactionTopic(),
 	)

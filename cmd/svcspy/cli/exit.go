@@ -48,7 +48,7 @@ const ExitCodesHelp = `Every svcspy command ends with one of these codes:
        scan: something looks like a secret; assert: something did not come true)
   4    answered, but at that time the recording has a gap or damage, or had not begun;
        record: sealed, but for some time conditions could not be followed;
-       mark, compact, share, cut: refused, because the recording is damaged
+       mark, compact, share, cut, join: refused, because the recording is damaged
   130  interrupted before the work was done; a second interrupt ends any command at once
 
 diff ends as kubectl diff does: 0 nothing is different, 1 something is, 2 or more

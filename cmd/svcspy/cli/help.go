@@ -25,7 +25,7 @@ var Groups = []struct {
 	{"Record", []string{"record", "keep", "import"}},
 	{"Explain", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report", "assert"}},
 	{"Inspect, and kubectl on the past", []string{"get", "events", "serve", "shell", "mcp"}},
-	{"Files", []string{"info", "verify", "mark", "cut", "share", "scan", "compact"}},
+	{"Files", []string{"info", "verify", "mark", "cut", "join", "share", "scan", "compact"}},
 }
 
 // connection marks a flag that says how to reach the cluster.

@@ -1,5 +1,5 @@
 // Package files has the commands that take a recording and write or check a file:
-// info, verify, compact, mark, cut, share, scan, and the pages of report and view.
+// info, verify, compact, mark, cut, join, share, scan, and the pages of report and view.
 // Each command is one function that returns it.
 package files
 
