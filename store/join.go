@@ -86,7 +86,7 @@ type joining struct {
 	streams  map[stream]Coverage // in force at the end of what was appended
 	document []metav1.APIResource
 	marks    []Mark
-	clock    Clock // the last sample
+	clock    Clock             // the last sample
 	redacted map[string]uint64 // of runs before the present one
 	counts   map[string]uint64 // of the present run
 }
