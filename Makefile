@@ -8,7 +8,7 @@ BROWSER = fixtures/browser
 TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
 SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
 
-.PHONY: help build man update demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt
+.PHONY: help build man update demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt release-files release-snapshot release-equal release-krew sizes gallery vulncheck vet-platforms
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -88,3 +88,47 @@ nodes-down: ## stop them, and leave nothing behind
 
 truth: ## play faults on real nodes and hold every verdict against packets; FAULTS=names
 	@cd $(REALNODES) && $(GO) run ./cmd/truth $(FAULTS)
+
+RELEASE = fixtures/release
+export COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+export COMMIT_DATE ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+export COMMIT_TIME ?= $(shell git log -1 --format=%ct 2>/dev/null)
+RELEASE_TOOL = $(GO) tool -modfile=$(RELEASE)/go.mod
+
+release-files: ## what archives hold beside the program: man pages, completions, licences
+	@rm -rf bin/release && mkdir -p bin/release/completions bin/release/tools
+	@$(GO) build -trimpath -o bin/release/tools/svcspy ./cmd/svcspy
+	@cd $(RELEASE) && $(GO) build -o ../../bin/release/tools/release .
+	@bin/release/tools/svcspy man bin/release/man
+	@for s in bash zsh fish powershell; do bin/release/tools/svcspy completion $$s >bin/release/completions/svcspy.$$s || exit 1; done
+	@mv bin/release/completions/svcspy.powershell bin/release/completions/svcspy.ps1
+	@bin/release/tools/release licences bin/release/tools/svcspy >bin/release/THIRD_PARTY_LICENSES.txt
+
+release-snapshot: ## archives, packages, checksums, SBOMs, krew and brew manifests in bin/dist; publishes nothing
+	@$(RELEASE_TOOL) goreleaser release --snapshot --clean --parallelism 1 --timeout 60m
+	@ls bin/dist
+
+release-equal: release-snapshot ## build the snapshot again elsewhere, without the build cache: every file is equal
+	@rm -rf bin/again && git worktree add --force --detach -q bin/again/tree && cp .goreleaser.yaml bin/again/tree/ && \
+	  gr=$$($(RELEASE_TOOL) -n goreleaser) && (cd bin/again/tree && GOCACHE=$(CURDIR)/bin/again/cache $$gr release --snapshot --clean --parallelism 1 --timeout 60m >/dev/null) ; \
+	  bin/release/tools/release equal bin/dist bin/again/tree/bin/dist ; code=$$? ; git worktree remove --force bin/again/tree ; rm -rf bin/again ; exit $$code
+
+release-krew: ## the krew manifest of bin/dist is valid, and krew installs the archive with it
+	@rm -rf bin/krew && mkdir -p bin/krew && KREW_ROOT=$(CURDIR)/bin/krew $(RELEASE_TOOL) krew install \
+	  --manifest=bin/dist/krew/svcspy.yaml --archive=$$(ls bin/dist/svcspy_*_$$($(GO) env GOOS)_$$($(GO) env GOARCH).tar.gz) && bin/krew/bin/kubectl-svcspy version
+
+sizes: bin/svcspy ## what costs how many bytes in the program; fails above 50 MiB stripped
+	@cd $(RELEASE) && $(GO) build -o ../../bin/release-tool . && cd ../.. && bin/release-tool sizes bin/svcspy
+
+gallery: bin/svcspy ## a report of every recorded incident, and an index, in bin/gallery
+	@rm -rf bin/gallery && mkdir -p bin/gallery && cd fixtures/incidents && for f in *.db; do \
+	  ../../bin/svcspy report $$f -o html -f ../../bin/gallery/$${f%.db}.html -q >/dev/null || echo "$$f: no report"; done
+	@cd bin/gallery && { echo '<!doctype html><html lang="en"><meta charset="utf-8"><title>svcspy: incidents</title><h1>Recorded incidents</h1><ul>'; \
+	  for f in *.html; do [ $$f = index.html ] || echo "<li><a href=\"$$f\">$${f%.html}</a></li>"; done; echo '</ul>'; } >index.html
+	@echo "bin/gallery/index.html: $$(ls bin/gallery | grep -vc index) reports"
+
+vulncheck: ## known vulnerabilities in what the program calls; needs the network
+	@$(RELEASE_TOOL) govulncheck ./cmd/svcspy
+
+vet-platforms: ## vet for Windows and macOS; builds all dependencies for each once
+	@for os in windows darwin; do GOOS=$$os $(GO) vet ./... || exit 1; done

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,11 +11,14 @@ import (
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
+// shells are those that completion has a script for.
+var shells = []string{"bash", "zsh", "fish", "powershell"}
+
 func completionCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "completion bash|zsh|fish",
+		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print the script that completes command lines in a shell",
-		Long: `Completion prints a script for bash, zsh or fish. With it the shell completes
+		Long: `Completion prints a script for bash, zsh, fish or PowerShell. With it the shell completes
 commands and flags, recordings, and what is inside of a recording: subjects as
 TYPE/NAME, namespaces, and instants such as incident, verdict:3 and the marks.
 No cluster is asked. For bash the package bash-completion is needed.
@@ -34,12 +38,15 @@ EXIT STATUS
   # fish
   svcspy completion fish > ~/.config/fish/completions/svcspy.fish
 
+  # PowerShell: for this session, or in $PROFILE for every one
+  svcspy completion powershell | Out-String | Invoke-Expression
+
   # as a kubectl plugin
   ln -s "$(command -v svcspy)" ~/.local/bin/kubectl-svcspy
   ln -s "$(command -v svcspy)" ~/.local/bin/kubectl_complete-svcspy`,
-		ValidArgs: []string{"bash", "zsh", "fish"},
+		ValidArgs: shells,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 1 && (args[0] == "bash" || args[0] == "zsh" || args[0] == "fish") {
+			if len(args) == 1 && slices.Contains(shells, args[0]) {
 				return nil
 			}
 			return cli.Usage(cli.ErrShell, a.Name+" completion --help shows where the script goes")
@@ -51,6 +58,8 @@ EXIT STATUS
 				return bashCompletion(root, a.Out)
 			case "zsh":
 				return root.GenZshCompletion(a.Out)
+			case "powershell":
+				return root.GenPowerShellCompletionWithDesc(a.Out)
 			}
 			return root.GenFishCompletion(a.Out, true)
 		},

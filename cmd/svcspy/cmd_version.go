@@ -12,8 +12,9 @@ func versionCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Long: `Version prints the version of svcspy, of Go, and the platform. A recording says
-which version wrote it: svcspy info.
+		Long: `Version prints the version of svcspy with its commit, the version of Go, the
+platform, and the date of the commit. A recording says which version wrote it:
+svcspy info. The API server reads it in the User-Agent of each request.
 
 EXIT STATUS
   0 printed, 2 wrong words.`,

@@ -19,7 +19,7 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-var ErrShell = errors.New("completion takes a shell: bash, zsh or fish")
+var ErrShell = errors.New("completion takes a shell: bash, zsh, fish or powershell")
 
 // Completing is how long a shell waits for completions at most. Tests, which
 // want all of them also from a slow machine, wait longer.
