@@ -457,7 +457,7 @@ func (m *Case) refuses(c *change.Change) string {
 			return e.Kind == c.Subject.Kind && e.Name == c.Ref.Name && (e.Path == "" || c.Verb != change.Updated || c.Touches(e.Path))
 		})
 	})
-	if !named || !m.Improved && m.made(c.ObservedAt) {
+	if !named || !m.Improved && !writes && m.made(c.ObservedAt) {
 		return ""
 	}
 	gone := c.Verb == change.Deleted || c.Verb == change.Deleting
