@@ -300,6 +300,16 @@ func (c *Cache) warm(t Timeline, seqs []store.Seq) {
 	reading.Wait()
 }
 
+// Age begins a new generation: what is not used until the next call is
+// forgotten then. Who looks at the end of a growing recording again and again
+// holds by it what the last looks used, not what fits into the bounds.
+func (c *Cache) Age() {
+	c.wholes.age()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.old, c.young, c.size = c.young, make(map[store.Seq]*analyzer.Object), 0
+}
+
 // put must be called with the lock held.
 func (c *Cache) put(seq store.Seq, o *analyzer.Object) {
 	if c.young == nil || len(c.young) >= cmp.Or(c.limit, generationObjects) || c.size+len(o.Event.Object) > cmp.Or(c.bytes, generationBytes) {

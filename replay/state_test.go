@@ -284,3 +284,33 @@ func TestErrorsAreBounded(t *testing.T) {
 		t.Errorf("the errors of a State take %d bytes", n)
 	}
 }
+
+// TestAge: what a cursor tells does not depend on what was forgotten.
+func TestAge(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := replaytest.RandomRecording(t)
+		aging := NewCursor(m)
+		for range rapid.IntRange(5, 40).Draw(t, "looks") {
+			seq := store.Seq(rapid.Uint64Range(1, uint64(m.Info().Last)).Draw(t, "seq"))
+			for _, resource := range []string{"pods", "services"} {
+				q := store.Query{Resource: schema.GroupVersionResource{Version: "v1", Resource: resource}}
+				var told [2][]store.Seq
+				for i, c := range []*Cursor{aging, NewCursor(m)} {
+					state, err := c.Seek(seq)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, o := range state.List(q) {
+						told[i] = append(told[i], o.Seq)
+					}
+				}
+				if diff := cmp.Diff(told[1], told[0]); diff != "" {
+					t.Fatalf("%s at #%d (-new cursor +aging)\n%s", resource, seq, diff)
+				}
+			}
+			if rapid.Bool().Draw(t, "age") {
+				aging.objects.Age()
+			}
+		}
+	})
+}

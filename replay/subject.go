@@ -171,7 +171,7 @@ func resourceWords(resources []metav1.APIResource) []string {
 // nearest returns the word at edit distance 1 or 2, the closest and first one;
 // "" if there is none.
 func nearest(word string, words []string) string {
-	best, at := "", 3
+	best, at := "", min(3, 1+len(word)/2) // "foo" is no mistyped "pod"
 	for _, w := range words {
 		if w == "" {
 			continue

@@ -26,6 +26,7 @@ type whole struct {
 	asked   int
 	touched []store.Seq // where the answer may change, in order
 	upto    store.Seq   // as far as that is known
+	floor   store.Seq   // what changed up to here was forgotten
 	answers map[int][]*analyzer.Object
 }
 
@@ -51,7 +52,7 @@ func (s *State) whole(resource schema.GroupVersionResource) []*analyzer.Object {
 		w.kinds[resource] = k
 	}
 	q := store.Query{Resource: resource}
-	if k.asked++; k.asked < oftenAsked {
+	if k.asked++; k.asked < oftenAsked || s.seq < k.floor {
 		return s.find(q)
 	}
 	if s.seq > k.upto {
@@ -78,6 +79,27 @@ func (s *State) whole(resource schema.GroupVersionResource) []*analyzer.Object {
 		k.answers[n] = objects
 	}
 	return slices.Clone(objects)
+}
+
+// age forgets all but the latest answer of each kind, and what changed before it.
+func (w *wholes) age() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range w.kinds {
+		latest := -1
+		for n := range k.answers {
+			latest = max(latest, n)
+		}
+		if latest < 0 {
+			k.floor, k.touched = k.upto, nil
+			continue
+		}
+		if latest > 0 {
+			k.floor = k.touched[latest-1]
+		}
+		k.touched = slices.Clone(k.touched[latest:])
+		k.answers = map[int][]*analyzer.Object{0: k.answers[latest]}
+	}
 }
 
 // ledOn is over how many changes an answer is led on to a later one.

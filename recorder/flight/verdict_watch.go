@@ -185,6 +185,7 @@ func (w *VerdictWatch) look(ctx context.Context, cursor *replay.Cursor) (store.S
 	if err := s.Err(); err != nil {
 		return s.Seq(), err
 	}
+	s.Cache().Age()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.verdicts = now

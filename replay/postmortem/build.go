@@ -257,13 +257,16 @@ func (s *documentBuilder) otherOutages(ctx context.Context) ([]*story.Explanatio
 	return slices.DeleteFunc(found, func(e *story.Explanation) bool { return e == nil }), nil
 }
 
-// begun is the first segment in which the subject had come up: that it was
-// absent before is no outage.
+// begun is the first segment in which the subject had come up, or existed if it
+// never did: that it was absent before is no outage.
 func (s *documentBuilder) begun() int {
 	if s.segments[0].Report.Verdict.State != analyzer.Absent {
 		return 0
 	}
-	return max(0, slices.IndexFunc(s.segments, func(g verdict.Segment) bool { return serving(g.Report.Verdict.State) }))
+	if up := slices.IndexFunc(s.segments, func(g verdict.Segment) bool { return serving(g.Report.Verdict.State) }); up >= 0 {
+		return up
+	}
+	return max(0, slices.IndexFunc(s.segments, func(g verdict.Segment) bool { return g.Report.Verdict.State != analyzer.Absent }))
 }
 
 // impact says how much users are hurt in a state, 0 if not, or not knowably.
@@ -415,7 +418,7 @@ func (s *documentBuilder) instants() ([]Instant, int) {
 	}
 	out := make([]Instant, 0, len(all))
 	for i := range all {
-		out = append(out, Instant{From: all[i].From.UTC(), To: all[i].To.UTC(), Seq: all[i].Seq, Gap: all[i].Gap, Report: shortened(all[i].Report)})
+		out = append(out, Instant{From: all[i].From.UTC(), To: all[i].To.UTC(), Seq: all[i].Seq, Event: all[i].Event, Gap: all[i].Gap, Report: shortened(all[i].Report)})
 	}
 	return out, more
 }

@@ -134,7 +134,7 @@ func (s *documentBuilder) experience(w *story.Transition) []Link {
 	}
 	if len(met) > 0 {
 		links = append(links, Link{
-			ID: "traffic", Certainty: Inferred, Text: "Clients met, by class of traffic: " + strings.Join(met, ", ") + ".", Subject: s.about, Time: w.From.UTC(), Seq: w.Seq,
+			ID: "traffic", Certainty: Inferred, Text: "Clients met, by class of traffic: " + strings.Join(met, ", ") + ".", Subject: s.about, Time: w.From.UTC(), Seq: w.Event,
 			Why: "what kube-proxy and cluster DNS make of the recorded objects; packets were not recorded",
 		})
 	}

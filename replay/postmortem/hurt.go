@@ -74,7 +74,7 @@ func hurtIn(segments []verdict.Segment, w Window) (Hurt, bool) {
 			h.Dark += to.Sub(from).Seconds()
 		}
 		if h.Worst == "" || impact(state) > impact(h.Worst) {
-			h.Worst, h.Headline, h.Seq, h.Subject = state, g.Report.Headline, g.Seq, g.Report.Subject
+			h.Worst, h.Headline, h.Seq, h.Subject = state, g.Report.Headline, g.Event, g.Report.Subject
 		}
 	}
 	return h, !h.From.IsZero()

@@ -90,7 +90,7 @@ func (s *documentBuilder) impactStart() KeyTime {
 		if impact(g.Report.Verdict.State) == 0 {
 			continue
 		}
-		k.Time, k.Seq, k.Certainty = g.From, g.Seq, Observed
+		k.Time, k.Seq, k.Certainty = g.From, g.Event, Observed
 		k.Note = fmt.Sprintf("the verdict became %s", g.Report.Verdict.State)
 		switch {
 		case i == 0 && s.prelude != nil && !s.prelude.Dark.IsZero():
@@ -118,7 +118,7 @@ func (s *documentBuilder) impactEnd() KeyTime {
 		k.Note = "unknown: it lasted to the end of what was looked at"
 		return k
 	}
-	k.Time, k.Seq, k.Certainty = r.From, r.Seq, Observed
+	k.Time, k.Seq, k.Certainty = r.From, r.Event, Observed
 	k.Note = fmt.Sprintf("the verdict became %s", r.Report.Verdict.State)
 	if r.Report.Verdict.State == analyzer.Unknown || r.Gap != "" {
 		k.Certainty = Inferred

@@ -96,7 +96,7 @@ type Span struct {
 type Row struct {
 	Time     time.Time        `json:"time"`
 	Earliest time.Time        `json:"earliest,omitzero"` // set where nobody was listening: it happened between this and Time
-	Seq      store.Seq        `json:"seq,omitempty"`     // 0 for marks
+	Seq      store.Seq        `json:"seq,omitempty"`     // 0 for marks, and for what began as time passed
 	Kind     string           `json:"kind"`              // past (before the recording: reconstructed), recording, verdict, change, loss, gap or mark
 	State    analyzer.State   `json:"state,omitempty"`   // of verdicts
 	What     string           `json:"what"`
@@ -121,8 +121,9 @@ type Link struct {
 type Instant struct {
 	From   time.Time       `json:"from"`
 	To     time.Time       `json:"to"`
-	Seq    store.Seq       `json:"seq"`
-	Gap    string          `json:"gap,omitempty"` // what was not being listened to
+	Seq    store.Seq       `json:"seq"`             // position at From
+	Event  store.Seq       `json:"event,omitempty"` // with which it began; none if it began as time passed
+	Gap    string          `json:"gap,omitempty"`   // what was not being listened to
 	Report analyzer.Report `json:"report"`
 }
 
@@ -135,7 +136,7 @@ type Hurt struct {
 	Dark     float64           `json:"darkSeconds"`
 	Impaired float64           `json:"impairedSeconds"` // with the dark ones
 	Headline analyzer.Headline `json:"headline"`
-	Seq      store.Seq         `json:"seq"`
+	Seq      store.Seq         `json:"seq,omitempty"` // of the event with which the worst began; none if it began as time passed
 }
 
 // Command reproduces a claim.

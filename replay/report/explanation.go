@@ -61,6 +61,9 @@ func NewExplanation(info store.Info, x *story.Explanation) ExplanationEnvelope {
 		Outages: x.Outages, OutagesSeconds: x.Lasted.Seconds(),
 	}
 	e.Worst.Headline = x.Worst.Later.Headline
+	if e.Worst.Headline.ID != x.Worst.Report.Headline.ID {
+		e.Worst.Event = 0 // a replay of it shows the headline of that instant
+	}
 	if e.Changes == nil {
 		e.Changes = []change.Change{}
 	}
@@ -120,8 +123,8 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	p.line("%s was %s on %s from %s %s %s (%s)%s.", p.paint(bold, e.Subject.Kind+" "+path(e.Subject)),
 		state, from.Format(time.DateOnly), from.Format(time.TimeOnly), from.Format("MST"), until, span(e.From, e.To), part)
 	when := p.clock(e.Worst.From)
-	if e.Worst.Seq > 0 {
-		when += " " + p.event(e.Worst.Seq)
+	if e.Worst.Event > 0 {
+		when += " " + p.event(e.Worst.Event)
 	}
 	p.line("The report at its worst, %s: %s", when, p.say(undated(e.Worst.Headline.Message)))
 	if e.Outages > 1 {
@@ -315,5 +318,5 @@ func (p *printer) recovered(e ExplanationEnvelope) {
 	if r.Ready > r.Desired {
 		ready = fmt.Sprintf("%d ready, %d wanted", r.Ready, r.Desired)
 	}
-	p.line("  %s %s %s, %s", p.clock(r.From), p.event(r.Seq), p.paint(stateColor(r.State), string(r.State)), ready)
+	p.line("  %s %s %s, %s", p.clock(r.From), p.event(r.Event), p.paint(stateColor(r.State), string(r.State)), ready)
 }

@@ -38,6 +38,10 @@ func NewList(s *replay.State, reports []analyzer.Report) (ListEnvelope, error) {
 // ListText prints one line for each Service, worst first.
 func ListText(w io.Writer, e ListEnvelope, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), o: o, at: e.At.Time}
+	if len(e.Items) == 0 && e.Coverage.Status == "none" {
+		p.line("which Services there are is not known at %s: the recorder had not heard of any yet; --at +10s is 10 seconds later", e.At.Time.Format("2006-01-02T15:04:05.999Z07:00"))
+		return p.w.Flush()
+	}
 	if len(e.Items) == 0 {
 		p.line("no Services at %s", e.At.Time.Format("2006-01-02T15:04:05.999Z07:00"))
 		return p.w.Flush()

@@ -32,6 +32,7 @@ type TimelineItem struct {
 	From        time.Time          `json:"from"`
 	To          time.Time          `json:"to"`
 	Seq         store.Seq          `json:"seq"`
+	Event       store.Seq          `json:"event,omitempty"` // with which it began; none if it began as time passed
 	State       analyzer.State     `json:"state"`
 	Intent      string             `json:"intent,omitempty"`
 	Gap         string             `json:"gap,omitempty"` // what was not being listened to
@@ -68,7 +69,7 @@ func (e *TimelineEnvelope) Mark(marks []store.Mark) {
 func itemOf(t *story.Transition) TimelineItem {
 	r := &t.Report
 	item := TimelineItem{
-		From: t.From.UTC(), To: t.To.UTC(), Seq: t.Seq, State: r.Verdict.State, Intent: r.Verdict.Intent, Gap: t.Gap, Headline: r.Headline,
+		From: t.From.UTC(), To: t.To.UTC(), Seq: t.Seq, Event: t.Event, State: r.Verdict.State, Intent: r.Verdict.Intent, Gap: t.Gap, Headline: r.Headline,
 		Ready: r.Endpoints.Ready, Desired: r.Endpoints.Desired,
 		Lost: t.Lost, NotReplaced: t.Missing, Changes: t.Changes, LastChange: t.LastChange,
 	}
@@ -127,7 +128,7 @@ func (p *printer) item(it *TimelineItem) {
 		}
 		return
 	}
-	p.line("%s %s %6s  %s  %d/%d  %s", p.clock(it.From), p.paint(faint, fmt.Sprintf("%-6s", eventID(it.Seq))), span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)), it.Ready, it.Desired, why)
+	p.line("%s %s %6s  %s  %d/%d  %s", p.clock(it.From), p.paint(faint, fmt.Sprintf("%-6s", eventID(it.Event))), span(it.From, it.To), p.paint(stateColor(it.State), fmt.Sprintf("%-16s", state)), it.Ready, it.Desired, why)
 	if it.Gap != "" {
 		p.line("      %s", p.paint(yellow, "not listening: "+Clean(it.Gap)))
 	}

@@ -47,7 +47,11 @@ func (c *Course) Step() error {
 		} else {
 			report = analyzer.Diagnose(c.scene, c.Subject, analyzer.Options{})
 		}
-		c.Segments = append(c.Segments, Segment{From: c.at, To: c.to, Seq: s.Seq(), Gap: gap, Report: report})
+		began := Segment{From: c.at, To: c.to, Seq: s.Seq(), Gap: gap, Report: report}
+		if began.Event, err = eventAt(s, c.at); err != nil {
+			return err
+		}
+		c.Segments = append(c.Segments, began)
 	}
 	if judged.Ready > 0 {
 		c.Segments[len(c.Segments)-1].Served = true
@@ -58,6 +62,19 @@ func (c *Course) Step() error {
 	next, err := c.scene.next()
 	c.at, c.Over = next, next.IsZero() || next.After(c.to)
 	return err
+}
+
+// eventAt returns the last position of a State if that was heard at an instant, 0
+// if it was heard before.
+func eventAt(s *replay.State, at time.Time) (store.Seq, error) {
+	if s.Seq() == 0 {
+		return 0, nil
+	}
+	heard, err := s.Timeline().TimeOf(s.Seq())
+	if err != nil || !heard.Equal(at) {
+		return 0, err
+	}
+	return s.Seq(), nil
 }
 
 // stop ends the last segment where the verdicts are known up to.

@@ -21,6 +21,9 @@ import (
 type Segment struct {
 	From, To time.Time // To is the start of the next segment, or the end asked for
 	Seq      store.Seq // position at From
+	// Event is the position whose event the verdict began with, at which a replay
+	// shows it; 0 if it began as time passed, or is that of several in a row.
+	Event store.Seq
 	// Gap says what the recorder was not listening to although the verdict
 	// rests on it; "" if it heard everything. Such a verdict may be outdated.
 	Gap    string
@@ -100,17 +103,19 @@ func Settle(segments []Segment) []Segment {
 		for i++; !long(&s) && i < len(segments) && !long(&segments[i]); i++ {
 			next := segments[i]
 			if !Worse(next.Report.Verdict.State, s.Report.Verdict.State) {
-				next.Report, next.Gap = s.Report, s.Gap
+				next.Report, next.Gap, next.Event = s.Report, s.Gap, s.Event
+			} else {
+				next.Event = 0
 			}
-			s.To, s.Report, s.Gap = next.To, next.Report, next.Gap
+			s.To, s.Report, s.Gap, s.Event = next.To, next.Report, next.Gap, next.Event
 		}
 		if early != nil {
-			s.From, s.Seq, early = early.From, early.Seq, nil
+			s.From, s.Seq, s.Event, early = early.From, early.Seq, 0, nil
 		}
 		switch n := len(out); {
 		case long(&s):
 			if n > 0 && onset != nil && sameFault(onset, &s) && !sameFault(&out[n-1], &s) {
-				out[n-1].To, s.From, s.Seq = onset.From, onset.From, onset.Seq
+				out[n-1].To, s.From, s.Seq, s.Event = onset.From, onset.From, onset.Seq, onset.Event
 			}
 			onset = nil
 			add(s)

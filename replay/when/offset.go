@@ -24,11 +24,15 @@ func (p reading) offset() (Instant, error) {
 	return Instant{Time: from.Add(d)}, nil
 }
 
-// ago reads the "3m" of "3m ago".
-func (p reading) ago(length string) (Instant, error) {
-	d, ok := parseDuration(length)
+// ago reads the "3m" of "3m ago", and the "2 minutes" of "2 minutes ago".
+func (p reading) ago(length []string) (Instant, error) {
+	text := strings.Join(length, "")
+	if n := len(length); n == 2 {
+		text = length[0] + unitOf(length[1])
+	}
+	d, ok := parseDuration(text)
 	if !ok {
-		return Instant{}, p.unreadable(durationProblem(length))
+		return Instant{}, p.unreadable(durationProblem(text))
 	}
 	return p.fromEnd(-d)
 }
@@ -87,6 +91,19 @@ func parseDuration(text string) (time.Duration, bool) {
 	}
 	d, err := time.ParseDuration(text)
 	return d, err == nil
+}
+
+// unitOf returns the unit that a word names, the word itself if it is none.
+func unitOf(word string) string {
+	switch strings.TrimSuffix(word, "s") {
+	case "hour", "hr":
+		return "h"
+	case "minute", "min":
+		return "m"
+	case "second", "sec":
+		return "s"
+	}
+	return word
 }
 
 // durationProblem says why text is not a duration.

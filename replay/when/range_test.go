@@ -75,6 +75,7 @@ func TestRangeOf(t *testing.T) {
 		{"incident", func() ([]verdict.Segment, error) { return nil, errors.New("block 7 is damaged") }, "cannot be found: block 7 is damaged"},
 		{"now", nil, "0 13:00:10"},
 		{"1s ago", nil, "0 13:00:10"},
+		{"1 second ago", nil, "0 13:00:10"},
 	} {
 		r := RangeOf(m, func() ([]store.Mark, error) { return marks, nil }, test.course)
 		r.Now = start.Add(11 * time.Second)

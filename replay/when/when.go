@@ -17,7 +17,7 @@ import (
 // The time grammar, one for every flag, prompt and link. Which rule applies is
 // decided by how the text begins, so no text fits two of them:
 //
-//	when     = offset | duration " ago" | "now" [offset] | calendar | anchor [offset]
+//	when     = offset | (duration | number " " unit) " ago" | "now" [offset] | calendar | anchor [offset]
 //	calendar = [ date ("T" | " ") | ("today" | "yesterday") " " ] clock [[" "] zone]
 //	date     = YYYY-MM-DD
 //	clock    = h[h]:mm[:ss[("." | ",") fraction]] [[" "] ("am" | "pm")] | h[h] [" "] ("am" | "pm")
@@ -26,6 +26,7 @@ import (
 //	         | "#" seq | "rv:" resourceVersion | "@" unix seconds["." fraction] | "@" mark
 //	offset   = ("+" | "-") duration
 //	duration = as Go's, without a sign: 90s, 1h30m, 1.5h
+//	unit     = "hours" | "hrs" | "minutes" | "mins" | "seconds" | "secs", or without the s
 //
 // A fraction has one to nine digits. Keywords are lower case; am, pm, T and Z
 // may be either; after am and pm a named zone needs its space. Runs of spaces
@@ -132,8 +133,8 @@ func (p reading) read() (Instant, error) {
 		return p.offset()
 	case strings.HasPrefix(text, "now"):
 		return p.now()
-	case isDigit(text[0]) && len(words) == 2 && words[1] == "ago":
-		return p.ago(words[0])
+	case isDigit(text[0]) && len(words) > 1 && words[len(words)-1] == "ago":
+		return p.ago(words[:len(words)-1])
 	case isDigit(text[0]) && !strings.Contains(text, "%"):
 		return p.calendar()
 	case strings.HasPrefix(text, "today"), strings.HasPrefix(text, "yesterday"):

@@ -163,7 +163,7 @@ func HintsFor(err error) []string {
 	case errors.Is(err, fs.ErrExist):
 		hint = "recordings are never overwritten; give another name with -f"
 	case errors.Is(err, fs.ErrNotExist):
-		hint = "check the path; `svcspy record -f FILE` writes recordings"
+		hint = "check the path"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "recordings are private to the user who made them (mode 0600)"
 	case errors.Is(err, errNoCluster):
