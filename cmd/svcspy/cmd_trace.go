@@ -193,6 +193,7 @@ func (o *traceOptions) follow(ctx context.Context, t replay.Timeline, ref store.
 			}
 			before = s
 		}
+		s.Cache().Age()
 		if err := wait(ctx, t, s.Seq()); err != nil {
 			return err
 		}
