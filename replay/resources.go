@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/store/kinds"
@@ -33,7 +35,8 @@ var (
 // was recorded, such as the Leases that Nodes renew: without it the answer is what
 // it would be if it were not looked at, so that is no gap in what it rests on.
 func Supplementary(resource schema.GroupVersionResource, namespace string) bool {
-	return resource.GroupResource() == Leases.GroupResource() && namespace == "kube-node-lease"
+	return resource.GroupResource() == Leases.GroupResource() && namespace == "kube-node-lease" ||
+		resource.Group == "admissionregistration.k8s.io" && strings.HasPrefix(resource.Resource, "mutatingadmissionpolic") // only named beside a cause
 }
 
 // resourceOf panics where the table of kinds has no row of that name.

@@ -113,7 +113,11 @@ func (p *collector) metadata(t *teller) {
 	f.Writer = creator(m)
 	p.add(f, created, time.Second)
 
-	if m.DeletionTimestamp != nil {
+	// The kubelet confirms the end of a Pod by a deletion with a grace of 0, which
+	// replaces the deadline: a Pod that stays after that, for its finalizers, does
+	// not tell when it was asked for first.
+	confirmed := t.Resource.Resource == "pods" && m.DeletionGracePeriodSeconds != nil && *m.DeletionGracePeriodSeconds == 0
+	if m.DeletionTimestamp != nil && !confirmed {
 		f := t.fact(DeletionAsked, ServerClock)
 		f.Path, f.New = "/metadata/deletionTimestamp", when.Format(m.DeletionTimestamp.Time)
 		grace := int64(0)
