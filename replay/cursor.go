@@ -84,7 +84,7 @@ func (c *Cursor) Seek(seq store.Seq) (*State, error) {
 		return nil, fmt.Errorf("seek #%d: the recording ends at #%d", seq, info.Last)
 	}
 	if seq > 0 && seq < info.First {
-		return nil, fmt.Errorf("seek #%d: the recording keeps what happened from #%d on, and of the time before only what it was like then", seq, info.First)
+		return nil, fmt.Errorf("seek #%d: full history starts at #%[2]d; before that only the state at #%[2]d is known", seq, info.First)
 	}
 	instant := info.Start
 	if seq > 0 {

@@ -71,9 +71,9 @@ did to a cluster:
   TYPE/[NAMESPACE/]NAME eventually STATE[|STATE...] [because DIAGNOSIS] [within 30s]
   TYPE/[NAMESPACE/]NAME finally STATE[|STATE...]
 
-each with "after" and "before" an instant, a mark (@deploy) or a state: after Ready
-begins when the subject first serves. Where the verdict is Unknown, as in a gap, a
-sentence is neither true nor false: it is undecided, and that is not a success.
+each with "after" and "before" an instant, a mark (@deploy) or a state: after
+Ready begins when the subject first serves. Where the verdict is Unknown, for
+example in a gap, the sentence is undecided, which does not count as success.
 
 With --alert it says whether, and when, an alert on a condition of record --keep-on
 would have fired. A file of expectations holds both:
@@ -90,7 +90,7 @@ would have fired. A file of expectations holds both:
     for: 30s
 
 EXIT STATUS
-  0 all came true, 1 error, 2 wrong words, 3 something did not come true, 4 something is
+  0 all came true, 1 error, 2 wrong words, 3 an expectation failed, 4 something is
   undecided, 130 interrupted.`,
 		Example: `  # a test of a rollout
   svcspy assert incident.db 'svc/web never NotServing for more than 5s after Ready' -n shop

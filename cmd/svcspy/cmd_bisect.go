@@ -21,12 +21,12 @@ func bisectCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bisect FILE [TYPE/NAME]",
 		Short: "The first change after which it was broken",
-		Long: `Bisect finds the last moment between a good and a bad instant at which the
-subject was as good as at the good one, and what changed then. As replay is
-exact, nothing has to be tried out.
+		Long: `Bisect searches between a good and a bad instant. It prints the last moment at
+which the subject was still as good as at the good instant, and the change after
+which it was not.
 
-Without --good and --bad they are the instant before the worst outage of the
-subject and that outage, and without a subject the worst of the recording.
+By default, good is the instant before the worst outage of the subject and bad
+is that outage. Without a subject it is the worst outage of the recording.
 
 EXIT STATUS
   0 found, 1 error, 2 wrong words or times, 130 interrupted.`,

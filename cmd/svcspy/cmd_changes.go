@@ -30,11 +30,12 @@ func changesCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "changes [TYPE/NAME] [-f FILE]",
 		Short: "Every change to one object, field by field, live or recorded",
-		Long: `Changes prints every change to one object with what wrote it: from a recording
-with -f, otherwise from the cluster, as it happens, until ctrl-C. Fields that
-only count versions or move time stamps are left out; --status shows only what
-changed in the status. With a recording and no object it prints what people and
-tools wrote to any object, without what the control plane writes by itself.
+		Long: `Changes prints every change to one object and the field manager that wrote it.
+With -f it reads a recording; otherwise it follows the cluster until ctrl-C.
+Fields that only count versions or move time stamps are left out; --status shows
+only what changed in the status. With a recording and no object it prints the
+writes of people and tools to any object, and leaves out the control plane's
+own.
 
 EXIT STATUS
   0 printed, 1 error, 2 wrong words or time.`,

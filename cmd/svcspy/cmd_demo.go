@@ -36,11 +36,10 @@ func demoCommand(a *cli.App) *cobra.Command {
 		Use:   "demo [NAME]",
 		Short: "Explain a recorded outage, without a cluster",
 		Long: `Demo explains an outage from a recording that is part of svcspy. On a terminal
-it opens the broken moment on the whole screen, with a line that says what could
-be pressed next. Elsewhere, and with --once, it prints the verdicts over time,
-and the report at that moment. It was recorded on a real Kubernetes control
-plane. With -f it writes the recording to a file, to be looked at with every
-other command.
+it opens the broken moment on the whole screen, with a line that suggests the
+next key. Elsewhere, and with --once, it prints the verdicts over time, and the
+report at that moment. It was recorded on a real Kubernetes control plane. With
+-f it writes the recording to a file that every other command can read.
 
 The outages:` + list + `
 

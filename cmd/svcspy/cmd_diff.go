@@ -20,13 +20,13 @@ func diffCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff FILE [TYPE/NAME]",
 		Short: "What is different between two instants and can matter to the subject",
-		Long: `Diff compares two instants of a recording, object by object: the subject, what it
-refers to, what refers to it, and what that refers to. Time stamps, versions and
-heartbeats are left out. Who wrote what is different comes from managedFields: a
-tool, never a person.
+		Long: `Diff compares two instants of a recording, object by object: the subject, what
+it refers to, what refers to it, and what that refers to. Time stamps, versions
+and heartbeats are left out. The writer of a difference comes from
+managedFields, so it is a tool, never a person.
 
-Without --since and --until it compares the instant before the worst outage of the
-subject with that outage, and without a subject the worst of the recording.
+By default diff compares the worst outage of the subject with the instant before
+it. Without a subject it takes the worst outage of the recording.
 
 EXIT STATUS
   0 nothing is different, 1 something is, 2 or more an error, as kubectl diff.`,

@@ -27,12 +27,12 @@ recovery, the damage that remains, and what cannot be known. Every line names th
 event with which it began; ` + "`svcspy replay FILE --at '#EVENT'`" + `
 shows the state there.
 
-If the recording begins in the outage, what is known of it from before is told
-too, marked reconstructed, with how uncertain its times are.
+If the recording begins during the outage, the page also shows the time before,
+marked reconstructed, with the uncertainty of each time.
 
-Without --at it is the worst outage of the subject, and without a subject the
-worst of the recording; with --at it is the outage that lasted at that instant,
-or the last one before.
+By default explain takes the worst outage of the subject, or of the recording if
+there is no subject. With --at it takes the outage in progress at that instant,
+or else the last one before.
 
 EXIT STATUS
   0 explained, or there was no outage, 1 error, 2 wrong words or time, 4 explained,

@@ -52,11 +52,10 @@ func importCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import SOURCE ... [-f FILE]",
 		Short: "Make a recording of audit logs and dumps",
-		Long: `Import turns what exists of an outage that nobody recorded into a recording,
-which every other command reads: audit logs of the API server, and dumps of its
-objects. Several sources of one cluster make one recording, and prove more
-together: what an audit log does not mention and a later dump does not hold did
-not exist.
+		Long: `Import makes a recording of an outage that nobody recorded, from audit logs of
+the API server and dumps of its objects. Every other command reads the result.
+Several sources of one cluster make one recording and prove more together: an
+object that neither the audit log nor a later dump mentions did not exist.
 
 SOURCE is a file, a folder, an archive (tar, zip), or - for standard input; gzip
 and zstd are unpacked. Its format is recognized by its content, or given by --as:
@@ -110,9 +109,9 @@ func (o *importOptions) check(args, names []string) error {
 	case len(args) == 0:
 		return cli.Usage(errors.New("import takes at least one SOURCE"), "name an audit log, a dump or a folder; - is standard input")
 	case o.as != "" && !slices.Contains(names, o.as):
-		return cli.Usage(fmt.Errorf("--as %q is none of %s", o.as, strings.Join(names, ", ")), "")
+		return cli.Usage(fmt.Errorf("--as %q is not one of %s", o.as, strings.Join(names, ", ")), "")
 	case o.redaction != "none" && !slices.Contains(redact.Policies, o.redaction):
-		return cli.Usage(fmt.Errorf("--redact %q is none of shape, patterns, none", o.redaction), "")
+		return cli.Usage(fmt.Errorf("--redact %q is not one of shape, patterns, none", o.redaction), "")
 	case o.explain && o.file != "":
 		return cli.Usage(errors.New("--explain writes nothing, so -f has no meaning with it"), "leave out one of them")
 	}

@@ -16,7 +16,7 @@ func replayCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay FILE [TYPE/NAME]",
 		Short: "Look at a recorded outage at any instant",
-		Long: `Replay runs the analyzer over a recording as if the cluster were there. On a
+		Long: `Replay runs the analyzer over a recording as if it were the live cluster. On a
 terminal it shows the outage on the whole screen, to be stepped through like a
 video: n and N go to the changes of verdict, . and , to what happened, e says
 why, space plays, ? lists all keys. A recording that is still being written is
@@ -32,13 +32,13 @@ it prints the report at --at, or at the first incident of the subject.
 
 ` + "`svcspy FILE`" + ` is short for ` + "`svcspy replay FILE`" + `.
 
-An instant before the recording, such as start-5m, steps into its reconstructed
-past: what objects still told when it began. The answer says RECONSTRUCTED, rests
-on dated facts alone, and each of those says how uncertain its time is. So does
-the report of an outage that the recording begins in.
+An instant before the recording, such as start-5m, shows the past reconstructed
+from the objects that existed when it began. The answer says RECONSTRUCTED and
+rests on dated facts alone, each with the uncertainty of its time. The report of
+an outage during which the recording begins does the same.
 
-No cluster and no kubeconfig is used. The instant that was understood is
-repeated on stderr. A bare clock time means that time inside the recording.
+No cluster and no kubeconfig is used. Stderr repeats the instant as understood.
+A bare clock time means that time inside the recording.
 
 EXIT STATUS
   0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),

@@ -46,9 +46,9 @@ explains the change and how firmly:
   structural      what fails has the change, and what works does not
   correlated      it came before, and could explain it
 
-If the recording begins in an outage, what is known of the time before stands
-first, marked reconstructed: since when, at the latest, nothing was served, and
-the dated facts that explain it.
+If the recording begins during an outage, the reconstructed time before comes
+first: the latest moment at which traffic can have stopped, and the dated facts
+that explain it.
 
 Stretches under two seconds are merged; --raw keeps them. Without a subject, or
 with --all, every Service is evaluated. Ctrl-C prints what is known so far.
@@ -66,7 +66,7 @@ EXIT STATUS
 			case len(args) == 0 || len(args) > 3:
 				return cli.Usage(errors.New("timeline takes a recording and at most one subject"), a.Name+" timeline --help shows examples")
 			case o.all && len(args) > 1:
-				return cli.Usage(errors.New("--all and a subject exclude each other"), "")
+				return cli.Usage(errors.New("--all and a subject cannot be used together"), "")
 			}
 			return nil
 		},

@@ -39,16 +39,16 @@ func traceCommand(a *cli.App) *cobra.Command {
 traffic, and if not, why? One cause first, then the evidence, then kubespy's
 checklist step by step, and what could not be decided.
 
-Against a cluster it lists and watches what decides about the subject, as
-` + "`record TYPE/NAME`" + ` does, into memory: the same analyzer sees the same timeline.
-With -w it goes on: whenever the answer changes it appends when and what is new
-in it, and what was written in the cluster in between. With -o jsonl it prints
-each answer in full. That there is no such subject is an error, which -o json
-prints in place of the report; with --exit-code it is not serving.
+Against a cluster it lists and watches, in memory, the objects that decide about
+the subject, as ` + "`record TYPE/NAME`" + ` does; the same analyzer sees the same
+timeline. With -w it continues: when the answer changes, it appends the time,
+what is new, and what was written in the cluster in between. With -o jsonl it
+prints each answer in full. A subject that does not exist is an error, which -o
+json prints in place of the report; with --exit-code it counts as not serving.
 
 EXIT STATUS
   0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),
-  4 answered, but the evidence has a gap at that time.`,
+  4 answered, but the recording has a gap at that time.`,
 		Example: `  # why does nobody reach it?
   svcspy trace svc/web -n shop
 

@@ -62,8 +62,8 @@ func newRoot(a *cli.App, words ...string) *cobra.Command {
 		Use:   cli.Program + " COMMAND",
 		Short: "The flight recorder and time machine for Kubernetes outages",
 		Long: `svcspy records what a Kubernetes cluster does during an outage into one file,
-and tells from the cluster or from the file, at any instant, why a Service gets
-no traffic: one cause, the evidence, and what cannot be known.`,
+and explains, from the cluster or from the file, at any instant, why a Service
+gets no traffic: one cause, the evidence, and what cannot be known.`,
 		Version:       cli.ProgramVersion(),
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
@@ -108,7 +108,7 @@ no traffic: one cause, the evidence, and what cannot be known.`,
 			process.OutliveReaders()
 		}
 		if a.Color != "auto" && a.Color != "always" && a.Color != "never" {
-			return cli.Usage(fmt.Errorf("--color %q is none of auto, always, never", a.Color), "")
+			return cli.Usage(fmt.Errorf("--color %q is not one of auto, always, never", a.Color), "")
 		}
 		a.LogRequests()
 		_, err := a.Zone()

@@ -73,7 +73,7 @@ var SharePolicies = []string{"standard", "strict"}
 // Learn must be called with every event before the first is changed.
 func NewShare(policy string) (*Share, error) {
 	if policy != "standard" && policy != "strict" {
-		return nil, fmt.Errorf("sharing policy %q is none of %s", policy, strings.Join(SharePolicies, ", "))
+		return nil, fmt.Errorf("sharing policy %q is not one of %s", policy, strings.Join(SharePolicies, ", "))
 	}
 	s := &Share{gateA: Standard(false), strict: policy == "strict"}
 	s.names = newPseudonyms(s.gateA)

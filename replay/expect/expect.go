@@ -101,7 +101,7 @@ func Parse(text string) (Expectation, error) {
 		for i++; i < len(words) && !slices.Contains(clauses, words[i]); i++ {
 		}
 		if parts[name] = strings.Join(words[begin:i], " "); parts[name] == "" {
-			return fail("nothing stands behind %q", name)
+			return fail("%q needs a value", name)
 		}
 	}
 	e.Because, e.After, e.Before = parts["because"], parts["after"], parts["before"]
@@ -134,7 +134,7 @@ func Parse(text string) (Expectation, error) {
 func duration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is no duration, such as 5s or 2m30s", text)
+		return 0, fmt.Errorf("%q is not a duration such as 5s or 2m30s", text)
 	}
 	return d, nil
 }
@@ -148,7 +148,7 @@ func parseStates(text string) ([]analyzer.State, error) {
 		case word == "":
 			return nil, errors.New("a state is missing")
 		case !ok:
-			return nil, fmt.Errorf("%q is none of the states %s", word, StateWords(", "))
+			return nil, fmt.Errorf("%q is not one of the states %s", word, StateWords(", "))
 		case !slices.Contains(states, s):
 			states = append(states, s)
 		}
@@ -206,7 +206,7 @@ func (e *Expectation) check() error {
 	case len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, ""):
 		return fmt.Errorf("%q does not name a subject", e.Subject)
 	case !slices.Contains(quantifiers, e.Quantifier):
-		return fmt.Errorf("%q is none of never, always, eventually, finally", e.Quantifier)
+		return fmt.Errorf("%q is not one of never, always, eventually, finally", e.Quantifier)
 	case len(e.States) == 0:
 		return fmt.Errorf("a state is missing")
 	case e.Tolerance != 0 && e.Quantifier != Never && e.Quantifier != Always:

@@ -63,7 +63,7 @@ func ReadFile(r io.Reader) (*File, error) {
 		return nil, bad(fmt.Errorf("it is %s %s, want svcspy.dev/v1 Expectations", quoted(f.APIVersion), quoted(f.Kind)))
 	}
 	if len(f.Expectations)+len(f.Alerts) == 0 {
-		return nil, bad(errors.New("it expects nothing"))
+		return nil, bad(errors.New("it contains no expectations"))
 	}
 	file := &File{Namespace: f.Namespace}
 	for _, each := range f.Expectations {

@@ -42,7 +42,7 @@ func NewLibrary(paths ...string) (*Library, error) {
 		}
 	}
 	if len(l.files)+len(l.folders) == 0 {
-		return nil, errors.New("no recording is named")
+		return nil, errors.New("no recording is given")
 	}
 	return l, nil
 }

@@ -25,7 +25,7 @@ func Write(w io.Writer, format string, p *Postmortem) error {
 	case "json":
 		return report.Document(w, "json", p)
 	}
-	return fmt.Errorf("%q is none of %s", format, strings.Join(Formats, ", "))
+	return fmt.Errorf("%q is not one of %s", format, strings.Join(Formats, ", "))
 }
 
 // Templates are the orders and headings a document can have, by name. Each but

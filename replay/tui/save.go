@@ -49,7 +49,7 @@ func (m *Model) save(format string) tea.Cmd {
 		"json": func(b *bytes.Buffer, p *postmortem.Postmortem) error { return report.Document(b, "json", p) },
 	}[format]
 	if write == nil {
-		m.fail("save", fmt.Errorf("%q is none of html, md, json, txt", format))
+		m.fail("save", fmt.Errorf("%q is not one of html, md, json, txt", format))
 		return nil
 	}
 	m.say("the postmortem is being written ...")

@@ -517,7 +517,7 @@ func TestSave(t *testing.T) {
 		o.Save = func(name string, text []byte) (string, error) { written[name] = string(text); return name, nil }
 	})
 	s.press("g", "incident", "enter", "S", ":save md", "enter", ":save json", "enter", ":save txt", "enter", ":save doc", "enter")
-	s.sees("none of html, md, json, txt")
+	s.sees("not one of html, md, json, txt")
 	for ending, begins := range map[string]string{".html": "<!doctype html>", ".md": "#", ".json": "{", ".txt": "Service shop/web  NotServing"} {
 		found := false
 		for name, text := range written {

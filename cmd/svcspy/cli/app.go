@@ -186,7 +186,7 @@ func (a *App) AddOutput(cmd *cobra.Command, formats ...string) {
 		}
 		bad := a.Output
 		a.Output = "text"
-		return Usage(fmt.Errorf("-o %q is none of text, %s", bad, strings.Join(formats, ", ")), "")
+		return Usage(fmt.Errorf("-o %q is not one of text, %s", bad, strings.Join(formats, ", ")), "")
 	}
 }
 

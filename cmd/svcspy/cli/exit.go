@@ -45,7 +45,7 @@ const ExitCodesHelp = `Every svcspy command ends with one of these codes:
   1    error: nothing was answered, stderr says why
   2    usage: wrong flags or words, or a time that is ambiguous or outside the recording
   3    the condition asked about is true (--exit-code: the subject is not serving; verify: it is damaged;
-       scan: something looks like a secret; assert: something did not come true)
+       scan: something looks like a secret; assert: an expectation failed)
   4    answered, but at that time the recording has a gap or damage, or had not begun;
        record: sealed, but for some time conditions could not be followed;
        mark, compact, share, cut, join: refused, because the recording is damaged
@@ -59,7 +59,7 @@ an error. shell ends with the status of the shell or the command it ran.`
 var ErrCondition = errors.New("not serving")
 
 // ErrGap is returned after an answer that rests on evidence with a gap.
-var ErrGap = errors.New("the evidence has a gap at that time")
+var ErrGap = errors.New("the recording has a gap at that time")
 
 // ExitCode is the one place that maps errors to exit codes.
 func ExitCode(err error) int {
@@ -253,7 +253,7 @@ func Readable(path string) error {
 	case st.IsDir():
 		return Usage(fmt.Errorf("open %s: it is a folder, not a recording", path), "")
 	case !st.Mode().IsRegular():
-		return Usage(fmt.Errorf("open %s: it is no regular file", path), "recordings need random access; save it to a file first")
+		return Usage(fmt.Errorf("open %s: it is not a regular file", path), "recordings need random access; save it to a file first")
 	}
 	return nil
 }
@@ -275,8 +275,8 @@ func (a *App) WarnOfDamage(path string, r *store.Recording) {
 // does; it is no failure.
 var ErrDifferent = errors.New("the two instants differ")
 
-// ErrExpectation is returned when something did not come true; it has been printed.
-var ErrExpectation = errors.New("something did not come true")
+// ErrExpectation is returned when an expectation failed; it has been printed.
+var ErrExpectation = errors.New("an expectation failed")
 
 // ErrLeak is returned when a scan found something; it has been printed.
 var ErrLeak = errors.New("something looks like a secret")

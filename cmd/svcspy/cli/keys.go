@@ -19,7 +19,7 @@ func PrivateKey(path string) (ed25519.PrivateKey, error) {
 	if key, ok := parsed.(ed25519.PrivateKey); ok && err == nil {
 		return key, nil
 	}
-	return nil, Usage(fmt.Errorf("%s is no ed25519 private key", path), "openssl genpkey -algorithm ed25519 -out "+path)
+	return nil, Usage(fmt.Errorf("%s is not an ed25519 private key", path), "openssl genpkey -algorithm ed25519 -out "+path)
 }
 
 // PublicKey reads an ed25519 key from a PEM file that holds either half.
@@ -38,7 +38,7 @@ func PublicKey(path string) (ed25519.PublicKey, error) {
 			return key.Public().(ed25519.PublicKey), nil
 		}
 	}
-	return nil, Usage(fmt.Errorf("%s is no ed25519 key", path), "openssl pkey -in KEY -pubout -out "+path)
+	return nil, Usage(fmt.Errorf("%s is not an ed25519 key", path), "openssl pkey -in KEY -pubout -out "+path)
 }
 
 func readPEM(path string) (*pem.Block, error) {

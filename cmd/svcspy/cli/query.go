@@ -49,7 +49,7 @@ func (l *Query) Check() error {
 	case "", "refused", "timeout", "nxdomain":
 		return l.checkClient()
 	}
-	return Usage(fmt.Errorf("--symptom %q is none of refused, timeout, nxdomain", l.Options.Symptom), "")
+	return Usage(fmt.Errorf("--symptom %q is not one of refused, timeout, nxdomain", l.Options.Symptom), "")
 }
 
 // Subject resolves the words that name the subject.

@@ -275,10 +275,9 @@ const TimesHelp = `Every flag that takes an instant reads it in the same way:
 To what names a place in the recording an offset can be added: incident-10s,
 #8812+2s, @deploy+1m.
 
-What was understood is repeated on stderr. A time that fits several instants,
-lies outside the recording, or that no clock ever showed is an error that says
-what there is; nothing is ever guessed. An instant between two events is the
-state at the one before.`
+Stderr repeats the instant as understood. A time that is ambiguous, outside the
+recording or impossible is an error that lists the alternatives; svcspy never
+guesses. An instant between two events shows the state at the earlier one.`
 
 func (a *App) TimesTopic() *cobra.Command {
 	return &cobra.Command{Use: "times", Short: "How times are written", Long: TimesHelp}

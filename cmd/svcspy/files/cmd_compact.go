@@ -18,10 +18,10 @@ func CompactCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact FILE OUT",
 		Short: "Rewrite a recording as small as possible",
-		Long: `Compact writes a recording to a new file: one that was interrupted becomes as
-small as a sealed one and gets a digest, but stays known as incomplete. Every
-position, time and mark is kept. A damaged recording is refused: verify says what
-is wrong with it.
+		Long: `Compact rewrites a recording into a new file. An interrupted recording becomes
+as small as a sealed one and gets a digest, but remains marked as incomplete.
+Event numbers, times and marks stay the same. Compact refuses a damaged
+recording; svcspy verify names the damage.
 
 EXIT STATUS
   0 written, 1 error, 2 wrong words.`,

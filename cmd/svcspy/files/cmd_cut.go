@@ -45,10 +45,10 @@ the reports on them need. At every instant of the window both recordings give th
 same reports.
 
 Every event keeps its number, so that #8812 in a report stands for the same
-event in both; what is kept of the time before the window shows in
-svcspy events FILE TYPE/NAME. The new file is sealed and has a digest of its own; svcspy info
-says what it was cut from. Nothing is redacted further than it is: svcspy share
-does that. A file is never overwritten.
+event in both; svcspy events FILE TYPE/NAME shows what the new file has of the
+time before the window. The new file is sealed and has a digest of its own;
+svcspy info says what it was cut from. Cut redacts nothing; svcspy share does. A
+file is never overwritten.
 
 EXIT STATUS
   0 written, 1 error, 2 wrong words or time, 130 interrupted.`,

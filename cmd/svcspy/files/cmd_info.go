@@ -11,12 +11,12 @@ func InfoCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info FILE",
 		Short: "Show what a recording holds",
-		Long: `Info prints the range of a recording, its cluster, its resources with counts and
-sizes, when each was being listened to, what was redacted, how far the clocks of
-the API server and the recorder were apart and when the latter was set, and the
-digest. It reads no events but, if they are few, those of the first lists: they
-tell how far back the time before the recording can be reconstructed. So it is
-quick however large the file is.
+		Long: `Info prints the time range of a recording, its cluster, its resources with
+counts and sizes, when each was watched, what was redacted, the difference
+between the clocks of the API server and the recorder, when the recorder's clock
+was set, and the digest. It is quick however large the file is, because it reads
+no events except those of the first lists, if they are few: from these it tells
+how far back the past can be reconstructed.
 
 EXIT STATUS
   0 printed, 1 error, 2 wrong words.`,

@@ -29,18 +29,18 @@ func MarkCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   `mark FILE ["TEXT"]`,
 		Short: "Annotate instants of a recording",
-		Long: `Mark writes a remark about a moment into a recording, beside the data: when it
-was detected, what was tried, when somebody rolled back. It is shown on every
-axis, and [ and ] go from one to the next in svcspy replay. What was recorded is
-not changed, nor is its digest. Without a text it lists the marks there are.
+		Long: `Mark adds a remark about a moment to a recording: when the outage was detected,
+what was tried, when somebody rolled back. Every time axis shows marks, and [
+and ] in svcspy replay jump between them. A mark changes neither the recorded
+data nor the digest. Without a text, mark lists the marks.
 
-While a recording is being written its recorder is asked to write the mark down,
-within a second; without --at it is about now.
+While a recording is being written, mark asks its recorder to add the mark,
+which takes up to a second; the default for --at is then now.
 
-Neither seal nor signature of the recording covers a mark: reports say of one that
-was made after sealing that it was. --sign signs the mark itself, together with the
-digest of the recording, which must be sealed; svcspy verify --key counts the marks
-that a key signed.
+Neither the seal nor the signature of the recording covers marks; reports say
+which marks were made after sealing. --sign signs the mark itself, together with
+the digest of the recording, which must be sealed; svcspy verify --key counts
+the marks that a key signed.
 
 EXIT STATUS
   0 written or listed, 1 error, 2 wrong words or time.`,

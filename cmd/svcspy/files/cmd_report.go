@@ -33,11 +33,10 @@ func ReportCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report FILE [TYPE/NAME]",
 		Short: "The postmortem of an outage: HTML, Markdown or JSON",
-		Long: `Report writes what a recording tells of an outage as the document that is kept:
-key times, a timeline, how it came about, a picture, the report at each moment,
-and the commands that reproduce every claim. What people have to write stands
-there as empty sections. Without a subject it lists the Services that were hurt,
-worst first, and tells of the worst.
+		Long: `Report writes the postmortem of an outage: key times, a timeline, the cause, a
+picture, the report at each moment, and the commands that reproduce every claim.
+Sections that only people can write are left empty. Without a subject it lists
+the affected Services, worst first, and describes the worst.
 
 -o html is one file that opens offline, in light and dark, and prints; it loads
 nothing from anywhere, and reads without JavaScript. With JavaScript a slider
@@ -52,7 +51,7 @@ observable. A number such as #8812 is a position in the recording:
 was detected or mitigated only people know: the first mark in the recording
 that says so (` + "`svcspy mark`" + `) is used.
 
---template arranges the document as an organisation does in public:
+--template arranges the document as a published postmortem template does:
 ` + strings.Join(postmortem.Templates, ", ") + `.
 
 EXIT STATUS
@@ -77,7 +76,7 @@ EXIT STATUS
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(postmortem.Formats, o.format) {
-				return cli.Usage(fmt.Errorf("-o %q is none of %s", o.format, strings.Join(postmortem.Formats, ", ")), "use -o html for a file to open, -o md for text to paste")
+				return cli.Usage(fmt.Errorf("-o %q is not one of %s", o.format, strings.Join(postmortem.Formats, ", ")), "use -o html for a file to open, -o md for text to paste")
 			}
 			a.Output = o.format
 			if o.short {
@@ -90,7 +89,7 @@ EXIT STATUS
 				return cli.Usage(errors.New("--open opens a page, and -o "+o.format+" is none"), "leave out -o")
 			}
 			if !slices.Contains(postmortem.Templates, o.template) {
-				return cli.Usage(fmt.Errorf("--template %q is none of %s", o.template, strings.Join(postmortem.Templates, ", ")), "")
+				return cli.Usage(fmt.Errorf("--template %q is not one of %s", o.template, strings.Join(postmortem.Templates, ", ")), "")
 			}
 			ctx, stop := a.Interruptible(cmd.Context())
 			defer stop()

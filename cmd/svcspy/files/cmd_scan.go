@@ -53,11 +53,11 @@ func ScanCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan FILE",
 		Short: "Scan for plaintext secrets",
-		Long: `Scan looks for leaks before a file is given away: keys of clouds and services,
-JSON Web Tokens, PEM, credentials in URLs and headers, values whose names give
-them away, random strings. In a recording it looks at everything that recording
-with redaction would have replaced, in every event; in any other file (a report
-as HTML, Markdown or JSON, a log) it looks at the text.
+		Long: `Scan looks for secrets before you share a file: keys of clouds and services,
+JSON Web Tokens, PEM, credentials in URLs and headers, values with telltale
+names, random strings. In a recording it checks, in every event, every value
+that redaction would replace; in any other file (a report as HTML, Markdown or
+JSON, a log) it checks the text.
 
 It says where and what kind, never the secret: a token such as ‹r:7f3a9c:12›
 stands for it, the same within one scan for the same secret. UIDs, digests and

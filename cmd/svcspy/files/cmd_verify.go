@@ -39,8 +39,8 @@ func VerifyCommand(a *cli.App) *cobra.Command {
 		Use:   "verify FILE",
 		Short: "Check that a recording is as it was written",
 		Long: `Verify reads all of a recording and checks every page, block and event, and of a
-sealed one the digest and the signature. It names what is damaged and which times
-and objects that affects; what is not damaged can still be replayed.
+sealed one the digest and the signature. It names the damage and the affected
+times and objects; undamaged parts can still be replayed.
 
 A digest proves that a recording is complete and undamaged. It does not prove who
 made it: whoever changes a file can also compute its digest. That is proven only

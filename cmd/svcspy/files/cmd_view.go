@@ -53,7 +53,7 @@ being written is followed.
 
 --export FILE.html writes the same page with the data inside, to be attached or
 sent: one file of at most 2 MB that needs no server. --since and --until choose
-the time it shows. What does not fit is left out, and the page says what.
+the time it shows. The page lists what did not fit.
 
 EXIT STATUS
   0 stopped by ctrl-C or written, 1 error, 2 wrong words or time.`,
@@ -229,7 +229,7 @@ func openBrowser(address string) error {
 		words = []string{"rundll32", "url.dll,FileProtocolHandler", address}
 	default:
 		if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" && os.Getenv("BROWSER") == "" {
-			return errors.New("there is no desktop")
+			return errors.New("there is no graphical session")
 		}
 		words = append(strings.Fields(os.Getenv("BROWSER")), address)
 		if len(words) == 1 {

@@ -28,18 +28,17 @@ func EventsCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events FILE [TYPE/NAME]",
 		Short: "The recorded events, in order",
-		Long: `Events prints what the recorder heard, one line each: ADDED, MODIFIED and DELETED
-as the API server said them, RELIST and BOOKMARK around each list, and COVERAGE
-where the recorder began or ceased to listen. (Kubernetes' own Events are a
-resource like any other: svcspy get FILE events.) Every number can be used as an
-instant: --at '#812'.
+		Long: `Events prints the recorded events, one a line: ADDED, MODIFIED and DELETED as
+the API server sent them, RELIST and BOOKMARK around each list, and COVERAGE
+where a watch began or was interrupted. (Kubernetes' own Events are a resource
+like any other: svcspy get FILE events.) Every number can be used as an instant:
+--at '#812'.
 
-With --reconstructed it prints what happened before the recording, as far as
-objects still told when it began: when they were created, written and asked to
-be deleted, since when conditions are as they are, when containers started and
-ended, what each rollout changed, and Kubernetes Events. Each line says how much
-later it may have been, and the event it was read from. With TYPE/NAME it is
-what can matter to that object.
+With --reconstructed it prints what happened before the recording, derived from
+the objects that existed when it began: creation, writes and deletion requests,
+condition transitions, starts and ends of containers, changes of each rollout,
+and Kubernetes Events. Each line gives the uncertainty of its time and the event
+it was read from. With TYPE/NAME it is limited to what can affect that object.
 
 EXIT STATUS
   0 printed, 1 error, 2 wrong words or time.`,
@@ -56,7 +55,7 @@ EXIT STATUS
 				return cli.Usage(errors.New("events takes a recording and at most one object"), a.Name+" events --help shows examples")
 			}
 			if o.objects && o.reconstructed {
-				return cli.Usage(errors.New("--objects and --reconstructed exclude each other"), "each fact names the event with its object: svcspy events FILE --objects")
+				return cli.Usage(errors.New("--objects and --reconstructed cannot be used together"), "each fact names the event with its object: svcspy events FILE --objects")
 			}
 			return nil
 		},

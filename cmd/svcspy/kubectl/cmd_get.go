@@ -40,9 +40,9 @@ func GetCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get FILE TYPE[,TYPE] [NAME]",
 		Short: "Any recorded object or list at an instant, as kubectl shows it",
-		Long: `Get prints objects as they were at an instant, in the tables kubectl shows: AGE is
-measured at that instant. Types, names, TYPE/NAME and all are given as to kubectl.
-What was not recorded is an error, never an empty list.
+		Long: `Get prints objects as they were at an instant, in the tables kubectl shows: AGE
+is measured at that instant. It takes types, names, TYPE/NAME and all as kubectl
+does. A type that was not recorded is an error, never an empty list.
 
 EXIT STATUS
   0 printed, 1 error or not recorded, 2 wrong words or time, 4 printed, but some

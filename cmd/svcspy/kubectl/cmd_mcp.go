@@ -33,12 +33,12 @@ func MCPCommand(a *cli.App, run Runner) *cobra.Command {
 recordings what a person can: incidents, verdict, timeline, explain, changes,
 diff, bisect, get, events, coverage. Each answer is a page of what the command
 prints, with the instant it is about, event numbers, gaps, and the command that
-reproduces it. Nothing is written, and only the recordings that are named, or lie
-in the folders that are named, can be asked about.
+reproduces it. Nothing is written. Only the named recordings, and those in the
+named folders, can be asked about.
 
-It speaks over standard input and output, as most assistants want it. With
---listen it answers at an address of this machine over streamable HTTP, to those
-who bring the token that it prints.
+It speaks over standard input and output, as most assistants expect. With
+--listen it serves streamable HTTP at an address of this machine; clients need
+the token that it prints.
 
 EXIT STATUS
   0 the client has gone, or stopped by ctrl-C, 1 error, 2 wrong words.`,
@@ -130,7 +130,7 @@ func (b *boundedBuffer) Write(p []byte) (int, error) {
 func serveMCP(ctx context.Context, a *cli.App, server *sdk.Server, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return cli.Usage(fmt.Errorf("--listen %q is no address", address), "such as 127.0.0.1:7777; port 0 takes a free one")
+		return cli.Usage(fmt.Errorf("--listen %q is not an address", address), "such as 127.0.0.1:7777; port 0 takes a free one")
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return cli.Usage(fmt.Errorf("--listen %s is not an address of this machine alone", address), "use 127.0.0.1, and ssh -L to reach it from elsewhere")

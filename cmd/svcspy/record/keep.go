@@ -34,7 +34,7 @@ EXIT STATUS
 }
 
 // errNoRecorder is returned when nobody writes a recording any more.
-var errNoRecorder = errors.New("nobody records it; it ends where its recorder stopped writing")
+var errNoRecorder = errors.New("no recorder is writing it; it ends where its recorder stopped writing")
 
 func keepWindow(a *cli.App, ctx context.Context, file string) error {
 	r, err := cli.OpenRecording(file)

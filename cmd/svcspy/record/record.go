@@ -152,7 +152,7 @@ func (o *options) check(words []string) error {
 	}
 	switch {
 	case o.redaction != "none" && !slices.Contains(redact.Policies, o.redaction):
-		return cli.Usage(fmt.Errorf("--redact %q is none of %s, none", o.redaction, strings.Join(redact.Policies, ", ")), "shape replaces the most")
+		return cli.Usage(fmt.Errorf("--redact %q is not one of %s, none", o.redaction, strings.Join(redact.Policies, ", ")), "shape replaces the most")
 	case o.length < 0:
 		return cli.Usage(fmt.Errorf("--for %s is not a length of time", o.length), "write it as 30m")
 	case o.ring < 0:

@@ -32,7 +32,7 @@ func (q *scope) check(namespace string, words []string) (labels.Selector, error)
 	switch q.profile {
 	case recorder.Minimal, recorder.Standard, recorder.Full:
 	default:
-		return nil, cli.Usage(fmt.Errorf("--profile %q is none of minimal, standard, full", q.profile), "")
+		return nil, cli.Usage(fmt.Errorf("--profile %q is not one of minimal, standard, full", q.profile), "")
 	}
 	if namespace != "" {
 		q.namespaces = strings.Split(namespace, ",")
@@ -43,11 +43,11 @@ func (q *scope) check(namespace string, words []string) (labels.Selector, error)
 	}
 	switch {
 	case q.all && q.namespaces != nil:
-		return nil, cli.Usage(errors.New("-A and -n exclude each other"), "")
+		return nil, cli.Usage(errors.New("-A and -n cannot be used together"), "")
 	case q.subjects != nil && q.all:
 		return nil, cli.Usage(errors.New("-A records everything, a subject what decides about it"), "leave one of them out")
 	case q.subjects != nil && q.selector != "":
-		return nil, cli.Usage(errors.New("-l and a subject exclude each other"), "a subject's recording holds whatever decides about it")
+		return nil, cli.Usage(errors.New("-l and a subject cannot be used together"), "a subject's recording holds whatever decides about it")
 	case q.subjects != nil && len(q.namespaces) > 1:
 		return nil, cli.Usage(errors.New("a subject lies in one namespace"), "name it as TYPE/NAMESPACE/NAME")
 	case q.selector == "":

@@ -257,7 +257,7 @@ func (d *dump) value(dec *json.Decoder) error {
 			continue
 		}
 		if open != json.Delim('[') {
-			return errors.New("items is no list")
+			return errors.New("items is not a list")
 		}
 		isList = true
 		for dec.More() {
