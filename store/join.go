@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -93,7 +94,7 @@ type joining struct {
 
 func (j *joining) all(from []*Recording) (Info, error) {
 	for i, r := range from {
-		if err := j.add(r, i == 0); err != nil {
+		if err := j.add(r, from[i+1:], i == 0); err != nil {
 			return Info{}, fmt.Errorf("%s: %w", cmp.Or(r.path, r.Info().ID), err)
 		}
 	}
@@ -102,8 +103,8 @@ func (j *joining) all(from []*Recording) (Info, error) {
 	return j.w.Seal(j.end)
 }
 
-// add appends one recording.
-func (j *joining) add(r *Recording, first bool) error {
+// add appends one recording; later are those that follow it.
+func (j *joining) add(r *Recording, later []*Recording, first bool) error {
 	info := r.Info()
 	meets := !first && info.Run() == j.run && info.First <= j.last+1
 	if meets && info.Last <= j.last {
@@ -119,7 +120,7 @@ func (j *joining) add(r *Recording, first bool) error {
 	case meets:
 		err = j.window(r, j.last+1)
 	default:
-		err = j.again(r)
+		err = j.again(r, later)
 	}
 	if err != nil {
 		return err
@@ -244,7 +245,7 @@ func (j *joining) at(seq Seq) {
 }
 
 // again appends a recording after a time of which nothing is known.
-func (j *joining) again(r *Recording) error {
+func (j *joining) again(r *Recording, later []*Recording) error {
 	info := r.Info()
 	reason := "the recorder was started anew"
 	if info.Run() == j.run {
@@ -257,7 +258,7 @@ func (j *joining) again(r *Recording) error {
 	if info.Source == nil || info.First <= 1 {
 		return j.window(r, 1) // it begins with lists of its own
 	}
-	if err := j.relist(r, info); err != nil {
+	if err := j.relist(r, later); err != nil {
 		return err
 	}
 	return j.window(r, info.First)
@@ -294,8 +295,8 @@ var endOfList = []byte(`{"metadata":{"annotations":{"` + InitialEventsEnd + `":"
 
 // relist writes what there was when the window of a recording begins as a list of
 // each stream, and the coverage that was in force.
-func (j *joining) relist(r *Recording, info Info) error {
-	before := info.First - 1
+func (j *joining) relist(r *Recording, later []*Recording) error {
+	info := r.Info()
 	inForce := map[stream]Coverage{}
 	for _, c := range r.inForce(info.First) {
 		if c.Seq < info.First {
@@ -306,25 +307,31 @@ func (j *joining) relist(r *Recording, info Info) error {
 	if err != nil {
 		return err
 	}
-	open, err := r.listsOpen(info.First)
+	open, err := listsOpen(r, later)
 	if err != nil {
 		return err
 	}
-	seqs, err := r.Find(Query{}, before)
+	seqs, err := r.Find(Query{}, info.First-1)
 	if err != nil {
 		return err
 	}
 	listed := map[stream][]Seq{}
+	again := map[stream][]Seq{} // what a list that is open has named so far
 	for _, seq := range seqs {
 		e, err := r.Event(seq)
 		if err != nil {
 			return err
 		}
-		s := stream{e.Resource, e.Namespace}
-		if _, own := inForce[s]; !own {
-			s.namespace = ""
+		own, all := stream{e.Resource, e.Namespace}, stream{resource: e.Resource}
+		for _, s := range slices.Compact([]stream{own, all}) {
+			if seq >= begun[s] {
+				again[s] = append(again[s], seq)
+			}
 		}
-		listed[s] = append(listed[s], seq)
+		if _, ok := inForce[own]; !ok {
+			own = all
+		}
+		listed[own] = append(listed[own], seq)
 	}
 	known := joining{streams: inForce}
 	for s := range listed {
@@ -332,22 +339,26 @@ func (j *joining) relist(r *Recording, info Info) error {
 			inForce[s] = Coverage{Resource: s.resource, Status: NotRecorded}
 		}
 	}
-	for _, s := range known.sorted() {
-		c := inForce[s]
-		seqs := listed[s]
-		slices.Sort(seqs)
-		if err := j.list(r, s, seqs, info.Start, true); err != nil {
+	order := known.sorted()
+	for _, s := range order {
+		slices.Sort(listed[s])
+		if err := j.list(r, s, listed[s], info.Start, true); err != nil {
 			return err
 		}
-		c.Seq, c.Time = 0, info.Start
+	}
+	for _, c := range slices.SortedStableFunc(maps.Values(inForce), func(a, b Coverage) int { return cmp.Compare(a.Seq, b.Seq) }) {
+		c.Seq, c.Time = 0, info.Start // of two that tell as much the later counts
 		if err := j.cover(c); err != nil {
 			return err
 		}
-		if c.Status == Listing || open[s] { // what it has named so far is named again
-			seqs = slices.DeleteFunc(seqs, func(seq Seq) bool { return seq < begun[s] })
-			if err := j.list(r, s, seqs, info.Start, false); err != nil {
-				return err
-			}
+	}
+	for _, s := range order {
+		if inForce[s].Status != Listing && !open[s] {
+			continue
+		}
+		slices.Sort(again[s])
+		if err := j.list(r, s, again[s], info.Start, false); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -384,42 +395,69 @@ func (r *Recording) inForce(at Seq) []Coverage {
 // listsBegun returns where the last list of each stream before a position began.
 func (r *Recording) listsBegun(before Seq) (map[stream]Seq, error) {
 	begun := map[stream]Seq{}
-	for from := Seq(1); from < before; {
-		b, err := r.block(from)
+	for e, err := range r.lists(1, before-1) {
 		if err != nil {
 			return nil, err
 		}
-		for _, entry := range b.Entries {
-			if entry.Seq >= before || entry.Tag&block.TagType != block.TagRelist {
-				continue
-			}
-			e, err := r.Event(entry.Seq)
-			if err != nil {
-				return nil, err
-			}
-			begun[stream{e.Resource, e.Namespace}] = entry.Seq
+		if e.Type == Relist {
+			begun[stream{e.Resource, e.Namespace}] = e.Seq
 		}
-		from = b.Last() + 1
 	}
 	return begun, nil
 }
 
-// listsOpen returns the streams whose list began before a position and ends after
-// it.
-func (r *Recording) listsOpen(at Seq) (map[stream]bool, error) {
-	open, begun := map[stream]bool{}, map[stream]bool{}
-	for e, err := range r.Events(at, r.Info().Last) {
-		s := stream{e.Resource, e.Namespace}
-		switch {
-		case err != nil:
-			return nil, err
-		case e.Type == Relist:
-			begun[s] = true
-		case e.Type == watch.Bookmark && !begun[s] && bytes.Contains(e.Object, []byte(InitialEventsEnd)):
-			open[s] = true
+// listsOpen returns the streams whose list began before the window of a recording
+// and ends in it, or in those after it that continue it.
+func listsOpen(r *Recording, later []*Recording) (map[stream]bool, error) {
+	open, decided := map[stream]bool{}, map[stream]bool{}
+	from, run := r.Info().First, r.Info().Header
+	for _, r := range append([]*Recording{r}, later...) {
+		info := r.Info()
+		if info.Run() != run.Run() || info.First > from {
+			break
 		}
+		for e, err := range r.lists(from, info.Last) {
+			if err != nil {
+				return nil, err
+			}
+			s := stream{e.Resource, e.Namespace}
+			ends := e.Type == watch.Bookmark && bytes.Contains(e.Object, []byte(InitialEventsEnd))
+			if decided[s] || e.Type != Relist && !ends {
+				continue
+			}
+			open[s], decided[s] = ends, true
+		}
+		from = max(from, info.Last+1)
 	}
 	return open, nil
+}
+
+// lists yields the beginnings of lists and the bookmarks between two positions.
+func (r *Recording) lists(from, to Seq) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		bookmark, err := block.TagOf(watch.Bookmark)
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		for from <= to {
+			b, err := r.block(from)
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			for _, entry := range b.Entries {
+				tag := entry.Tag & block.TagType
+				if entry.Seq < from || entry.Seq > to || !entry.IsEvent() || tag != block.TagRelist && tag != bookmark {
+					continue
+				}
+				if e, err := r.Event(entry.Seq); !yield(e, err) || err != nil {
+					return
+				}
+			}
+			from = b.Last() + 1
+		}
+	}
 }
 
 // aside takes over marks and clocks.
