@@ -263,7 +263,7 @@ func (s *documentBuilder) begun() int {
 	if s.segments[0].Report.Verdict.State != analyzer.Absent {
 		return 0
 	}
-	if up := slices.IndexFunc(s.segments, func(g verdict.Segment) bool { return serving(g.Report.Verdict.State) }); up >= 0 {
+	if up := slices.IndexFunc(s.segments, func(g verdict.Segment) bool { return verdict.Healthy(g.Report.Verdict.State) }); up >= 0 {
 		return up
 	}
 	return max(0, slices.IndexFunc(s.segments, func(g verdict.Segment) bool { return g.Report.Verdict.State != analyzer.Absent }))

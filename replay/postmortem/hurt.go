@@ -54,7 +54,7 @@ func hurtIn(segments []verdict.Segment, w Window) (Hurt, bool) {
 	for i := range segments {
 		g := &segments[i]
 		state := g.Report.Verdict.State
-		begun = begun || serving(state)
+		begun = begun || verdict.Healthy(state)
 		if hurts := impact(state); hurts == 0 || !begun || g.Gap != "" && h.From.IsZero() || g.From.After(w.To) || !g.To.After(w.From) {
 			continue
 		}
@@ -79,8 +79,6 @@ func hurtIn(segments []verdict.Segment, w Window) (Hurt, bool) {
 	}
 	return h, !h.From.IsZero()
 }
-
-func serving(s analyzer.State) bool { return s == analyzer.Serving || s == analyzer.NotSelected }
 
 // compareHurt orders Services by how badly they were hurt, then for how long,
 // then by name.
