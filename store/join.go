@@ -284,10 +284,12 @@ func (j *joining) sorted() []stream {
 	for s := range j.streams {
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b stream) int {
-		return cmp.Or(Ref{Resource: a.resource}.Compare(Ref{Resource: b.resource}), cmp.Compare(a.namespace, b.namespace))
-	})
+	slices.SortFunc(all, compareStreams)
 	return all
+}
+
+func compareStreams(a, b stream) int {
+	return cmp.Or(Ref{Resource: a.resource}.Compare(Ref{Resource: b.resource}), cmp.Compare(a.namespace, b.namespace))
 }
 
 // endOfList is the bookmark that ends a list.
@@ -352,6 +354,12 @@ func (j *joining) relist(r *Recording, later []*Recording) error {
 			return err
 		}
 	}
+	for s, is := range open { // a list of one namespace may have no line in the ledger
+		if _, ok := inForce[s]; is && !ok {
+			order = append(order, s)
+		}
+	}
+	slices.SortFunc(order, compareStreams)
 	for _, s := range order {
 		if inForce[s].Status != Listing && !open[s] {
 			continue

@@ -29,12 +29,12 @@ func outage() (store.Info, *story.Explanation) {
 		Seq: 8801, ObservedAt: at, Earliest: at.Add(-5 * time.Second), Verb: change.Deleted, Origin: change.Intent,
 		Subject: analyzer.Subject{Version: "v1", Kind: "Pod", Namespace: "shop", Name: "web-abc"}, Path: "/",
 	}
-	before := verdict.Segment{From: at.Add(-time.Minute), To: at.Add(-20 * time.Second), Seq: 8700}
+	before := verdict.Segment{From: at.Add(-time.Minute), To: at.Add(-20 * time.Second), Seq: 8700, Event: 8700}
 	before.Report.Subject = example.Subject
 	before.Report.Verdict.State = analyzer.Serving
 	before.Report.Endpoints = analyzer.Endpoints{Ready: 3, Desired: 3}
-	dark := verdict.Segment{From: at.Add(-20 * time.Second), To: at, Seq: 8790, Report: example.Report}
-	after := verdict.Segment{From: at, To: at.Add(time.Hour), Seq: 8812, Gap: "Gap pods", Report: before.Report}
+	dark := verdict.Segment{From: at.Add(-20 * time.Second), To: at, Seq: 8790, Event: 8790, Report: example.Report}
+	after := verdict.Segment{From: at, To: at.Add(time.Hour), Seq: 8812, Event: 8812, Gap: "Gap pods", Report: before.Report}
 	worst := story.Transition{
 		Segment: dark, Later: dark.Report, Changes: []change.Change{changed},
 		Lost: []cause.Loss{

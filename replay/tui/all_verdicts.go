@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
@@ -53,6 +54,12 @@ func (m *Model) computeAll() tea.Cmd {
 	if !c.until.IsZero() {
 		from = c.until
 	}
+	var there []store.Ref
+	for ref, log := range c.logs {
+		if last := log.Last(); last != nil && last.Report.Verdict.State != analyzer.Absent {
+			there = append(there, ref)
+		}
+	}
 	c.busy = busy
 	return tea.Batch(m.beat(), m.jobs.do(func(ctx context.Context) tea.Msg {
 		msg := coursesMsg{to: info.End, raw: map[store.Ref][]verdict.Segment{}}
@@ -60,7 +67,7 @@ func (m *Model) computeAll() tea.Cmd {
 			busy.total.Store(int64(total))
 			busy.done.Store(int64(done))
 		}
-		for course, err := range verdict.All(ctx, m.timeline, from, info.End, progress) {
+		for course, err := range verdict.AllAnd(ctx, m.timeline, there, from, info.End, progress) {
 			if err != nil {
 				msg.err = err
 				break

@@ -41,7 +41,7 @@ func (m *Model) mark(text string) tea.Cmd {
 		m.unwritten = append(m.unwritten, k)
 		m.fail("marked on this screen", errors.New("the recording is being written, and its recorder takes no mark; it goes in when the recorder ends, if this screen is still open"))
 	case err != nil:
-		m.fail("the mark lasts while this screen is open; it is not in the recording", err)
+		m.fail("this mark goes with this screen, not in the recording", err)
 	default:
 		m.say(fmt.Sprintf("marked %s; g @%s comes back here", m.clock(k.Time), text))
 	}

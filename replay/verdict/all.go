@@ -27,6 +27,13 @@ const together = 250
 // caller's goroutine now and then: all Services go on together, so done says to
 // how many of them the work amounts.
 func All(ctx context.Context, t replay.Timeline, from, to time.Time, progress func(done, total int)) iter.Seq2[Course, error] {
+	return AllAnd(ctx, t, nil, from, to, progress)
+}
+
+// AllAnd is All, and judges the subjects named too. Whoever follows a recording
+// that grows names those that were there: what a list no longer has is Absent only
+// when the list has ended, and nothing in between names the Service.
+func AllAnd(ctx context.Context, t replay.Timeline, named []store.Ref, from, to time.Time, progress func(done, total int)) iter.Seq2[Course, error] {
 	return func(yield func(Course, error) bool) {
 		h, err := NewIndexFrom(t, from)
 		if err != nil {
@@ -39,6 +46,9 @@ func All(ctx context.Context, t replay.Timeline, from, to time.Time, progress fu
 			yield(Course{}, err)
 			return
 		}
+		subjects = slices.Concat(subjects, named)
+		slices.SortFunc(subjects, replay.CompareRefs)
+		subjects = slices.Compact(subjects)
 		ctx, cancel := context.WithCancel(ctx)
 		all := h.work(ctx, subjects, from, to)
 		defer func() {

@@ -92,7 +92,11 @@ func TestVerdictsInPortions(t *testing.T) {
 				t.Fatal(err)
 			}
 			alone.Append(part)
-			for c, err := range All(context.Background(), m, from, to, nil) {
+			var there []store.Ref
+			if last := together.Last(); last != nil && last.Report.Verdict.State != analyzer.Absent {
+				there = []store.Ref{replaytest.Web}
+			}
+			for c, err := range AllAnd(context.Background(), m, there, from, to, nil) {
 				if err != nil {
 					t.Fatal(err)
 				}
