@@ -333,6 +333,12 @@ func (q *inquiry) deletedOwner(m metav1.ObjectMeta) (name string, row Evidence) 
 			last = o
 			break
 		}
+		if k, ok := kindsByName[ref.Kind]; ok && last == nil {
+			// Where a part of the kind is recorded, the owner may be in the other.
+			if p := q.proof(k, m.Namespace); p.status == store.Partial {
+				q.doubt(p)
+			}
+		}
 		if last == nil || last.UID != ref.UID || last.Type != watch.Deleted {
 			return "", Evidence{} // it is there, or nothing tells of it
 		}

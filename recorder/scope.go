@@ -151,7 +151,8 @@ func (o *Options) namespaces() []string {
 // about it. A selector, an owner and a policy reach no further than a
 // namespace, and that there is nothing else in it must be known too, so a
 // subject's namespace is recorded with all kinds of the profile. Beyond it are:
-//   - the kinds outside of namespaces that Pods, volumes and ways in refer to,
+//   - the kinds outside of namespaces that Pods, volumes and ways in refer to, and
+//     the policies that refuse Pods,
 //   - cluster DNS and kube-proxy,
 //   - the names and virtual IPs of Services, which are the whole cluster's,
 //   - and of a Node the Pods of all namespaces.

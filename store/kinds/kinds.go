@@ -40,7 +40,8 @@ var StandardGroups = []string{"gateway.networking.k8s.io"}
 type Closure uint8
 
 const (
-	// Referred lies in no namespace and is what Pods, volumes and ways in refer to.
+	// Referred lies in no namespace and is what Pods, volumes and ways in refer to, or
+	// the error of a refused Pod names.
 	Referred Closure = 1 << iota
 	// System is what cluster DNS and kube-proxy consist of: recorded in kube-system.
 	System
@@ -75,8 +76,8 @@ var All = []Kind{
 	{Name: "MutatingWebhookConfiguration", Plural: "MutatingWebhookConfigurations", Resource: gvr("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations"), Cluster: true, Profile: Standard},
 	{Name: "MutatingAdmissionPolicy", Plural: "MutatingAdmissionPolicies", Resource: gvr("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicies"), Cluster: true, Profile: Standard},
 	{Name: "MutatingAdmissionPolicyBinding", Plural: "MutatingAdmissionPolicyBindings", Resource: gvr("admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings"), Cluster: true, Profile: Standard},
-	{Name: "ValidatingAdmissionPolicy", Plural: "ValidatingAdmissionPolicies", Resource: gvr("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"), Cluster: true, Profile: Standard},
-	{Name: "ValidatingAdmissionPolicyBinding", Plural: "ValidatingAdmissionPolicyBindings", Resource: gvr("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings"), Cluster: true, Profile: Standard},
+	{Name: "ValidatingAdmissionPolicy", Plural: "ValidatingAdmissionPolicies", Resource: gvr("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"), Cluster: true, Profile: Standard, Closure: Referred},
+	{Name: "ValidatingAdmissionPolicyBinding", Plural: "ValidatingAdmissionPolicyBindings", Resource: gvr("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings"), Cluster: true, Profile: Standard, Closure: Referred},
 	{Name: "ValidatingWebhookConfiguration", Plural: "ValidatingWebhookConfigurations", Resource: gvr("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations"), Cluster: true, Profile: Standard},
 	{Name: "ControllerRevision", Plural: "ControllerRevisions", Resource: gvr("apps", "v1", "controllerrevisions"), Profile: Standard, Labelled: true},
 	{Name: "DaemonSet", Plural: "DaemonSets", Resource: gvr("apps", "v1", "daemonsets"), Profile: Standard, Labelled: true, Closure: System | Node},
