@@ -78,3 +78,14 @@ func TestDeletedPodIsGoneUnderWrites(t *testing.T) {
 		t.Errorf("web is %s, %s; want NotServing, and not certain", r.Verdict.State, r.Verdict.Certainty)
 	}
 }
+
+// TestPodNotDecoded: a Pod that cannot be decoded is not one that does not exist.
+func TestPodNotDecoded(t *testing.T) {
+	w := newWorld(t)
+	w.apply(time.Second, baseline())
+	w.apply(20*time.Second, strings.Replace(pod("web-a", 1, "n1", "web:ok1", "0s", running("1s")), "spec: {", "spec: {hostPID: sometimes, ", 1))
+	r := Diagnose(w.at(40*time.Second), ref[corev1.Service]("web"), Options{})
+	if r.Verdict.State != Serving || r.Verdict.Certainty == Certain {
+		t.Errorf("%s, %s: %s", r.Verdict.State, r.Verdict.Certainty, r.Headline.Message)
+	}
+}

@@ -356,7 +356,7 @@ func (s *service) podUnits() []unit {
 func (s *service) unborn() []unit {
 	var units []unit
 	for _, w := range s.workloads {
-		missing := w.desired - w.active()
+		missing := s.q.missing(w)
 		if missing > 0 {
 			if strays := s.strays(w); len(strays) > 0 {
 				n := min(missing, len(strays))

@@ -247,7 +247,7 @@ func (q *inquiry) workload(k kind, namespace, name string) *answer {
 		a.endpoints.Items = append(a.endpoints.Items, item)
 	}
 	a.endpoints.Ready, a.endpoints.Desired = up, w.desired
-	if missing := w.desired - living; missing > 0 {
+	if missing := q.missing(w); missing > 0 {
 		a.units = append(a.units, unit{kind: unbornUnit, count: missing, workload: w, cause: q.unbornCause(w)})
 	}
 	full := fmt.Sprintf("%s %s/%s", w.kind, namespace, name)

@@ -23,6 +23,7 @@ type workload struct {
 	template *corev1.PodTemplateSpec
 	desired  int // Pods it should have; 0 for Jobs, whose Pods are counted one by one
 	scaled   bool
+	made     int // Pods that its controller last counted
 	// spoken for itself: generation and what its controller has seen of it.
 	generation, observed int64
 	pods                 []*corev1.Pod // selected Pods it controls, whatever their state
@@ -44,15 +45,19 @@ func asWorkload(object any) *workload {
 	case *appsv1.Deployment:
 		w.kind, w.meta, w.template = "Deployment", &o.ObjectMeta, &o.Spec.Template
 		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
+		w.made = int(o.Status.Replicas)
 	case *appsv1.ReplicaSet:
 		w.kind, w.meta, w.template = "ReplicaSet", &o.ObjectMeta, &o.Spec.Template
 		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
+		w.made = int(o.Status.Replicas)
 	case *appsv1.StatefulSet:
 		w.kind, w.meta, w.template = "StatefulSet", &o.ObjectMeta, &o.Spec.Template
 		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
+		w.made = int(o.Status.Replicas)
 	case *appsv1.DaemonSet:
 		w.kind, w.meta, w.template = "DaemonSet", &o.ObjectMeta, &o.Spec.Template
 		w.desired, w.scaled, w.observed = int(o.Status.DesiredNumberScheduled), true, o.Status.ObservedGeneration
+		w.made = int(o.Status.CurrentNumberScheduled)
 	case *batchv1.Job:
 		w.kind, w.meta, w.template = "Job", &o.ObjectMeta, &o.Spec.Template
 	case *batchv1.CronJob:
@@ -60,6 +65,7 @@ func asWorkload(object any) *workload {
 	case *corev1.ReplicationController:
 		w.kind, w.meta, w.template = "ReplicationController", &o.ObjectMeta, o.Spec.Template
 		w.desired, w.scaled, w.observed = replicas(o.Spec.Replicas), true, o.Status.ObservedGeneration
+		w.made = int(o.Status.Replicas)
 	default:
 		return nil
 	}
@@ -90,6 +96,16 @@ func (w *workload) active() int {
 		}
 	}
 	return n
+}
+
+// missing is how many Pods a workload should have and has not. Where not every Pod
+// is known, one that its controller counts is not missing.
+func (q *inquiry) missing(w *workload) int {
+	n := w.active()
+	if q.proof(kindOf[corev1.Pod](), w.meta.Namespace).hole {
+		n = max(n, w.made)
+	}
+	return w.desired - n
 }
 
 // owned reads one object that may own others, by kind.

@@ -14,7 +14,7 @@ func (w *walk) leaf(key []byte) {
 	}
 	text := quoted[1 : len(quoted)-1]
 	switch {
-	case len(text) == 0 || text[0] == tokenOpen[0] && isToken(text):
+	case len(text) == 0 || text[0] == tokenOpen[0] && isToken(text), w.amounts && isAmount(text):
 		w.c.Skip()
 	case w.schema || encodedPublic[string(key)]:
 		w.text(pattern, false)
@@ -23,6 +23,35 @@ func (w *walk) leaf(key []byte) {
 	default:
 		w.judged(environment, key)
 	}
+}
+
+// amounts are the members of built-in objects whose own members are quantities, by
+// names that anybody may choose (ResourceList in k8s.io/api/core/v1). The API server
+// lets nothing else in, and an object with anything else cannot be decoded.
+var amounts = wordSet(`limits requests capacity allocatable allocated allocatedResources hard used overhead podFixed
+	default defaultRequest max min maxLimitRequestRatio consumedCapacity`)
+
+// isAmount reports whether a text is a quantity as Kubernetes writes it: digits, a
+// point, and an exponent or a suffix of at most two letters
+// (k8s.io/apimachinery/pkg/api/resource).
+func isAmount(v []byte) bool {
+	v = bytes.TrimLeft(v, "+-")
+	digits := 0
+	for digits < len(v) && (isDigit(v[digits]) || v[digits] == '.') {
+		digits++
+	}
+	suffix := v[digits:]
+	if digits == 0 || digits > 40 {
+		return false
+	}
+	if len(suffix) > 1 && (suffix[0] == 'e' || suffix[0] == 'E') && suffix[1] != 'i' {
+		return isNumber(suffix[1:])
+	}
+	switch string(suffix) {
+	case "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei":
+		return true
+	}
+	return false
 }
 
 // encodedPublic are members that hold certificates, which are public and look

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -99,5 +101,26 @@ func TestLeaves(t *testing.T) {
 	t.Logf("%d of %d strings of built-in objects are changed", lost, all)
 	if all < 2000 || float64(lost) > 0.01*float64(all) {
 		t.Errorf("%d of %d strings of built-in objects are changed, want at most 1 %%", lost, all)
+	}
+}
+
+// TestQuantities: whatever a quantity is, the object that holds it can still be decoded.
+// A real kubelet writes a container without a limit as the largest number of bytes.
+func TestQuantities(t *testing.T) {
+	p := Standard(false)
+	for _, amount := range []string{
+		"9223372036854771712", "9007199254740988Ki", "8796093022208Mi", "8589934591Gi", "7E", "8Ei", "0.5", "1.5Gi", "-1", "1e3", "12e6", "1E", "100n", "250u", "123456789012345m", "32Mi",
+	} {
+		for _, name := range []string{"memory", "cpu", "hugepages-2Mi", "ephemeral-storage", "nvidia.com/gpu", "example.com/token"} {
+			text := fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"b"},"status":{"resources":{"limits":{%q:%q}}}}`, name, amount)
+			out, err := p.Object(nil, corev1.SchemeGroupVersion.WithResource("pods"), []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pod corev1.Pod
+			if err := json.Unmarshal(out, &pod); err != nil {
+				t.Errorf("%s of %s: %v: %s", amount, name, err, out)
+			}
+		}
 	}
 }

@@ -23,6 +23,7 @@ type walk struct {
 	meta    bool // the cursor is in the object's metadata
 	schema  bool // a CustomResourceDefinition
 	events  bool // Events, whose names say nothing
+	amounts bool // the members of this object are quantities
 	renamed bool // an annotation has a token for its name
 	at      place
 	placed  bool // at is known
@@ -147,7 +148,9 @@ func (w *walk) object(parent []byte) {
 		return
 	}
 	w.depth++
-	defer func() { w.depth-- }()
+	outer := w.amounts
+	w.amounts = !w.custom && amounts[string(parent)]
+	defer func() { w.depth, w.amounts = w.depth-1, outer }()
 	var requirement bool // {key, operator, values} of a label selector
 	var secret bool      // {name, value} of a parameter with the name of a secret
 	for w.c.Enter('{'); w.c.More('}'); {
