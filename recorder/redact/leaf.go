@@ -1,6 +1,10 @@
 package redact
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/svcspy/svcspy/store/rawjson"
+)
 
 // leaf consumes a string of a built-in object that no rule of its own looks at.
 // One word stays, for it names something, and so does what the member is known to
@@ -14,9 +18,11 @@ func (w *walk) leaf(key []byte) {
 	}
 	text := quoted[1 : len(quoted)-1]
 	switch {
-	case len(text) == 0 || text[0] == tokenOpen[0] && isToken(text), w.amounts && isAmount(text):
+	case len(text) == 0 || text[0] == tokenOpen[0] && isToken(text), (w.amounts || amountMembers[string(key)]) && isAmount(text), w.amounts && isInstant(text):
 		w.c.Skip()
-	case w.schema || encodedPublic[string(key)]:
+	case encodedPublic[string(key)]:
+		w.encoded()
+	case w.schema:
 		w.text(pattern, false)
 	case isName(text) && (len(text) < 6 || !isMixed(text)), namesThing(key) && isReferenceText(text) && !hasRandomPart(text):
 		w.text(pattern, true)
@@ -25,11 +31,18 @@ func (w *walk) leaf(key []byte) {
 	}
 }
 
-// amounts are the members of built-in objects whose own members are quantities, by
-// names that anybody may choose (ResourceList in k8s.io/api/core/v1). The API server
-// lets nothing else in, and an object with anything else cannot be decoded.
-var amounts = wordSet(`limits requests capacity allocatable allocated allocatedResources hard used overhead podFixed
+// amounts are the members of built-in objects whose own members are quantities or
+// times, by names that anybody may choose (ResourceList in k8s.io/api/core/v1;
+// disruptedPods in policy/v1). The API server lets nothing else in, and an object
+// with anything else cannot be decoded.
+var amounts = wordSet(`disruptedPods limits requests capacity allocatable allocated allocatedResources hard used overhead podFixed
 	default defaultRequest max min maxLimitRequestRatio consumedCapacity`)
+
+// amountMembers are the members of built-in objects that are a quantity themselves
+// (resource.Quantity in k8s.io/api). What has a shape of another kind under such a
+// name is judged as any string.
+var amountMembers = wordSet(`sizeLimit divisor value averageValue currentValue currentAverageValue targetValue targetAverageValue tolerance
+	maximumVolumeSize capacityMultiplier deviceMultiplier perContainer perPod capacity validValues step min max default quantity available consumed total`)
 
 // isAmount reports whether a text is a quantity as Kubernetes writes it: digits, a
 // point, and an exponent or a suffix of at most two letters
@@ -54,9 +67,22 @@ func isAmount(v []byte) bool {
 	return false
 }
 
-// encodedPublic are members that hold certificates, which are public and look
-// random.
-var encodedPublic = wordSet(`caBundle certificate request certificateAuthorityData publicKey`)
+// encodedPublic are members that hold certificates, public keys and signatures in
+// base64 ([]byte in k8s.io/api): they are public and look random.
+var encodedPublic = wordSet(`caBundle certificate request certificateAuthorityData publicKey pkixPublicKey proofOfPossession stubPKCS10Request`)
+
+// encoded consumes a member in base64. It stays, or is replaced as a whole by a
+// token in base64, so that the object can be decoded.
+func (w *walk) encoded() {
+	start := w.c.At
+	value := w.string()
+	if _, secret := w.scan(value, false); !secret {
+		return
+	}
+	if token, changed := w.place(placeText).encoded(value); changed {
+		w.replace(pattern, start, rawjson.Quote(nil, token))
+	}
+}
 
 // namedThings are the members of built-in objects that hold names, kinds, versions
 // and ids.

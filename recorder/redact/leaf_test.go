@@ -28,6 +28,9 @@ func TestLeaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := decodes(e, out); err != nil {
+			t.Errorf("%s %s cannot be decoded: %v: %s", e.Resource.Resource, e.Name, err, out)
+		}
 		var before, after any
 		if json.Unmarshal(e.Object, &before) != nil || json.Unmarshal(out, &after) != nil {
 			t.Fatalf("not JSON: %s", out)

@@ -39,7 +39,7 @@ var builtIn = map[string]bool{
 	"apps": true, "authentication.k8s.io": true, "authorization.k8s.io": true, "autoscaling": true, "batch": true,
 	"certificates.k8s.io": true, "coordination.k8s.io": true, "discovery.k8s.io": true, "events.k8s.io": true,
 	"extensions": true, "flowcontrol.apiserver.k8s.io": true, "internal.apiserver.k8s.io": true,
-	"networking.k8s.io": true, "node.k8s.io": true, "policy": true, "rbac.authorization.k8s.io": true,
+	"imagepolicy.k8s.io": true, "lifecycle.k8s.io": true, "networking.k8s.io": true, "node.k8s.io": true, "policy": true, "rbac.authorization.k8s.io": true,
 	"resource.k8s.io": true, "scheduling.k8s.io": true, "storage.k8s.io": true, "storagemigration.k8s.io": true,
 }
 
@@ -188,6 +188,10 @@ func (w *walk) object(parent []byte) {
 		case "data", "binaryData", "stringData":
 			if parent == nil && w.concealed != pattern {
 				w.conceal(w.concealed, w.concealed == secretData && string(key) == "data" || string(key) == "binaryData")
+				continue
+			}
+			if parent == nil && !w.custom && w.c.Peek() == '"' { // of a RangeAllocation
+				w.conceal(pattern, true)
 				continue
 			}
 		case "operator":
