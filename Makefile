@@ -37,7 +37,11 @@ demo: bin/svcspy ## an outage explained, from an embedded recording
 test: ## all tests that need no cluster
 	@$(GO) test -timeout 30m ./...
 
-check: ## format, vet, staticcheck, layers, docs, and the tests under the race detector
+# The packages in which something runs beside something else: only there can the race
+# detector find anything, and it makes tests some ten times slower.
+CONCURRENT = $$($(GO) list -f '{{.Dir}}' ./... | while read -r dir; do ! grep -lqE '^[[:space:]]*go [a-zA-Z_.]+\(|errgroup|sync/atomic|net/http|RunParallel' $$dir/*.go || echo $$dir; done)
+
+check: ## format, vet, staticcheck, layers, docs, and what is concurrent under the race detector
 	@out=$$($(TOOLS) gofumpt -l $(SOURCES)); test -z "$$out" || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
 	@$(GO) vet ./...
 	@$(TOOLS) staticcheck ./...
@@ -45,7 +49,7 @@ check: ## format, vet, staticcheck, layers, docs, and the tests under the race d
 	@cd $(BROWSER) && $(GO) vet ./... && $(TOOLS_FROM_BELOW) staticcheck ./...
 	@cd $(REALNODES) && $(GO) vet ./... && $(TOOLS_FROM_BELOW) staticcheck ./...
 	@$(GO) test -run 'TestLayers|TestNoClock|TestREADME' ./cmd/svcspy
-	@CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout 30m ./...
+	@CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout 30m $(CONCURRENT)
 
 TOOLS_FROM_BELOW = $(GO) tool -modfile=$(CURDIR)/fixtures/tools/go.mod
 

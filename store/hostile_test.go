@@ -88,6 +88,9 @@ func TestLastPosition(t *testing.T) {
 
 // TestHugeObjects: a small file does not hold what takes a cluster's memory.
 func TestHugeObjects(t *testing.T) {
+	if testing.Short() {
+		t.Skip("240 MiB are packed: too slow under the race detector")
+	}
 	w, path := create(t, Header{Start: start})
 	text := strings.Repeat("x", 6<<20)
 	for n := range 40 {

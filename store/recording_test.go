@@ -126,7 +126,11 @@ func smallRuns(t *rapid.T) Option {
 // TestCorpus writes real events to a file and to memory: at any position both
 // know the same.
 func TestCorpus(t *testing.T) {
-	events := loadCorpus(t, 6000)
+	most := 6000
+	if testing.Short() {
+		most = 2000
+	}
+	events := loadCorpus(t, most)
 	path := filepath.Join(t.TempDir(), "corpus")
 	w, err := Create(path, Header{Start: start}, noSync, func(w *Writer) {
 		w.index.Limits = index.Limits{MaxVersions: 500, MaxTrails: 100, FanIn: 3, Batch: 10 << 10}

@@ -78,7 +78,7 @@ func (s *documentBuilder) picture(ctx context.Context) (Picture, error) {
 		pic.Window.From, pic.Reconstructed = begun, s.window.From
 	}
 	for _, m := range s.marks {
-		pic.Marks = append(pic.Marks, Mark{m.Time.UTC(), report.Clean(m.Text)})
+		pic.Marks = append(pic.Marks, Mark{m.Time.UTC(), s.remark(&m)})
 	}
 	causes, err := s.culpritLanes(ctx)
 	if err != nil {

@@ -73,9 +73,19 @@ func MarkOrigin(m *store.Mark, sha256 string, end time.Time) string {
 	return ""
 }
 
+// MarkBy is the author of a mark and its origin, for a person; "" if nothing is
+// known of either.
+func MarkBy(m *store.Mark, sha256 string, end time.Time) string {
+	return markBy(m, MarkOrigin(m, sha256, end))
+}
+
+func markBy(m *store.Mark, origin string) string {
+	return strings.Join(slices.DeleteFunc([]string{Clean(m.Author), origin}, func(s string) bool { return s == "" }), "; ")
+}
+
 // remark is one mark in words, with its author and origin.
 func (p *printer) remark(m *store.Mark, origin string) string {
-	by := strings.Join(slices.DeleteFunc([]string{Clean(m.Author), origin}, func(s string) bool { return s == "" }), "; ")
+	by := markBy(m, origin)
 	if by != "" {
 		by = " (" + by + ")"
 	}

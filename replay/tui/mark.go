@@ -64,12 +64,13 @@ func (m *Model) keepMarks() (int, error) {
 // markMoments are the marks, as what happened.
 func (m *Model) markMoments() []*moment.Moment {
 	var all []*moment.Moment
+	info := m.timeline.Info()
 	for _, k := range m.Marks {
 		seq, err := m.timeline.SeqAt(k.Time)
 		if err != nil {
 			continue // the recording says what is wrong with it wherever it is read
 		}
-		all = append(all, &moment.Moment{Seq: seq, At: k.Time.UTC(), Kind: markKind, Text: report.Clean(k.Text), By: report.Clean(k.Author)})
+		all = append(all, &moment.Moment{Seq: seq, At: k.Time.UTC(), Kind: markKind, Text: report.Clean(k.Text), By: report.MarkBy(&k, info.SHA256, info.End)})
 	}
 	return all
 }
@@ -86,11 +87,12 @@ func (m *Model) toMark(direction int) {
 	for _, k := range marks {
 		if cmp.Compare(k.Time.Sub(m.at()), 0) == direction {
 			m.seekTime(k.Time)
-			by := ""
-			if k.Author != "" {
-				by = ", by " + k.Author
+			info := m.timeline.Info()
+			by := report.MarkBy(&k, info.SHA256, info.End)
+			if by != "" {
+				by = " (" + by + ")"
 			}
-			m.say("mark: " + k.Text + by)
+			m.say("mark: " + report.Clean(k.Text) + by)
 			return
 		}
 	}

@@ -432,7 +432,7 @@ func TestMarks(t *testing.T) {
 		t.Errorf("@rolled back is %s, not %s", s.m.at(), want[0].Time)
 	}
 	s.press("home", "]")
-	s.sees("mark: rolled back, by alice")
+	s.sees("mark: rolled back (alice)")
 
 	inUse := true
 	s.m.AddMark = func(k store.Mark) error {

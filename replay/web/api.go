@@ -104,9 +104,9 @@ type gapSpan struct {
 
 // drawnMark is a remark of a person.
 type drawnMark struct {
-	At     int64  `json:"at"`
-	Text   string `json:"text"`
-	Author string `json:"author,omitempty"`
+	At   int64  `json:"at"`
+	Text string `json:"text"`
+	By   string `json:"by,omitempty"` // its author, and what is known of its origin
 }
 
 // drawnOutage is an outage as a card shows it.
@@ -211,7 +211,7 @@ func (s *Server) overview(info store.Info) (*overview, error) {
 		return nil, err
 	}
 	for _, m := range marks {
-		o.Marks = append(o.Marks, drawnMark{m.Time.UnixMicro(), report.Clean(m.Text), report.Clean(m.Author)})
+		o.Marks = append(o.Marks, drawnMark{m.Time.UnixMicro(), report.Clean(m.Text), report.MarkBy(&m, info.SHA256, info.End)})
 	}
 	slices.SortStableFunc(o.Marks, func(a, b drawnMark) int { return cmp.Compare(a.At, b.At) })
 	s.mu.Lock()

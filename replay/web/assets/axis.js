@@ -25,7 +25,7 @@ function drawAxis() {
   for (const m of S.overview.marks) {
     if (m.at < S.from || m.at > S.to) continue;
     const x = across(m.at, S.from, S.to, width);
-    parts.push(svg("path", { class: "mark", d: `M${x} 14l5 5l-5 5l-5 -5z` }, svg("title", {}, clock(m.at) + " " + m.text)));
+    parts.push(svg("path", { class: "mark", d: `M${x} 14l5 5l-5 5l-5 -5z` }, svg("title", {}, clock(m.at) + " " + m.text + (m.by ? ` (${m.by})` : ""))));
   }
   node.replaceChildren(svg("svg", { width, height: 24, role: "presentation" }, parts));
 }

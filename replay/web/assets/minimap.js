@@ -32,7 +32,7 @@ function drawMinimap() {
   }
   for (const g of o.gaps) parts.push(svg("rect", { class: "gap", x: x(g.from), width: Math.max(1, x(g.to) - x(g.from)), y: 0, height: mapHeight }, svg("title", {}, "not recorded: " + g.resources.join(", ") + " " + (g.reason || ""))));
   for (const s of o.outages.flatMap((i) => [i, ...(i.also || [])])) parts.push(svg("rect", { class: "down", x: x(s.from), width: Math.max(2, x(s.to) - x(s.from)), y: mapHeight - 7, height: 7 }, svg("title", {}, nameOf(s.o) + " " + s.state)));
-  for (const m of o.marks) parts.push(svg("path", { class: "mark", d: `M${x(m.at)} 2l4 4l-4 4l-4 -4z` }, svg("title", {}, m.text)));
+  for (const m of o.marks) parts.push(svg("path", { class: "mark", d: `M${x(m.at)} 2l4 4l-4 4l-4 -4z` }, svg("title", {}, m.by ? `${m.text} (${m.by})` : m.text)));
   const left = x(S.from), right = x(S.to);
   parts.push(svg("rect", { class: "outside", x: 0, width: left, y: 0, height: mapHeight }), svg("rect", { class: "outside", x: right, width: Math.max(0, width - right), y: 0, height: mapHeight }));
   parts.push(svg("rect", { class: "brush", x: left, width: Math.max(2, right - left), y: 0.5, height: mapHeight - 1 }));
