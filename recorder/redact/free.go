@@ -334,6 +334,8 @@ func (w *walk) argument(text []byte, expect expectation) []byte {
 		return text
 	case expect == secretNext && !flag:
 		return j.secret(text)
+	case expect == maybePair && isPair(text):
+		return j.pair(text)
 	case expect == maybeSecret && text[0] != '-' && !isPath(text) && !isPort(text) && !bytes.ContainsAny(text, "= \n") && !bytes.Contains(text, []byte("://")):
 		return j.pair(text)
 	}

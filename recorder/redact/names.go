@@ -141,7 +141,7 @@ var (
 	// suspectParts are words of a name that betray a secret where values are
 	// configured, beyond secretParts and likelyParts.
 	suspectParts = wordSet(`pw pswd passwd psk pin passcode pincode otp totp mfa mnemonic pepper cred creds hmac bearer sas signature luks wpa wep
-		licence unseal cipherpass keypass storepass community cookie sid`)
+		licence unseal tok cipherpass keypass storepass community cookie sid`)
 	// suspectEnds are how a word ends that was written without separators, as in
 	// DBPASS and restuserkey.
 	suspectEnds = []string{"pass", "pw", "pwd", "psk", "passwd", "passcode", "auth", "key", "pin"}

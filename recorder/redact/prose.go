@@ -47,7 +47,14 @@ func (j *judge) prose(v []byte) []byte {
 			if i > 0 {
 				before = items[i-1].core(v)
 			}
-			with = j.proseWord(v, at, core, before)
+			switch proseExpectation(v, items, i) {
+			case secretNext:
+				with = j.secret(core)
+			case maybePair:
+				with = j.pair(core)
+			default:
+				with = j.proseWord(v, at, core, before)
+			}
 		}
 		if !bytes.Equal(with, core) {
 			out = append(append(out, v[copied:at]...), with...)
@@ -91,6 +98,38 @@ func runLength(v []byte, items []proseItem, i int) int {
 		n++
 	}
 	return n
+}
+
+// proseExpectation says what the words before the i-th make of it: a message may
+// quote a command, an element, or a sentence that says a password.
+func proseExpectation(v []byte, items []proseItem, i int) expectation {
+	if i == 0 {
+		return anything
+	}
+	word, before := items[i].core(v), items[i-1].core(v)
+	start := items[i].start
+	body := bytes.TrimLeft(before, "-")
+	dashes := len(before) - len(body)
+	switch {
+	case isToken(word) || word[0] == '-':
+	case v[start-1] == '>' && isKey(before) && suspicious(before): // <password>x
+		return secretNext
+	case dashes > 1 && isKey(body) && suspicious(body):
+		return secretNext
+	case dashes == 1 && (string(body) == "a" || string(body) == "p" || string(body) == "P" || string(body) == "w") && (hasDigit(word) || !isWords(word)) &&
+		!isPath(word) && !isPort(word) && !bytes.Contains(word, []byte("=")):
+		return secretNext
+	case dashes > 0 && (string(body) == "u" || string(body) == "user") && isPair(word):
+		return maybePair
+	case hasDigit(word) && !isNumber(word):
+		if isLinkWord(before) && i > 1 {
+			before = items[i-2].core(v)
+		}
+		if lowerIs(before, "password", "passwd", "passphrase", "passcode", "pass", "pwd", "pw") {
+			return secretNext
+		}
+	}
+	return anything
 }
 
 // proseWord judges one word of a message, which begins at a place in it.

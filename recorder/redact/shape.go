@@ -23,7 +23,7 @@ func shaped(name, v []byte) bool {
 	case isPunctuation(v), isNumber(v), isQuantity(v), isDuration(v), isVersion(v), isInstant(v), isAddress(v):
 		return true
 	case isWords(v):
-		return true
+		return !isPasswordFile(v)
 	}
 	return isTimeZone(v) || isLocale(v) || isHost(v) || isHostPort(name, v) || isImage(name, v) || isPath(v) || isCron(v) || isDigest(v) ||
 		named(name, v)

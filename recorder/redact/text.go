@@ -1,6 +1,9 @@
 package redact
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // text judges a text of several words: a command line, a script, lines of
 // settings. It divides it as a shell does, and judges each word by itself and by
@@ -20,10 +23,11 @@ func (j *judge) text(v []byte, depth int) []byte {
 	}
 	next := anything
 	program := ""
+	var before []byte
 	for l.next() {
 		word := v[l.start:l.end]
 		if l.first {
-			program, next = "", anything
+			program, next, before = "", anything, nil
 		}
 		if l.quote == 0 && program == "" {
 			program = commandName(word)
@@ -34,23 +38,42 @@ func (j *judge) text(v []byte, depth int) []byte {
 			inner := v[l.start+1 : l.end-1]
 			kept := inner
 			switch {
+			case next == maybePair:
+				if kept = j.value(nil, inner, depth+1); isPair(inner) {
+					kept = j.pair(inner)
+				}
 			case next != anything && !(next == maybeSecret && j.keeps(nil, inner) && bytes.IndexByte(inner, ' ') < 0 && !isWords(inner)):
 				kept = j.secret(inner)
 			case len(inner) > 0:
 				kept = j.value(nil, inner, depth+1)
 			}
 			with = joined(word, 1, len(word)-1, kept)
+		case next == secretNext && isLinkWord(word):
+		case l.start > 0 && v[l.start-1] == '>' && lowerIs(before, "on", "off"): // an ACL of Redis
+			with = j.secret(word)
 		case next == secretNext && !isOperatorWord(word) && !(word[0] == '-' && len(word) > 1 && isWords(bytes.TrimLeft(word, "-"))):
 			bare := word
 			end := unquoted(bare)
 			with = append(bytes.Clone(j.secret(bare[:end])), bare[end:]...)
+		case next == maybePair && isPair(word):
+			with = j.pair(word)
 		case next == maybeSecret && word[0] != '-' && !isPath(word) && !isPort(word) && bytes.IndexByte(word, '=') < 0 && !bytes.Contains(word, []byte("://")):
 			with = j.pair(word)
 		default:
 			with = j.word(nil, word, depth+1)
 		}
 		replace(l.start, l.end, with)
+		if next == secretNext && l.quote == 0 && isLinkWord(word) {
+			continue
+		}
 		next = follows(program, word, l.quote != 0)
+		if l.quote == 0 && lowerIs(word, "by") && lowerIs(before, "identified") {
+			next = secretNext
+		}
+		if next == anything && lowerIs(word, "to") && strings.EqualFold(program, "alter") {
+			next = maybeSecret
+		}
+		before = word
 	}
 	if copied == 0 {
 		return v
@@ -73,13 +96,29 @@ const (
 	anything    expectation = iota
 	maybeSecret             // as behind -p, which is a port or a password
 	secretNext              // as behind --password
+	maybePair               // as behind --user, which is a user or user:password
 )
+
+// directives are words that take the secret behind them, in settings of programs.
+var directives = wordSet(`requirepass masterauth default_pass rocommunity rwcommunity setcookie insecure-password storepass keypass psk`)
+
+// isLinkWord: what may stand between the name of a secret and the secret.
+func isLinkWord(word []byte) bool { return lowerIs(word, "from", "to", "is", "as") }
+
+// isPair reports whether a word is user:password. Ids of users and groups are not.
+func isPair(word []byte) bool {
+	user, _, ok := bytes.Cut(word, []byte(":"))
+	return ok && len(user) > 0 && len(bytes.Trim(word, "0123456789:")) > 0 && !bytes.Contains(word, []byte("://")) && user[0] != '-'
+}
 
 // follows returns what follows a word.
 func follows(program string, word []byte, quoted bool) expectation {
 	body := bytes.TrimLeft(word, "-")
 	dashes := len(word) - len(body)
 	body = bytes.TrimRight(body, ":=")
+	if !quoted && bytes.HasSuffix(body, []byte(":_authToken")) { // of npm
+		return secretNext
+	}
 	if quoted || len(body) == 0 || bytes.ContainsAny(body, "=:/@") {
 		return anything
 	}
@@ -91,8 +130,15 @@ func follows(program string, word []byte, quoted bool) expectation {
 			if program == "curl" || program == "nats" || program == "etcdctl" {
 				return maybeSecret
 			}
+			return maybePair
 		}
 		return anything
+	}
+	switch {
+	case dashes > 0 && (string(body) == "user" || string(body) == "basic-auth-user"):
+		return maybePair
+	case directives[string(bytes.ToLower(body))], dashes > 0 && string(body) == "from-literal":
+		return secretNext
 	}
 	if isKey(body) && (secretName(body, certain) || suspicious(body) && (dashes > 0 || len(word) > len(body))) {
 		return secretNext

@@ -295,6 +295,10 @@ func (j *judge) split(name, v []byte, depth int) (out []byte, ok bool) {
 		head, rest := j.word(name, v[:at], depth), j.word(name, v[at+1:], depth)
 		return append(append(bytes.Clone(head), v[at]), rest...), true
 	}
+	if isPasswordFile(v) {
+		at := bytes.LastIndexByte(v, ':') + 1
+		return append(bytes.Clone(j.word(name, v[:at], depth)), j.secret(v[at:])...), true
+	}
 	if at := bytes.IndexByte(v, ':'); at > 0 {
 		key, rest := v[:at], v[at+1:]
 		if suspicious(key) {
@@ -366,12 +370,32 @@ func (j *judge) assigned(key, v []byte, depth int) []byte {
 	if suspicious(key) {
 		return j.secret(v)
 	}
+	switch lastWord(key) {
+	case "login", "user", "userpwd":
+		if isPair(v) {
+			return j.pair(v)
+		}
+	case "literal": // kubectl create secret --from-literal=name=value
+		if at := bytes.IndexByte(v, '='); at > 0 {
+			return append(bytes.Clone(v[:at+1]), j.secret(v[at+1:])...)
+		}
+	}
 	return j.word(key, v, depth)
+}
+
+// isPasswordFile reports whether a word is a line of .pgpass:
+// host:port:database:user:password.
+func isPasswordFile(v []byte) bool {
+	if bytes.Count(v, []byte(":")) != 4 || isAddress(v) {
+		return false
+	}
+	parts := bytes.Split(v, []byte(":"))
+	return (isPort(parts[1]) || string(parts[1]) == "*") && len(parts[0]) > 0 && len(parts[4]) > 0
 }
 
 // user judges what stands in front of an @.
 func (j *judge) user(v []byte, depth int) []byte {
-	if isWords(v) && bytes.IndexByte(v, ':') < 0 {
+	if isWords(v) && bytes.IndexByte(v, ':') < 0 && bytes.IndexByte(v, '/') < 1 {
 		return v
 	}
 	for _, separator := range []byte(":/%") {

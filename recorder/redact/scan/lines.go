@@ -86,17 +86,8 @@ func (s *Scanner) plain(name, text string, file bool, note func(finding)) {
 			note(finding{"authorization header", m[1]})
 		}
 	}
-	for _, m := range assignments.FindAllStringSubmatch(text, 256) {
-		value := m[3] + m[4] + m[5]
-		if secretName(m[1]) && !reference(m[1]) && valued(value) && !(m[2] == ":" && m[5] != "" && prose(m[1], value)) {
-			note(finding{"value with the name of a secret", value})
-		}
-	}
-	for _, m := range flags.FindAllStringSubmatch(text, 64) {
-		if secretName(m[1]) && !reference(m[1]) && valued(m[2]) {
-			note(finding{"value of a flag with the name of a secret", m[2]})
-		}
-	}
+	s.assigned(text, 0, note)
+	command(text, note)
 	for _, m := range elements.FindAllStringSubmatch(text, 64) {
 		if secretName(m[1]) && !reference(m[1]) && valued(m[2]) {
 			note(finding{"element with the name of a secret", m[2]})
@@ -108,6 +99,21 @@ func (s *Scanner) plain(name, text string, file bool, note func(finding)) {
 	for _, at := range long.FindAllStringIndex(text, 64) {
 		if run := text[at[0]:at[1]]; random(run) && !isTokenOf("data", run) && !known(text, at[0], at[1]) {
 			note(finding{"random string", run})
+		}
+	}
+}
+
+// assigned looks at name=value, and into values in quotes.
+func (s *Scanner) assigned(text string, depth int, note func(finding)) {
+	for _, m := range assignments.FindAllStringSubmatch(text, 256) {
+		value := m[3] + m[4] + m[5]
+		switch {
+		case secretName(m[1]) && !reference(m[1]):
+			if valued(value) && !(m[2] == ":" && m[5] != "" && prose(m[1], value)) {
+				note(finding{"value with the name of a secret", value})
+			}
+		case depth < 3 && strings.ContainsAny(value, "=:"):
+			s.assigned(value, depth+1, note)
 		}
 	}
 }

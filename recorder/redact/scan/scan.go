@@ -100,6 +100,7 @@ type walk struct {
 	d      *json.Decoder
 	secret bool // it is a Secret
 	path   []string
+	line   []string // the texts of the list around
 	leaks  []Leak
 }
 
@@ -120,21 +121,47 @@ func (w *walk) value(name string) error {
 		if t == '{' {
 			return w.object(name)
 		}
-		for i := 0; w.d.More(); i++ {
-			w.path = append(w.path, fmt.Sprint(i))
-			if err := w.value(name); err != nil {
-				return err
-			}
-			w.path = w.path[:len(w.path)-1]
-		}
-		_, err = w.d.Token()
+		return w.list(name)
 	case string:
+		if name == "args" || name == "command" {
+			w.line = append(w.line, tokens.ReplaceAllString(t, "…"))
+		}
 		w.text(name, t)
 	case json.Number:
 		if len(t) > 5 && secretName(name) && !strings.ContainsAny(string(t), ".eE") {
 			w.found(finding{"number with the name of a secret", string(t)})
 		}
 	}
+	return err
+}
+
+// list looks at the items of a list, and at all of them together if they are the
+// words of a command.
+func (w *walk) list(name string) error {
+	line := w.line
+	w.line = nil
+	before := len(w.leaks)
+	for i := 0; w.d.More(); i++ {
+		w.path = append(w.path, fmt.Sprint(i))
+		if err := w.value(name); err != nil {
+			return err
+		}
+		w.path = w.path[:len(w.path)-1]
+	}
+	if name == "args" || name == "command" {
+		known := map[string]bool{}
+		for _, l := range w.leaks[before:] {
+			known[l.Token] = true
+		}
+		command(strings.Join(w.line, " "), func(f finding) {
+			if token := w.s.token(f.secret); !known[token] {
+				known[token] = true
+				w.found(f)
+			}
+		})
+	}
+	w.line = line
+	_, err := w.d.Token()
 	return err
 }
 
