@@ -90,6 +90,7 @@ type joining struct {
 	clock    Clock             // the last sample
 	redacted map[string]uint64 // of runs before the present one
 	counts   map[string]uint64 // of the present run
+	insert   Insertion         // nil if nothing is put between positions
 }
 
 func (j *joining) all(from []*Recording) (Info, error) {
@@ -147,15 +148,23 @@ func (j *joining) begin(r *Recording) error {
 	if err != nil {
 		return err
 	}
-	enter := func(seq Seq) error {
-		if inWindow || seq < info.First {
+	enter := func(seq Seq, at time.Time) error {
+		if seq < info.First {
 			return nil
+		}
+		if !inWindow && len(j.w.block.Entries) > 0 {
+			if err := j.w.commit(j.w.time, true); err != nil { // a block ends where the window begins
+				return err
+			}
+		}
+		if !inWindow && j.insert != nil {
+			j.renamed, j.w.at = true, info.First
 		}
 		inWindow = true
-		if len(j.w.block.Entries) == 0 {
-			return nil
+		if j.insert != nil {
+			return j.insert(j.w, seq, at)
 		}
-		return j.w.commit(j.w.time, true) // a block ends where the window begins
+		return nil
 	}
 	return j.append(r, r.Events(1, info.Last), ledger, enter)
 }
@@ -167,16 +176,16 @@ func (j *joining) window(r *Recording, from Seq) error {
 	if err != nil {
 		return err
 	}
-	return j.append(r, r.Events(from, last), ledger, func(Seq) error { return nil })
+	return j.append(r, r.Events(from, last), ledger, func(Seq, time.Time) error { return nil })
 }
 
 // append appends events and coverage in the order of their positions.
-func (j *joining) append(r *Recording, events iter.Seq2[Event, error], ledger []Coverage, enter func(Seq) error) error {
+func (j *joining) append(r *Recording, events iter.Seq2[Event, error], ledger []Coverage, enter func(Seq, time.Time) error) error {
 	documents, err := r.discovery()
 	if err != nil {
 		return err
 	}
-	before := func(next Seq) error {
+	before := func(next Seq, at time.Time) error {
 		for len(documents) > 0 && documents[0].after < next {
 			if err := j.describe(documents[0].resources); err != nil {
 				return err
@@ -184,7 +193,7 @@ func (j *joining) append(r *Recording, events iter.Seq2[Event, error], ledger []
 			documents = documents[1:]
 		}
 		for len(ledger) > 0 && ledger[0].Seq < next {
-			if err := enter(ledger[0].Seq); err != nil {
+			if err := enter(ledger[0].Seq, ledger[0].Time); err != nil {
 				return err
 			}
 			if err := j.cover(ledger[0]); err != nil {
@@ -192,20 +201,20 @@ func (j *joining) append(r *Recording, events iter.Seq2[Event, error], ledger []
 			}
 			ledger = ledger[1:]
 		}
-		return enter(next)
+		return enter(next, at)
 	}
 	for e, err := range events {
 		if err != nil {
 			return err
 		}
-		if err := before(e.Seq); err != nil {
+		if err := before(e.Seq, e.Time); err != nil {
 			return err
 		}
 		if err := j.event(e); err != nil {
 			return err
 		}
 	}
-	return before(r.Info().Last + 1)
+	return before(r.Info().Last+1, r.Info().End)
 }
 
 // describe writes a discovery document that is another than the last.

@@ -28,4 +28,14 @@ type Request struct {
 	Reason       string   `json:"reason,omitempty"`
 	Message      string   `json:"message,omitempty"`         // of a refusal
 	Version      string   `json:"resourceVersion,omitempty"` // of what it wrote; "" if that is not known
+	Effect       Effect   `json:"effect,omitempty"`
 }
+
+// Effect is what a request did where that is not to write the Version.
+type Effect string
+
+// What a request may do beside.
+const (
+	Unchanged Effect = "unchanged" // nothing: Version was there before
+	Removed   Effect = "removed"   // the object is gone since
+)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/svcspy/svcspy/cmd/svcspy/record"
 	"github.com/svcspy/svcspy/recorder/importer"
 	"github.com/svcspy/svcspy/recorder/importer/audit"
+	"github.com/svcspy/svcspy/recorder/importer/etcd"
 	"github.com/svcspy/svcspy/recorder/importer/snapshot"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay/report"
@@ -25,7 +27,7 @@ import (
 )
 
 // importFormats are what svcspy import reads, in the order in which they are tried.
-var importFormats = []importer.Format{audit.Format, snapshot.Format}
+var importFormats = []importer.Format{etcd.Format, audit.Format, snapshot.Format}
 
 type importOptions struct {
 	*cli.App
@@ -51,11 +53,16 @@ func importCommand(a *cli.App) *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "import SOURCE ... [-f FILE]",
-		Short: "Make a recording of audit logs and dumps",
+		Short: "Make a recording of audit logs, dumps and etcd snapshots",
 		Long: `Import makes a recording of an outage that nobody recorded, from audit logs of
-the API server and dumps of its objects. Every other command reads the result.
+the API server, dumps of its objects, or a snapshot of its etcd. Every other command reads the result.
 Several sources of one cluster make one recording and prove more together: an
 object that neither the audit log nor a later dump mentions did not exist.
+
+With a recording among the sources, an audit log of the same minutes adds who made
+each change, and what was refused. The result is a new recording; its verdicts are
+those of the old one. A user is named for certain only if his request wrote that
+version, and as likely if he is the only one who may have.
 
 SOURCE is a file, a folder, an archive (tar, zip), or - for standard input; gzip
 and zstd are unpacked. Its format is recognized by its content, or given by --as:
@@ -63,6 +70,8 @@ and zstd are unpacked. Its format is recognized by its content, or given by --as
             and others wrap around them
   snapshot  kubectl get -o json|yaml, kubectl cluster-info dump, must-gather,
             support bundles
+  etcd      etcdctl snapshot save: every write since the last compaction, usually
+            five to ten minutes; times are exact to the second
 
 A recording claims only what its sources prove. svcspy info shows for each
 resource how it is known: by every write, by writes whose content was not logged,
@@ -80,7 +89,10 @@ EXIT STATUS
   svcspy import audit.log --explain
 
   # an audit log, and what kubectl saw afterwards
-  svcspy import audit.log dump.json -f imported.db`,
+  svcspy import audit.log dump.json -f imported.db
+
+  # who made the changes in a recording?
+  svcspy import recorded.db audit.log -f who.db`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(args, names); err != nil {
 				return err
@@ -135,31 +147,41 @@ func (o *importOptions) run(ctx context.Context, sources []string) error {
 	}
 	bar := o.importBar(sources)
 	options.Progress = bar.show
+	base, others, err := recordingAmong(sources)
+	if err != nil {
+		return err
+	}
+	if base != nil {
+		defer base.Close()
+		if err := onlyRequests(options, others); err != nil {
+			return err
+		}
+	}
 	evidence, err := importer.Read(ctx, options)
 	bar.end()
 	if err != nil {
 		switch {
+		case errors.Is(err, importer.ErrFormat) && base != nil:
+			return cli.Hinted(fmt.Errorf("import: %w", err), "a recording takes an audit log only; import the other source by itself")
 		case errors.Is(err, importer.ErrFormat):
 			return cli.Hinted(fmt.Errorf("import: %w", err), "svcspy import --help lists the formats; --as names one")
+		case errors.Is(err, importer.ErrMixed):
+			return cli.Hinted(fmt.Errorf("import: %w", err), "its recording takes an audit log: `svcspy import FILE audit.log`; `svcspy join` makes one of several")
 		case errors.Is(err, importer.ErrNothing):
-			return cli.Hinted(fmt.Errorf("import: %w", err), "an audit log needs writes in it: its policy may log nothing but reads")
+			return cli.Hinted(fmt.Errorf("import: %w", err), "an audit log needs writes in it: its policy may log nothing but reads; `svcspy import --help` says what else is read")
 		}
 		return fmt.Errorf("import: %w", err)
 	}
 	defer evidence.Close()
+	if base != nil {
+		return o.attribute(ctx, base, evidence, policy)
+	}
 	if o.explain {
 		return o.explanation(&evidence.Explanation)
 	}
 	header := evidence.Header()
-	header.ID, header.Recorder = string(uuid.NewUUID()), cli.ProgramVersion()
-	header.Redaction = store.Redaction{Policy: "none"}
-	if policy != nil {
-		header.Redaction = policy.Redaction()
-	}
-	path := o.file
-	if path == "" {
-		path = "imported-" + header.Start.UTC().Format("20060102-150405") + ".db"
-	}
+	header.ID, header.Recorder, header.Redaction = string(uuid.NewUUID()), cli.ProgramVersion(), redactionOf(policy)
+	path := cmp.Or(o.file, "imported-"+header.Start.UTC().Format("20060102-150405")+".db")
 	w, err := store.Create(path, header)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
@@ -175,17 +197,29 @@ func (o *importOptions) run(ctx context.Context, sources []string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("seal %s: %w", path, err), os.Remove(path))
 	}
-	for _, hole := range evidence.Explanation.Holes {
+	return o.done(path, &info, &evidence.Explanation)
+}
+
+func redactionOf(policy *redact.Policy) store.Redaction {
+	if policy == nil {
+		return store.Redaction{Policy: "none"}
+	}
+	return policy.Redaction()
+}
+
+// done says what was written, and what is missing.
+func (o *importOptions) done(path string, info *store.Info, x *importer.Explanation) error {
+	for _, hole := range x.Holes {
 		o.Warn("%s", report.Clean(hole.String()))
 	}
 	if o.Output != "text" {
 		if err := o.Info(path); err != nil {
 			return err
 		}
-	} else if err := o.imported(path, &info, &evidence.Explanation); err != nil {
+	} else if err := o.imported(path, info, x); err != nil {
 		return err
 	}
-	if len(evidence.Explanation.Holes) > 0 {
+	if len(x.Holes) > 0 {
 		return cli.ErrGap
 	}
 	return nil
@@ -195,6 +229,10 @@ func (o *importOptions) imported(path string, info *store.Info, x *importer.Expl
 	size := int64(0)
 	if st, err := os.Stat(path); err == nil {
 		size = st.Size()
+	}
+	if x.Attribution != nil {
+		_, err := fmt.Fprintf(o.Out, "%s\n  %s\n  %d events, %s\n  sha256 %s\n", report.Clean(path), attribution(x.Attribution), info.Events, report.Bytes(size), info.SHA256)
+		return err
 	}
 	_, err := fmt.Fprintf(o.Out, "%s\n  from %s to %s (%s), from %s\n  %d events, %s\n  sha256 %s\n",
 		report.Clean(path), when.Format(info.Start), when.Format(info.End), report.Duration(info.End.Sub(info.Start)), strings.Join(x.Formats, " and "),
@@ -208,16 +246,17 @@ func (o *importOptions) explanation(x *importer.Explanation) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "from %s to %s (%s), %s\n", when.Format(x.From), when.Format(x.To), report.Duration(x.To.Sub(x.From)), strings.Join(x.Formats, " and "))
+	if x.Attribution != nil {
+		fmt.Fprintf(&b, "%s\n", attribution(x.Attribution))
+	}
+	if r := x.Revisions; r != nil {
+		fmt.Fprintf(&b, "every write to etcd from its last compaction at %s to %s\n", when.Format(r.From), when.Format(r.To))
+	}
 	if x.Log != nil {
 		fmt.Fprintf(&b, "audit log from %s to %s, %d refused requests\n", when.Format(x.Log.From), when.Format(x.Log.To), x.Log.Refused)
 	}
-	fmt.Fprintf(&b, "\n%-42s %8s %8s %8s  %s\n", "RESOURCE", "WRITTEN", "UNSEEN", "LISTED", "HOW IT IS KNOWN")
-	for _, r := range x.Resources {
-		how := report.CoverageWords(r.Status)
-		if len(r.Proven) > 0 {
-			how = "every write; absence is proven " + provenIn(r.Proven)
-		}
-		fmt.Fprintf(&b, "%-42s %8d %8d %8d  %s\n", report.Clean(r.Resource), r.Written, r.Unseen, r.Listed, report.Clean(how))
+	if x.Attribution == nil {
+		explainResources(&b, x.Resources)
 	}
 	if len(x.Holes) > 0 {
 		b.WriteString("\nHOLES\n")
@@ -227,6 +266,18 @@ func (o *importOptions) explanation(x *importer.Explanation) error {
 	}
 	_, err := o.Out.Write([]byte(b.String()))
 	return err
+}
+
+// explainResources prints how each resource is known.
+func explainResources(b *strings.Builder, resources []importer.Resource) {
+	fmt.Fprintf(b, "\n%-42s %8s %8s %8s  %s\n", "RESOURCE", "WRITTEN", "UNSEEN", "LISTED", "HOW IT IS KNOWN")
+	for _, r := range resources {
+		how := report.CoverageWords(r.Status)
+		if len(r.Proven) > 0 {
+			how = "every write; absence is proven " + provenIn(r.Proven)
+		}
+		fmt.Fprintf(b, "%-42s %8d %8d %8d  %s\n", report.Clean(r.Resource), r.Written, r.Unseen, r.Listed, report.Clean(how))
+	}
 }
 
 // provenIn names where absence is proven.

@@ -54,7 +54,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newMatrix(t)
-	for from, to := range map[string]string{"selector-edited.audit.jsonl.zst": "audit.log", "selector-edited.dump.json.zst": "dump.json"} {
+	for from, to := range map[string]string{"selector-edited.audit.jsonl.zst": "audit.log", "selector-edited.dump.json.zst": "dump.json", "selector-edited.db": "recorded.db"} {
 		data, err := os.ReadFile(filepath.Join(evidence, from)) // an import unpacks what is packed
 		if err != nil {
 			t.Fatal(err)

@@ -8,12 +8,15 @@ import (
 
 // Explanation says what evidence holds and what it proves.
 type Explanation struct {
-	From      time.Time  `json:"from"`
-	To        time.Time  `json:"to"`
-	Formats   []string   `json:"formats"`
-	Log       *LogPart   `json:"auditLog,omitempty"`
-	Resources []Resource `json:"resources"`
-	Holes     []Hole     `json:"holes"`
+	From      time.Time      `json:"from"`
+	To        time.Time      `json:"to"`
+	Formats   []string       `json:"formats"`
+	Log       *LogPart       `json:"auditLog,omitempty"`
+	Revisions *RevisionsPart `json:"revisions,omitempty"`
+	// Attribution is set if one of the sources is a recording.
+	Attribution *AttributionCounts `json:"attribution,omitempty"`
+	Resources   []Resource         `json:"resources"`
+	Holes       []Hole             `json:"holes"`
 }
 
 // LogPart is what the audit logs cover.
@@ -21,6 +24,13 @@ type LogPart struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	Refused int       `json:"refused"` // requests
+}
+
+// RevisionsPart is the history that an etcd snapshot has.
+type RevisionsPart struct {
+	From  time.Time `json:"from"` // its last compaction
+	To    time.Time `json:"to"`
+	Whole bool      `json:"whole"` // nothing of it is damaged
 }
 
 // Resource says what is known of one resource.
@@ -38,6 +48,9 @@ func (p *plan) explain(s *summary) Explanation {
 	if !p.log.from.IsZero() {
 		x.Log = &LogPart{p.log.from.UTC(), p.log.to.UTC(), p.refused}
 	}
+	if h := &p.history; !h.from.IsZero() {
+		x.Revisions = &RevisionsPart{h.from.UTC(), h.to.UTC(), h.whole}
+	}
 	for _, silence := range p.silences {
 		x.Holes = append(x.Holes, Hole{"the audit log", "it says nothing from " + silence.from.UTC().Format(time.RFC3339) + " to " + silence.to.UTC().Format(time.RFC3339), 1})
 	}
@@ -50,6 +63,10 @@ func (p *plan) explain(s *summary) Explanation {
 			}
 		}
 		switch {
+		case x.Revisions != nil:
+			if r.Status, _ = rp.ofHistory(&p.history); r.Status == store.Revisions {
+				r.Proven = []string{""}
+			}
 		case len(r.Proven) > 0:
 			r.Status = store.Current
 		case rp.follows(gr):

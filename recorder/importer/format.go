@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/recorder/redact"
+	"github.com/svcspy/svcspy/store"
 )
 
 // Format reads one kind of source.
@@ -62,6 +63,9 @@ func (o *Output) Record(r Record) {
 		return
 	}
 	policy := o.in.pass.policy
+	if o.in.pass.requests {
+		r.Object = nil
+	}
 	if len(r.Object) > 0 && policy != nil {
 		object, err := policy.Object(o.scratch[:0], r.Resource, r.Object)
 		if err != nil {
@@ -70,9 +74,14 @@ func (o *Output) Record(r Record) {
 		}
 		o.scratch, r.Object = object, object
 	}
-	if r.Request != nil && policy != nil {
+	if r.Request != nil {
 		clean := *r.Request
-		clean.Message = policy.Text(clean.Message)
+		if policy != nil {
+			clean.Message = policy.Text(clean.Message)
+		}
+		if r.Kind == Removed {
+			clean.Effect = store.Removed
+		}
 		r.Request = &clean
 	}
 	r.order = o.order
@@ -112,6 +121,24 @@ func (in *Input) Output() *Output {
 func (in *Input) Close(o *Output) error {
 	in.pass.end(o)
 	return o.err
+}
+
+// Err is why no more records are taken, or nil.
+func (o *Output) Err() error { return o.err }
+
+// Revisions says that the records of the file are every write of everything
+// between two times, after the lists at the first; or, if they are not whole, some
+// of them.
+func (in *Input) Revisions(from, to time.Time, whole bool) {
+	in.pass.mu.Lock()
+	defer in.pass.mu.Unlock()
+	in.pass.histories = append(in.pass.histories, history{stretch{from, to}, whole})
+}
+
+// history is a stretch of time of which every write is known, if it is whole.
+type history struct {
+	stretch
+	whole bool
 }
 
 // batchBytes is how much is handed to a worker at once.
@@ -330,15 +357,17 @@ func (in *Input) splitValues(b **batch, unit func(end int) error) error {
 
 // firstPass is the first pass: sources are read, redacted and sorted.
 type firstPass struct {
-	policy  *redact.Policy
-	spool   *spool
-	summary *summary
-	pool    sync.Pool
-	mu      sync.Mutex
-	free    []*run
-	base    uint64 // units of the files before
-	minutes map[int64]bool
-	alive   stretch
+	policy    *redact.Policy
+	requests  bool // only who asked for what
+	spool     *spool
+	summary   *summary
+	pool      sync.Pool
+	mu        sync.Mutex
+	free      []*run
+	base      uint64 // units of the files before
+	minutes   map[int64]bool
+	alive     stretch
+	histories []history // of etcd
 }
 
 func (p *firstPass) batch() *batch {

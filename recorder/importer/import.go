@@ -35,6 +35,8 @@ type Options struct {
 	Stdin   io.Reader
 	Policy  *redact.Policy // gate A; nil writes everything as it is
 	Dir     string         // folder of the temporary file
+	// Requests takes only who asked for what: what was written is dropped.
+	Requests bool
 	// Progress is called now and then, from one goroutine at a time, with the bytes
 	// that were read so far.
 	Progress func(bytes int64)
@@ -51,6 +53,9 @@ type Evidence struct {
 // ErrNothing is returned if no source has anything to import.
 var ErrNothing = errors.New("nothing to import was found")
 
+// ErrMixed is returned for etcd snapshots beside other sources.
+var ErrMixed = errors.New("an etcd snapshot is imported by itself")
+
 // ErrFormat is returned for a source that no format reads.
 var ErrFormat = errors.New("the format is not known")
 
@@ -61,7 +66,7 @@ func Read(ctx context.Context, o *Options) (*Evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	pass := &firstPass{policy: o.Policy, spool: s, summary: &summary{holes: map[Hole]int{}}}
+	pass := &firstPass{policy: o.Policy, requests: o.Requests, spool: s, summary: &summary{holes: map[Hole]int{}}}
 	e := &Evidence{options: o, spool: s}
 	if err := e.read(ctx, pass); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -78,10 +83,18 @@ func Read(ctx context.Context, o *Options) (*Evidence, error) {
 	}
 	e.plan.settle()
 	if e.plan.all.from.IsZero() || len(e.plan.resources) == 0 {
-		return nil, errors.Join(ErrNothing, s.close())
+		return nil, errors.Join(pass.nothing(), s.close())
 	}
 	e.Explanation = e.plan.explain(pass.summary)
 	return e, nil
+}
+
+// nothing is ErrNothing with the first of the holes.
+func (p *firstPass) nothing() error {
+	if holes := p.summary.list(); len(holes) > 0 {
+		return fmt.Errorf("%w: %s", ErrNothing, holes[0])
+	}
+	return ErrNothing
 }
 
 // Close removes the temporary file.
@@ -145,8 +158,11 @@ func (e *Evidence) read(ctx context.Context, pass *firstPass) error {
 	if err := pass.finish(); err != nil {
 		return err
 	}
+	if n := len(pass.histories); n > 1 || n == 1 && len(pass.summary.formats) > 1 {
+		return ErrMixed
+	}
 	if len(pass.spool.runs) == 0 {
-		return ErrNothing
+		return pass.nothing()
 	}
 	return nil
 }

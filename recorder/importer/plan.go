@@ -20,7 +20,8 @@ type plan struct {
 	silences   []stretch // in which the log says nothing
 	blind      bool      // the log has a line that does not even say what was written
 	refused    int
-	clusterUID string // UID of Namespace kube-system
+	clusterUID string  // UID of Namespace kube-system
+	history    history // of etcd
 }
 
 type stretch struct{ from, to time.Time }
@@ -44,6 +45,7 @@ type objectKey struct{ namespace, name string }
 type resourcePlan struct {
 	versions   map[string]int
 	version    string // the one that is taken over
+	asked      string // the version in which an empty list was asked for
 	kind       string
 	namespaced bool
 	written    int // with their content
@@ -86,6 +88,9 @@ type scopePlan struct {
 
 func newPlan(pass *firstPass) *plan {
 	p := &plan{born: map[string]time.Time{}, resources: map[schema.GroupResource]*resourcePlan{}}
+	if len(pass.histories) > 0 {
+		p.history = pass.histories[0]
+	}
 	if pass.alive.from.IsZero() {
 		return p
 	}
@@ -124,7 +129,7 @@ func (p *plan) take(r *Record) {
 		return
 	}
 	p.all.take(r.Time)
-	if r.Kind != Listed && r.Kind != ListDone {
+	if r.Kind != Listed && r.Kind != ListDone && p.history.from.IsZero() {
 		p.log.take(r.Time)
 	}
 	if r.Namespace != "" {
@@ -147,6 +152,7 @@ func (p *plan) take(r *Record) {
 		p.refused++
 		return
 	case ListDone:
+		rp.asked = r.Resource.Version
 		rp.lists = append(rp.lists, list{r.Source, r.Namespace, r.Time})
 		return
 	case Listed:
@@ -232,7 +238,7 @@ func (p *plan) settle() {
 			most := slices.MaxFunc(append(slices.Collect(maps.Keys(rp.versions)), ""), func(a, b string) int {
 				return cmp.Or(cmp.Compare(rp.versions[a], rp.versions[b]), cmp.Compare(a, b))
 			})
-			rp.version = most
+			rp.version = cmp.Or(most, rp.asked)
 		}
 		p.hidden(rp)
 		rp.hidden = rp.hidden || p.blind

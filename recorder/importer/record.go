@@ -45,6 +45,7 @@ const (
 type Record struct {
 	Kind            Kind
 	Time            time.Time // when it happened, or zero
+	Received        time.Time // when the API server received the request, or zero
 	Resource        schema.GroupVersionResource
 	Namespace, Name string
 	UID             string
@@ -53,6 +54,9 @@ type Record struct {
 	Request         *Request // who did it; nil if the source does not say
 	Source          int      // which list a Listed belongs to; set by the Input
 	order           uint64   // place in the sources
+
+	answered  time.Time // Time as the source has it
+	contested bool      // another user's request may have written the version
 }
 
 // Request is who asked the API server for what.
@@ -79,6 +83,7 @@ func (r *Record) requestObject() ([]byte, error) {
 func (r *Record) append(dst []byte) []byte {
 	dst = append(dst, byte(r.Kind))
 	dst = binary.AppendVarint(dst, r.micro())
+	dst = binary.AppendVarint(dst, micro(r.Received))
 	dst = binary.AppendUvarint(dst, r.order)
 	dst = binary.AppendUvarint(dst, uint64(r.Source))
 	for _, s := range [...]string{r.Resource.Group, r.Resource.Version, r.Resource.Resource, r.Namespace, r.Name, r.UID, r.ResourceVersion} {
@@ -95,11 +100,13 @@ func (r *Record) append(dst []byte) []byte {
 	return append(dst, request...)
 }
 
-func (r *Record) micro() int64 {
-	if r.Time.IsZero() {
+func (r *Record) micro() int64 { return micro(r.Time) }
+
+func micro(t time.Time) int64 {
+	if t.IsZero() {
 		return 0
 	}
-	return r.Time.UnixMicro()
+	return t.UnixMicro()
 }
 
 var errSpool = errors.New("the temporary file was changed while it was used")
@@ -112,13 +119,15 @@ func parseRecord(data []byte) (Record, error) {
 	}
 	r.Kind = Kind(data[0])
 	data = data[1:]
-	micro, n := binary.Varint(data)
-	if n <= 0 {
-		return r, errSpool
-	}
-	data = data[n:]
-	if micro != 0 {
-		r.Time = time.UnixMicro(micro).UTC()
+	for _, t := range [...]*time.Time{&r.Time, &r.Received} {
+		micro, n := binary.Varint(data)
+		if n <= 0 {
+			return r, errSpool
+		}
+		data = data[n:]
+		if micro != 0 {
+			*t = time.UnixMicro(micro).UTC()
+		}
 	}
 	bad := false
 	number := func() uint64 {

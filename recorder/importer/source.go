@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -203,4 +204,13 @@ func (h Hole) String() string {
 		return fmt.Sprintf("%s: %s (%d times)", h.Path, h.Reason, h.Count)
 	}
 	return fmt.Sprintf("%s: %s", h.Path, h.Reason)
+}
+
+// BoltHead is how many bytes IsBolt needs.
+const BoltHead = 20
+
+// IsBolt reports whether a file that begins like this is one of bbolt's, as
+// recordings and etcd's snapshots are: its first page is a meta page.
+func IsBolt(head []byte) bool {
+	return len(head) >= BoltHead && binary.LittleEndian.Uint32(head[16:]) == 0xED0CDAED
 }

@@ -206,8 +206,12 @@ func ordered(records iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 			waiting = waiting[1:]
 			out := slot
 			if slot.ResourceVersion != "" {
-				out = heap.Pop(held[key(slot)]).(*Record)
-				out.Time = slot.Time
+				of := held[key(slot)]
+				out = heap.Pop(of).(*Record)
+				if of.Len() > 0 {
+					contest(out, (*of)[0])
+				}
+				out.answered, out.Time = out.Time, slot.Time
 			}
 			bytes -= len(out.Object)
 			return yield(*out, nil)
@@ -238,6 +242,19 @@ func ordered(records iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 				return
 			}
 		}
+	}
+}
+
+// contest takes the version from two requests of different users that returned the
+// same: if neither was answered before the other was received, which of them wrote
+// it is not known.
+func contest(first, next *Record) {
+	switch {
+	case first.Request == nil || next.Request == nil || first.ResourceVersion != next.ResourceVersion || first.Name != next.Name || first.Namespace != next.Namespace:
+	case first.Kind == Created, !first.Time.Add(margin(first.Source, next.Source)).After(earliest(next)):
+	case first.Request.User == next.Request.User && first.Request.Impersonated == next.Request.Impersonated:
+	default:
+		first.contested, next.contested = true, true
 	}
 }
 

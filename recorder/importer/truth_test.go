@@ -17,6 +17,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/recorder/importer"
 	"github.com/svcspy/svcspy/recorder/importer/audit"
+	"github.com/svcspy/svcspy/recorder/importer/etcd"
 	"github.com/svcspy/svcspy/recorder/importer/snapshot"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay"
@@ -24,7 +25,7 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-var formats = []importer.Format{audit.Format, snapshot.Format}
+var formats = []importer.Format{etcd.Format, audit.Format, snapshot.Format}
 
 // imported imports files into memory.
 func imported(t testing.TB, sources ...string) (*store.Memory, *importer.Explanation) {
@@ -94,9 +95,12 @@ func TestTruth(t *testing.T) {
 	if testing.Short() {
 		step = 5 * time.Second
 	}
-	for _, source := range []string{"audit", "audit+dump", "dump"} {
+	for _, source := range []string{"audit", "audit+dump", "dump", "etcd"} {
 		total, decided, certain, likely := 0, 0, 0, 0
 		for _, incident := range real {
+			if source == "etcd" && incident != "selector-edited" {
+				continue // no snapshot was taken
+			}
 			t.Run(source+"/"+incident, func(t *testing.T) {
 				r, err := store.Open(filepath.Join("testdata", incident+".db"))
 				if err != nil {
@@ -105,10 +109,13 @@ func TestTruth(t *testing.T) {
 				defer r.Close()
 				info := r.Info()
 				var files []string
-				if source != "dump" {
+				if source == "etcd" {
+					files = append(files, unpacked(t, incident+".etcd.db", time.Time{}))
+				}
+				if strings.HasPrefix(source, "audit") {
 					files = append(files, unpacked(t, incident+".audit.jsonl", time.Time{}))
 				}
-				if source != "audit" {
+				if strings.HasSuffix(source, "dump") {
 					files = append(files, unpacked(t, incident+".dump.json", info.End.Add(-settling)))
 				}
 				m, _ := imported(t, files...)

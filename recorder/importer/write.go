@@ -82,7 +82,10 @@ type listKey struct {
 type objectState struct {
 	uid, version string
 	present      bool
-	unknown      bool // its content is not known any more, or not yet
+	auditID      string    // of the request that returned version first
+	answered     time.Time // that request
+	source       int       // of that request
+	unknown      bool      // its content is not known any more, or not yet
 	removed      string
 }
 
@@ -221,6 +224,7 @@ func (w *writing) take(r *Record) error {
 		r.Kind, r.Object = Unseen, nil // written in another version, which is not converted
 	}
 	if r.Request != nil && r.Name != "" {
+		r.credit(w.objects[gr][key])
 		if err := w.request(r); err != nil {
 			return err
 		}
@@ -266,6 +270,25 @@ func (w *writing) take(r *Record) error {
 	}
 	w.learn(gr, key, o)
 	return w.told(gr, r.Namespace)
+}
+
+// credit settles whether a request wrote the version that it returned, by what is
+// known of the object: a write that changes nothing returns the version that was
+// there.
+func (r *Record) credit(o *objectState) {
+	request := *r.Request
+	switch {
+	case request.Version == "" || r.Kind == Created || r.Kind == Removed:
+		return
+	case o != nil && o.present && o.uid == r.UID && o.version == r.ResourceVersion && o.auditID != request.AuditID &&
+		!o.answered.Add(margin(o.source, r.Source)).After(earliest(r)):
+		request.Effect = store.Unchanged
+	case r.contested:
+		request.Version = ""
+	default:
+		return
+	}
+	r.Request = &request
 }
 
 // forget notes that the content of an object is not known.
@@ -320,6 +343,8 @@ func (w *writing) status(gr schema.GroupResource, namespace string) store.Covera
 	switch proof := rp.scopes[namespace]; {
 	case s.blind != "":
 		c.Status, c.Reason = store.Unseen, s.blind
+	case w.plan.history.has(w.now):
+		c.Status, c.Reason = rp.ofHistory(&w.plan.history)
 	case rp.written == 0 && rp.unseen == 0:
 		c.Status, c.Reason = store.Derived, "the audit log has no writes of them"
 		if rp.listed > 0 {
@@ -342,6 +367,19 @@ func (w *writing) status(gr schema.GroupResource, namespace string) store.Covera
 		c.Status, c.Reason = store.Writes, "audit log"
 	}
 	return c
+}
+
+// ofHistory is what is known of a resource by etcd.
+func (rp *resourcePlan) ofHistory(h *history) (store.Status, string) {
+	switch {
+	case !h.whole:
+		return store.Unseen, "the etcd snapshot is damaged"
+	case rp.hidden:
+		return store.Unseen, "some of them cannot be read in the etcd snapshot"
+	case len(rp.versions) > 1:
+		return store.Unseen, "etcd has some of them in another version"
+	}
+	return store.Revisions, "etcd snapshot"
 }
 
 func (w *writing) cover(gvr schema.GroupVersionResource, namespace string, c store.Coverage) error {
@@ -377,6 +415,10 @@ func (w *writing) append(r *Record, kind watch.EventType) error {
 	key := objectKey{r.Namespace, r.Name}
 	o := w.object(gr, key)
 	o.uid, o.version, o.present, o.removed = r.UID, r.ResourceVersion, kind != watch.Deleted, ""
+	o.auditID, o.answered, o.source = "", r.answered, r.Source
+	if r.Request != nil {
+		o.auditID = r.Request.AuditID
+	}
 	if kind == watch.Deleted {
 		o.removed = r.UID
 		w.finals.drop(gr, key)
@@ -494,6 +536,9 @@ func (w *writing) listDone(r *Record, gr schema.GroupResource) error {
 		if r.Namespace == "" || key.namespace == r.Namespace {
 			w.learn(gr, key, o)
 		}
+	}
+	if w.plan.history.has(r.Time) {
+		return w.cover(gvr, r.Namespace, w.status(gr, r.Namespace))
 	}
 	return w.cover(gvr, r.Namespace, store.Coverage{Time: r.Time, Status: store.Instant, ResourceVersion: r.ResourceVersion, Reason: "one list"})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -21,6 +22,9 @@ type Requester struct {
 	Verb         string    `json:"verb"`
 	Subresource  string    `json:"subresource,omitempty"`
 	Seq          store.Seq `json:"seq"` // of the request in the recording
+	// Likely is set if no version ties the request to the change: it is the only
+	// one known that may have made it.
+	Likely bool `json:"likely,omitempty"`
 }
 
 // String names the user, as whom he acted, and from where.
@@ -31,6 +35,9 @@ func (r *Requester) String() string {
 	}
 	if len(r.Addresses) > 0 {
 		text += " from " + r.Addresses[0]
+	}
+	if r.Likely {
+		text += " (likely)"
 	}
 	return text
 }
@@ -57,53 +64,108 @@ func requested(t replay.Timeline, cache *replay.Cache, ref store.Ref, found []Ch
 	return nil
 }
 
-// mostRequests is how many requests before a change are looked at.
-const mostRequests = 16
+// mostRequests is how many requests before a change are looked at, and blindFor
+// how long before it a request may lie that does not say which version it wrote.
+const (
+	mostRequests = 64
+	blindFor     = 10 * time.Second
+)
 
-// requester finds the request that made the change among those about the object:
-// the one that wrote this version or, if that one wrote the status only and more
-// was changed, one before it whose result the log does not show, such as that of
-// a scale.
+// requester finds the request that made the change among those about the object
+// since the version before: the one that wrote this version, or the only user who
+// may have made it, who is likely. If it may have been several, none is named. The
+// status subresource writes nothing but the status.
 func (c *Change) requester(t replay.Timeline, cache *replay.Cache, seqs []store.Seq) error {
 	end, _ := slices.BinarySearch(seqs, c.Seq)
-	var before store.Seq // what came before the version before is not asked
+	var before store.Seq
 	if c.Before != nil && c.Before.Seq < c.Seq {
 		before = c.Before.Seq
 	}
-	more := c.Verb == Updated && !onlyStatus(c.AllFields)
+	var exact, other *Requester
+	several := false
 	for i, seq := range slices.Backward(seqs[:end]) {
-		if seq+1 < before || end-i > mostRequests {
-			return nil
+		if seq <= before {
+			break
+		}
+		if end-i > mostRequests {
+			several = several || exact == nil
+			break
 		}
 		o, err := cache.Get(t, seq)
 		if err != nil {
 			return err
 		}
 		var r store.Request
-		if o.Type == watch.Deleted || json.Unmarshal(o.Object, &r) != nil || r.Code >= 300 {
+		if o.Type == watch.Deleted || json.Unmarshal(o.Object, &r) != nil || r.Code >= 300 || r.Effect == store.Unchanged {
 			continue
 		}
-		blind := more && r.Version == "" && seq > before && r.Subresource != "status"
-		switch {
-		case c.Verb == Deleted || c.Verb == Deleting:
-			if !strings.HasPrefix(r.Verb, "delete") && r.Subresource != "eviction" {
-				continue
-			}
-		case blind:
-			if !ofControlPlane(r.User) {
-				c.Origin = Intent
-			}
-		case r.Version == "" || r.Version != c.ResourceVersion:
-			continue
-		}
-		c.Requester = &Requester{
+		found := &Requester{
 			User: r.User, Impersonated: r.Impersonated, Addresses: r.Addresses, Agent: r.Agent, Verb: r.Verb, Subresource: r.Subresource, Seq: seq,
 		}
-		if blind || !more || r.Subresource != "status" {
-			return nil
+		switch c.madeBy(&r, c.ObservedAt.Sub(o.Time)) {
+		case wrote:
+			exact = found // the first of them: later ones changed nothing
+		case mayHave:
+			if other != nil && !other.same(found) {
+				several = true
+			}
+			other = found
 		}
 	}
+	switch {
+	case exact != nil && (other == nil || exact.same(other)):
+		c.Requester = exact
+	case exact != nil || several || other == nil: // nobody for certain
+	default:
+		c.Requester, other.Likely = other, true
+	}
+	if r := c.Requester; r != nil && r.Likely && c.Verb == Updated && !ofControlPlane(r.User) {
+		c.Origin = Intent
+	}
 	return nil
+}
+
+// part is the part of a request in a change.
+type part int
+
+const (
+	none part = iota
+	mayHave
+	wrote
+)
+
+// madeBy returns the part of a request that succeeded so long before the change.
+func (c *Change) madeBy(r *store.Request, ago time.Duration) part {
+	exact := r.Version != "" && r.Version == c.ResourceVersion
+	deletes := strings.HasPrefix(r.Verb, "delete") || r.Subresource == "eviction"
+	may := func(is bool) part {
+		if is && (ago <= blindFor || r.Version != "") {
+			return mayHave
+		}
+		return none
+	}
+	switch {
+	case c.Verb == Deleted && r.Effect == store.Removed, c.Verb == Deleting && exact:
+		return wrote
+	case c.Verb == Deleted || c.Verb == Deleting:
+		return may(deletes)
+	case c.Verb == Created && r.Verb == "create" && r.Subresource == "":
+		return wrote // there was nothing before it
+	case c.Verb == Created, onlyStatus(c.AllFields):
+		if exact {
+			return wrote
+		}
+		return none
+	case r.Subresource == "status":
+		return none
+	case exact && ago <= blindFor:
+		return wrote
+	}
+	return may(!deletes)
+}
+
+func (r *Requester) same(o *Requester) bool {
+	return r.User == o.User && r.Impersonated == o.Impersonated
 }
 
 // ofControlPlane reports whether a user is a component of Kubernetes: what it

@@ -436,7 +436,7 @@ func (e *event) send(out *importer.Output) {
 		return // nothing is stored, or nothing that may be seen
 	}
 	r := importer.Record{
-		Time: e.staged, Resource: schema.GroupVersionResource{Group: e.group, Version: e.version, Resource: e.resource},
+		Time: e.staged, Received: e.received, Resource: schema.GroupVersionResource{Group: e.group, Version: e.version, Resource: e.resource},
 		Namespace: e.namespace, Name: e.name, UID: e.uid,
 	}
 	if e.resource == "namespaces" && r.Name == "" {
