@@ -55,9 +55,10 @@ func importCommand(a *cli.App) *cobra.Command {
 		Use:   "import SOURCE ... [-f FILE]",
 		Short: "Make a recording of audit logs, dumps and etcd snapshots",
 		Long: `Import makes a recording of an outage that nobody recorded, from audit logs of
-the API server, dumps of its objects, or a snapshot of its etcd. Every other command reads the result.
-Several sources of one cluster make one recording and prove more together: an
-object that neither the audit log nor a later dump mentions did not exist.
+the API server, dumps of its objects, or a snapshot of its etcd. Every other
+command reads the result. Several sources of one cluster make one recording and
+prove more together: an object that neither the audit log nor a later dump
+mentions did not exist.
 
 With a recording among the sources, an audit log of the same minutes adds who made
 each change, and what was refused. The result is a new recording; its verdicts are
@@ -103,7 +104,7 @@ EXIT STATUS
 		},
 	}
 	cmd.Flags().StringVarP(&o.file, "file", "f", "", "the recording to write (default: imported-TIME.db)")
-	cmd.Flags().StringVar(&o.as, "as", "", "read every source as this format: "+strings.Join(names, " or "))
+	cmd.Flags().StringVar(&o.as, "as", "", "read every source as this format: "+strings.Join(names, ", "))
 	cmd.Flags().BoolVar(&o.explain, "explain", false, "write nothing; print what the sources hold and what they prove")
 	cmd.Flags().StringVar(&o.redaction, "redact", "shape", "what is replaced by tokens: shape, patterns or none; see svcspy help redaction")
 	cmd.Flags().BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
