@@ -34,6 +34,7 @@ type importOptions struct {
 	file            string
 	as              string
 	explain         bool
+	policy          string
 	redaction       string
 	configMapValues bool
 }
@@ -106,6 +107,7 @@ EXIT STATUS
 	cmd.Flags().StringVarP(&o.file, "file", "f", "", "the recording to write (default: imported-TIME.db)")
 	cmd.Flags().StringVar(&o.as, "as", "", "read every source as this format: "+strings.Join(names, ", "))
 	cmd.Flags().BoolVar(&o.explain, "explain", false, "write nothing; print what the sources hold and what they prove")
+	cmd.Flags().StringVar(&o.policy, "policy", "", "the audit policy of the API server: what it leaves out is not taken for unchanged")
 	cmd.Flags().StringVar(&o.redaction, "redact", "shape", "what is replaced by tokens: shape, patterns or none; see svcspy help redaction")
 	cmd.Flags().BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
 	_ = cmd.RegisterFlagCompletionFunc("redact", cli.OneOf("shape", "patterns", "none"))
@@ -145,6 +147,17 @@ func (o *importOptions) run(ctx context.Context, sources []string) error {
 	options := &importer.Options{Sources: sources, Formats: importFormats, As: o.as, Stdin: o.In, Policy: policy, Dir: os.TempDir()}
 	if o.file != "" {
 		options.Dir = filepath.Dir(o.file)
+	}
+	if o.policy != "" {
+		text, err := os.ReadFile(o.policy)
+		if err != nil {
+			return err
+		}
+		audited, err := audit.ParsePolicy(text)
+		if err != nil {
+			return cli.Hinted(fmt.Errorf("import: %s: %w", o.policy, err), "--policy takes the file that kube-apiserver has as --audit-policy-file")
+		}
+		options.Omits = audited.Omits
 	}
 	bar := o.importBar(sources)
 	options.Progress = bar.show
@@ -276,6 +289,9 @@ func explainResources(b *strings.Builder, resources []importer.Resource) {
 		how := report.CoverageWords(r.Status)
 		if len(r.Proven) > 0 {
 			how = "every write; absence is proven " + provenIn(r.Proven)
+		}
+		if r.Omitted != "" {
+			how += "; " + r.Omitted
 		}
 		fmt.Fprintf(b, "%-42s %8d %8d %8d  %s\n", report.Clean(r.Resource), r.Written, r.Unseen, r.Listed, report.Clean(how))
 	}

@@ -33,6 +33,10 @@ func TestImport(t *testing.T) {
 		"selector-edited.dump.json.zst": "dump.json", "selector-edited.etcd.db.zst": "snapshot.db.zst",
 	})
 	program := answering(t)
+	policy := "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {level: None, users: ['system:kube-controller-manager']}\n- {level: RequestResponse}\n"
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		args string
 		code int
@@ -45,6 +49,8 @@ func TestImport(t *testing.T) {
 		{"recorded.db -f a.db", cli.ExitUsage, "name an audit log"},
 		{"recorded.db recorded.db audit.log -f a.db", cli.ExitUsage, "one recording"},
 		{"recorded.db audit.log --as snapshot -f a.db", cli.ExitUsage, "has no meaning"},
+		{"audit.log --policy policy.yaml --explain", cli.ExitOK, "the audit policy leaves out writes: its rule 1 leaves out some"},
+		{"audit.log --policy audit.log --explain", cli.ExitError, "--audit-policy-file"},
 		{"snapshot.db.zst --explain", cli.ExitOK, "every write to etcd from its last compaction"},
 		{"snapshot.db.zst -f etcd.db", cli.ExitOK, "from etcd"},
 		{"snapshot.db.zst dump.json -f a.db", cli.ExitError, "by itself"},

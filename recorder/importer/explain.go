@@ -3,6 +3,8 @@ package importer
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -39,8 +41,20 @@ type Resource struct {
 	Written  int          `json:"written"` // with their content
 	Unseen   int          `json:"unseen"`  // without
 	Listed   int          `json:"listed"`
-	Status   store.Status `json:"status"`          // the best coverage that it has anywhere
-	Proven   []string     `json:"absenceProvenIn"` // namespaces; "" is the cluster
+	Status   store.Status `json:"status"`            // the best coverage that it has anywhere
+	Proven   []string     `json:"absenceProvenIn"`   // namespaces; "" is the cluster
+	Omitted  string       `json:"omitted,omitempty"` // why the audit policy leaves out writes
+}
+
+// omitsEverywhere reports whether the log leaves out writes in all namespaces that
+// it has some of.
+func (rp *resourcePlan) omitsEverywhere(p *plan, gr schema.GroupResource) bool {
+	for key := range rp.objects {
+		if p.omission(gr, rp, key.namespace) == "" {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *plan) explain(s *summary) Explanation {
@@ -75,6 +89,9 @@ func (p *plan) explain(s *summary) Explanation {
 			r.Status = store.Instant
 		case rp.written+rp.unseen == 0 && rp.listed == 0:
 			r.Status = store.Derived
+		}
+		if r.Omitted = p.omission(gr, rp, ""); r.Omitted != "" && r.Status == store.Writes && rp.omitsEverywhere(p, gr) {
+			r.Status = store.Unseen
 		}
 		x.Resources = append(x.Resources, r)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/store"
@@ -35,6 +36,9 @@ type Options struct {
 	Stdin   io.Reader
 	Policy  *redact.Policy // gate A; nil writes everything as it is
 	Dir     string         // folder of the temporary file
+	// Omits says why some writes of a resource in a namespace, or ("") in any, are not
+	// in the audit log; nil if nobody knows.
+	Omits func(resource schema.GroupResource, namespace string) string
 	// Requests takes only who asked for what: what was written is dropped.
 	Requests bool
 	// Progress is called now and then, from one goroutine at a time, with the bytes
@@ -72,6 +76,7 @@ func Read(ctx context.Context, o *Options) (*Evidence, error) {
 		return nil, errors.Join(err, s.close())
 	}
 	e.plan = newPlan(pass)
+	e.plan.omits = o.Omits
 	for r, err := range ordered(s.all()) {
 		if err == nil {
 			err = ctx.Err()

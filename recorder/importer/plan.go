@@ -22,6 +22,7 @@ type plan struct {
 	refused    int
 	clusterUID string  // UID of Namespace kube-system
 	history    history // of etcd
+	omits      func(resource schema.GroupResource, namespace string) string
 }
 
 type stretch struct{ from, to time.Time }
@@ -56,6 +57,7 @@ type resourcePlan struct {
 	lists      []list
 	hidden     bool // it was written without the log saying so
 	scopes     map[string]*scopePlan
+	omitted    map[string]string // by namespace: why the log leaves out writes; "" if it does not
 }
 
 // list is one complete list.
@@ -199,6 +201,25 @@ func (p *plan) take(r *Record) {
 	}
 }
 
+// omission says why the audit log leaves out writes in a namespace, or ("") in
+// any; "" if it is not known to.
+func (p *plan) omission(gr schema.GroupResource, rp *resourcePlan, namespace string) string {
+	if p.omits == nil || p.log.from.IsZero() {
+		return ""
+	}
+	why, known := rp.omitted[namespace]
+	if !known {
+		if why = p.omits(gr, namespace); why != "" {
+			why = "the audit policy leaves out writes: " + why
+		}
+		if rp.omitted == nil {
+			rp.omitted = map[string]string{}
+		}
+		rp.omitted[namespace] = why
+	}
+	return why
+}
+
 // know notes the kind of a resource, as the first object says it.
 func (rp *resourcePlan) know(r *Record) {
 	if rp.kind == "" && len(r.Object) > 0 {
@@ -302,6 +323,9 @@ func (p *plan) settle() {
 				rp.scopes[ns] = &scopePlan{true, from, "the audit log has the creation of the Namespace"}
 			}
 		}
+	}
+	for gr, rp := range p.resources {
+		maps.DeleteFunc(rp.scopes, func(ns string, _ *scopePlan) bool { return p.omission(gr, rp, ns) != "" })
 	}
 }
 

@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -30,7 +31,13 @@ var formats = []importer.Format{etcd.Format, audit.Format, snapshot.Format}
 // imported imports files into memory.
 func imported(t testing.TB, sources ...string) (*store.Memory, *importer.Explanation) {
 	t.Helper()
-	e, err := importer.Read(context.Background(), &importer.Options{Sources: sources, Formats: formats, Policy: redact.Standard(false), Dir: t.TempDir()})
+	return importedWith(t, importer.Options{Sources: sources})
+}
+
+func importedWith(t testing.TB, options importer.Options) (*store.Memory, *importer.Explanation) {
+	t.Helper()
+	options.Formats, options.Policy, options.Dir = formats, redact.Standard(false), t.TempDir()
+	e, err := importer.Read(context.Background(), &options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +161,55 @@ func TestTruth(t *testing.T) {
 		}
 		fmt.Printf("import: %s %d %% decided, %d %% certain, 0 certain and different, %d less than certain and different, of %d instants\n",
 			source, decided*100/max(total, 1), certain*100/max(total, 1), likely, total)
+	}
+}
+
+// A log without what some component wrote says nothing else for certain than the
+// recording, if the policy that left it out is known.
+func TestOmitted(t *testing.T) {
+	for _, user := range []string{"system:kube-controller-manager", "system:node:", "admin"} {
+		text, err := os.ReadFile(unpacked(t, "selector-edited.audit.jsonl", time.Time{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rest []byte
+		for line := range bytes.Lines(text) {
+			if !bytes.Contains(line, []byte(`"username":"`+user)) {
+				rest = append(rest, line...)
+			}
+		}
+		if len(rest) == len(text) {
+			continue
+		}
+		log := filepath.Join(t.TempDir(), "audit.log")
+		if err := os.WriteFile(log, rest, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		policy, err := audit.ParsePolicy([]byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {level: None, users: ['" + user + "']}\n- {level: RequestResponse}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, x := importedWith(t, importer.Options{Sources: []string{log, unpacked(t, "selector-edited.dump.json", time.Time{})}, Omits: policy.Omits})
+		for _, r := range x.Resources {
+			if r.Status == store.Current || len(r.Proven) > 0 {
+				t.Errorf("without %s %s is %s, and proven in %v", user, r.Resource, r.Status, r.Proven)
+			}
+		}
+		r := opened(t, filepath.Join("testdata", "selector-edited.db"))
+		info, subject := r.Info(), store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}
+		for at := info.Start.Add(settling); at.Before(info.End.Add(-2 * settling)); at = at.Add(5 * time.Second) {
+			got := verdictAt(t, m, subject, at)
+			if got.State == analyzer.Unknown || got.Certainty != analyzer.Certain {
+				continue
+			}
+			want := map[analyzer.State]bool{}
+			for d := -settling; d <= settling; d += settling / 2 {
+				want[verdictAt(t, r, subject, at.Add(d)).State] = true
+			}
+			if !want[got.State] {
+				t.Errorf("without %s it is certainly %s at %s; the recording says %v", user, got.State, at.Format(time.TimeOnly), want)
+			}
+		}
 	}
 }
 

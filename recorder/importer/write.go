@@ -345,6 +345,8 @@ func (w *writing) status(gr schema.GroupResource, namespace string) store.Covera
 		c.Status, c.Reason = store.Unseen, s.blind
 	case w.plan.history.has(w.now):
 		c.Status, c.Reason = rp.ofHistory(&w.plan.history)
+	case w.plan.omission(gr, rp, namespace) != "":
+		c.Status, c.Reason = store.Unseen, w.plan.omission(gr, rp, namespace)
 	case rp.written == 0 && rp.unseen == 0:
 		c.Status, c.Reason = store.Derived, "the audit log has no writes of them"
 		if rp.listed > 0 {
