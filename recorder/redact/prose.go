@@ -266,8 +266,9 @@ func findSlots(v []byte, items []proseItem) map[int]bool {
 		}
 		slots[i] = true
 	}
+	known := templates()
 	for i := range items {
-		candidates := templates[string(fold(items[i].core(v)))]
+		candidates := known[string(fold(items[i].core(v)))]
 		for _, words := range candidates {
 			if i+len(words) > len(items) {
 				continue

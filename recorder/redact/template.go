@@ -3,6 +3,7 @@ package redact
 import (
 	_ "embed"
 	"strings"
+	"sync"
 )
 
 // templateList are messages of known components. Their words are words of the
@@ -37,7 +38,7 @@ const slot = "{}"
 
 // templates are by their first words, in lower case. Each is its words, without
 // punctuation.
-var templates = func() map[string][][]string {
+var templates = sync.OnceValue(func() map[string][][]string {
 	byFirst := map[string][][]string{}
 	for line := range templateLines {
 		if !strings.Contains(line, slot) {
@@ -51,4 +52,4 @@ var templates = func() map[string][][]string {
 		byFirst[words[0]] = append(byFirst[words[0]], words)
 	}
 	return byFirst
-}()
+})

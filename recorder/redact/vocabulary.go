@@ -3,6 +3,7 @@ package redact
 import (
 	_ "embed"
 	"strings"
+	"sync"
 )
 
 // wordList is the vocabulary of Kubernetes' own messages: the words that occur
@@ -17,7 +18,9 @@ var wordList string
 //go:embed programs.txt
 var programList string
 
-var vocabulary = func() map[string]struct{} {
+// vocabulary is all these words. It is made when it is first asked for: most
+// commands redact nothing.
+var vocabulary = sync.OnceValue(func() map[string]struct{} {
 	words := make(map[string]struct{}, 1<<13)
 	for _, list := range []string{wordList, programList, templateWords()} {
 		for w := range strings.FieldsSeq(list) {
@@ -25,7 +28,7 @@ var vocabulary = func() map[string]struct{} {
 		}
 	}
 	return words
-}()
+})
 
 // longestVocabulary is longer than all words.
 const longestVocabulary = 48
@@ -42,7 +45,7 @@ func spelled(word []byte) bool {
 		}
 		folded[i] = b
 	}
-	_, ok := vocabulary[string(folded[:len(word)])]
+	_, ok := vocabulary()[string(folded[:len(word)])]
 	return ok
 }
 

@@ -97,12 +97,12 @@ func Export(ctx context.Context, w io.Writer, t replay.Timeline, o Options, x Ex
 	if most == 0 {
 		most = mostExported
 	}
-	packed, err := data.fit(most - len(appJS) - len(appCSS) - len(asset("page.html")))
+	packed, err := data.fit(most - len(appJS()) - len(appCSS()) - len(asset("page.html")))
 	if err != nil {
 		return err
 	}
-	policy := fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src data:; base-uri 'none'; form-action 'none'", digest(appCSS), digest(appJS))
-	return page.Execute(w, pageData{JS: template.JS(appJS), CSS: template.CSS(appCSS), Policy: policy, Data: template.HTML(packed), Title: x.Title})
+	policy := fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src data:; base-uri 'none'; form-action 'none'", digest(appCSS()), digest(appJS()))
+	return page().Execute(w, pageData{JS: template.JS(appJS()), CSS: template.CSS(appCSS()), Policy: policy, Data: template.HTML(packed), Title: x.Title})
 }
 
 func (s *Server) exported(ctx context.Context, x ExportOptions) (*exported, error) {

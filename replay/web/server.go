@@ -179,13 +179,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/"+s.options.Token+"/", http.StatusMovedPermanently)
 	case path == "":
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		_ = page.Execute(w, pageData{Script: "app.js", Style: "app.css"}) // it fails only if nobody reads
+		_ = page().Execute(w, pageData{Script: "app.js", Style: "app.css"}) // it fails only if nobody reads
 	case path == "app.js":
 		h.Set("Content-Type", "text/javascript; charset=utf-8")
-		_, _ = w.Write([]byte(appJS))
+		_, _ = w.Write([]byte(appJS()))
 	case path == "app.css":
 		h.Set("Content-Type", "text/css; charset=utf-8")
-		_, _ = w.Write([]byte(appCSS))
+		_, _ = w.Write([]byte(appCSS()))
 	default:
 		http.NotFound(w, r)
 	}
@@ -208,10 +208,11 @@ var assets embed.FS
 // modules are the parts of the script in their order: each may use those before.
 var modules = []string{"base", "source", "state", "axis", "minimap", "lanes", "log", "drawer", "why", "manifest", "overview", "play", "main"}
 
+// They are made when they are first asked for: most commands show no page.
 var (
-	appJS  = script()
-	appCSS = asset("app.css")
-	page   = template.Must(template.New("page").Parse(asset("page.html")))
+	appJS  = sync.OnceValue(script)
+	appCSS = sync.OnceValue(func() string { return asset("app.css") })
+	page   = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(asset("page.html"))) })
 )
 
 // pageData is what the page is made with. An exported page has everything inside.

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -22,8 +21,8 @@ const (
 )
 
 var (
-	base64Runs = regexp.MustCompile(`[A-Za-z0-9+/_-]{16,}={0,2}`)
-	hexRuns    = regexp.MustCompile(`\b(?:[0-9a-fA-F]{2}){12,}\b`)
+	base64Runs = expression(`[A-Za-z0-9+/_-]{16,}={0,2}`)
+	hexRuns    = expression(`\b(?:[0-9a-fA-F]{2}){12,}\b`)
 )
 
 // decoder finds what a text says when it is decoded.
@@ -61,7 +60,7 @@ func (d *decoder) each(text string, depth int, f func(string)) {
 			next([]byte(plain))
 		}
 	}
-	for _, run := range base64Runs.FindAllString(text, 64) {
+	for _, run := range base64Runs().FindAllString(text, 64) {
 		run = strings.TrimRight(run, "=")
 		coding := base64.RawStdEncoding
 		if strings.ContainsAny(run, "-_") {
@@ -71,7 +70,7 @@ func (d *decoder) each(text string, depth int, f func(string)) {
 			next(decoded)
 		}
 	}
-	for _, run := range hexRuns.FindAllString(text, 64) {
+	for _, run := range hexRuns().FindAllString(text, 64) {
 		if decoded, err := hex.DecodeString(run); err == nil {
 			next(decoded)
 		}

@@ -5,13 +5,20 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"sync"
 )
+
+// expression returns a regular expression that is compiled when it is first used:
+// together they would make the start of every command slower.
+func expression(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // look returns what looks like a secret in a text with a name, as it stands and
 // decoded. file is set for a line of a file, which has names in it.
 func (s *Scanner) look(name, text string, file bool) []finding {
-	text = tokens.ReplaceAllString(text, "…")
-	text = certificates.ReplaceAllString(text, "…")
+	text = tokens().ReplaceAllString(text, "…")
+	text = certificates().ReplaceAllString(text, "…")
 	if len(strings.Trim(text, "… ")) < 4 {
 		return nil
 	}
@@ -27,24 +34,24 @@ func (s *Scanner) look(name, text string, file bool) []finding {
 	s.plain(name, text, file, note)
 	d := decoder{left: mostDecoded, seen: map[string]bool{}}
 	d.each(text, 0, func(inner string) {
-		inner = tokens.ReplaceAllString(inner, "…")
-		inner = certificates.ReplaceAllString(inner, "…")
+		inner = tokens().ReplaceAllString(inner, "…")
+		inner = certificates().ReplaceAllString(inner, "…")
 		s.plain(name, inner, false, note)
 	})
 	return all
 }
 
 var (
-	tokens       = regexp.MustCompile(`‹r:[0-9a-f]{6,16}:[0-9]+›`)
-	encodedToken = regexp.MustCompile(`^‹r:[0-9a-f]{6,16}:[0-9]+›$`)
-	certificates = regexp.MustCompile(`(?s)-----BEGIN (?:CERTIFICATE|CERTIFICATE REQUEST|PUBLIC KEY|X509 CRL)-----.*?(?:-----END [A-Z0-9 ]+-----|$)`)
-	privateKeys  = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z ]*-----|$)`)
-	userinfos    = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/?#"'@:…]*:([^\s"'@/…]{2,})@|(?:^|[\s"'=(])[A-Za-z][A-Za-z0-9_.-]*:([^\s"'@/:…]{4,})@(?:tcp\(|[a-z0-9.-]+:[0-9]+)`)
-	schemes      = regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+([A-Za-z0-9+/_=.~-]{12,})`)
-	assignments  = regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]{1,60})["']?\s*(=|:|=>|:=)\s*(?:"((?:[^"\\]|\\.){4,})"|'([^']{4,})'|([^\s"',;&<>{}\[\]()]{4,}))`)
-	flags        = regexp.MustCompile(`--?([A-Za-z][A-Za-z0-9_.-]{1,60})\s+["']?([^\s"'(-][^\s"']{3,})`)
-	elements     = regexp.MustCompile(`<([A-Za-z][A-Za-z0-9_.-]*)>([^<>\s]{4,})</`)
-	long         = regexp.MustCompile(`[A-Za-z0-9+/_=-]{20,}`)
+	tokens       = expression(`‹r:[0-9a-f]{6,16}:[0-9]+›`)
+	encodedToken = expression(`^‹r:[0-9a-f]{6,16}:[0-9]+›$`)
+	certificates = expression(`(?s)-----BEGIN (?:CERTIFICATE|CERTIFICATE REQUEST|PUBLIC KEY|X509 CRL)-----.*?(?:-----END [A-Z0-9 ]+-----|$)`)
+	privateKeys  = expression(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z ]*-----|$)`)
+	userinfos    = expression(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/?#"'@:…]*:([^\s"'@/…]{2,})@|(?:^|[\s"'=(])[A-Za-z][A-Za-z0-9_.-]*:([^\s"'@/:…]{4,})@(?:tcp\(|[a-z0-9.-]+:[0-9]+)`)
+	schemes      = expression(`(?i)\b(?:bearer|basic)\s+([A-Za-z0-9+/_=.~-]{12,})`)
+	assignments  = expression(`([A-Za-z][A-Za-z0-9_.-]{1,60})["']?\s*(=|:|=>|:=)\s*(?:"((?:[^"\\]|\\.){4,})"|'([^']{4,})'|([^\s"',;&<>{}\[\]()]{4,}))`)
+	flags        = expression(`--?([A-Za-z][A-Za-z0-9_.-]{1,60})\s+["']?([^\s"'(-][^\s"']{3,})`)
+	elements     = expression(`<([A-Za-z][A-Za-z0-9_.-]*)>([^<>\s]{4,})</`)
+	long         = expression(`[A-Za-z0-9+/_=-]{20,}`)
 )
 
 // isTokenOf reports whether a value of a Secret is a token, in base64 below data.
@@ -55,13 +62,13 @@ func isTokenOf(member, text string) bool {
 			text = string(decoded)
 		}
 	}
-	return encodedToken.MatchString(text)
+	return encodedToken().MatchString(text)
 }
 
 // plain looks at a text as it stands.
 func (s *Scanner) plain(name, text string, file bool, note func(finding)) {
 	if !file {
-		if m := privateKeys.FindString(text); m != "" {
+		if m := privateKeys().FindString(text); m != "" {
 			note(finding{"private key", m})
 		}
 	}
@@ -76,19 +83,19 @@ func (s *Scanner) plain(name, text string, file bool, note func(finding)) {
 	for _, f := range s.rules.match(context) {
 		note(f)
 	}
-	for _, m := range userinfos.FindAllStringSubmatch(text, 16) {
+	for _, m := range userinfos().FindAllStringSubmatch(text, 16) {
 		if secret := m[1] + m[2]; !placeholder(secret) {
 			note(finding{"credentials in a URL", secret})
 		}
 	}
-	for _, m := range schemes.FindAllStringSubmatch(text, 16) {
+	for _, m := range schemes().FindAllStringSubmatch(text, 16) {
 		if strings.ContainsAny(m[1], "0123456789=") || entropy(m[1]) > 3.8 {
 			note(finding{"authorization header", m[1]})
 		}
 	}
 	s.assigned(text, 0, note)
 	command(text, note)
-	for _, m := range elements.FindAllStringSubmatch(text, 64) {
+	for _, m := range elements().FindAllStringSubmatch(text, 64) {
 		if secretName(m[1]) && !reference(m[1]) && valued(m[2]) {
 			note(finding{"element with the name of a secret", m[2]})
 		}
@@ -96,7 +103,7 @@ func (s *Scanner) plain(name, text string, file bool, note func(finding)) {
 	if public(name) {
 		return
 	}
-	for _, at := range long.FindAllStringIndex(text, 64) {
+	for _, at := range long().FindAllStringIndex(text, 64) {
 		if run := text[at[0]:at[1]]; random(run) && !isTokenOf("data", run) && !known(text, at[0], at[1]) {
 			note(finding{"random string", run})
 		}
@@ -105,7 +112,7 @@ func (s *Scanner) plain(name, text string, file bool, note func(finding)) {
 
 // assigned looks at name=value, and into values in quotes.
 func (s *Scanner) assigned(text string, depth int, note func(finding)) {
-	for _, m := range assignments.FindAllStringSubmatch(text, 256) {
+	for _, m := range assignments().FindAllStringSubmatch(text, 256) {
 		value := m[3] + m[4] + m[5]
 		switch {
 		case secretName(m[1]) && !reference(m[1]):
@@ -119,13 +126,13 @@ func (s *Scanner) assigned(text string, depth int, note func(finding)) {
 }
 
 var (
-	secretNames = regexp.MustCompile(`(?i)pass(?:w(?:or)?d|phrase|code)?$|passw|pwd$|(?:^|[_.-])pw$|secret|token$|api[_.-]?key|access[_.-]?key|private[_.-]?key|account[_.-]?key|encryption[_.-]?key|credential|authorization|(?:^|[_.-])psk$|cookie$|connection[_.-]?string`)
-	innocent    = regexp.MustCompile(`(?i)(?:name|names|ref|refs|file|files|path|dir|ttl|type|kind|class|namespace|issuer|audience|expir[a-z]*|seconds|enabled|policy|version|provider|length|count|mode|url|uri|endpoint|resourceversion|key)$`)
-	keyNames    = regexp.MustCompile(`(?i)(?:api|access|private|account|encryption)[_.-]?key$`)
-	publicNames = regexp.MustCompile(`(?i)(?:uid|digest|checksum|hash|sha\d*|revision|commit|image|imageid|containerid|cabundle|request|certificate|fieldpath|providerid|etag|generation)$`)
-	references  = regexp.MustCompile(`^(?:\$\(.*\)|\$\{.*\}|\{\{.*\}\}|\$[A-Z_]+|%[A-Z_]+%)$`)
-	uids        = regexp.MustCompile(`(?i)^(?:[a-z0-9]+-)*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	words       = regexp.MustCompile(`^[A-Za-z][a-z]*(?:[-_./ ]?[A-Za-z][a-z]*)*$`)
+	secretNames = expression(`(?i)pass(?:w(?:or)?d|phrase|code)?$|passw|pwd$|(?:^|[_.-])pw$|secret|token$|api[_.-]?key|access[_.-]?key|private[_.-]?key|account[_.-]?key|encryption[_.-]?key|credential|authorization|(?:^|[_.-])psk$|cookie$|connection[_.-]?string`)
+	innocent    = expression(`(?i)(?:name|names|ref|refs|file|files|path|dir|ttl|type|kind|class|namespace|issuer|audience|expir[a-z]*|seconds|enabled|policy|version|provider|length|count|mode|url|uri|endpoint|resourceversion|key)$`)
+	keyNames    = expression(`(?i)(?:api|access|private|account|encryption)[_.-]?key$`)
+	publicNames = expression(`(?i)(?:uid|digest|checksum|hash|sha\d*|revision|commit|image|imageid|containerid|cabundle|request|certificate|fieldpath|providerid|etag|generation)$`)
+	references  = expression(`^(?:\$\(.*\)|\$\{.*\}|\{\{.*\}\}|\$[A-Z_]+|%[A-Z_]+%)$`)
+	uids        = expression(`(?i)^(?:[a-z0-9]+-)*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	words       = expression(`^[A-Za-z][a-z]*(?:[-_./ ]?[A-Za-z][a-z]*)*$`)
 )
 
 // secretName reports whether a name says that its value is a secret.
@@ -133,7 +140,7 @@ func secretName(name string) bool {
 	if i := strings.LastIndexByte(name, '/'); i >= 0 {
 		name = name[i+1:]
 	}
-	return secretNames.MatchString(name) && (!innocent.MatchString(name) || keyNames.MatchString(name))
+	return secretNames().MatchString(name) && (!innocent().MatchString(name) || keyNames().MatchString(name))
 }
 
 // reference reports whether a member says where something is.
@@ -142,7 +149,7 @@ func reference(name string) bool {
 	case "name", "namespace", "kind", "apiVersion", "key", "operator", "type", "mountPath", "optional", "defaultMode":
 		return true
 	}
-	return innocent.MatchString(name) && !keyNames.MatchString(name)
+	return innocent().MatchString(name) && !keyNames().MatchString(name)
 }
 
 // valued reports whether what stands under the name of a secret can be one.
@@ -152,7 +159,7 @@ func valued(text string) bool {
 	case "true", "false", "null", "none", "nil", "yes", "no", "undefined", "redacted", "required", "optional", "<nil>", "****", "********":
 		return false
 	}
-	return len(text) >= 4 && !placeholder(text) && !references.MatchString(text) && !strings.Contains(text, "…") && strings.Trim(text, "*.x-") != "" && !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[")
+	return len(text) >= 4 && !placeholder(text) && !references().MatchString(text) && !strings.Contains(text, "…") && strings.Trim(text, "*.x-") != "" && !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[")
 }
 
 func placeholder(text string) bool {
@@ -162,11 +169,11 @@ func placeholder(text string) bool {
 // prose reports whether name: value is a sentence, as in "fetch token: timeout".
 func prose(name, value string) bool {
 	return (strings.EqualFold(name, "token") || strings.EqualFold(name, "secret") || strings.EqualFold(name, "credential") || strings.EqualFold(name, "credentials") || strings.EqualFold(name, "authorization")) &&
-		words.MatchString(value)
+		words().MatchString(value)
 }
 
 // public reports whether a name says that its value is random and no secret.
-func public(name string) bool { return publicNames.MatchString(name) }
+func public(name string) bool { return publicNames().MatchString(name) }
 
 // entropy returns the bits in a letter of a text.
 func entropy(text string) float64 {
@@ -190,7 +197,7 @@ func entropy(text string) float64 {
 // random reports whether a run of letters was made by chance: of both cases and
 // digits, mixed, and with as much entropy as chance has.
 func random(run string) bool {
-	if uids.MatchString(run) {
+	if uids().MatchString(run) {
 		return false
 	}
 	var upper, lower, digit, changes, previous int

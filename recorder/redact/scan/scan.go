@@ -71,7 +71,7 @@ func (s *Scanner) Object(resource schema.GroupVersionResource, text []byte) ([]L
 // Text returns the leaks in a text of any kind, line by line.
 func (s *Scanner) Text(text []byte) []Leak {
 	var leaks []Leak
-	for _, block := range privateKeys.FindAllIndex(text, -1) {
+	for _, block := range privateKeys().FindAllIndex(text, -1) {
 		leaks = append(leaks, Leak{What: "private key", Line: 1 + bytes.Count(text[:block[0]], []byte("\n")), Token: s.token(string(text[block[0]:block[1]]))})
 	}
 	number := 0
@@ -124,7 +124,7 @@ func (w *walk) value(name string) error {
 		return w.list(name)
 	case string:
 		if name == "args" || name == "command" {
-			w.line = append(w.line, tokens.ReplaceAllString(t, "…"))
+			w.line = append(w.line, tokens().ReplaceAllString(t, "…"))
 		}
 		w.text(name, t)
 	case json.Number:
