@@ -182,7 +182,7 @@ func (o *importOptions) run(ctx context.Context, sources []string) error {
 		case errors.Is(err, importer.ErrMixed):
 			return cli.Hinted(fmt.Errorf("import: %w", err), "its recording takes an audit log: `svcspy import FILE audit.log`; `svcspy join` makes one of several")
 		case errors.Is(err, importer.ErrNothing):
-			return cli.Hinted(fmt.Errorf("import: %w", err), "an audit log needs writes in it: its policy may log nothing but reads; `svcspy import --help` says what else is read")
+			return cli.Hinted(fmt.Errorf("import: %w", err), "`svcspy import --help` says what is read; an audit log needs writes in it, and its policy may log nothing but reads")
 		}
 		return fmt.Errorf("import: %w", err)
 	}

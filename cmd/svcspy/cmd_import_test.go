@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
@@ -33,6 +35,22 @@ func TestImport(t *testing.T) {
 		"selector-edited.dump.json.zst": "dump.json", "selector-edited.etcd.db.zst": "snapshot.db.zst",
 	})
 	program := answering(t)
+	packed, err := os.ReadFile(filepath.Join(dir, "snapshot.db.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	snapshot, err := z.DecodeAll(packed, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cut.db"), snapshot[:len(snapshot)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
 	policy := "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {level: None, users: ['system:kube-controller-manager']}\n- {level: RequestResponse}\n"
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
@@ -51,6 +69,7 @@ func TestImport(t *testing.T) {
 		{"recorded.db audit.log --as snapshot -f a.db", cli.ExitUsage, "has no meaning"},
 		{"audit.log --policy policy.yaml --explain", cli.ExitOK, "the audit policy leaves out writes: its rule 1 leaves out some"},
 		{"audit.log --policy audit.log --explain", cli.ExitError, "--audit-policy-file"},
+		{"cut.db -f a.db", cli.ExitError, "save it again"},
 		{"snapshot.db.zst --explain", cli.ExitOK, "every write to etcd from its last compaction"},
 		{"snapshot.db.zst -f etcd.db", cli.ExitOK, "from etcd"},
 		{"snapshot.db.zst dump.json -f a.db", cli.ExitError, "by itself"},

@@ -55,11 +55,11 @@ func read(in *importer.Input) error {
 	}
 	key, err := tree.Bucket("key")
 	if err != nil {
-		return err
+		return fmt.Errorf("it is damaged or cut off, save it again: %w", err)
 	}
 	meta, err := tree.Bucket("meta")
 	if err != nil {
-		return err
+		return fmt.Errorf("it is damaged or cut off, save it again: %w", err)
 	}
 	if key == nil || meta == nil {
 		return errors.New("it is a bbolt file, but has no revisions of etcd")
