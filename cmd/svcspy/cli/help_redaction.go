@@ -10,7 +10,7 @@ const redactionHelp = `Redaction takes secrets out before a recording reaches th
 before it is given away. A token such as ‹r:7f3a9c2b41d05e68:12› stands for what
 was taken out: equal values in one kind of place have equal tokens, so that a
 change stays visible, and the number is the length in bytes. The key is random
-and kept nowhere. The recording says which policy was used; svcspy info counts
+and stored nowhere. The recording says which policy was used; svcspy info counts
 what each class of it replaced.
 
 ALWAYS REPLACED
@@ -23,7 +23,9 @@ record --redact shape (the default)
   harmless and its name is not that of a secret. Harmless are numbers, booleans,
   durations, quantities, times, ports, addresses, host names, images, paths,
   versions, words that Kubernetes and common programs use, and names of recorded
-  objects. Of URLs, command lines, JSON and lists each part is judged. In all
+  objects. Of URLs, command lines, JSON and lists each part is judged. Where the
+  syntax says that a value is a password (SQL, user:password, -p of a known
+  program, a directive such as requirepass), even common words go. In all
   other places of built-in objects one word stays, and what the field is known to
   hold; everything else is judged. Names of objects, labels, images, states and
   times stay. A label under the name of a secret, or made by chance, becomes a

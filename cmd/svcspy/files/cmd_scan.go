@@ -55,13 +55,18 @@ func ScanCommand(a *cli.App) *cobra.Command {
 		Short: "Scan for plaintext secrets",
 		Long: `Scan looks for secrets before you share a file: keys of clouds and services,
 JSON Web Tokens, PEM, credentials in URLs and headers, values with telltale
-names, random strings. In a recording it checks, in every event, every value
-that redaction would replace; in any other file (a report as HTML, Markdown or
-JSON, a log) it checks the text.
+names, passwords in SQL and behind flags of known programs, random strings. It
+decodes base64, hex, gzip and URL escapes first. In a recording it checks every
+value of every event; in any other file (a report as HTML, Markdown or JSON, a
+log) it checks the text.
 
-It says where and what kind, never the secret: a token such as ‹r:7f3a9c:12›
-stands for it, the same within one scan for the same secret. UIDs, digests and
-resourceVersions are no secrets.
+Its rules are not those of redaction, so that it can find what redaction missed.
+It cannot find everything: a password that looks like a word, under a name that
+does not say so, passes.
+
+Scan prints the place and the kind of each secret, never the secret. A token such
+as ‹r:7f3a9c2b41d05e68:12› stands for it: one secret has one token in one scan.
+UIDs, digests and resourceVersions are not secrets.
 
 EXIT STATUS
   0 nothing found, 1 error, 2 wrong words, 3 something found.`,

@@ -39,10 +39,9 @@ func ShareCommand(a *cli.App) *cobra.Command {
 		Short: "A recording that is safe to share: cut, redacted again, scanned",
 		Long: `Share writes the part of a recording that is safe to share outside your
 organization: a window, or what concerns some subjects (as svcspy cut). It
-redacts a second time and scans the result. If the result still looks as if it
-has a secret in it, share removes the file unless --force is given; until then
-its name ends in .unscanned. The new recording gives the same verdicts and
-headlines.
+redacts a second time and scans the result. If scan finds a secret, share removes
+the file unless --force is given. Its name ends in .unscanned until the scan has
+ended. The new recording gives the same verdicts and headlines.
 
 --policy standard replaces all values of env and of --name=value arguments,
 queries of URLs, annotations of more than 256 bytes, ids of cloud accounts, and
@@ -53,12 +52,12 @@ registries (node-a, h1.example), arguments, annotations, custom resources, and
 every word of a message that is neither Kubernetes' own nor a name that stays.
 Names of other objects, namespaces, labels, images and times stay.
 
-A token such as ‹r:7f3a9c:12› stands for a value: equal ones are equal. The key
-it is made with is random and kept nowhere.
+A token such as ‹r:7f3a9c2b41d05e68:12› stands for a value; equal values have
+equal tokens. The key is random and stored nowhere.
 
 EXIT STATUS
-  0 written, 1 error, 2 wrong words or time, 3 something was found and no file is
-  left (with --force: is), 130 interrupted.`,
+  0 written, 1 error, 2 wrong words or time, 3 scan found something and share
+  removed the file (with --force it is left), 130 interrupted.`,
 		Example: `  svcspy share incident.db shared.db
 
   # as little as tells the story of one Service
