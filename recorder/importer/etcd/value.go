@@ -132,9 +132,12 @@ func (id *identity) version() string {
 	return gv.Version
 }
 
+// yearTenThousand is the first time that RFC 3339 has no words for.
+const yearTenThousand = 253402300800
+
 // latest notes a time, in seconds since 1970, if it is newer.
 func (id *identity) latest(seconds int64) {
-	if t := time.Unix(seconds, 0).UTC(); seconds > 0 && seconds < 1<<40 && t.After(id.at) {
+	if t := time.Unix(seconds, 0).UTC(); seconds > 0 && seconds < yearTenThousand && t.After(id.at) {
 		id.at = t
 	}
 }
