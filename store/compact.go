@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -42,8 +43,15 @@ func compactInPlace(path string) (err error) {
 	return errors.Join(unlessRefused(err), os.Remove(tmp.Name()))
 }
 
-// unlessRefused drops errors that say that the directory takes no more.
+// sharingViolation is what Windows says when an open file is to be replaced.
+const sharingViolation = syscall.Errno(32)
+
+// unlessRefused drops errors that say that the directory takes no more, or that the
+// file cannot be replaced while it is open.
 func unlessRefused(err error) error {
+	if runtime.GOOS == "windows" && errors.Is(err, sharingViolation) {
+		return nil
+	}
 	for _, refused := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS, fs.ErrPermission} {
 		if errors.Is(err, refused) {
 			return nil
@@ -90,8 +98,12 @@ func copyFile(src, dst string) (err error) {
 	return nil
 }
 
-// syncDir makes a rename in the directory durable.
+// syncDir makes a rename in the directory durable. Windows flushes no directories:
+// the journal of its file system does that.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 // holds nothing that did not go through redaction.
 type spool struct {
 	file *os.File
+	name string // of the file where an open one cannot be removed: Windows
 	mu   sync.Mutex
 	end  int64
 	runs []section // sorted, each by itself
@@ -32,19 +33,27 @@ const (
 	blockSize = 64 << 10 // of a compressed run
 )
 
-// newSpool makes the temporary file in a folder. It has no name after return.
+// newSpool makes the temporary file in a folder. After return it has no name, except
+// on Windows, where close removes it.
 func newSpool(dir string) (*spool, error) {
 	file, err := os.CreateTemp(dir, ".svcspy-import-*")
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary file: %w", err)
 	}
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("make a temporary file: %w", err), file.Close())
+	s := &spool{file: file}
+	if os.Remove(file.Name()) != nil {
+		s.name = file.Name()
 	}
-	return &spool{file: file}, nil
+	return s, nil
 }
 
-func (s *spool) close() error { return s.file.Close() }
+func (s *spool) close() error {
+	err := s.file.Close()
+	if s.name != "" {
+		err = errors.Join(err, os.Remove(s.name))
+	}
+	return err
+}
 
 // run is what one worker gathers until it is sorted and written.
 type run struct {
