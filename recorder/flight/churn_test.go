@@ -75,7 +75,7 @@ func (c *churn) change(n int) {
 	switch {
 	case n%50 == 0:
 		c.write("DELETED", c.object(p.name, n))
-	case n%50 == 1:
+		c.rv++
 		*p = c.create()
 		c.write("ADDED", *p)
 	default:
