@@ -227,7 +227,8 @@ func selectionExamples() []example {
 		{
 			id: "pod-labels-rewritten", in: headlineList, not: []string{"selector-typo", "pods-detached-by-label"},
 			first: sub(baseline(), "selector: {app: web}", "selector: {app: web, tier: edge}", listed, slice(),
-				"  template: {metadata: {labels: {app: web}}", "  selector: {matchLabels: {app: web}}\n  template: {metadata: {labels: {tier: edge, app: web}}"),
+				"  template: {metadata: {labels: {app: web}}", "  selector: {matchLabels: {app: web}}\n  template: {metadata: {labels: {tier: edge, app: web}}",
+				"  template: {metadata: {labels: {app: web, pod", "  template: {metadata: {labels: {tier: edge, app: web, pod"), // a ReplicaSet has the template of its Deployment
 			state: NotServing, says: "3 Pods of Deployment web carry no tier where its template says tier=edge",
 		},
 		{id: "workload-deleted", in: headlineList, removed: strings.ReplaceAll(deployment(3, "NewReplicaSetAvailable", "web:ok1 3 3"), "$(created-1)", "$(0s)") + pods +

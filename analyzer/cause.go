@@ -411,6 +411,9 @@ func (q *inquiry) because(a *answer, g *group, root Finding) []Finding {
 	path := []Finding{root}
 	who := q.who(g)
 	add := func(c *cause) {
+		if c.id == "" { // only waits, for what the root says
+			return
+		}
 		for _, f := range path {
 			if f.ID == c.id && f.Variant == c.variant && f.Subject == c.subject {
 				return

@@ -62,21 +62,30 @@ func (s *service) changedPorts(a *answer) []*cause {
 }
 
 // lostPorts: clients that call a port which the Service had until lately are
-// refused, however ready its endpoints are.
+// refused, however ready its endpoints are. A port that came and went again, while
+// the Service is what it was before, is missed by nobody.
 func (s *service) lostPorts() []*cause {
-	changed := s.q.seen(s.svc)
+	changed, had := s.q.seen(s.svc), (*corev1.Service)(nil)
+	var lost []corev1.ServicePort
+	n := 0
 	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
-		if o.UID != s.svc.UID || !s.q.within(changed.Time, window) {
+		if n++; o.UID != s.svc.UID || n > maxHistory || !s.q.within(changed.Time, window) {
+			break
+		}
+		gone := slices.DeleteFunc(slices.Clone(old.Spec.Ports), func(was corev1.ServicePort) bool { return hasServicePort(s.svc, &was) })
+		switch {
+		case had == nil && len(gone) == 0:
+			changed = o
+		case had == nil:
+			had, lost = old, gone
+		case len(gone) == 0 && !hasServicePort(old, &lost[0]):
 			return nil
 		}
-		lost := slices.DeleteFunc(slices.Clone(old.Spec.Ports), func(was corev1.ServicePort) bool { return hasServicePort(s.svc, &was) })
-		if len(lost) == 0 {
-			changed = o
-			continue
-		}
-		return []*cause{s.lostPort(old, &lost[0], changed)}
 	}
-	return nil
+	if had == nil {
+		return nil
+	}
+	return []*cause{s.lostPort(had, &lost[0], changed)}
 }
 
 func hasServicePort(svc *corev1.Service, sp *corev1.ServicePort) bool {

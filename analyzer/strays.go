@@ -30,11 +30,26 @@ func (s *service) strays(w *workload) []*corev1.Pod {
 		if kube.Terminal(p) || kube.Terminating(p) || kube.Matches(s.svc.Spec.Selector, p.Labels) || metav1.GetControllerOfNoCopy(p) == nil {
 			continue
 		}
-		if c.of(p) == w {
+		if c.of(p) == w && s.madeToMatch(p, w) {
 			found = append(found, p)
 		}
 	}
 	return found
+}
+
+// madeToMatch reports whether the template that a Pod was made from has the labels
+// that the Service selects. The Pods of an older revision may lack what the
+// template says now: nobody took it from them.
+func (s *service) madeToMatch(p *corev1.Pod, w *workload) bool {
+	if set, ok := w.object.(*appsv1.StatefulSet); ok {
+		return p.Labels[appsv1.ControllerRevisionHashLabelKey] == set.Status.UpdateRevision
+	}
+	ref := metav1.GetControllerOfNoCopy(p)
+	if ref.Kind != "ReplicaSet" {
+		return true
+	}
+	rs := get[appsv1.ReplicaSet](s.q, p.Namespace, ref.Name)
+	return rs == nil || rs.UID != ref.UID || kube.Matches(s.svc.Spec.Selector, rs.Spec.Template.Labels)
 }
 
 // strayed says why Pods of a workload lack its labels: they never had them, so
