@@ -188,10 +188,12 @@ type answer struct {
 	endpoints Endpoints
 	steady    time.Time // since when it serves as it does, if it serves
 	steadyBut string
-	doubtful  bool   // packets may disagree with the objects: see doubts
-	ok        string // the sentence when nothing is wrong
-	alone     bool   // the subject is the one unit there is: "it" in sentences
-	prefix    string // how a sentence about a fault begins: "Service shop/web is not serving: "
+	dark      time.Time // since when nothing is served at least, where only objects tell
+	undated   bool      // nothing tells since when the answer holds
+	doubtful  bool      // packets may disagree with the objects: see doubts
+	ok        string    // the sentence when nothing is wrong
+	alone     bool      // the subject is the one unit there is: "it" in sentences
+	prefix    string    // how a sentence about a fault begins: "Service shop/web is not serving: "
 }
 
 // group is the units that one root cause explains.
@@ -326,6 +328,12 @@ func (q *inquiry) known(a *answer) Report {
 		}
 		r.lead(first, a.prefix)
 		_, r.Verdict.SinceNote = groups[0].onset()
+		switch {
+		case a.undated && r.Verdict.Since.Before(q.view.Start()):
+			r.Verdict.Since, r.Verdict.SinceNote = time.Time{}, ""
+		case !a.undated && !a.dark.IsZero() && a.dark.Sub(r.Verdict.Since).Abs() > 2*time.Second: // else both agree
+			r.Verdict.Since, r.Verdict.SinceNote = a.dark, orEarlier
+		}
 		r.Because = append(q.because(a, groups[0], first), q.findings(a.explains, registry.Info)...)
 		for _, g := range groups[1:] {
 			r.Also = append(r.Also, q.finding(g, a.severity()))

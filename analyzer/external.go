@@ -65,6 +65,7 @@ func (s *service) madeLocal(c *cause, policy string) {
 		return string(corev1.ServiceInternalTrafficPolicyCluster)
 	}
 	changed := s.q.seen(s.svc)
+	s.localSince(c, policy)
 	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
 		if o.UID != s.svc.UID {
 			return
@@ -238,7 +239,7 @@ func (s *service) externalName(a *answer) {
 	}
 	if net.ParseIP(target) != nil {
 		c := s.cause("externalname-misfit", clause("its externalName %s is an IP address, and DNS has no alias to an address", target), see)
-		c.variant = "is-ip"
+		c.variant, c.since = "is-ip", s.q.writtenAt(s.svc)
 		c.next = []next{{advice: "use a Service without selector and an EndpointSlice for the address"}}
 		fail(kube.ResultNXDomain, c)
 		return

@@ -66,6 +66,7 @@ func (s *service) judge(a *answer) {
 		s.rollouts(a)
 	}
 	s.q.telling(func() { s.sentences(a, ready, terminating) })
+	s.q.wording(func() { s.dateDark(a) })
 }
 
 func (s *service) definitionUnit(a *answer) bool {
@@ -198,6 +199,7 @@ func (s *service) sentences(a *answer, ready, terminating int) {
 		}
 	case Converging:
 		a.prefix = fmt.Sprintf("Service %s is changing, with %s ready: ", s, phrase.Quantity(ready, "endpoint"))
+		s.begun(a, ready)
 	}
 	a.ok = fmt.Sprintf("Traffic should flow: Service %s has %s", s, phrase.Quantity(ready, "ready endpoint"))
 	if a.state == Serving {

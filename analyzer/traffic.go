@@ -207,7 +207,7 @@ func (s *service) dead(ref *corev1.ObjectReference, ip string) bool {
 	if o, _ := s.lastPod(ref); o != nil {
 		return late(o.Time)
 	}
-	return late(s.q.view.Start())
+	return s.longGone(ref, late)
 }
 
 // hasEnded: the Pod was deleted, and its containers have ended: nothing answers

@@ -54,6 +54,9 @@ func (s *service) misdirects(sl *discoveryv1.EndpointSlice, e *discoveryv1.Endpo
 		return "pod-gone", []Evidence{row()}
 	}
 	p := s.podBehind(e.TargetRef)
+	if p == nil && kube.EndpointReady(e) && s.unseen(e.TargetRef) {
+		return "pod-unseen", []Evidence{row()}
+	}
 	if p == nil || s.svc.Spec.PublishNotReadyAddresses || !kube.EndpointReady(e) || kube.Ready(p) && !kube.Terminal(p) || s.q.within(s.q.writtenAt(p), sliceGrace) {
 		return "", nil
 	}
@@ -90,12 +93,12 @@ func (s *service) misdirection(sl *discoveryv1.EndpointSlice, variant, pod strin
 		c.key, c.variant, c.since = sl.Name, variant, s.q.seen(sl).Time
 		return c
 	}
-	what := "is gone"
-	if variant == "wrong-ready" {
-		what = "is not ready"
-	}
+	what := map[string]string{"pod-gone": "is gone", "wrong-ready": "is not ready", "pod-unseen": "did not exist when the recording began"}[variant]
 	c := s.cause("endpointslice-stale", clause("EndpointSlice %s still sends traffic to Pod %s, which %s", sl.Name, pod, what))
 	c.key, c.variant, c.since = sl.Name, variant, s.q.seen(sl).Time
+	if variant == "pod-unseen" { // since when, only time will tell
+		c.grace, c.certainty, c.since = true, Likely, s.q.view.Start()
+	}
 	return c.because(s.writesRefused(c.since)).because(s.controllersStalled())
 }
 

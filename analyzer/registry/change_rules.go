@@ -76,6 +76,9 @@ var (
 		{[]string{"persistentvolumeclaims"}, nil, true, Latent},
 		{PodMakers, []string{"/spec/template"}, true, rollingOut},
 	}
+	openingChanges = []ChangeRule{ // who opens a readiness gate closes it
+		{[]string{"pods"}, []string{"/status/conditions"}, false, atOnce},
+	}
 	gateChanges = []ChangeRule{
 		{PodMakers, []string{"/spec/template/spec/schedulingGates"}, true, rollingOut},
 		{[]string{"pods"}, []string{"/spec/schedulingGates"}, false, Soon},

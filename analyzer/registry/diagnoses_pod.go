@@ -99,7 +99,7 @@ func readinessDiagnoses() []Diagnosis {
 			ID: "readiness-gate-blocking", Severity: Outage, Layer: Readiness, Steps: "C2",
 			Meaning: "A readiness gate is not confirmed by its controller.",
 			Trap:    "The containers are not ready either.",
-			Changes: configChanges, Rule: "podCase.readinessGate",
+			Changes: slices.Concat(configChanges, openingChanges), Rule: "podCase.readinessGate",
 		},
 		{
 			ID: "pod-notready-by-node-controller", Severity: Outage, Layer: Readiness, Steps: "C2", Kinds: on("Node"),

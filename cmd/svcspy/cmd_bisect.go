@@ -23,7 +23,8 @@ func bisectCommand(a *cli.App) *cobra.Command {
 		Short: "The first change after which it was broken",
 		Long: `Bisect searches between a good and a bad instant. It prints the last moment at
 which the subject was still as good as at the good instant, and the change after
-which it was not.
+which it was not. Where the verdict is the same at both, it searches the risk: the
+last change after which the subject served on and was less safe.
 
 By default, good is the instant before the worst outage of the subject and bad
 is that outage. Without a subject it is the worst outage of the recording.

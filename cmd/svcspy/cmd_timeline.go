@@ -46,6 +46,9 @@ explains the change and how firmly:
   structural      what fails has the change, and what works does not
   correlated      it came before, and could explain it
 
+A write after which the subject serves on and is less safe, such as fewer replicas or
+a probe that was removed, stands under the stretch in which it happened.
+
 If the recording begins during an outage, the reconstructed time before comes
 first: the latest moment at which traffic can have stopped, and the dated facts
 that explain it.
@@ -111,6 +114,10 @@ func (o *timelineOptions) run(ctx context.Context, file string, words []string) 
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
+	risks, err := story.Risks(ctx, t, ref, segments)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
 	for len(all) < len(segments) { // interrupted: the verdicts are known, the causes are not
 		all = append(all, story.Transition{Segment: segments[len(all)]})
 	}
@@ -129,6 +136,7 @@ func (o *timelineOptions) run(ctx context.Context, file string, words []string) 
 	done()
 	e := report.NewTimeline(r.Info(), all, ctx.Err() == nil)
 	e.Mark(marks)
+	e.Risk(risks)
 	if err := o.show(e); err != nil {
 		return err
 	}

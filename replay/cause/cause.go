@@ -240,12 +240,27 @@ func (x *Finder) meant(m *Case, c *change.Change, matter []change.Field) bool {
 		return c.Verb != change.Created && m.Related.lossOf(c) == "manual"
 	case c.Origin == change.Intent:
 		return true
+	case c.Origin == change.Status && c.Ref.Resource == replay.Pods: // a readiness gate is opened and closed by whoever knows
+		return c.Writer != nil && !change.IsController(c.Writer) && ofGate(c, matter)
 	case c.Origin == change.Status: // nobody's intention, but what nodes and load balancers say is the first that is known
 		return c.Ref.Resource == replay.Nodes || c.Ref.Resource == replay.Services
 	case c.Verb == change.Updated && len(matter) == 1 && matter[0].Path == "/spec/replicas":
 		return m.Related.top(c.Ref) == c.Ref // an autoscaler, not the owner
 	}
 	return false
+}
+
+// ofGate reports whether one of the fields of a change to a Pod is a condition that
+// a readiness gate of the Pod asks for.
+func ofGate(c *change.Change, fields []change.Field) bool {
+	if c.After == nil {
+		return false
+	}
+	return slices.ContainsFunc(analyzer.As[corev1.Pod](c.After).Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool {
+		return slices.ContainsFunc(fields, func(f change.Field) bool {
+			return strings.HasPrefix(f.Path, "/status/conditions[type="+string(g.ConditionType)+"]")
+		})
+	})
 }
 
 func Deleting(o *analyzer.Object) bool {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -25,6 +26,9 @@ type TimelineEnvelope struct {
 	Complete   bool             `json:"complete"` // false: interrupted, what follows is missing
 	Items      []TimelineItem   `json:"items"`
 	Marks      []store.Mark     `json:"marks,omitempty"` // of the time from the first item to the last
+	// Risks are the writes after which the subject served on and was less safe, or
+	// safer; of bisect the one that it found.
+	Risks []story.RiskChange `json:"risks,omitempty"`
 }
 
 // TimelineItem is a stretch of one verdict.
@@ -55,8 +59,25 @@ func NewTimeline(info store.Info, all []story.Transition, complete bool) Timelin
 	for i := range all {
 		e.Subject = all[i].Report.Subject
 		e.Items = append(e.Items, itemOf(&all[i]))
+		if r := all[i].Risk; r != nil {
+			e.Risks = append(e.Risks, *r)
+		}
 	}
 	return e
+}
+
+// Risk adds the changes of risk that lie in the timeline, where they explain no
+// change of verdict.
+func (e *TimelineEnvelope) Risk(all []story.RiskChange) {
+	for _, r := range all {
+		at, told := r.Change.ObservedAt, false
+		for i := range e.Items {
+			told = told || slices.ContainsFunc(e.Items[i].Changes, func(c change.Change) bool { return c.Seq == r.Change.Seq })
+		}
+		if n := len(e.Items); n > 0 && !told && !at.Before(e.Items[0].From) && at.Before(e.Items[n-1].To) {
+			e.Risks = append(e.Risks, r)
+		}
+	}
 }
 
 // Mark adds the marks that lie in the timeline.
@@ -87,6 +108,11 @@ func TimelineText(w io.Writer, e TimelineEnvelope, o Options) error {
 	for i := range e.Items {
 		it := &e.Items[i]
 		p.item(it)
+		for _, r := range e.Risks {
+			if at := r.Change.ObservedAt; !at.Before(it.From) && at.Before(it.To) {
+				p.risk(it, &r)
+			}
+		}
 		to := it.To
 		if i == len(e.Items)-1 {
 			to = to.Add(1)
@@ -137,6 +163,25 @@ func (p *printer) item(it *TimelineItem) {
 	}
 	for _, l := range p.losses(it.Lost) {
 		p.line("      lost %s", l)
+	}
+}
+
+// risk prints a write that changed no verdict, and under it what it did to the risk.
+func (p *printer) risk(it *TimelineItem, r *story.RiskChange) {
+	if !slices.ContainsFunc(it.Changes, func(c change.Change) bool { return c.Seq == r.Change.Seq }) {
+		p.line("      %s", p.change(&r.Change))
+	}
+	for _, text := range r.Worse {
+		p.line("        %s %s", p.paint(yellow, "riskier:"), Clean(text))
+	}
+	for _, id := range r.Began {
+		p.line("        %s %s: %s", p.paint(yellow, "riskier:"), Clean(id), registry.Lookup(id).Meaning)
+	}
+	for _, text := range r.Better {
+		p.line("        safer: %s", Clean(text))
+	}
+	for _, id := range r.Ended {
+		p.line("        safer: no %s any more", Clean(id))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
@@ -15,7 +16,8 @@ import (
 // transition from a verdict that is as good as the one at good, or better, to a
 // worse one that lasts until bad. No guess is made that there was only one: the
 // last such transition counts. It is told as Explain tells it where that begins
-// in a healthy verdict.
+// in a healthy verdict. Where the verdict at bad is as good as at good, it is the
+// last write after which the subject served on and was less safe.
 func Bisect(ctx context.Context, t replay.Timeline, subject store.Ref, good, bad time.Time) (*Transition, error) {
 	if !good.Before(bad) {
 		return nil, &replay.SubjectError{Problem: "the good instant is not before the bad one", Usage: true}
@@ -25,7 +27,28 @@ func Bisect(ctx context.Context, t replay.Timeline, subject store.Ref, good, bad
 	if err != nil {
 		return nil, err
 	}
+	if segments := between(raw, good, bad); !verdict.Worse(segments[len(segments)-1].Report.Verdict.State, segments[0].Report.Verdict.State) {
+		if tr, err := bisectRisk(ctx, t, subject, raw, good, bad); tr != nil || err != nil {
+			return tr, err
+		}
+	}
 	return bisect(t, subject, raw, good, bad)
+}
+
+// bisectRisk finds the last write between two instants after which the subject served
+// on and was less safe; nil if there is none.
+func bisectRisk(ctx context.Context, t replay.Timeline, subject store.Ref, raw []verdict.Segment, good, bad time.Time) (*Transition, error) {
+	all, err := Risks(ctx, t, subject, raw)
+	if err != nil {
+		return nil, err
+	}
+	r := riskBetween(all, good, bad)
+	if r == nil {
+		return nil, nil
+	}
+	segment := between(raw, r.Change.ObservedAt, r.Change.ObservedAt)[0]
+	segment.From, segment.Seq, segment.Event = r.Change.ObservedAt, r.Change.Seq, r.Change.Seq
+	return &Transition{Segment: segment, Changes: []change.Change{r.Change}, Risk: r}, nil
 }
 
 // bisect is Bisect in the raw segments of the whole timeline.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/replaytest"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
@@ -58,6 +59,12 @@ func checkBisect(t replaytest.T, timeline replay.Timeline, subject store.Ref, go
 	want := scanForBreak(t, timeline, subject, good, bad)
 	tr, err := Bisect(context.Background(), timeline, subject, good, bad)
 	if want.IsZero() {
+		if tr != nil && tr.Risk != nil { // the verdict did not get worse, and the risk did
+			if !tr.Risk.Raises() || !tr.From.After(good) || tr.From.After(bad) || tr.Changes[0].Origin != change.Intent {
+				t.Errorf("bisect from %s to %s says that %+v was a risk", good, bad, tr.Risk)
+			}
+			return
+		}
 		var usage *replay.SubjectError
 		if !errors.As(err, &usage) || !strings.Contains(usage.Problem, "not worse") {
 			t.Errorf("it did not get worse from +%v to +%v; bisect: %v, %v", good.Sub(replaytest.Start), bad.Sub(replaytest.Start), tr, err)

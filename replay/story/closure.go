@@ -14,6 +14,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/cause"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
@@ -135,6 +136,15 @@ func (c *Closure) subject(ctx context.Context, t replay.Timeline, h *verdict.Ind
 			x.Causes = tr.Later.Because
 		}
 		if err := c.transition(t, &tr); err != nil {
+			return err
+		}
+	}
+	risks, err := x.risks(ctx, segments)
+	if err != nil {
+		return err
+	}
+	for i := range risks {
+		if err := c.transition(t, &Transition{Changes: []change.Change{risks[i].Change}}); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,8 @@ type Transition struct {
 	Lost       []cause.Loss // endpoints that were ready before and are not any more
 	Missing    *NotReplaced // why nothing took their place; nil if nothing is missing
 	Facts      []past.Fact  // of a reconstructed stretch: what is known of it
+	// Risk is set by Bisect where the verdict is as good as it was and the risk is not.
+	Risk *RiskChange
 }
 
 // NotReplaced is why lost endpoints are missing still: often another cause, and
