@@ -189,6 +189,7 @@ type answer struct {
 	steady    time.Time // since when it serves as it does, if it serves
 	steadyBut string
 	dark      time.Time // since when nothing is served at least, where only objects tell
+	young     bool      // the Pods are no older than dark, and the Service is
 	undated   bool      // nothing tells since when the answer holds
 	doubtful  bool      // packets may disagree with the objects: see doubts
 	ok        string    // the sentence when nothing is wrong
@@ -331,7 +332,7 @@ func (q *inquiry) known(a *answer) Report {
 		switch {
 		case a.undated && r.Verdict.Since.Before(q.view.Start()):
 			r.Verdict.Since, r.Verdict.SinceNote = time.Time{}, ""
-		case !a.undated && !a.dark.IsZero() && a.dark.Sub(r.Verdict.Since).Abs() > 2*time.Second: // else both agree
+		case !a.undated && !a.dark.IsZero() && (a.young || a.dark.Sub(r.Verdict.Since).Abs() > 2*time.Second): // else both agree
 			r.Verdict.Since, r.Verdict.SinceNote = a.dark, orEarlier
 		}
 		r.Because = append(q.because(a, groups[0], first), q.findings(a.explains, registry.Info)...)

@@ -162,6 +162,10 @@ func (s *service) dateDark(a *answer) {
 	}
 	if !a.undated && at.Before(began) {
 		a.dark = at
+		// Pods that are as young took the place of others: what those did, and when
+		// they left, nothing tells.
+		a.young = s.svc.CreationTimestamp.Time.Before(at.Add(-startGrace)) && len(s.pods) > 0 &&
+			!slices.ContainsFunc(s.pods, func(p *corev1.Pod) bool { return p.CreationTimestamp.Time.Before(at.Add(-startGrace)) })
 	}
 }
 
