@@ -132,8 +132,9 @@ const (
 func (r *Recording) created() error {
 	err := r.refresh()
 	for try := 0; r.path != "" && err != nil && try < createdTries; try++ {
-		used := inUse(r.path)
-		if !r.bare() || !used && (try >= emptyTries || !r.empty()) {
+		// The order matters: who creates the file holds it before anything is in it.
+		bare, empty := r.bare(), r.empty()
+		if !bare || !inUse(r.path) && (try >= emptyTries || !empty) {
 			return r.refresh() // what is there now may be newer than the error
 		}
 		time.Sleep(createdEvery)
