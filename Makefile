@@ -49,7 +49,8 @@ check: ## format, vet, staticcheck, layers, docs, and what is concurrent under t
 	@cd $(BROWSER) && $(GO) vet ./... && $(TOOLS_FROM_BELOW) staticcheck ./...
 	@cd $(REALNODES) && $(GO) vet ./... && $(TOOLS_FROM_BELOW) staticcheck ./...
 	@$(GO) test -run 'TestLayers|TestNoClock|TestREADME' ./cmd/svcspy
-	@CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout 30m $(CONCURRENT)
+	@CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout 30m $$(printf '%s\n' $(CONCURRENT) | grep -v '/cmd/svcspy$$')
+	@CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout 30m -run 'WhileRecording|MCP|OnATerminal|Scripts' ./cmd/svcspy
 
 TOOLS_FROM_BELOW = $(GO) tool -modfile=$(CURDIR)/fixtures/tools/go.mod
 

@@ -49,8 +49,17 @@ func TestScripts(t *testing.T) {
 			t.Errorf("what scripts printed does not fit the schemas:\n%s", text)
 		}
 	})
+	scripts := filepath.Join("testdata", "script")
+	var only []string
+	if testing.Short() { // the race detector: sessions in which something runs beside something else
+		for _, name := range []string{"record", "serve", "signals", "terminal"} {
+			only = append(only, filepath.Join(scripts, name+".txtar"))
+		}
+		scripts = ""
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+		Dir:                 scripts,
+		Files:               only,
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
