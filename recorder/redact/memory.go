@@ -13,8 +13,13 @@ type memory struct {
 	slots [1 << 12]atomic.Pointer[judgement]
 }
 
-// longestJudgement bounds what is remembered.
-const longestJudgement = 4 << 10
+// longestJudgement bounds what is remembered; of what is longer than shortJudgement,
+// fewer are, so that all of it together takes no more than some 12 MiB.
+const (
+	shortJudgement   = 512
+	longestJudgement = 4 << 10
+	longJudgements   = 1 << 10
+)
 
 type judgement struct {
 	hash      uint64
@@ -33,7 +38,11 @@ func (m *memory) slot(kind byte, namespace string, name, in []byte) (*atomic.Poi
 	h.WriteByte(0)
 	h.Write(in)
 	sum := h.Sum64()
-	return &m.slots[sum%uint64(len(m.slots))], sum
+	n := len(m.slots)
+	if len(in) > shortJudgement {
+		n = longJudgements
+	}
+	return &m.slots[sum%uint64(n)], sum
 }
 
 // judge returns what f makes of a value, or what it made of it before.

@@ -27,7 +27,7 @@ func TestFirstLook(t *testing.T) {
 	}
 	looks, certain, n := 0, 0, 0
 	replaytest.Recordings(t, func(t *testing.T, name string, r *store.Recording) {
-		if n++; testing.Short() && n%4 != 0 {
+		if n++; testing.Short() && n%20 != 0 {
 			return
 		}
 		subject, info := replaytest.Subject(t, name), r.Info()
