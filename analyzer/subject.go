@@ -230,12 +230,11 @@ func (q *inquiry) workload(k kind, namespace, name string) *answer {
 	}
 	w.pods = q.podsOf(w)
 	a := &answer{subject: q.subject(w.object)}
-	up, living := 0, 0
+	up := 0
 	for _, p := range w.pods {
 		if kube.Terminal(p) || kube.Terminating(p) {
 			continue
 		}
-		living++
 		item := Endpoint{Address: p.Status.PodIP, State: "ready", Pod: p.Name, Node: p.Spec.NodeName}
 		if kube.Ready(p) {
 			up++
@@ -251,7 +250,7 @@ func (q *inquiry) workload(k kind, namespace, name string) *answer {
 		a.units = append(a.units, unit{kind: unbornUnit, count: missing, workload: w, cause: q.unbornCause(w)})
 	}
 	full := fmt.Sprintf("%s %s/%s", w.kind, namespace, name)
-	if zero := q.atZero(w); zero != nil && living == 0 {
+	if zero := q.atZero(w); zero != nil && w.active() == 0 {
 		a.units = append(a.units, unit{kind: serviceUnit, count: 1, cause: zero})
 		a.intent = "Idle"
 	}
