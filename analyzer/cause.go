@@ -26,7 +26,10 @@ type cause struct {
 	// says is the sentence without its full stop; who names the units it is
 	// about ("2 Pods of Deployment web"). It reads well for one and for many:
 	// could, cannot, did.
-	says      func(who string) string
+	says func(who string) string
+	// several is the sentence about causes that differ by their key alone, such as
+	// Nodes that fell silent together; nil where each is told of by itself.
+	several   func(keys []string, who string) string
 	units     int  // how many units a cause of the Service itself explains, if it knows
 	grace     bool // nothing is wrong yet: a recent change is still taking effect
 	certainty Certainty
@@ -324,6 +327,9 @@ func (q *inquiry) known(a *answer) Report {
 		}
 	case len(groups) > 0:
 		first := q.finding(groups[0], a.severity())
+		if text := q.together(groups); text != "" {
+			first.Message = text
+		}
 		if a.alone {
 			first.Message = groups[0].root.says("it")
 		}
@@ -343,7 +349,11 @@ func (q *inquiry) known(a *answer) Report {
 		r.Because = q.findings(a.effects, a.severity())
 		r.lead(r.Because[0], a.prefix)
 	}
-	r.Headline.Message = sentenceSince(r.Headline.Message, r.Verdict.Since, q.now)
+	if r.Headline.ID == recordingGap {
+		r.Headline.Message += "." // it says since when itself
+	} else {
+		r.Headline.Message = sentenceSince(r.Headline.Message, r.Verdict.Since, q.now)
+	}
 	switch {
 	case a.state == Unknown:
 		r.Verdict.Certainty = Possible
@@ -351,6 +361,26 @@ func (q *inquiry) known(a *answer) Report {
 		r.Verdict.Certainty = Likely
 	}
 	return r
+}
+
+// together is the sentence about the first group and those that differ from it by
+// their key alone; "" if there are none, or nothing says so.
+func (q *inquiry) together(groups []*group) string {
+	first := groups[0].root
+	if first.several == nil {
+		return ""
+	}
+	all, keys := &group{root: first}, []string{}
+	for _, g := range groups {
+		if g.root.id == first.id && g.root.variant == first.variant {
+			all.units, all.count, keys = append(all.units, g.units...), all.count+g.count, append(keys, g.root.key)
+		}
+	}
+	if len(keys) < 2 {
+		return ""
+	}
+	slices.Sort(keys)
+	return first.several(keys, q.who(all))
 }
 
 // lead makes a finding the headline.

@@ -142,7 +142,7 @@ func (q *inquiry) hole(k kind, namespace string) string {
 	case store.Listing:
 		return "were still being listed"
 	case store.Gap:
-		return fmt.Sprintf("are as last heard, as the watch was interrupted at %s%s", phrase.Clock(c.Time, q.now), why)
+		return fmt.Sprintf("have not been received since the watch was interrupted at %s%s", phrase.Clock(c.Time, q.now), why)
 	case store.Partial:
 		return "were recorded only in part" + why
 	case store.Current, store.Revisions:

@@ -59,10 +59,21 @@ func (q *inquiry) nodeNotReady(n *corev1.Node) *cause {
 	found.says = func(who string) string {
 		return fmt.Sprintf("Node %s is not ready (%s), which puts %s out of service", n.Name, phrase.Sentence(reason, message), who)
 	}
+	found.several = func(names []string, who string) string {
+		return fmt.Sprintf("Nodes %s are not ready (%s), which puts %s out of service", mostNames(names), phrase.Sentence(reason, message), who)
+	}
 	found.onset = func() (since time.Time, note string) {
 		return held(q, n, func(n *corev1.Node) bool { return !nodeReady(n) })
 	}
 	return found
+}
+
+// mostNames names a few of many: "n1, n2 and n3", or "n1, n2, n3 and 4 more".
+func mostNames(names []string) string {
+	if len(names) > 4 {
+		return phrase.Enumerate(names, 3)
+	}
+	return joined(names)
 }
 
 // nodeDraining returns the cause that a Node is being drained, nil if it is
@@ -218,6 +229,11 @@ func (s *service) controllersStalled() *cause { return s.q.stalled("kube-control
 
 // dnsServices are where distributions put cluster DNS.
 var dnsServices = [][2]string{{"kube-system", "kube-dns"}, {"kube-system", "coredns"}, {"kube-system", "rke2-coredns-rke2-coredns"}, {"openshift-dns", "dns-default"}}
+
+// ClusterDNS reports whether a Service is where distributions put cluster DNS.
+func ClusterDNS(namespace, name string) bool {
+	return slices.Contains(dnsServices[:], [2]string{namespace, name})
+}
 
 // dnsService returns the Service of cluster DNS, nil if none is known.
 func (q *inquiry) dnsService() *corev1.Service {

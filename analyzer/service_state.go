@@ -87,6 +87,9 @@ func (s *service) rollouts(a *answer) {
 	a.effects = append(found, a.effects...)
 }
 
+// recordingGap is the diagnosis that the recording does not tell.
+const recordingGap = "recording-gap"
+
 // effects lists what the causes lead to in the Service.
 func (s *service) effects(a *answer, ready, terminating int) {
 	see := func() []Evidence {
@@ -107,7 +110,11 @@ func (s *service) effects(a *answer, ready, terminating int) {
 	}
 	switch {
 	case a.state == Unknown:
-		a.effects = []*cause{s.cause("recording-gap", clause("what Service %s sends to cannot be known: EndpointSlices %s", s, s.q.hole(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)),
+		seen := ""
+		if len(s.slices) > 0 {
+			seen = " (last seen: " + phrase.Quantity(ready, "ready endpoint") + ")"
+		}
+		a.effects = []*cause{s.cause(recordingGap, clause("nothing tells whether Service %s serves%s: EndpointSlices %s", s, seen, s.q.hole(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)),
 			s.q.see(s.svc, "/spec/clusterIP", s.svc.Spec.ClusterIP))}
 		a.units = nil
 	case ready == 0 && terminating > 0 && !kube.Headless(s.svc) && len(s.routes) > 0:

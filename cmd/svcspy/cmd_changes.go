@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -94,9 +92,9 @@ func (o *changesOptions) recorded(ctx context.Context, words []string) error {
 		return err
 	}
 	if len(words) == 0 {
-		changes, err := o.writes(ctx, r, first, last)
+		changes, err := change.Writes(ctx, r, first, last)
 		if err != nil {
-			return err
+			return cli.Interrupted(ctx, err)
 		}
 		return o.print(r, o.keep(changes))
 	}
@@ -211,35 +209,4 @@ func (o *changesOptions) follow(ctx context.Context, t replay.Timeline, ref stor
 		}
 	}
 	return nil
-}
-
-// quietResources are written all the time, and never by people.
-var quietResources = map[string]bool{"events": true, "leases": true, "endpoints": true, "endpointslices": true}
-
-// writes returns what people and tools changed in any object after a position, in
-// the order in which it was observed: not what the control plane writes by itself.
-func (o *changesOptions) writes(ctx context.Context, t replay.Timeline, after, last store.Seq) ([]change.Change, error) {
-	seen := map[store.Ref]bool{}
-	var all []change.Change
-	for e, err := range t.Events(after+1, last) {
-		if ctx.Err() != nil {
-			return nil, cli.ErrInterrupted
-		}
-		ref := e.Ref()
-		if err != nil || !e.IsObject() || quietResources[ref.Resource.Resource] || seen[ref] {
-			continue // `svcspy verify` tells what is unreadable, and the warning above
-		}
-		seen[ref] = true
-		changes, err := change.List(t, ref, after, last)
-		if err != nil {
-			return nil, err
-		}
-		for i := range changes {
-			if c := &changes[i]; c.Writer != nil && !change.IsController(c.Writer) {
-				all = append(all, *c)
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(a, b change.Change) int { return cmp.Compare(a.Seq, b.Seq) })
-	return all, nil
 }

@@ -148,7 +148,7 @@ func runDemo(l *cli.Query, ctx context.Context, d fixtures.Demo, onScreen bool) 
 	if err := demoStory(l, ctx, r, ref, start); err != nil {
 		return err
 	}
-	fmt.Fprintf(l.Out, "\nAt %s:\n\n", when.Format(broken))
+	fmt.Fprintf(l.Out, "\nAt %s:\n\n", broken.In(l.Text().Zone).Format(time.RFC3339))
 	s, err := replay.NewCursor(r).SeekTime(broken)
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func demoStory(l *cli.Query, ctx context.Context, t replay.Timeline, ref store.R
 		return err
 	}
 	for _, g := range verdict.Dated(verdict.Settle(segments), t.Info().Start) {
-		if _, err := fmt.Fprintf(l.Out, "  %s  %-16s %s\n", g.From.UTC().Format("15:04:05"), g.Report.Verdict.State, report.Clean(g.Report.Headline.Message)); err != nil {
+		if _, err := fmt.Fprintf(l.Out, "  %s  %-16s %s\n", g.From.In(l.Text().Zone).Format("15:04:05"), g.Report.Verdict.State, report.Sentence(g.Report.Headline.Message, g.From, l.Text())); err != nil {
 			return err
 		}
 	}

@@ -25,7 +25,7 @@ func TestOutagesFirst(t *testing.T) {
 		not      []string
 	}{
 		{"selector-edited", []string{"1 outage,", "shop/web NotServing for 30s", "/spec/selector/tier added: backend", "kubectl-client-side-apply", "recovery  00:00:37", "svcspy explain", "quiet     1 Service: default/kubernetes"}, nil},
-		{"bad-image-rollout", []string{"shop/web Degraded for 40s", "image web:ok1 → web:badtag", "kubectl-set", "recovery  23:59:19"}, nil},
+		{"bad-image-rollout", []string{"shop/web Degraded for 30s of 40s", "image web:ok1 → web:badtag", "kubectl-set", "recovery  23:59:19"}, nil},
 		{"webhook-down", []string{"policy/guard NotServing", "shop/web NotServing", "guard:badtag"}, []string{"does not exist"}},
 		{"readiness-flapping", []string{"1 outage,", "shop/web NotServing 4 times"}, nil},
 	} {

@@ -28,6 +28,9 @@ func (s *documentBuilder) hero(p *Postmortem) []Fact {
 	if x.Recovery == nil {
 		when = fmt.Sprintf("%s until the end of what was looked at (%s)", p.moments(from), lasting(to.Sub(from)))
 	}
+	if g := s.group; g.Times > 1 {
+		when = fmt.Sprintf("%s to %s, %s; the worst: %s", p.moments(g.From), p.moments(g.To), report.HowLong(g.Times, g.AtWorst, g.Down), when)
+	}
 	facts := []Fact{{"What", report.Clean(x.Worst.Later.Headline.Message)}, {"When", when}, {"At worst", string(x.Worst.Report.Verdict.State) + ", with " + endpoints(&x.Worst.Later)}}
 	trigger, who := "no recorded change explains it", ""
 	if f := s.forerunner(); f != nil {

@@ -56,6 +56,7 @@ type documentBuilder struct {
 	about    analyzer.Subject
 	segments []verdict.Segment  // settled; the first may begin before the window, the last ends in it
 	outage   *story.Explanation // the worst; nil: there was none
+	group    *story.Outage      // the worst, with those that follow it quickly
 	others   []*story.Explanation
 	prelude  *story.Prelude  // what is known of it from before the recording; nil: it began later
 	changes  []change.Change // what was meant to be changed, of all that can matter
@@ -152,6 +153,7 @@ func (s *documentBuilder) investigate(ctx context.Context) error {
 	if s.others, err = s.otherOutages(ctx); err != nil {
 		return err
 	}
+	s.group = s.groupOf(s.outage)
 	s.about = s.segments[len(s.segments)-1].Report.Subject
 	if s.outage != nil && s.outage.Before == nil && !s.window.From.After(s.info.Start) {
 		if s.prelude, err = story.PreludeTo(s.timeline, s.subject, s.segments); err != nil {
@@ -214,6 +216,22 @@ func (s *documentBuilder) worstOutage(ctx context.Context) (*story.Explanation, 
 		return e, err
 	}
 	return nil, nil
+}
+
+// groupOf returns the outage that an explanation is about, or the group of outages
+// that it is one of; nil without an explanation.
+func (s *documentBuilder) groupOf(x *story.Explanation) *story.Outage {
+	if x == nil {
+		return nil
+	}
+	all := story.Outages(s.subject, s.segments)
+	for i := range all {
+		if o := &all[i]; !x.Worst.From.Before(o.From) && x.Worst.From.Before(o.To) {
+			return o
+		}
+	}
+	from, to := x.Course[0].From, x.Course[len(x.Course)-1].To // of how it came up
+	return &story.Outage{Subject: s.subject, From: from, To: to, Down: to.Sub(from), AtWorst: to.Sub(from), Times: 1, Worst: x.Worst.Segment}
 }
 
 // otherOutages explains the next worst outages in the window, in order.
@@ -322,7 +340,7 @@ func (s *documentBuilder) summary(p *Postmortem) (title string, lines []string) 
 	if x.Recovery == nil {
 		until = "until the end of what was looked at, " + clock(to)
 	}
-	title = fmt.Sprintf("%s was %s for %s", name, worst, lasting(to.Sub(from)))
+	title = fmt.Sprintf("%s was %s %s", name, worst, report.HowLong(s.group.Times, s.group.AtWorst, s.group.Down))
 	lines = append(lines,
 		fmt.Sprintf("%s was not well from %s %s (%s); at worst it was %s, with %s.", name, clock(from), until, lasting(to.Sub(from)), worst, endpoints(&x.Worst.Later)),
 		fmt.Sprintf("The report at that time: %s", report.Clean(x.Worst.Later.Headline.Message)),
@@ -456,8 +474,6 @@ func lasting(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
-	return d.Round(time.Second).String()
+	return report.Lasting(d)
 }

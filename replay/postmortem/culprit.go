@@ -116,6 +116,9 @@ func toneOf(l *Lane, s *Stay) string {
 		}
 		return lane.Unknown
 	}
+	if s.State == string(analyzer.Absent) && s.From.Equal(l.Spans[0].From) {
+		return lane.Unknown // it does not exist yet
+	}
 	return lane.Tone(s.State)
 }
 

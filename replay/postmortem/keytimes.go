@@ -49,7 +49,7 @@ func (s *documentBuilder) keyTimes() ([]KeyTime, []Span) {
 			impaired += d
 		}
 	}
-	return times, append(spans, lasted("Of that, nothing was served", dark), lasted("Of that, less was served than wanted, or nothing", impaired))
+	return times, append(spans, lasted("Of that, nothing was served", dark), lasted("Of that, the verdict was Degraded or worse", impaired))
 }
 
 func (s *documentBuilder) trigger() KeyTime {

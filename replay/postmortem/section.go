@@ -316,7 +316,7 @@ func (p *Postmortem) hurtTable() []block {
 	if len(p.Hurt) == 0 {
 		return nil
 	}
-	b := block{Head: []string{"Service", "Worst", "From", "To", "Nothing served", "Less than wanted", "Why", "Event"}}
+	b := block{Head: []string{"Service", "Worst", "From", "To", "Nothing served", "Degraded or worse", "Why", "Event"}}
 	for _, h := range p.Hurt {
 		b.Rows = append(b.Rows, []text{
 			say("%s", named(h.Subject)), strong(string(h.Worst)), say("%s", h.From.Format("15:04:05Z")), say("%s", h.To.Format("15:04:05Z")),

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -49,6 +50,17 @@ func what(p *printer, c *change.Change) string {
 	}
 	return subject + " " + p.field(&change.Field{Path: c.Path, Old: c.Old, New: c.New})
 }
+
+// ChangeBrief says on one line when a change was, who made it and what it did.
+func ChangeBrief(c *change.Change, at time.Time, o Options) string {
+	p := &printer{o: o, at: at}
+	brief := *c
+	brief.Path = longPath.ReplaceAllString(c.Path, "")
+	return fmt.Sprintf("%s %s: %s %s", p.clock(c.ObservedAt), writer(c), what(p, &brief), p.event(c.Seq))
+}
+
+// longPath is the part of a path that says nothing where there is little room.
+var longPath = regexp.MustCompile(`^/spec/(template/spec/)?((initC|c)ontainers\[name=[^\]]*\]/)?`)
 
 // field prints what happened at a path.
 func (p *printer) field(f *change.Field) string {
@@ -142,9 +154,13 @@ func LossWords(class string) string {
 }
 
 // span prints how long something lasted.
-func span(from, to time.Time) string {
-	if d := to.Sub(from); d < 10*time.Second {
+func span(from, to time.Time) string { return Lasting(to.Sub(from)) }
+
+// Lasting prints how long something lasted: below ten seconds with a decimal, else
+// as Duration does.
+func Lasting(d time.Duration) string {
+	if d < 10*time.Second {
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	}
-	return Duration(to.Sub(from))
+	return Duration(d)
 }

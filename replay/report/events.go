@@ -77,7 +77,7 @@ func EventText(w io.Writer, e Event, o Options) error {
 			what += ": " + Clean(e.Reason)
 		}
 	}
-	p.line("%s %s %-8s %s %s", p.paint(faint, fmt.Sprintf("#%-6d", e.Seq)), e.Time.UTC().Format("2006-01-02T15:04:05.000000Z07:00"), e.Type, Clean(e.Resource), what)
+	p.line("%s %s %-8s %s %s", p.paint(faint, fmt.Sprintf("#%-6d", e.Seq)), e.Time.In(p.zone()).Format("2006-01-02T15:04:05.000000Z07:00"), e.Type, Clean(e.Resource), what)
 	return p.w.Flush()
 }
 

@@ -126,7 +126,7 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	if e.Worst.Event > 0 {
 		when += " " + p.event(e.Worst.Event)
 	}
-	p.line("The report at its worst, %s: %s", when, p.say(undated(e.Worst.Headline.Message)))
+	p.line("The report at its worst, %s: %s", when, p.say(Undated(e.Worst.Headline.Message)))
 	if e.Outages > 1 {
 		p.line("It is one of %d outages in this recording, %s in all.", e.Outages, Duration(time.Duration(e.OutagesSeconds*float64(time.Second))))
 	}
@@ -274,7 +274,7 @@ func (p *printer) missing(e ExplanationEnvelope) {
 	if !m.Since.IsZero() {
 		since = p.clock(m.Since) + " "
 	}
-	p.line("  %s%s: %s", since, p.paint(bold, Clean(m.ID)), p.say(undated(m.Message)))
+	p.line("  %s%s: %s", since, p.paint(bold, Clean(m.ID)), p.say(Undated(m.Message)))
 }
 
 // aside prints findings that stand beside the story.

@@ -34,12 +34,17 @@ type OutageItem struct {
 	To       time.Time         `json:"to"`
 	Over     bool              `json:"over"`    // false: it lasts at the end of the recording
 	Seconds  float64           `json:"seconds"` // how long the Service was not healthy
-	Times    int               `json:"times"`   // how many outages these are
-	WorstAt  time.Time         `json:"worstAt"` // when the worst verdict began
+	// WorstSeconds is how much of Seconds the worst verdict held.
+	WorstSeconds float64   `json:"worstSeconds"`
+	Times        int       `json:"times"`   // how many outages these are
+	WorstAt      time.Time `json:"worstAt"` // when the worst verdict began
 	// Explained says that trigger and recovery were looked for.
 	Explained bool           `json:"explained"`
 	Trigger   *change.Change `json:"trigger,omitempty"`
 	Recovery  *change.Change `json:"recovery,omitempty"` // the change that ended it
+	// Effect says whom else the outage hurts where that is more than the clients of
+	// the Service.
+	Effect string `json:"effect,omitempty"`
 	// Undo is the command that takes the trigger back, where the trigger is proved and
 	// a command can: as of then, not of now.
 	Undo string        `json:"undo,omitempty"`
@@ -66,7 +71,10 @@ func NewOutageItem(o *story.Outage, told *story.Explanation) OutageItem {
 	r := &o.Worst.Report
 	item := OutageItem{
 		Subject: r.Subject, State: r.Verdict.State, Headline: r.Headline,
-		From: o.From.UTC(), To: o.To.UTC(), Over: !o.Open, Seconds: o.Down.Seconds(), Times: o.Times, WorstAt: o.Worst.From.UTC(), Explained: told != nil,
+		From: o.From.UTC(), To: o.To.UTC(), Over: !o.Open, Seconds: o.Down.Seconds(), WorstSeconds: o.AtWorst.Seconds(), Times: o.Times, WorstAt: o.Worst.From.UTC(), Explained: told != nil,
+	}
+	if analyzer.ClusterDNS(r.Subject.Namespace, r.Subject.Name) && item.State == analyzer.NotServing {
+		item.Effect = "no name of a Service resolves while it lasts; their addresses work"
 	}
 	if told == nil || told.Worst.Report.Verdict.State != item.State { // the story is that of how it came up
 		return item
@@ -95,6 +103,20 @@ func (i *OutageItem) SameCause(other *OutageItem) bool {
 func (i *OutageItem) Brief() OutageBrief {
 	return OutageBrief{i.Subject, i.State, i.From, i.To, i.Seconds}
 }
+
+// HowLong says how long an outage was, the same in all outputs: how often, how long
+// the worst verdict held, and how long the subject was not healthy.
+func HowLong(times int, worst, all time.Duration) string {
+	switch {
+	case times > 1:
+		return fmt.Sprintf("%d times, %s in all", times, Lasting(all))
+	case Lasting(worst) != Lasting(all):
+		return fmt.Sprintf("for %s of %s", Lasting(worst), Lasting(all))
+	}
+	return "for " + Lasting(all)
+}
+
+func ofSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // mostQuiet is how many quiet Services are named.
 const mostQuiet = 4
@@ -130,18 +152,15 @@ func OutageText(w io.Writer, l OutageList, o Options) error {
 func (p *printer) outage(i *OutageItem, first bool) {
 	p.line("")
 	state := p.paint(stateColor(i.State), string(i.State))
-	duration := span(i.From, i.From.Add(time.Duration(i.Seconds*float64(time.Second))))
-	if i.Times > 1 {
-		duration = fmt.Sprintf("%d times, %s in all,", i.Times, duration)
-	} else {
-		duration = "for " + duration
-	}
 	until := "to " + p.clock(i.To)
 	if !i.Over {
 		until = "until the recording ends"
 	}
-	p.line("%s %s %s, %s %s", p.paint(bold, path(i.Subject)), state, strings.TrimSuffix(duration, ","), p.clock(i.From), until)
-	p.line("  what      %s", p.say(undated(i.Headline.Message)))
+	p.line("%s %s %s, %s %s", p.paint(bold, path(i.Subject)), state, HowLong(i.Times, ofSeconds(i.WorstSeconds), ofSeconds(i.Seconds)), p.clock(i.From), until)
+	p.line("  what      %s", p.say(Undated(i.Headline.Message)))
+	if i.Effect != "" {
+		p.line("  effect    %s", Clean(i.Effect))
+	}
 	switch {
 	case i.Trigger != nil:
 		p.line("  trigger   %s %s", p.clock(i.Trigger.ObservedAt), what(p, i.Trigger))
@@ -158,7 +177,7 @@ func (p *printer) outage(i *OutageItem, first bool) {
 		p.line("  recovery  none in this recording")
 	}
 	for _, b := range i.Also {
-		p.line("  also      %s %s for %s from %s", path(b.Subject), p.paint(stateColor(b.State), string(b.State)), span(b.From, b.From.Add(time.Duration(b.Seconds*float64(time.Second)))), p.clock(b.From))
+		p.line("  also      %s %s for %s from %s", path(b.Subject), p.paint(stateColor(b.State), string(b.State)), Lasting(ofSeconds(b.Seconds)), p.clock(b.From))
 	}
 	if i.Undo != "" {
 		p.line("  undo      %s  (as of then)", Clean(i.Undo))
@@ -172,6 +191,34 @@ func (p *printer) outage(i *OutageItem, first bool) {
 	if first && len(i.Next) > 0 && i.Subject.Kind == "Service" {
 		p.line("  now       %s", Clean(command.New(append([]string{"svcspy", "trace"}, command.Object("service", i.Subject.Namespace, i.Subject.Name)...)...).String()))
 	}
+}
+
+// OutageWord is one line about an outage, for where there is room for few.
+type OutageWord struct{ Name, Text string }
+
+// OutageWords say when an outage was, and who set it off with what.
+func OutageWords(i *OutageItem, at time.Time, o Options) []OutageWord {
+	p := &printer{o: o, at: at}
+	until := "to " + p.clock(i.To)
+	if !i.Over {
+		until = "until the recording ends"
+	}
+	words := []OutageWord{{"WHEN   ", fmt.Sprintf("%s %s, %s %s", p.clock(i.From), until, i.State, HowLong(i.Times, ofSeconds(i.WorstSeconds), ofSeconds(i.Seconds)))}}
+	switch {
+	case i.Trigger != nil:
+		words = append(words, OutageWord{"WHO    ", ChangeBrief(i.Trigger, at, o)})
+	case i.Explained:
+		words = append(words, OutageWord{"WHO    ", "no recorded change explains it"})
+	}
+	return words
+}
+
+// writer is who made a change, in few words.
+func writer(c *change.Change) string {
+	if c.Requester == nil && c.Writer == nil {
+		return "unknown (see the audit log)"
+	}
+	return writerName(c)
 }
 
 // writerName says who made a change.

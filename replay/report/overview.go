@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 
@@ -18,9 +19,12 @@ type ListEnvelope struct {
 	At         At        `json:"at"`
 	Coverage   Coverage  `json:"coverage"`
 	// Reconstructed and Facts are as in a Report.
-	Reconstructed bool              `json:"reconstructed,omitempty"`
-	Facts         []past.Fact       `json:"facts,omitempty"`
-	Items         []analyzer.Report `json:"items"`
+	Reconstructed bool        `json:"reconstructed,omitempty"`
+	Facts         []past.Fact `json:"facts,omitempty"`
+	// Unheard says that the recorder had received no list yet: the Services are not
+	// known, rather than none.
+	Unheard bool              `json:"unheard,omitempty"`
+	Items   []analyzer.Report `json:"items"`
 }
 
 // NewList puts reports of one state into their envelope.
@@ -32,13 +36,30 @@ func NewList(s *replay.State, reports []analyzer.Report) (ListEnvelope, error) {
 	if reports == nil {
 		reports = []analyzer.Report{}
 	}
-	return ListEnvelope{APIVersion: APIVersion, Kind: "ReportList", Recording: e.Recording, At: e.At, Coverage: e.Coverage, Reconstructed: e.Reconstructed, Items: reports}, nil
+	return ListEnvelope{APIVersion: APIVersion, Kind: "ReportList", Recording: e.Recording, At: e.At, Coverage: e.Coverage, Reconstructed: e.Reconstructed, Unheard: len(reports) == 0 && e.Coverage.Status == "none", Items: reports}, nil
 }
+
+// Why is the diagnosis that a list shows of a report: that of the headline, or where
+// traffic flows but no name leads to it, that of cluster DNS; "" if there is none.
+func Why(r *analyzer.Report) string {
+	if r.Headline.ID != "" {
+		return r.Headline.ID
+	}
+	for _, f := range r.Risks {
+		if f.ID == dnsDown {
+			return f.ID
+		}
+	}
+	return ""
+}
+
+// dnsDown is the diagnosis that no name resolves.
+const dnsDown = "cluster-dns-down"
 
 // ListText prints one line for each Service, worst first.
 func ListText(w io.Writer, e ListEnvelope, o Options) error {
 	p := &printer{w: bufio.NewWriter(w), o: o, at: e.At.Time}
-	if len(e.Items) == 0 && e.Coverage.Status == "none" {
+	if e.Unheard {
 		p.line("which Services there are is not known at %s: the recorder had not heard of any yet; --at +10s is 10 seconds later", e.At.Time.Format("2006-01-02T15:04:05.999Z07:00"))
 		return p.w.Flush()
 	}
@@ -51,10 +72,7 @@ func ListText(w io.Writer, e ListEnvelope, o Options) error {
 	}
 	rows := [][]string{{"NAMESPACE", "SERVICE", "VERDICT", "ENDPOINTS", "WHY"}}
 	for _, r := range e.Items {
-		why := r.Headline.ID
-		if why == "" {
-			why = "-"
-		}
+		why := cmp.Or(Why(&r), "-")
 		endpoints := fmt.Sprintf("%d/%d", r.Endpoints.Ready, r.Endpoints.Desired)
 		if e.Reconstructed {
 			endpoints = "-"

@@ -10,6 +10,12 @@ import (
 // the date if it is another than that of the instant looked at.
 var utcClock = regexp.MustCompile(`\b(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ`)
 
+// Sentence is a sentence of the analyzer about an instant, with its times in the
+// viewer's zone.
+func Sentence(text string, at time.Time, o Options) string {
+	return (&printer{o: o, at: at}).say(text)
+}
+
 // say prints a sentence of the analyzer with its times in the viewer's zone, as
 // all others around it are.
 func (p *printer) say(sentence string) string {
@@ -36,6 +42,6 @@ func (p *printer) say(sentence string) string {
 
 var sinceWhen = regexp.MustCompile(`, since (\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ\.$`)
 
-// undated is a sentence without the time at its end, for where that stands
+// Undated is a sentence without the time at its end, for where that stands
 // already.
-func undated(sentence string) string { return sinceWhen.ReplaceAllString(sentence, ".") }
+func Undated(sentence string) string { return sinceWhen.ReplaceAllString(sentence, ".") }

@@ -125,6 +125,9 @@ func (p *printer) evidence(ev analyzer.Evidence) string {
 	if ev.Path != "" {
 		b.WriteString(" " + p.paint(faint, Clean(ev.Path)))
 	}
+	if ev.Path == "/metadata/managedFields" { // the analyzer's words for a writer and a time
+		ev.Value = p.say(ev.Value)
+	}
 	switch {
 	case ev.Old != "" && ev.Value != "":
 		fmt.Fprintf(&b, " %s %s %s", Clean(ev.Old), p.arrow(), Clean(ev.Value))

@@ -14,6 +14,7 @@ import (
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -25,7 +26,11 @@ type TimelineEnvelope struct {
 	Subject    analyzer.Subject `json:"subject"`
 	Complete   bool             `json:"complete"` // false: interrupted, what follows is missing
 	Items      []TimelineItem   `json:"items"`
-	Marks      []store.Mark     `json:"marks,omitempty"` // of the time from the first item to the last
+	// Outages is how many there were, and OutagesSeconds how long the subject was not
+	// healthy in them.
+	Outages        int          `json:"outages"`
+	OutagesSeconds float64      `json:"outagesSeconds"`
+	Marks          []store.Mark `json:"marks,omitempty"` // of the time from the first item to the last
 	// Risks are the writes after which the subject served on and was less safe, or
 	// safer; of bisect the one that it found.
 	Risks []story.RiskChange `json:"risks,omitempty"`
@@ -62,6 +67,16 @@ func NewTimeline(info store.Info, all []story.Transition, complete bool) Timelin
 		if r := all[i].Risk; r != nil {
 			e.Risks = append(e.Risks, *r)
 		}
+	}
+	recorded := []verdict.Segment{}
+	for i := range all {
+		if !all[i].Reconstructed {
+			recorded = append(recorded, all[i].Segment)
+		}
+	}
+	for _, o := range story.Outages(store.Ref{}, recorded) {
+		e.Outages += o.Times
+		e.OutagesSeconds += o.Down.Seconds()
 	}
 	return e
 }
@@ -121,9 +136,9 @@ func TimelineText(w io.Writer, e TimelineEnvelope, o Options) error {
 			p.line("%s %6s  %s", p.clock(m.Time), "", p.remark(&m, MarkOrigin(&m, e.Recording.SHA256, e.Recording.End)))
 		}
 	}
-	if dark := darkness(e.Items); len(dark) > 0 {
+	if dark := darkness(e.Items); len(dark) > 0 || e.Outages > 0 {
 		p.line("")
-		text := outages(dark)
+		text := e.sum(dark)
 		for _, it := range e.Items {
 			if it.Reconstructed && it.State == analyzer.NotServing {
 				text += fmt.Sprintf(", not counting %s before the recording that are reconstructed", span(it.From, it.To))
@@ -236,6 +251,23 @@ func outages(all []dark) string {
 		each = "of " + seconds(least) + " to " + seconds(most)
 	}
 	return fmt.Sprintf("%d outages %s in %s, %s in all", n, each, seconds(all[n-1].to.Sub(all[0].from)), seconds(sum))
+}
+
+// sum says how many outages there were, how long they were together, and for how
+// much of that nothing was served.
+func (e *TimelineEnvelope) sum(nothing []dark) string {
+	var sum time.Duration
+	for _, d := range nothing {
+		sum += d.to.Sub(d.from)
+	}
+	down := ofSeconds(e.OutagesSeconds)
+	switch {
+	case e.Outages == 0 || seconds(sum) == seconds(down):
+		return outages(nothing)
+	case sum == 0:
+		return fmt.Sprintf("%s, %s in all; something was served all the time", phrase.Quantity(e.Outages, "outage"), Lasting(down))
+	}
+	return fmt.Sprintf("%s, %s in all; nothing was served for %s of it", phrase.Quantity(e.Outages, "outage"), Lasting(down), Lasting(sum))
 }
 
 // seconds prints a duration to the second.

@@ -17,6 +17,7 @@ type Outage struct {
 	Subject  store.Ref
 	From, To time.Time
 	Down     time.Duration // without the healthy stretches between
+	AtWorst  time.Duration // of Down, how long the verdict was the worst one
 	Times    int
 	Open     bool            // it lasts at the end of the segments
 	Worst    verdict.Segment // the longest of the worst verdicts in it
@@ -55,6 +56,11 @@ func Outages(subject store.Ref, segments []verdict.Segment) []Outage {
 			Open: run.last == len(segments)-1, Worst: segments[run.worst],
 		}
 		o.Down = o.To.Sub(o.From)
+		for _, s := range segments[run.first : run.last+1] {
+			if s.Report.Verdict.State == o.Worst.Report.Verdict.State {
+				o.AtWorst += s.To.Sub(s.From)
+			}
+		}
 		if n := len(all); n > 0 && o.continues(&all[n-1]) {
 			all[n-1].add(&o)
 			continue
@@ -72,6 +78,12 @@ func (o *Outage) continues(before *Outage) bool {
 
 func (o *Outage) add(next *Outage) {
 	o.Times++
+	switch a, b := o.Worst.Report.Verdict.State, next.Worst.Report.Verdict.State; {
+	case a == b:
+		o.AtWorst += next.AtWorst
+	case verdict.Worse(b, a):
+		o.AtWorst = next.AtWorst
+	}
 	o.To, o.Open, o.Down = next.To, next.Open, o.Down+next.Down
 	if CompareOutages(next, o) < 0 {
 		o.Worst = next.Worst

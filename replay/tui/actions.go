@@ -34,7 +34,12 @@ func (m *Model) enter() tea.Cmd {
 	case m.inPast():
 		m.seek(m.fact().Seq)
 	case m.page != nil:
-		if seq := m.page.chosen(m); seq > 0 {
+		chosen := m.page.chosen(m)
+		if chosen.ref.Name != "" {
+			m.enterSubject(chosen.ref)
+			return m.compute()
+		}
+		if seq := chosen.seq; seq > 0 {
 			m.page = nil
 			if seq > m.timeline.Info().Last {
 				return nil

@@ -13,6 +13,7 @@ type span struct {
 	from, to time.Time
 	state    analyzer.State
 	gap      bool
+	unborn   bool // the subject did not exist yet
 }
 
 // spansOf keeps of verdicts what is drawn.
@@ -20,13 +21,17 @@ func spansOf(segments []verdict.Segment) []span {
 	spans := make([]span, len(segments))
 	for i := range segments {
 		s := &segments[i]
-		spans[i] = span{s.From, s.To, s.Report.Verdict.State, s.Gap != ""}
+		spans[i] = span{from: s.From, to: s.To, state: s.Report.Verdict.State, gap: s.Gap != ""}
+		spans[i].unborn = spans[i].state == analyzer.Absent && (i == 0 || spans[i-1].unborn)
 	}
 	return spans
 }
 
 // weight orders spans by what must not be overlooked.
 func (s *span) weight() int {
+	if s.unborn {
+		return 0
+	}
 	w := 2 * badness(s.state)
 	if s.gap {
 		w++
@@ -86,6 +91,10 @@ func (m *Model) strip(a axis, spans []span) []string {
 		glyph := glyphOf(s.state, m.ASCII)
 		if s.gap && badness(s.state) < badness(analyzer.NotServing) {
 			glyph = pick([2]string{"╱", "/"}, m.ASCII)
+		}
+		if s.unborn {
+			cells[c] = faint(pick([2]string{"·", "."}, m.ASCII))
+			continue
 		}
 		cells[c] = paint(colorOf(s.state), glyph)
 	}

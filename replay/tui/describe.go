@@ -172,7 +172,7 @@ func (m *Model) eventRows(o *analyzer.Object) []row {
 	slices.SortFunc(events, func(a, b *analyzer.Object) int { return int(a.Seq) - int(b.Seq) })
 	for _, e := range events {
 		d := moment.MetadataOf(e.Object)
-		rows = append(rows, row{report.Clean(fmt.Sprintf("  %s #%d %s %s: %s", m.clock(e.Time), e.Seq, d.Type, d.Reason, d.Message)), e.Seq})
+		rows = append(rows, row{text: report.Clean(fmt.Sprintf("  %s #%d %s %s: %s", m.clock(e.Time), e.Seq, d.Type, d.Reason, d.Message)), seq: e.Seq})
 	}
 	if len(rows) > 0 {
 		rows = append([]row{{}, {text: faint("KUBERNETES EVENTS")}}, rows...)

@@ -18,7 +18,13 @@ func (m *Model) happened(width, height int) []string {
 	line := pick([2]string{"─", "-"}, m.ASCII)
 	head := m.head(paneEvents, "WHAT JUST CHANGED")
 	out := []string{head + " " + faint(strings.Repeat(line, max(0, width-ansi.StringWidth(head)-1)))}
-	room := height - 1
+	c := m.trigger()
+	culprit := func(o *moment.Moment) bool { return c != nil && o.Seq == c.Seq && o.Kind != markKind }
+	if c != nil && height > 2 && !slices.ContainsFunc(past, culprit) && !slices.ContainsFunc(next, culprit) {
+		sign := pick([2]string{"▼ ", "! "}, m.ASCII)
+		out = append(out, fit(paint(yellow, sign+ansi.Strip(report.ChangeBrief(c, m.at(), m.textOptions()))), width))
+	}
+	room := height - len(out)
 	picked := m.chosenMoment()
 	if m.pane != paneEvents && len(past) > 0 {
 		picked = past[len(past)-1]
@@ -27,7 +33,9 @@ func (m *Model) happened(width, height int) []string {
 	var whole []string
 	if picked != nil {
 		whole = wrap([]string{"  " + m.momentLine(picked)}, width)
-		if most := max(1, room/2-room/8); len(whole) > most {
+		if most := max(1, room/2-room/8); most == 1 {
+			whole = []string{"  " + m.momentLine(picked)}
+		} else if len(whole) > most {
 			whole = whole[:most]
 			whole[most-1] = fit(whole[most-1]+" ...", width)
 		}
@@ -63,6 +71,8 @@ func (m *Model) happened(width, height int) []string {
 				if text = chosen(text, width); n > 0 {
 					text = reverse(fit(lines[n], width))
 				}
+			case culprit(o):
+				text = paint(yellow, text)
 			case i >= from:
 				text = faint(text)
 			case o.Seq == m.state.Seq() && o.Kind != markKind:
@@ -74,7 +84,9 @@ func (m *Model) happened(width, height int) []string {
 			out = append(out, text)
 		}
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && !m.noisy && len(m.past)+len(m.next) > 0 {
+		out = append(out, faint("  nothing by people or tools, and no Warning; x shows what controllers wrote"))
+	} else if len(all) == 0 {
 		out = append(out, faint("  nothing that matters to it was recorded"))
 	}
 	return fill(out, width, height)
@@ -122,6 +134,9 @@ func (m *Model) shownMoments() (past, next []*moment.Moment) {
 	slices.SortStableFunc(past, inOrder)
 	slices.SortStableFunc(next, inOrder)
 	other := func(o *moment.Moment) bool { return !mentions(m.momentLine(o), m.filter) }
+	if !m.noisy && m.filter == "" {
+		other = func(o *moment.Moment) bool { return !o.Meant && o.Seq != m.state.Seq() }
+	}
 	return slices.DeleteFunc(past, other), slices.DeleteFunc(next, other)
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/svcspy/svcspy/replay"
 )
 
 // action is something the viewer can do: by a key, or by its name as a command.
@@ -21,8 +23,8 @@ func allActions() []action {
 		{"play", []string{"space"}, "play, or pause; idle stretches are skipped", func(m *Model, _ string) tea.Cmd { return m.togglePlay() }},
 		{"next", []string{".", "t"}, "next event that matters to the subject", func(m *Model, _ string) tea.Cmd { return m.toMoment(1) }},
 		{"previous", []string{",", "T"}, "previous one; at the start, what was before it", func(m *Model, _ string) tea.Cmd { return m.toMoment(-1) }},
-		{"next-verdict", []string{"n"}, "next change of the verdict, in the list of any", move(func(m *Model) { m.toVerdict(1) })},
-		{"previous-verdict", []string{"N"}, "previous change of the verdict", move(func(m *Model) { m.toVerdict(-1) })},
+		{"next-verdict", []string{"n"}, "next change of the verdict, in the list of any; after / next hit", (*Model).nextVerdict},
+		{"previous-verdict", []string{"N"}, "previous change of the verdict; after / previous hit", (*Model).previousVerdict},
 		{"forward", []string{"right"}, "5 s on", step(5 * time.Second)},
 		{"back", []string{"left"}, "5 s back", step(-5 * time.Second)},
 		{"forward-minute", []string{"shift+right"}, "1 min on", step(time.Minute)},
@@ -58,8 +60,14 @@ func allActions() []action {
 		{"page-up", []string{"pgup", "ctrl+b"}, "page up", move(func(m *Model) { m.rows(-10) })},
 		{"subject", nil, "look at TYPE/NAME", (*Model).goSubject},
 		{"services", nil, "list all Services", func(m *Model, _ string) tea.Cmd { return m.toServices() }},
+		{"pods", nil, "list the Pods, worst first", open(listPage("PODS", replay.Pods))},
+		{"workloads", nil, "list Deployments and what else makes Pods", open(listPage("WORKLOADS", workloads...))},
+		{"nodes", nil, "list the Nodes", open(listPage("NODES", replay.Nodes))},
+		{"changes", nil, "list what people and tools wrote", open(changesPage)},
+		{"controllers", []string{"x"}, "show or hide what controllers wrote", move((*Model).toggleNoise)},
+		{"mouse", []string{"M"}, "give the mouse to the terminal, or take it", move((*Model).toggleMouse)},
 
-		{"filter", []string{"/"}, "show only rows with a text", ask("/", (*Model).setFilter)},
+		{"filter", []string{"/"}, "show rows with a text; then n finds it in time", ask("/", (*Model).setFilter)},
 		{"command", []string{":"}, "type a command; every key has one", func(m *Model, _ string) tea.Cmd { m.askCommand(); return nil }},
 		{"zone", []string{"z"}, "show times in UTC or your zone", move((*Model).nextZone)},
 		{"copy", []string{"C"}, "copy the command that shows this", func(m *Model, _ string) tea.Cmd { return m.copyCommand() }},
@@ -71,7 +79,31 @@ func allActions() []action {
 }
 
 // aliases are the commands people know from elsewhere.
-var aliases = map[string]string{"q": "quit", "q!": "quit", "wq": "quit", "svc": "services", "h": "help", "y": "yaml", "n": "next-verdict", "N": "previous-verdict"}
+var aliases = map[string]string{"q": "quit", "q!": "quit", "wq": "quit", "svc": "services", "po": "pods", "pod": "pods", "deploy": "workloads", "deployments": "workloads", "no": "nodes", "node": "nodes", "h": "help", "y": "yaml", "n": "next-verdict", "N": "previous-verdict"}
+
+// nextVerdict goes to the next change of the verdict, or while there is a filter to
+// the next event that brings its text.
+func (m *Model) nextVerdict(string) tea.Cmd { return m.onward(1) }
+
+func (m *Model) previousVerdict(string) tea.Cmd { return m.onward(-1) }
+
+func (m *Model) onward(direction int) tea.Cmd {
+	if m.filter != "" {
+		return m.toHit(direction)
+	}
+	m.toVerdict(direction)
+	return nil
+}
+
+// toggleNoise shows or hides what controllers wrote.
+func (m *Model) toggleNoise() {
+	m.noisy, m.event = !m.noisy, 0
+	if m.noisy {
+		m.say("what controllers wrote is shown, too; x hides it")
+	} else {
+		m.say("only what people, tools and Warnings say is shown; x shows controllers")
+	}
+}
 
 // find returns the action with the name, or the only one that begins so.
 func (m *Model) find(name string) *action {

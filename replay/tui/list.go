@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -39,9 +40,12 @@ func (m *Model) survey() tea.Cmd {
 		if m.player.on {
 			return nil // it will be computed when there is time
 		}
-		return m.compute()
+		return tea.Batch(m.compute(), m.recount(m.subject))
 	}
 	compute := m.computeAll()
+	if r := m.list.chosen(m.filter, m.chosen); r != nil && m.list.state == m.state {
+		compute = tea.Batch(compute, m.recount(refOf(r)))
+	}
 	if m.list.busy || m.list.state == m.state {
 		return compute
 	}
@@ -62,6 +66,7 @@ func (m *Model) listed(msg listMsg) tea.Cmd {
 		m.wanted = store.Ref{}
 	}
 	m.absent()
+	m.sortList()
 	for i, r := range m.list.shown(m.filter) {
 		if refOf(r) == wanted {
 			m.chosen = i
@@ -83,6 +88,63 @@ func (m *Model) absent() {
 			m.list.reports = append(m.list.reports, r)
 		}
 	}
+}
+
+// sortList puts what is worst at the cursor first, then what was hurt longest over
+// the recording, then by name, numbers in their order.
+func (m *Model) sortList() {
+	hurt := map[store.Ref]time.Duration{}
+	for ref, spans := range m.all.of {
+		for i := range spans {
+			if s := &spans[i]; !s.unborn && badness(s.state) > badness(analyzer.Unknown) {
+				hurt[ref] += s.to.Sub(s.from)
+			}
+		}
+	}
+	slices.SortStableFunc(m.list.reports, func(a, b analyzer.Report) int {
+		x, y := refOf(&a), refOf(&b)
+		return cmp.Or(
+			cmp.Compare(listRank(&a), listRank(&b)),
+			cmp.Compare(hurt[y], hurt[x]), cmp.Compare(x.Namespace, y.Namespace), natural(x.Name, y.Name),
+		)
+	})
+}
+
+// listRank orders verdicts worst first, and last what is not there.
+func listRank(r *analyzer.Report) int {
+	if r.Verdict.State == analyzer.Absent {
+		return len(r.Verdict.State) + verdict.Rank(analyzer.Serving)
+	}
+	return verdict.Rank(r.Verdict.State)
+}
+
+// natural compares names with their numbers as numbers: svc-2 before svc-10.
+func natural(a, b string) int {
+	for a != "" && b != "" {
+		x, y := digits(a), digits(b)
+		if x > 0 && y > 0 {
+			n, k := strings.TrimLeft(a[:x], "0"), strings.TrimLeft(b[:y], "0")
+			if c := cmp.Or(cmp.Compare(len(n), len(k)), cmp.Compare(n, k)); c != 0 {
+				return c
+			}
+			a, b = a[x:], b[y:]
+			continue
+		}
+		if a[0] != b[0] {
+			return cmp.Compare(a[0], b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits is how many digits a text begins with.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
 }
 
 // shown are the Services that pass the filter.
@@ -131,13 +193,18 @@ func (m *Model) listLines(width, height int) []string {
 	}
 	a := m.axis(max(10, width/6))
 	at := a.column(m.at())
-	out := []string{bold(line([]string{"NAMESPACE", "SERVICE", "VERDICT", "ENDPOINTS"}, fit("COURSE", a.width), "WHY"))}
+	why := "WHY"
+	if len(rows) > height-1 {
+		why += fmt.Sprintf("  %d of %d", min(m.chosen, len(rows)-1)+1, len(rows))
+	}
+	out := []string{bold(line([]string{"NAMESPACE", "SERVICE", "VERDICT", "ENDPOINTS"}, fit("COURSE", a.width), why))}
 	m.chosen = min(m.chosen, len(rows)-1)
-	for i := window(len(rows), m.chosen, height-1); i < len(rows) && len(out) < height; i++ {
+	m.layout.first = window(len(rows), m.chosen, height-1)
+	for i := m.layout.first; i < len(rows) && len(out) < height; i++ {
 		r := rows[i]
 		strip := m.strip(a, m.all.of[refOf(r)])
 		strip[at] = reverse(ansi.Strip(strip[at]))
-		course, why := strings.Join(strip, ""), report.Clean(r.Headline.ID)
+		course, why := strings.Join(strip, ""), report.Clean(report.Why(r))
 		switch {
 		case r.Verdict.State == analyzer.Absent:
 			why = "not there now"

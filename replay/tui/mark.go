@@ -70,7 +70,7 @@ func (m *Model) markMoments() []*moment.Moment {
 		if err != nil {
 			continue // the recording says what is wrong with it wherever it is read
 		}
-		all = append(all, &moment.Moment{Seq: seq, At: k.Time.UTC(), Kind: markKind, Text: report.Clean(k.Text), By: report.MarkBy(&k, info.SHA256, info.End)})
+		all = append(all, &moment.Moment{Seq: seq, At: k.Time.UTC(), Kind: markKind, Meant: true, Text: report.Clean(k.Text), By: report.MarkBy(&k, info.SHA256, info.End)})
 	}
 	return all
 }

@@ -53,6 +53,13 @@ type Model struct {
 	courses map[store.Ref]*course
 	all     courses
 	stories map[told]*explanationText
+	// accounts are the outages of Services; nil while they are being found out.
+	accounts  map[store.Ref]*account
+	noisy     bool   // show what controllers wrote, too
+	layout    layout // of what was drawn last, for the mouse
+	unmoused  bool   // the terminal keeps the mouse
+	searching bool   // a search through time is under way
+	writesTo  store.Seq
 
 	pane      pane         // which has the arrows
 	scroll    int          // of the report
@@ -73,10 +80,12 @@ type Model struct {
 	grew   bool // and has, since it was opened
 	beats  int  // ticks that are under way
 
-	tried   map[string]bool // names of the actions that were carried out
-	message string          // what the last key had to say
-	failed  bool            // it is a failure
-	tick    func(time.Duration, func(time.Time) tea.Msg) tea.Cmd
+	tried     map[string]bool // names of the actions that were carried out
+	message   string          // what the last key had to say
+	failed    bool            // it is a failure
+	writes    []row           // what people and tools wrote, for :changes
+	writesErr error
+	tick      func(time.Duration, func(time.Time) tea.Msg) tea.Cmd
 }
 
 // pane is a part of the screen that takes arrows.
@@ -107,7 +116,7 @@ func New(ctx context.Context, o Options) (*Model, error) {
 	m := &Model{
 		Options: o, actions: allActions(), timeline: t, cursor: replay.NewCursor(t), jobs: newJobs(ctx), moments: moment.Finder{Timeline: t, Limit: moment.MaxPlaces},
 		width: 80, height: 24, zones: []*time.Location{o.Zone}, subject: o.Subject,
-		interest: map[store.Ref]*moment.Interest{}, courses: map[store.Ref]*course{}, stories: map[told]*explanationText{}, pasts: map[store.Ref]*factsPane{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
+		interest: map[store.Ref]*moment.Interest{}, courses: map[store.Ref]*course{}, stories: map[told]*explanationText{}, accounts: map[store.Ref]*account{}, pasts: map[store.Ref]*factsPane{}, tried: map[string]bool{}, player: player{speed: o.Speed}, tick: tea.Tick,
 	}
 	m.Marks = slices.Clone(o.Marks)
 	m.sortMarks()
@@ -155,6 +164,16 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if m.prompt != nil {
 			return m, m.typed(msg)
 		}
+	case tea.MouseClickMsg:
+		return m, m.click(msg.Mouse())
+	case tea.MouseWheelMsg:
+		return m, m.wheel(msg.Mouse())
+	case accountMsg:
+		m.recounted(msg)
+	case hitMsg:
+		return m, m.hit(msg)
+	case writesMsg:
+		m.writes, m.writesErr = msg.rows, msg.err
 	case beatMsg:
 		return m, m.onBeat(time.Time(msg))
 	case courseMsg:
@@ -320,6 +339,7 @@ func (m *Model) write() {
 	}
 	e := m.envelope
 	e.Endpoints.Items = nil // they have a pane of their own
+	e.Next = nil            // the summary has it
 	m.text = m.print(func(w io.Writer, o report.Options) error {
 		o.Brief = m.height < spacious
 		return report.Text(w, e, o)

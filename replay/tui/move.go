@@ -3,7 +3,9 @@ package tui
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -149,13 +151,35 @@ func (m *Model) goTo(text string) tea.Cmd {
 
 var errNoVerdicts = errors.New("the verdicts are not computed yet")
 
-// course returns the verdicts that verdict:N and incident count.
+// course returns the verdicts that verdict:N and incident count: while all Services
+// are listed, of the one that was hurt first.
 func (m *Model) course() ([]verdict.Segment, error) {
 	segments := m.segments()
+	if m.subject.Name == "" {
+		segments = m.firstHurt()
+	}
 	if len(segments) == 0 {
 		return nil, errNoVerdicts
 	}
 	return segments, nil
+}
+
+// firstHurt returns the verdicts on the Service whose first incident is the earliest,
+// else those on any; nil while they are not known.
+func (m *Model) firstHurt() []verdict.Segment {
+	var found []verdict.Segment
+	var first time.Time
+	for _, ref := range slices.SortedFunc(maps.Keys(m.all.logs), replay.CompareRefs) {
+		segments := m.all.logs[ref].Segments()
+		at, err := when.IncidentOf(segments)
+		if err == nil && (first.IsZero() || at.Before(first)) {
+			found, first, m.wanted = segments, at, ref
+		}
+		if found == nil {
+			found = segments
+		}
+	}
+	return found
 }
 
 // setReference makes the cursor's state what D compares with.

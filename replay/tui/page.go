@@ -27,10 +27,11 @@ type page struct {
 	at    int                  // the chosen row, where rows lead somewhere
 }
 
-// row is a line of a page. One with a position can be gone to.
+// row is a line of a page. One with a position or an object can be gone to.
 type row struct {
 	text string
 	seq  store.Seq
+	ref  store.Ref // of the object that it leads to, instead of a position
 }
 
 func plain(lines []string) []row {
@@ -50,7 +51,7 @@ func (p *page) shown(m *Model, width int) []row {
 		}
 		for i, text := range wrap([]string{r.text}, width) {
 			if i == 0 {
-				out = append(out, row{text, r.seq})
+				out = append(out, row{text, r.seq, r.ref})
 			} else {
 				out = append(out, row{text: text})
 			}
@@ -79,7 +80,7 @@ func (p *page) lines(m *Model, width, height int) []string {
 	for i := p.top; i < len(rows) && len(out) < height; i++ {
 		text := "  " + rows[i].text
 		if i == p.at {
-			if rows[i].seq > 0 {
+			if rows[i].seq > 0 || rows[i].ref.Name != "" {
 				text = chosen(text, width)
 			} else {
 				text = faint(pick([2]string{"▏", "|"}, m.ASCII)) + " " + rows[i].text
@@ -90,13 +91,13 @@ func (p *page) lines(m *Model, width, height int) []string {
 	return fill(out, width, height)
 }
 
-// chosen is the position that the chosen row leads to, 0 if to none.
-func (p *page) chosen(m *Model) store.Seq {
+// chosen is the row that is chosen; the zero value if there is none.
+func (p *page) chosen(m *Model) row {
 	rows := p.shown(m, max(m.width, leastWidth)-2)
 	if p.at < len(rows) {
-		return rows[p.at].seq
+		return rows[p.at]
 	}
-	return 0
+	return row{}
 }
 
 // whyPage shows all evidence of the report, and the story of the outage.
@@ -120,7 +121,7 @@ func whyPage(m *Model) *page {
 				for _, f := range part.list {
 					rows = append(rows, row{text: bold(report.Clean(f.ID)) + "  " + report.Clean(f.Message)})
 					for _, e := range f.Evidence {
-						rows = append(rows, row{"    " + m.evidence(&e), e.Seq})
+						rows = append(rows, row{text: "    " + m.evidence(&e), seq: e.Seq})
 					}
 				}
 			}
@@ -293,7 +294,7 @@ func coveragePage(*Model) *page {
 					if !current {
 						text = paint(yellow, text)
 					}
-					rows = append(rows, row{text, c.Seq})
+					rows = append(rows, row{text: text, seq: c.Seq})
 				}
 			}
 			return rows
@@ -307,7 +308,7 @@ func helpPage(*Model) *page {
 		name: "help",
 		head: func(*Model) string { return "KEYS  each is also a command: its name after :" },
 		rows: func(m *Model) []row {
-			var rows []row
+			rows := m.legend()
 			for _, a := range m.actions {
 				keys := strings.Join(a.keys, " ")
 				if len(a.keys) > 4 {
@@ -315,12 +316,17 @@ func helpPage(*Model) *page {
 				}
 				rows = append(rows, row{text: fmt.Sprintf("%-14s %-17s %s", keys, a.name, a.help)})
 			}
-			legend := "scrubber: "
-			for _, s := range []analyzer.State{analyzer.Serving, analyzer.Converging, analyzer.Degraded, analyzer.PartiallyServing, analyzer.NotServing, analyzer.Absent, analyzer.Unknown} {
-				legend += paint(colorOf(s), glyphOf(s, m.ASCII)) + " " + string(s) + "  "
-			}
-			legend += pick([2]string{"╱", "/"}, m.ASCII) + " not listening  " + pick([2]string{"◆", "*"}, m.ASCII) + " mark  " + pick([2]string{"·", "."}, m.ASCII) + " not computed"
-			return append(rows, row{}, row{text: legend}, row{text: "No key touches a cluster."})
+			return append(rows, row{}, row{text: "Mouse: a click on the axis goes there, on a row chooses it, again enters it; the wheel scrolls, over the axis it moves in time."}, row{text: "No key touches a cluster."})
 		},
 	}
+}
+
+// legend says what the signs of the axis mean.
+func (m *Model) legend() []row {
+	text := ""
+	for _, s := range []analyzer.State{analyzer.Serving, analyzer.Converging, analyzer.Degraded, analyzer.PartiallyServing, analyzer.NotServing, analyzer.Absent, analyzer.Unknown} {
+		text += paint(colorOf(s), glyphOf(s, m.ASCII)) + " " + string(s) + "  "
+	}
+	text += pick([2]string{"╱", "/"}, m.ASCII) + " not listening  " + pick([2]string{"◆", "*"}, m.ASCII) + " mark  " + pick([2]string{"·", "."}, m.ASCII) + " not known, or not there yet"
+	return []row{{text: text}, {}}
 }

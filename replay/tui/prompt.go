@@ -72,7 +72,7 @@ func (m *Model) setFilter(text string) tea.Cmd {
 	if text == "" {
 		m.say("all rows are shown")
 	} else {
-		m.say(fmt.Sprintf("only rows with %q; esc shows all", text))
+		m.say(fmt.Sprintf("only rows with %q; n and N find it in time, esc shows all", text))
 	}
 	return nil
 }

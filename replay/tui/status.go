@@ -23,7 +23,7 @@ func (m *Model) remark(width, most int) []string {
 	case m.message != "":
 		text = m.message
 	case m.filter != "":
-		text = "filter: " + report.Clean(m.filter)
+		text = "filter: " + report.Clean(m.filter) + "  n N find it in time, esc ends"
 	}
 	lines := wrap([]string{text}, width)
 	lines = lines[:min(len(lines), most)]

@@ -14,6 +14,9 @@ import (
 // The least that is drawn into; on less, lines are cut.
 const leastWidth, leastHeight = 40, 12
 
+// leastRest is how many rows stay for what is below the summary.
+const leastRest = 8
+
 // View draws the screen.
 func (m *Model) View() tea.View {
 	lines := m.lines()
@@ -24,6 +27,9 @@ func (m *Model) View() tea.View {
 		}
 	}
 	v.AltScreen = true
+	if !m.unmoused {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 	v.WindowTitle = "svcspy"
 	return v
 }
@@ -35,19 +41,29 @@ func (m *Model) lines() []string {
 	out = append(out, m.scrubber(width)...)
 	below := append(m.remark(width, max(1, height/6)), m.guidance(width)...)
 	below = append(below, m.status(width))
+	summary := m.summary(width)
+	summary = summary[:max(0, min(len(summary), height-len(out)-len(below)-leastRest))]
+	if m.subject.Name != "" {
+		out = append(out, summary...)
+	}
 	middle := height - len(out) - len(below)
 	var happened []string
 	if !m.inPast() && (m.page == nil || height >= 40) {
 		happened = m.happened(width, max(4, min(middle/3, 14)))
 	}
 	middle -= len(happened)
+	m.layout = layout{width: width, top: len(out), middle: middle, split: width, bottom: len(out) + middle, rows: len(happened)}
 	switch {
 	case m.inPast():
 		out = append(out, m.pastLines(width, middle)...)
 	case m.page != nil:
 		out = append(out, m.page.lines(m, width, middle)...)
 	case m.subject.Name == "":
-		out = append(out, fill(m.listLines(width, middle), width, middle)...)
+		rows := m.listLines(width, max(4, middle-len(summary)-1))
+		if room := middle - len(rows) - 1; len(summary) > 0 && room >= len(summary) {
+			rows = append(append(rows, ""), summary...)
+		}
+		out = append(out, fill(rows, width, middle)...)
 	default:
 		out = append(out, m.sides(width, middle)...)
 	}
@@ -121,6 +137,7 @@ func (m *Model) sides(width, height int) []string {
 		right = 0
 	}
 	left := width - right
+	m.layout.split = left
 	bar := faint(pick([2]string{"│", "|"}, m.ASCII))
 	report := m.reportLines(left-1, height)
 	objects := m.objectLines(right-1, height)
@@ -138,8 +155,8 @@ func (m *Model) sides(width, height int) []string {
 // reportLines is the report from where it is scrolled to.
 func (m *Model) reportLines(width, height int) []string {
 	var rows []string
-	if len(m.text) > 1 {
-		rows = wrap(m.text[1:], width)
+	if len(m.text) > 2 {
+		rows = wrap(m.text[2:], width) // the title and the headline stand above
 	}
 	m.scroll = max(0, min(m.scroll, len(rows)-height))
 	shown := fill(rows[min(m.scroll, len(rows)):], width, height)
@@ -168,7 +185,8 @@ func (m *Model) objectLines(width, height int) []string {
 	out := []string{" " + m.head(paneObjects, head)}
 	rows := m.shownObjects()
 	m.chosen = max(0, min(m.chosen, len(rows)-1))
-	for i := window(len(rows), m.chosen, height-1); i < len(rows) && len(out) < height; i++ {
+	m.layout.first = window(len(rows), m.chosen, height-1)
+	for i := m.layout.first; i < len(rows) && len(out) < height; i++ {
 		o := &rows[i]
 		text := " " + o.title
 		if o.state != "" {

@@ -118,6 +118,8 @@ type drawnOutage struct {
 	WorstAt     int64         `json:"worstAt"`
 	Over        bool          `json:"over"`
 	Seconds     float64       `json:"seconds"`
+	Worst       float64       `json:"worst"` // of Seconds, how long the worst verdict held
+	Effect      string        `json:"effect,omitempty"`
 	Times       int           `json:"times"`
 	What        string        `json:"what"`
 	Explained   bool          `json:"explained"`
@@ -290,7 +292,7 @@ func digits(s string) int {
 func outageOf(i *report.OutageItem) drawnOutage {
 	o := drawnOutage{
 		Key: subjectKey(&i.Subject), State: string(i.State), From: i.From.UnixMicro(), To: i.To.UnixMicro(), WorstAt: i.WorstAt.UnixMicro(),
-		Over: i.Over, Seconds: i.Seconds, Times: i.Times, What: report.Clean(i.Headline.Message), Explained: i.Explained,
+		Over: i.Over, Seconds: i.Seconds, Worst: i.WorstSeconds, Effect: report.Clean(i.Effect), Times: i.Times, What: report.Clean(i.Headline.Message), Explained: i.Explained,
 		Next: i.Next, Undo: i.Undo, HeadlineID: i.Headline.ID, HeadlineKey: subjectKey(&i.Headline.Subject),
 	}
 	o.Trigger, o.Recovery = deedOf(i.Trigger), deedOf(i.Recovery)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
@@ -105,7 +106,9 @@ func explainOutage(ctx context.Context, t replay.Timeline, o *story.Outage) (*st
 			o.Worst = *s // in full
 		}
 	}
-	told, err := story.Explain(ctx, t, o.Subject, segments, o.Worst.From)
+	// That it did not exist yet is no part of the story.
+	begun := slices.IndexFunc(segments, func(s verdict.Segment) bool { return s.Report.Verdict.State != analyzer.Absent })
+	told, err := story.Explain(ctx, t, o.Subject, segments[max(0, begun):], o.Worst.From)
 	if errors.Is(err, story.ErrNoOutage) {
 		return nil, nil
 	}

@@ -74,7 +74,7 @@ func coverageMoment(all *[]store.Coverage) *Moment {
 	if last.Reason != "" {
 		text += " (" + last.Reason + ")"
 	}
-	return &Moment{Seq: last.Seq, At: last.Time.UTC(), Kind: "recorder:", Text: report.Clean(text)}
+	return &Moment{Seq: last.Seq, At: last.Time.UTC(), Kind: "recorder:", Text: report.Clean(text), Meant: true}
 }
 
 func coverageWords(s store.Status) string {

@@ -30,6 +30,7 @@ type Moment struct {
 	By      string    // who did it, "" if nothing tells
 	Ref     store.Ref // of the object; no name for a change of coverage
 	Rebuilt bool      // nobody was listening when it happened
+	Meant   bool      // a person or a tool did it, or it is a Warning, or about the recorder
 }
 
 // Finder finds what happened, and remembers what it found: what is at a
@@ -151,6 +152,7 @@ func (h *Finder) read(p place, i *Interest) (*Moment, error) {
 	}
 	c := changes[len(changes)-1]
 	o := &Moment{Seq: p.seq, At: c.ObservedAt, Kind: report.Clean(c.Subject.Kind), Text: sentence(&c), Ref: ref, Rebuilt: !c.Earliest.IsZero()}
+	o.Meant = c.Origin == change.Intent && (c.Writer == nil || !change.IsController(c.Writer))
 	if c.Writer != nil {
 		o.By = report.Clean(c.Writer.Manager)
 	}
@@ -195,7 +197,7 @@ func eventMoment(e *store.Event) *Moment {
 	if m.Count > 1 {
 		text += fmt.Sprintf(" (x%d)", m.Count)
 	}
-	return &Moment{Seq: e.Seq, At: e.Time.UTC(), Kind: "Event", Text: report.Clean(text), Ref: e.Ref()}
+	return &Moment{Seq: e.Seq, At: e.Time.UTC(), Kind: "Event", Text: report.Clean(text), Ref: e.Ref(), Meant: m.Type == "Warning"}
 }
 
 // OfServices is what matters while all Services are listed.

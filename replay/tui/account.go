@@ -1,0 +1,182 @@
+package tui
+
+import (
+	"context"
+	"errors"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/story"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/store"
+)
+
+// account is the outages of a subject, each with what triggered and what ended it.
+type account struct {
+	items []report.OutageItem // by time
+}
+
+// accountMsg brings an account.
+type accountMsg struct {
+	subject store.Ref
+	account account
+	err     error
+}
+
+// mostAccounts is how many outages of a subject are explained, the worst first.
+const mostAccounts = 6
+
+// mostRecounted is in how many positions of a recording the outages are looked for
+// unasked: e tells the story of one in any.
+const mostRecounted = 20_000
+
+// recount begins to find out the outages of a Service, unless they are known.
+func (m *Model) recount(ref store.Ref) tea.Cmd {
+	if ref.Name == "" || ref.Resource != replay.Services || m.player.on {
+		return nil
+	}
+	info := m.timeline.Info()
+	if _, asked := m.accounts[ref]; asked || !info.Closed || info.Last > mostRecounted {
+		return nil
+	}
+	m.accounts[ref] = nil // it is being found out
+	timeline := m.timeline
+	return m.jobs.do(func(ctx context.Context) tea.Msg {
+		a, err := accountOf(ctx, timeline, ref, info)
+		return accountMsg{ref, a, err}
+	})
+}
+
+func accountOf(ctx context.Context, t replay.Timeline, ref store.Ref, info store.Info) (account, error) {
+	var a account
+	segments, err := verdict.Of(ctx, t, ref, info.Start, info.End)
+	if err != nil {
+		return a, err
+	}
+	segments = verdict.Settle(segments)
+	for len(segments) > 1 && segments[0].Report.Verdict.State == analyzer.Absent {
+		segments = segments[1:] // it did not exist yet
+	}
+	found := story.Outages(ref, segments)
+	for i := range found {
+		o := &found[i]
+		var told *story.Explanation
+		if i < mostAccounts {
+			if told, err = story.Explain(ctx, t, ref, segments, o.Worst.From); err != nil && !errors.Is(err, story.ErrNoOutage) {
+				return a, err
+			}
+		}
+		a.items = append(a.items, report.NewOutageItem(o, told))
+	}
+	return a, nil
+}
+
+// recounted takes an account up.
+func (m *Model) recounted(msg accountMsg) {
+	if msg.err != nil {
+		if !errors.Is(msg.err, context.Canceled) {
+			m.fail("outages", msg.err)
+		}
+		return
+	}
+	m.accounts[msg.subject] = &msg.account
+}
+
+// outage is the outage of a subject at the cursor, else the last one before it,
+// else the first; nil if none is known.
+func (m *Model) outage(ref store.Ref) *report.OutageItem {
+	a := m.accounts[ref]
+	if a == nil || len(a.items) == 0 {
+		return nil
+	}
+	found := &a.items[0]
+	for i := range a.items {
+		if !a.items[i].From.After(m.at()) {
+			found = &a.items[i]
+		}
+	}
+	return found
+}
+
+// trigger is the change that set off the outage at the cursor, nil if none is known.
+func (m *Model) trigger() *change.Change {
+	ref := m.subject
+	if ref.Name == "" {
+		if r := m.list.chosen(m.filter, m.chosen); r != nil {
+			ref = refOf(r)
+		}
+	}
+	if o := m.outage(ref); o != nil && !m.at().Before(o.From.Add(-act)) {
+		return o.Trigger
+	}
+	return nil
+}
+
+// mostHeadline is how many lines the headline takes at most.
+const mostHeadline = 3
+
+// summary is what must be seen first: the headline, when the outage was, who set it
+// off, and what to do.
+func (m *Model) summary(width int) []string {
+	var message string
+	var next []string
+	ref := m.subject
+	switch {
+	case m.inPast() || m.page != nil:
+		return nil
+	case ref.Name != "" && len(m.text) > 1:
+		message, next = m.headline(&m.envelope.Report), m.envelope.Next
+	case ref.Name != "" || m.list.state == nil:
+		return nil
+	default:
+		r := m.list.chosen(m.filter, m.chosen)
+		if r == nil || r.Verdict.State == analyzer.Absent {
+			return nil
+		}
+		ref, next = refOf(r), r.Next
+		message = m.headline(r)
+	}
+	lines := wrap([]string{message}, width)
+	if len(lines) > mostHeadline {
+		lines = lines[:mostHeadline]
+		lines[mostHeadline-1] = fit(lines[mostHeadline-1], width-4) + " ..."
+	}
+	o := m.outage(ref)
+	said := func(name, text string) {
+		if ansi.StringWidth(text) > width-9 {
+			text = ansi.Truncate(text, width-9, "~")
+		}
+		lines = append(lines, "  "+bold(name)+text)
+	}
+	if o != nil {
+		for _, l := range report.OutageWords(o, m.at(), m.textOptions()) {
+			said(l.Name, l.Text)
+		}
+		if o.Undo != "" && !m.at().After(o.To) {
+			next = []string{o.Undo}
+		}
+	}
+	if len(next) > 0 {
+		for i, l := range wrap([]string{report.Clean(next[0])}, width-9) {
+			lines = append(lines, "  "+map[bool]string{true: bold("NEXT   "), false: "       "}[i == 0]+l)
+		}
+	}
+	if o != nil && !m.live && m.spare(len(lines)) {
+		said("NOW    ", report.Clean(command.New("svcspy", "trace", "svc/"+ref.Name, "-n", ref.Namespace).String()))
+	}
+	return lines
+}
+
+// headline is that of a report, without the time: the title and the next line have it.
+func (m *Model) headline(r *analyzer.Report) string {
+	return bold("  " + report.Sentence(report.Undated(r.Headline.Message), m.at(), m.textOptions()))
+}
+
+// spare reports whether the screen has room for what need not be said.
+func (m *Model) spare(lines int) bool { return m.height >= 24 && lines < 8 }
