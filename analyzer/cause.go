@@ -349,7 +349,7 @@ func (q *inquiry) known(a *answer) Report {
 		r.Because = q.findings(a.effects, a.severity())
 		r.lead(r.Because[0], a.prefix)
 	}
-	if r.Headline.ID == recordingGap {
+	if r.Headline.ID == "recording-gap" {
 		r.Headline.Message += "." // it says since when itself
 	} else {
 		r.Headline.Message = sentenceSince(r.Headline.Message, r.Verdict.Since, q.now)

@@ -87,9 +87,6 @@ func (s *service) rollouts(a *answer) {
 	a.effects = append(found, a.effects...)
 }
 
-// recordingGap is the diagnosis that the recording does not tell.
-const recordingGap = "recording-gap"
-
 // effects lists what the causes lead to in the Service.
 func (s *service) effects(a *answer, ready, terminating int) {
 	see := func() []Evidence {
@@ -114,7 +111,7 @@ func (s *service) effects(a *answer, ready, terminating int) {
 		if len(s.slices) > 0 {
 			seen = " (last seen: " + phrase.Quantity(ready, "ready endpoint") + ")"
 		}
-		a.effects = []*cause{s.cause(recordingGap, clause("nothing tells whether Service %s serves%s: EndpointSlices %s", s, seen, s.q.hole(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)),
+		a.effects = []*cause{s.cause("recording-gap", clause("nothing tells whether Service %s serves%s: EndpointSlices %s", s, seen, s.q.hole(kindOf[discoveryv1.EndpointSlice](), s.svc.Namespace)),
 			s.q.see(s.svc, "/spec/clusterIP", s.svc.Spec.ClusterIP))}
 		a.units = nil
 	case ready == 0 && terminating > 0 && !kube.Headless(s.svc) && len(s.routes) > 0:

@@ -171,9 +171,6 @@ func (s *State) Covered(resource schema.GroupVersionResource, namespace string) 
 		s.Note(err)
 		return store.Coverage{Resource: resource, Namespace: namespace, Status: store.Gap, Reason: err.Error()}
 	}
-	if s.seq == 0 && c.Status == store.NotRecorded && !s.Instant().Before(s.timeline.Info().Start) {
-		c.Status = store.Listing // the recorder has just begun: nothing was received yet
-	}
 	return c
 }
 

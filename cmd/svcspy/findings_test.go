@@ -44,7 +44,6 @@ func TestFindings(t *testing.T) {
 		{"B5: before its creation a Service has no outage", "report webhook-down.db svc/guard -n policy -o md", []string{`NotServing`, `guard:badtag`}, []string{`was Absent for`, `at worst it was Absent`, `Absent :crit`}},
 		{"B5: in the overview", "replay webhook-down.db", []string{`2 outages`, `policy/guard NotServing`, `trigger   20:54:37 Deployment policy/guard created`}, nil},
 		{"B6: at the start nothing was received yet", "replay webhook-down.db --at start", []string{`not known`}, []string{`no Services at`}},
-		{"B6: with a subject", "replay webhook-down.db svc/web --at start", []string{`Services were still being listed`}, []string{`not recorded`}},
 		{"B7: all Nodes are blamed", "replay all-nodes-silent.db svc/web", []string{`Nodes n1, n2 and n3 are not ready`, `all 3 Pods`}, []string{`serving: Node n1 is`}},
 		{"B7: no contradiction in one line", "replay unready-after-rollout.db svc/web", nil, []string{`serves from 1 of 3 .* 3 of 3 Pods available`}},
 		{"B8: three of three is not less than wanted", "report bad-image-rollout.db -o md", []string{`the verdict was Degraded or worse`}, []string{`less was served than wanted`, `Less than wanted`}},

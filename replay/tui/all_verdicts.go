@@ -104,7 +104,7 @@ func (m *Model) learnAll(msg coursesMsg) tea.Cmd {
 		c.all = append(c.all, spans...)
 	}
 	if m.list.state != nil {
-		m.absent()
+		m.arrange(m.chosenService())
 	}
 	if m.subject.Name == "" && len(c.jumps) > 0 {
 		m.message = ""

@@ -57,14 +57,26 @@ func (m *Model) survey() tea.Cmd {
 // listed takes the Services up; if the cursor has moved meanwhile, they are
 // looked at again.
 func (m *Model) listed(msg listMsg) tea.Cmd {
-	wanted := m.wanted
-	if chosen := m.list.chosen(m.filter, m.chosen); wanted.Name == "" && chosen != nil && m.chosen > 0 {
-		wanted = refOf(chosen) // what was chosen stays chosen; else the worst is
-	}
+	wanted := cmp.Or(m.wanted, m.chosenService())
 	m.list = list{state: msg.state, reports: msg.reports}
 	if m.list.state == m.state {
 		m.wanted = store.Ref{}
 	}
+	m.arrange(wanted)
+	return m.survey()
+}
+
+// chosenService is the Service that somebody chose; it stays chosen when the list
+// changes. Where nobody did, the zero value: the first is, whichever that becomes.
+func (m *Model) chosenService() store.Ref {
+	if r := m.list.chosen(m.filter, m.chosen); r != nil && m.chosen > 0 {
+		return refOf(r)
+	}
+	return store.Ref{}
+}
+
+// arrange completes and sorts the list by what is known of the whole recording.
+func (m *Model) arrange(wanted store.Ref) {
 	m.absent()
 	m.sortList()
 	for i, r := range m.list.shown(m.filter) {
@@ -72,7 +84,6 @@ func (m *Model) listed(msg listMsg) tea.Cmd {
 			m.chosen = i
 		}
 	}
-	return m.survey()
 }
 
 // absent adds to the list the Services that the recording has at other times.
