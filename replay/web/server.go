@@ -76,6 +76,7 @@ func New(t replay.Timeline, o Options) *Server {
 	s := &Server{
 		timeline: t, options: o, index: newIndex(t), cache: &replay.Cache{},
 		courses: map[store.Ref]*course{}, changed: make(chan struct{}), stop: stop,
+		indexed: progress{Total: int(t.Info().Last)},
 	}
 	s.runs.Go(func() { s.read(ctx) })
 	s.runs.Go(func() { s.look(ctx) })

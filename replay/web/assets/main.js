@@ -67,6 +67,11 @@ listen(["time"], () => { byId("window").textContent = `${clock(S.from)}–${cloc
 
 // follow keeps up with a recording that is being written.
 async function keepUp() {
+  while (S.overview.indexed.done < S.overview.indexed.total) { // a long recording is still being read
+    await new Promise((done) => setTimeout(done, 500));
+    try { S.overview = await source.get("recording"); } catch { continue; }
+    changed("overview");
+  }
   for (;;) {
     let g;
     try { g = await source.get("wait", { after: S.overview.last }); } catch { await new Promise((done) => setTimeout(done, 5000)); continue; }
