@@ -220,11 +220,11 @@ func (s *Server) exportSubject(ctx context.Context, d *exported, ref store.Ref, 
 	}
 	list.Exact = true // a closer look shows nothing more in this page
 	d.Lanes[key] = list
-	segments, err := s.courseOf(ctx, ref)
+	c, err := s.courseOf(ctx, ref)
 	if err != nil {
 		return err
 	}
-	for _, g := range exportedSegments(segments, x) {
+	for _, g := range exportedSegments(c.segments, x) {
 		from := g.From
 		if from.Before(x.From) {
 			from = x.From

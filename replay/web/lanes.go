@@ -78,29 +78,34 @@ const (
 type course struct {
 	segments []verdict.Segment
 	last     store.Seq // up to which it was computed
+	// stories are what was told of instants; nil of one without an outage.
+	stories map[time.Time]*story.Explanation
 }
 
-// courseOf returns the settled segments of a subject. The last few are kept.
-func (s *Server) courseOf(ctx context.Context, ref store.Ref) ([]verdict.Segment, error) {
+// mostStories is how many stories of a subject are kept.
+const mostStories = 32
+
+// courseOf returns the course of a subject up to now. The last few are kept.
+func (s *Server) courseOf(ctx context.Context, ref store.Ref) (*course, error) {
 	info := s.timeline.Info()
 	s.mu.Lock()
 	known := s.courses[ref]
 	s.mu.Unlock()
 	if known != nil && known.last == info.Last {
-		return known.segments, nil
+		return known, nil
 	}
 	segments, err := verdict.Of(ctx, s.timeline, ref, info.Start, info.End)
 	if err != nil {
 		return nil, err
 	}
-	segments = verdict.Settle(segments)
+	c := &course{verdict.Settle(segments), info.Last, map[time.Time]*story.Explanation{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.courses) >= mostCourses {
 		clear(s.courses)
 	}
-	s.courses[ref] = &course{segments, info.Last}
-	return segments, nil
+	s.courses[ref] = c
+	return c, nil
 }
 
 // mostCourses is how many subjects' courses are kept.
@@ -109,18 +114,32 @@ const mostCourses = 16
 // explain tells the story of the outage of a subject that lasts at an instant, or
 // of the last one before it; nil if there was none.
 func (s *Server) explain(ctx context.Context, ref store.Ref, at time.Time) (*story.Explanation, error) {
-	segments, err := s.courseOf(ctx, ref)
+	c, err := s.courseOf(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	told, err := story.Explain(ctx, s.timeline, ref, segments, at)
+	s.mu.Lock()
+	told, known := c.stories[at]
+	s.mu.Unlock()
+	if known {
+		return told, nil
+	}
+	told, err = story.Explain(ctx, s.timeline, ref, c.segments, at)
 	if errors.Is(err, story.ErrNoOutage) {
-		told, err = story.Explain(ctx, s.timeline, ref, segments, time.Time{})
+		told, err = story.Explain(ctx, s.timeline, ref, c.segments, time.Time{})
 	}
 	if errors.Is(err, story.ErrNoOutage) {
-		return nil, nil
+		told, err = nil, nil
 	}
-	return told, err
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(c.stories) < mostStories {
+		c.stories[at] = told
+	}
+	return told, nil
 }
 
 // lanes draws what can matter to a subject between two instants, as the outage at
@@ -315,11 +334,11 @@ func (s *Server) lane(ctx context.Context, ref store.Ref, from, to time.Time, ex
 
 // verdictSpans are the verdicts on a Service.
 func (s *Server) verdictSpans(ctx context.Context, l *drawnLane, ref store.Ref, from, to time.Time) error {
-	segments, err := s.courseOf(ctx, ref)
+	c, err := s.courseOf(ctx, ref)
 	if err != nil {
 		return err
 	}
-	l.Spans = append(l.Spans, clip(segmentSpans(segments), from.UnixMicro(), to.UnixMicro())...)
+	l.Spans = append(l.Spans, clip(segmentSpans(c.segments), from.UnixMicro(), to.UnixMicro())...)
 	return nil
 }
 
