@@ -28,6 +28,7 @@ var pageJS string
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"event": event, "named": named, "clean": report.Clean, "state": state, "mark": symbol, "tone": lane.Tone,
 	"clock":  func(t time.Time) string { return t.UTC().Format("15:04:05Z") },
+	"aside":  func(s section) bool { return s.aside() },
 	"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 	"millis": func(t time.Time) int64 { return t.UnixMilli() },
 }).Parse(pageHTML))

@@ -32,7 +32,7 @@ func Markdown(w io.Writer, p *Postmortem) error {
 	for _, s := range parts {
 		m.line("")
 		m.line("## %s", escaped(s.Heading))
-		folded := len(s.Blocks) > 0 && (s.Blocks[0].Instants || strings.HasPrefix(s.Heading, "Appendix") || strings.HasPrefix(s.Heading, "About"))
+		folded := len(s.Blocks) > 0 && (s.Blocks[0].Instants || s.aside())
 		if folded {
 			m.line("")
 			m.line("<details><summary>show</summary>")

@@ -20,6 +20,12 @@ type section struct {
 	Blocks  []block
 }
 
+// aside reports whether a section is for those who check the document: it is folded
+// in Markdown, and small on paper.
+func (s section) aside() bool {
+	return strings.HasPrefix(s.Heading, "Appendix") || strings.HasPrefix(s.Heading, "About")
+}
+
 // block is one of a paragraph, a list, a table, commands, a prompt for people,
 // the picture or the instants.
 type block struct {
