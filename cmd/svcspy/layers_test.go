@@ -66,7 +66,7 @@ var layers = map[string]struct {
 	"replay/expect":            {[]string{"store", "analyzer", "analyzer/registry", "replay", "replay/verdict", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/mcp":               {[]string{"store", "analyzer/command", "replay/postmortem", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/tui/moment":        {[]string{"store", "analyzer", "replay", "replay/change", "replay/report"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay/tui":               {[]string{"store", "analyzer", "replay", "replay/tui/moment", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/tui":               {[]string{"store", "analyzer", "analyzer/command", "replay", "replay/lane", "replay/tui/moment", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when", "replay/report", "replay/postmortem"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"fixtures/hostile":         {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/hostile/forge":   {nil, []string{"k8s.io/"}},
 	"fixtures/late":            {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
