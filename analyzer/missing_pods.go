@@ -328,7 +328,7 @@ func (q *inquiry) deadWebhook(message string) *cause {
 		return nil
 	}
 	a := q.serviceAnswer(m[2], m[1])
-	if a == nil || a.state != NotServing && a.state != Absent {
+	if a == nil || !a.nothingServes() && a.state != Absent {
 		return nil
 	}
 	g := a.groups()

@@ -257,7 +257,7 @@ func (q *inquiry) dns() (result, evidence string) {
 	switch {
 	case a == nil:
 		return yes, "this is cluster DNS itself"
-	case a.state == NotServing:
+	case a.nothingServes():
 		return no, fmt.Sprintf("cluster DNS (Service %s) does not serve", name)
 	case a.state == PartiallyServing:
 		return no, fmt.Sprintf("cluster DNS (Service %s) serves only in part: %s", name, a.partly())
@@ -265,6 +265,14 @@ func (q *inquiry) dns() (result, evidence string) {
 		return unknown, fmt.Sprintf("the state of cluster DNS (Service %s) cannot be known", name)
 	}
 	return yes, fmt.Sprintf("cluster DNS (Service %s) serves", name)
+}
+
+// nothingServes: no client in the cluster gets through, which a Service that is still
+// coming up has in common with one that is broken.
+func (a *answer) nothingServes() bool {
+	return a.state == NotServing || a.state == Converging && slices.ContainsFunc(a.classes, func(c ClassResult) bool {
+		return c.Class == "cluster" && c.Result != kube.ResultOK && c.Result != kube.ResultUnknown
+	})
 }
 
 // partly says which ways through a Service fail, and where.
@@ -285,14 +293,14 @@ func (s *service) named(a *answer) {
 		return
 	}
 	dns := s.q.serviceAnswer(svc.Namespace, svc.Name)
-	if dns == nil || dns.state != NotServing && dns.state != PartiallyServing {
+	if dns == nil || !dns.nothingServes() && dns.state != PartiallyServing {
 		return
 	}
 	for _, c := range dns.classes {
 		if c.Class != "cluster" || c.Result == kube.ResultOK {
 			continue
 		}
-		if dns.state == NotServing {
+		if dns.nothingServes() {
 			a.classes[i].Result = c.Result
 		}
 		a.classes[i].Detail = phrase.Prefixed("cluster DNS: ", cmp.Or(c.Detail, c.Result))

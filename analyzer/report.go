@@ -23,7 +23,7 @@ type Report struct {
 	Checklist  []Step    `json:"checklist"`
 	Undecided  []string  `json:"undecided"`
 	Endpoints  Endpoints `json:"endpoints"`
-	Unknowable []string  `json:"unknowable,omitempty"` // what no object can tell, when the verdict is Serving
+	Unknowable []string  `json:"unknowable,omitempty"` // what no object can tell, where some traffic should flow
 	Next       []string  `json:"next,omitempty"`       // commands that lead further, most useful first
 }
 

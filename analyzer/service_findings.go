@@ -38,6 +38,10 @@ func (s *service) aside(a *answer) {
 	} {
 		a.hints = append(a.hints, look()...)
 	}
+	// A policy that admits nobody, or not the client: whether it is enforced stands nowhere.
+	a.doubtful = a.doubtful || a.state != NotServing && slices.ContainsFunc(a.hints, func(c *cause) bool {
+		return c.id == "netpol-denies-ingress" && c.variant != "restricts"
+	})
 	if a.state == Serving && slices.ContainsFunc(a.risks, func(c *cause) bool { return c.id == "cluster-dns-down" }) {
 		a.ok = strings.Replace(a.ok, "Traffic should flow:", "Traffic should flow to its address, but no name resolves, as cluster DNS does not serve:", 1)
 	}
@@ -343,7 +347,7 @@ func (s *service) dnsDown() []*cause {
 		return nil
 	}
 	a := s.q.serviceAnswer(svc.Namespace, svc.Name)
-	if a == nil || a.state != NotServing {
+	if a == nil || !a.nothingServes() {
 		return nil
 	}
 	c := s.cause("cluster-dns-down", clause("cluster DNS (Service %s/%s) does not serve, so no name resolves", svc.Namespace, svc.Name), s.q.see(svc, "/spec/clusterIP", svc.Spec.ClusterIP))

@@ -116,6 +116,7 @@ func (s *service) effects(a *answer, ready, terminating int) {
 		a.units = nil
 	case ready == 0 && terminating > 0 && !kube.Headless(s.svc) && len(s.routes) > 0:
 		only := s.onlyTerminating(terminating, see())
+		a.doubtful = true // whatever the cause is: their processes end before their grace does
 		if a.state == Degraded && !slices.ContainsFunc(a.units, func(u unit) bool { return !u.cause.root().grace }) {
 			a.units = append([]unit{{kind: serviceUnit, count: terminating, cause: only}}, a.units...)
 			only.grace = false

@@ -2,11 +2,14 @@ package analyzer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/svcspy/svcspy/analyzer/kube"
 )
 
 // unseenExamples are kinds that incidents nobody had tuned for brought up, each
@@ -33,9 +36,6 @@ func unseenExamples() []example {
 	failedRollout := func(updated int) string {
 		return sub(deployment(3, "ReplicaSetUpdated", "web:ok1 3 3", "web:ok2 0 0"), "conditions: [",
 			`conditions: [{type: ReplicaFailure, status: "True", reason: FailedCreate, message: 'pods "web-2-x" is forbidden: violates PodSecurity "restricted:latest"', lastTransitionTime: $(20s)}, `, "updatedReplicas: 0", fmt.Sprintf("updatedReplicas: %d", updated))
-	}
-	leaving := func(name, node string, until string) string {
-		return podWith(name, 1, node, "web:ok1", "0s", "deletionTimestamp: $("+until+")\n  deletionGracePeriodSeconds: 30", running("1s"))
 	}
 	rejected := func(name, created string) string {
 		return pod(name, 1, "n3", "web:ok1", created, "phase: Failed, reason: TopologyAffinityError, message: Resources cannot be allocated with Topology locality")
@@ -103,6 +103,7 @@ func TestDoubts(t *testing.T) {
 		{"in good order", "", Certain, "endpoint-on-silent-node"},
 		{"another declared port", sub(webService, "targetPort: http", "targetPort: 8080"), Certain, "service-port-changed"},
 		{"a port of which nothing is declared", sub(webService, "targetPort: http", "targetPort: 9999"), Likely, ""},
+		{"a policy that admits nobody", "kind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n", Likely, ""},
 		{"a Node that is not ready", sub(shop[strings.Index(shop, "kind: Node"):strings.Index(shop, "kind: Node\nmetadata: {name: n2")], `status: "True"`, `status: Unknown`), Likely, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -120,6 +121,51 @@ func TestDoubts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Cluster DNS that is still coming up resolves no more names than one that is broken, and
+// traffic that flows in part has its limits, too.
+func TestDNSThatComesUp(t *testing.T) {
+	w := newWorld(t)
+	w.apply(time.Second, baseline())
+	dns := "kind: Service\nmetadata: {name: kube-dns, namespace: kube-system}\nspec: {clusterIP: 10.96.0.53, ipFamilies: [IPv4], selector: {k8s-app: kube-dns}, ports: [{name: dns, port: 53, protocol: UDP}]}\n---\n" +
+		"kind: Pod\nmetadata: {name: dns-a, namespace: kube-system, labels: {k8s-app: kube-dns}, creationTimestamp: $(20s)}\nspec: {nodeName: n1, containers: [{name: dns, image: dns}]}\nstatus: {phase: Pending, conditions: [{type: Ready, status: \"False\", lastTransitionTime: $(20s)}]}\n---\n" +
+		"kind: EndpointSlice\nmetadata: {name: kube-dns-1, namespace: kube-system, labels: {kubernetes.io/service-name: kube-dns}}\naddressType: IPv4\nports: [{name: dns, port: 53, protocol: UDP}]\n"
+	w.apply(20*time.Second, dns)
+	r := Diagnose(w.at(21*time.Second), ref[corev1.Service]("web"), Options{})
+	if r.Verdict.Classes[0].Class != "dns" || r.Verdict.Classes[0].Result == kube.ResultOK {
+		t.Errorf("classes %v while cluster DNS has no endpoint", r.Verdict.Classes)
+	}
+	if !slices.ContainsFunc(r.Risks, func(f Finding) bool { return f.ID == "cluster-dns-down" }) {
+		t.Errorf("risks %v", r.Risks)
+	}
+}
+
+// leaving is a Pod that was deleted and may run until then.
+func leaving(name, node, until string) string {
+	return podWith(name, 1, node, "web:ok1", "0s", "deletionTimestamp: $("+until+")\n  deletionGracePeriodSeconds: 30", running("1s"))
+}
+
+// Processes end before the grace of their Pods does: what rests on Pods that shut down is
+// not certain, whatever stopped them. On real nodes connections failed for four seconds
+// while the slices still called such endpoints serving.
+func TestPodsThatShutDownAreNotCertain(t *testing.T) {
+	all := leaving("web-a", "n1", "50s") + leaving("web-b", "n2", "50s") + leaving("web-c", "n3", "50s") + slice("web-a n1 terminating", "web-b n2 terminating", "web-c n3 terminating")
+	recreate := sub(deployment(3, "ReplicaSetUpdated", "web:ok1 0 0", "web:ok2 3 0"), "spec:\n  replicas: 3\n  template", "spec:\n  strategy: {type: Recreate}\n  replicas: 3\n  template")
+	recreate = strings.NewReplacer("$(created-1)", "$(0s)", "$(created-2)", "$(20s)").Replace(recreate)
+	for _, then := range []string{all, recreate + all} {
+		w := newWorld(t)
+		w.apply(time.Second, baseline())
+		w.apply(20*time.Second, then)
+		r := Diagnose(w.at(23*time.Second), ref[corev1.Service]("web"), Options{})
+		checkReport(t, r)
+		if r.Verdict.State != Degraded || r.Verdict.Certainty == Certain {
+			t.Errorf("%s, %s: %s", r.Verdict.State, r.Verdict.Certainty, r.Headline.Message)
+		}
+		if len(r.Unknowable) == 0 {
+			t.Errorf("%s with %v lists nothing that it cannot know", r.Verdict.State, r.Verdict.Classes)
+		}
 	}
 }
 
