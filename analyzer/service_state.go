@@ -56,6 +56,7 @@ func (s *service) judge(a *answer) {
 	if g := a.groups(); a.state == NotServing && len(g) > 0 && g[0].root.id == "workload-scaled-to-zero" {
 		a.intent = "Idle"
 	}
+	a.doubtful = a.doubtful || a.state != NotServing && a.state != Unknown && s.leaving()
 	faults := len(a.units) > 0
 	s.effects(a, ready, terminating)
 	switch {
@@ -67,6 +68,28 @@ func (s *service) judge(a *answer) {
 	}
 	s.q.telling(func() { s.sentences(a, ready, terminating) })
 	s.q.wording(func() { s.dateDark(a) })
+}
+
+// leaving: every Pod that traffic can reach is being deleted, whatever its slice says yet
+// and whatever the cause is. Its process ends before its grace does, and no object tells.
+func (s *service) leaving() bool {
+	any := false
+	for _, sl := range s.slices {
+		if !s.counts(sl) {
+			continue
+		}
+		for i := range sl.Endpoints {
+			e := &sl.Endpoints[i]
+			if !kube.EndpointUsable(e) || s.gone(e) {
+				continue
+			}
+			if p := s.byUID[kube.PodOf(e)]; !kube.EndpointTerminating(e) && (p == nil || !kube.Terminating(p)) {
+				return false
+			}
+			any = true
+		}
+	}
+	return any
 }
 
 func (s *service) definitionUnit(a *answer) bool {
@@ -116,7 +139,6 @@ func (s *service) effects(a *answer, ready, terminating int) {
 		a.units = nil
 	case ready == 0 && terminating > 0 && !kube.Headless(s.svc) && len(s.routes) > 0:
 		only := s.onlyTerminating(terminating, see())
-		a.doubtful = true // whatever the cause is: their processes end before their grace does
 		if a.state == Degraded && !slices.ContainsFunc(a.units, func(u unit) bool { return !u.cause.root().grace }) {
 			a.units = append([]unit{{kind: serviceUnit, count: terminating, cause: only}}, a.units...)
 			only.grace = false
