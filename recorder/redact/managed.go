@@ -30,6 +30,18 @@ func repeatsValues(text []byte) bool {
 func (w *walk) fields(parent []byte) {
 	switch w.c.Peek() {
 	case '{':
+		var p part
+		if string(parent) == "fieldsV1" {
+			around := inFields
+			if w.renamed {
+				around |= withRenamed
+			}
+			known := false
+			if p, known = w.begin(parent, nil, around); known {
+				return
+			}
+			defer func() { w.end(p) }()
+		}
 		for w.c.Enter('{'); w.c.More('}'); {
 			w.c.Peek()
 			start := w.c.At
@@ -77,7 +89,7 @@ func (w *walk) renameField(start int, name []byte) {
 // v:"x", as the element itself is judged.
 func (w *walk) listField(start int, key, parent []byte) {
 	inner := walk{
-		p: w.p, c: rawjson.Cursor{Text: bytes.Clone(key[2:])}, custom: w.custom, meta: w.meta, at: w.place(placeText), placed: true, concealed: pattern,
+		p: w.p, c: rawjson.Cursor{Text: bytes.Clone(key[2:])}, custom: w.custom, meta: w.meta, at: w.place(placeText), placed: true, concealed: pattern, alone: true,
 	}
 	switch {
 	case key[0] == 'v':
@@ -86,6 +98,9 @@ func (w *walk) listField(start int, key, parent []byte) {
 		inner.freeObject(parent, parent)
 	default:
 		inner.object(parent)
+	}
+	for r, n := range inner.replaced {
+		w.replaced[r] += n
 	}
 	if inner.c.End(); inner.c.Err() != nil {
 		w.renameField(start, append(bytes.Clone(key[:2]), w.place(placeText).token(key[2:])...))

@@ -80,6 +80,7 @@ type Policy struct {
 	counts          [rules]atomic.Uint64
 	names           knownNames
 	judged          memory
+	parts           parts
 }
 
 // Standard returns the policy "shape", with a random key of its own.
@@ -123,6 +124,11 @@ func (p *Policy) Object(dst []byte, resource schema.GroupVersionResource, text [
 	w := newWalk(p, resource.GroupResource(), dst, text)
 	w.value(nil)
 	w.c.End()
+	for r, n := range w.replaced {
+		if n > 0 {
+			p.counts[r].Add(uint64(n))
+		}
+	}
 	if err := w.c.Err(); err != nil {
 		return dst, fmt.Errorf("redact %s: %w", resource.Resource, err)
 	}

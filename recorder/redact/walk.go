@@ -18,15 +18,18 @@ type walk struct {
 	out    []byte
 	copied int // bytes of c.Text that are in out
 
-	custom  bool // a custom resource
-	depth   int  // of objects around the cursor
-	meta    bool // the cursor is in the object's metadata
-	schema  bool // a CustomResourceDefinition
-	events  bool // Events, whose names say nothing
-	amounts bool // the members of this object are quantities
-	renamed bool // an annotation has a token for its name
-	at      place
-	placed  bool // at is known
+	custom   bool // a custom resource
+	depth    int  // of objects around the cursor
+	meta     bool // the cursor is in the object's metadata
+	schema   bool // a CustomResourceDefinition
+	events   bool // Events, whose names say nothing
+	amounts  bool // the members of this object are quantities
+	renamed  bool // an annotation has a token for its name
+	alone    bool // what is walked is no part of an object that comes again
+	resource schema.GroupResource
+	replaced [rules]uint32
+	at       place
+	placed   bool // at is known
 	// concealed is the rule for the data of a Secret or ConfigMap; pattern for
 	// everything else, whose data are ordinary members.
 	concealed rule
@@ -44,13 +47,13 @@ var builtIn = map[string]bool{
 }
 
 func newWalk(p *Policy, resource schema.GroupResource, dst, text []byte) *walk {
-	w := &walk{p: p, c: rawjson.Cursor{Text: text}, out: dst, custom: !builtIn[resource.Group], concealed: pattern}
+	w := &walk{p: p, c: rawjson.Cursor{Text: text}, out: dst, resource: resource, custom: !builtIn[resource.Group], concealed: pattern}
 	w.schema = resource.Resource == "customresourcedefinitions"
 	w.events = resource.Resource == "events"
 	w.at = place{p: p, kind: placeText}
 	switch {
 	case resource == schema.GroupResource{Resource: "secrets"}:
-		w.concealed = secretData
+		w.concealed, w.alone = secretData, true
 	case resource == schema.GroupResource{Resource: "configmaps"} && !p.configMapValues:
 		w.concealed = configMapData
 	}
@@ -65,7 +68,7 @@ func (w *walk) replace(r rule, start int, with []byte) {
 	w.out = append(w.out, w.c.Text[w.copied:start]...)
 	w.out = append(w.out, with...)
 	w.copied = w.c.At
-	w.p.counts[r].Add(1)
+	w.replaced[r]++
 }
 
 // place returns where the object stands: in a namespace, which is looked for when
@@ -124,7 +127,11 @@ func (w *walk) value(key []byte) {
 		w.object(key)
 	case '[':
 		for w.c.Enter('['); w.c.More(']'); {
-			w.value(key)
+			p, known := w.begin(key, nil, inList)
+			if !known {
+				w.value(key)
+				w.end(p)
+			}
 		}
 	case '"':
 		if w.p.patterns {
@@ -151,77 +158,105 @@ func (w *walk) object(parent []byte) {
 	outer := w.amounts
 	w.amounts = !w.custom && amounts[string(parent)]
 	defer func() { w.depth, w.amounts = w.depth-1, outer }()
-	var requirement bool // {key, operator, values} of a label selector
-	var secret bool      // {name, value} of a parameter with the name of a secret
+	var said memberContext
 	for w.c.Enter('{'); w.c.More('}'); {
 		key := w.c.Key()
-		if !w.p.patterns && w.member(key, parent) {
+		if w.depth == 1 && string(key) == "metadata" || string(key) == "managedFields" {
+			w.field(key, parent, &said)
 			continue
 		}
-		if w.depth == 1 && string(key) == "metadata" {
-			w.meta = true
-			w.value(key)
-			w.meta = false
-			continue
+		p, known := w.begin(key, parent, said.around())
+		if !known {
+			w.field(key, parent, &said)
+			w.end(p)
 		}
-		switch string(key) {
-		case "managedFields":
-			w.managedFields()
-			continue
-		case "annotations":
-			w.annotations()
-			continue
-		case "env", "httpHeaders", "options", "volumeAttributes":
-			w.named(key)
-			continue
-		case "args", "command":
-			w.arguments(key)
-			continue
-		case "message", "note":
-			w.prose(key)
-			continue
-		case "parameters":
-			if !w.custom { // of a StorageClass
-				w.named(key)
-				continue
-			}
-		case "data", "binaryData", "stringData":
-			if parent == nil && w.concealed != pattern {
-				w.conceal(w.concealed, w.concealed == secretData && string(key) == "data" || string(key) == "binaryData")
-				continue
-			}
-			if parent == nil && !w.custom && w.c.Peek() == '"' { // of a RangeAllocation
-				w.conceal(pattern, true)
-				continue
-			}
-		case "operator":
-			requirement = true
-		case "name":
-			if w.custom && w.c.Peek() == '"' {
-				ahead := w.c
-				secret = secretName([]byte(ahead.String()), certain)
-			}
-		case "value":
-			if secret && w.c.Peek() == '"' {
-				w.secret(customData)
-				continue
-			}
-		case "values":
-			if requirement {
-				w.value(key)
-				continue
-			}
-		}
-		if w.custom && sensitive(key, parent) {
-			w.conceal(customData, false)
-			continue
-		}
-		if w.custom && !w.p.patterns && w.depth == 1 && string(key) != "kind" && string(key) != "apiVersion" {
-			w.free(customData, key, nil)
-			continue
-		}
-		w.value(key)
 	}
+}
+
+// memberContext is what the members before one say of it.
+type memberContext struct {
+	requirement bool // {key, operator, values} of a label selector
+	secret      bool // {name, value} of a parameter with the name of a secret
+}
+
+func (m memberContext) around() (s surroundings) {
+	if m.requirement {
+		s |= inRequirement
+	}
+	if m.secret {
+		s |= besideSecret
+	}
+	return s
+}
+
+// field walks the value of a member of an object.
+func (w *walk) field(key, parent []byte, said *memberContext) {
+	if !w.p.patterns && w.member(key, parent) {
+		return
+	}
+	if w.depth == 1 && string(key) == "metadata" {
+		w.meta = true
+		w.value(key)
+		w.meta = false
+		return
+	}
+	switch string(key) {
+	case "managedFields":
+		w.managedFields()
+		return
+	case "annotations":
+		w.annotations()
+		return
+	case "env", "httpHeaders", "options", "volumeAttributes":
+		w.named(key)
+		return
+	case "args", "command":
+		w.arguments(key)
+		return
+	case "message", "note":
+		w.prose(key)
+		return
+	case "parameters":
+		if !w.custom { // of a StorageClass
+			w.named(key)
+			return
+		}
+	case "data", "binaryData", "stringData":
+		if parent == nil && w.concealed != pattern {
+			w.conceal(w.concealed, w.concealed == secretData && string(key) == "data" || string(key) == "binaryData")
+			return
+		}
+		if parent == nil && !w.custom && w.c.Peek() == '"' { // of a RangeAllocation
+			w.conceal(pattern, true)
+			return
+		}
+	case "operator":
+		said.requirement = true
+	case "name":
+		if w.custom && w.c.Peek() == '"' {
+			ahead := w.c
+			said.secret = secretName([]byte(ahead.String()), certain)
+		}
+	case "value":
+		if said.secret && w.c.Peek() == '"' {
+			w.secret(customData)
+			return
+		}
+	case "values":
+		if said.requirement {
+			w.value(key)
+			return
+		}
+	}
+	if w.custom && sensitive(key, parent) {
+		w.conceal(customData, false)
+		return
+	}
+	if w.custom && !w.p.patterns && w.depth == 1 && string(key) != "kind" && string(key) != "apiVersion" {
+		w.free(customData, key, nil)
+		return
+	}
+	w.value(key)
 }
 
 // conceal replaces every string of a value.

@@ -252,6 +252,34 @@ func (c *Cursor) Skip() {
 	}
 }
 
+// Extent returns the index behind the object or list that begins at the cursor,
+// and consumes nothing. It counts brackets only: what it returns is right if the
+// text is well formed, and somewhere in the text otherwise.
+func (c *Cursor) Extent() int {
+	text, depth := c.Text, 0
+	for i := c.At; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth <= 0 {
+				return i + 1
+			}
+		case '"':
+			for i = plain(text, i+1); i < len(text) && text[i] != '"'; i = plain(text, i) {
+				if text[i] == '\\' {
+					i++
+				}
+				i++
+				if i > len(text) {
+					return len(text)
+				}
+			}
+		}
+	}
+	return len(text)
+}
+
 func (c *Cursor) literal(word string) {
 	if len(c.Text)-c.At < len(word) || string(c.Text[c.At:c.At+len(word)]) != word {
 		c.fail("unknown word")

@@ -117,3 +117,25 @@ func FuzzPlain(f *testing.F) {
 		}
 	})
 }
+
+// FuzzExtent holds it against a walk: of an object or a list that is well formed
+// it finds the end, and of no text it leaves the bounds.
+func FuzzExtent(f *testing.F) {
+	for _, text := range texts {
+		f.Add([]byte(text))
+	}
+	f.Add([]byte(`{"a":"\\\"}{","b":["]",{}]} {}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := Cursor{Text: text}
+		if b := c.Peek(); b != '{' && b != '[' {
+			return
+		}
+		got := c.Extent()
+		if got < c.At || got > len(text) {
+			t.Fatalf("Extent of %q = %d", text, got)
+		}
+		if c.Skip(); c.Err() == nil && got != c.At {
+			t.Fatalf("Extent of %q = %d, Skip ends at %d", text, got, c.At)
+		}
+	})
+}
