@@ -1,10 +1,15 @@
 package main
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 )
 
 // TestFindings holds what users found wrong when they tried svcspy: each row is one
@@ -78,6 +83,79 @@ func TestFindings(t *testing.T) {
 			if regexp.MustCompile(text).MatchString(answer) {
 				t.Errorf("%s: svcspy %s says %q:\n%s", c.finding, c.line, text, answer)
 			}
+		}
+	}
+}
+
+// TestReportOnATerminal is finding B18: the page goes to a file, and the terminal
+// gets its name.
+func TestReportOnATerminal(t *testing.T) {
+	program := answering(t)
+	dir := t.TempDir()
+	if code, _, errw := program(dir, []string{"demo", "selector-edited", "-f", "demo.db"}); code != cli.ExitOK {
+		t.Fatal(errw)
+	}
+	said := onTerminal(t, 80, func(tty *os.File) {
+		words := []string{"report", "demo.db", "svc/web", "-n", "shop"}
+		a := &cli.App{In: strings.NewReader(""), Out: tty, Err: tty, Name: cli.Program, Now: time.Now}
+		root := newRoot(a, words...)
+		root.SetArgs(words)
+		if err := root.ExecuteContext(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	if len(said) > 1000 || strings.Contains(said, "<") || !strings.Contains(said, "svcspy-report-web.html") {
+		t.Errorf("the terminal gets %d bytes: %.300s", len(said), said)
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, "svcspy-report-web.html")); err != nil || !strings.HasPrefix(string(page), "<!doctype html>") {
+		t.Errorf("the file holds %.40q: %v", page, err)
+	}
+}
+
+// TestMakeSaysThatItBuilds is finding B24: the first make demo says why it takes
+// its time, and a later one does not. What builds is replaced.
+func TestMakeSaysThatItBuilds(t *testing.T) {
+	path, err := exec.LookPath("make")
+	if err != nil {
+		t.Skip("no make here")
+	}
+	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	builder := filepath.Join(dir, "go")
+	for name, text := range map[string]string{
+		filepath.Join(dir, "Makefile"): string(makefile),
+		builder:                        "#!/bin/sh\nmkdir -p bin && printf '#!/bin/sh\\necho an outage\\n' >bin/svcspy && chmod +x bin/svcspy\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, first := range []bool{true, false} {
+		cmd := exec.Command(path, "demo", "GO="+builder)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if said := strings.Contains(string(out), "building bin/svcspy"); err != nil || said != first || !strings.Contains(string(out), "an outage") {
+			t.Errorf("make demo, first %v: %v: %s", first, err, out)
+		}
+	}
+}
+
+// TestShellNamesTheClock is finding B25: what counts ages by the clock of this
+// machine is said where it will be seen.
+func TestShellNamesTheClock(t *testing.T) {
+	program := answering(t)
+	dir := t.TempDir()
+	if code, _, errw := program(dir, []string{"demo", "selector-edited", "-f", "demo.db"}); code != cli.ExitOK {
+		t.Fatal(errw)
+	}
+	t.Setenv("SHELL", "/bin/sh")
+	for line, said := range map[string]bool{"true kubectl describe pod x": true, ": kubectl -n shop events": true, ": kubectl get pods": false} {
+		code, _, errw := program(dir, []string{"shell", "demo.db", "-c", line})
+		if code != cli.ExitOK || strings.Contains(errw, "count ages up to now") != said {
+			t.Errorf("shell -c %q: exit code %d, said %v: %s", line, code, said, errw)
 		}
 	}
 }

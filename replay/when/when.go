@@ -105,13 +105,17 @@ func Format(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 //
 //	2026-11-23T13:02:00Z (14:02:00 +01:00)
 //
-// The date is repeated where it is another one in that zone.
+// The date is repeated where it is another one in that zone, and where the zone has
+// the time of UTC it is said once.
 func Echo(w Instant, zone *time.Location) string {
 	if zone == nil {
 		zone = time.UTC
 	}
 	layout := "15:04:05.999999999 -07:00"
 	utc, local := w.Time.UTC(), w.Time.In(zone)
+	if _, offset := local.Zone(); offset == 0 {
+		return Format(utc)
+	}
 	if utc.YearDay() != local.YearDay() {
 		layout = time.DateOnly + " " + layout
 	}

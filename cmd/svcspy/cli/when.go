@@ -158,7 +158,7 @@ func (l *Query) Seek(t replay.Timeline) (*replay.State, error) {
 }
 
 // echo prints `at 2026-11-23T13:02:00Z (14:02:00 +01:00), event #8812, 340 ms
-// old, coverage complete`.
+// old, coverage complete`; in UTC the time stands there once.
 func (l *Query) echo(word string, s *replay.State) error {
 	zone, err := l.Zone()
 	if err != nil {

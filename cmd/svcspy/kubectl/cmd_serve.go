@@ -57,7 +57,8 @@ func ServeCommand(a *cli.App) *cobra.Command {
 		Short: "Let kubectl and other clients look at the past",
 		Long: `Serve answers as the Kubernetes API server did at a recorded instant: kubectl,
 k9s and every other client can get, list, describe and watch what was recorded.
-Ages are measured at that instant. What was not recorded is 503 NotRecorded,
+The server counts ages to that instant; ` + "`kubectl describe` and `kubectl events`" + `
+count them themselves, to the clock of this machine. What was not recorded is 503 NotRecorded,
 a gap in the recording is a warning, and nothing can be written.
 
 It listens on a loopback port with a random token and prints the kubeconfig to
@@ -86,6 +87,7 @@ EXIT STATUS
 				for _, name := range at.contexts {
 					a.Note("context %s", name)
 				}
+				a.Note(ownClock)
 				a.Note("ctrl-C stops it and removes the kubeconfig")
 				select {
 				case <-ctx.Done():
@@ -99,6 +101,10 @@ EXIT STATUS
 	p.addFlags(cmd)
 	return cmd
 }
+
+// ownClock is what a reader of kubectl's ages must know: kubectl prints those of
+// tables as the server counts them, and computes those of describe and events.
+const ownClock = "kubectl describe and kubectl events count ages up to now, not up to the recorded instant; kubectl get does not"
 
 func oneRecording(command string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,8 @@ func ShellCommand(a *cli.App) *cobra.Command {
 		Short: "Open a shell in which kubectl looks at the past",
 		Long: `Shell serves a recording as serve does, and runs your shell with KUBECONFIG set
 to it, so that kubectl in that shell, and nowhere else, looks at the recorded
-instant. The prompt says which. When the shell ends, so does the server.
+instant. The prompt says which. When the shell ends, so does the server. The ages
+in ` + "`kubectl describe` and `kubectl events`" + ` are counted up to now, by kubectl.
 
 With -c it runs one command instead and ends with its exit status.
 
@@ -50,6 +52,9 @@ EXIT STATUS
 	return cmd
 }
 
+// countsAges finds commands of kubectl that count ages by the clock of this machine.
+var countsAges = regexp.MustCompile(`\bkubectl\b.*\b(describe|events)\b`)
+
 // run runs the user's shell, or one command line in it.
 func (p *ServeOptions) run(at *Served, line string) error {
 	path := os.Getenv("SHELL")
@@ -59,6 +64,9 @@ func (p *ServeOptions) run(at *Served, line string) error {
 	args, env, err := prompt(at, path)
 	if err != nil {
 		return err
+	}
+	if line == "" || countsAges.MatchString(line) {
+		p.Note(ownClock)
 	}
 	if line != "" {
 		args, env = []string{"-c", line}, nil
