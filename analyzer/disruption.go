@@ -170,6 +170,9 @@ func (s *service) rejectedPods(w *workload) *cause {
 	for _, p := range failed[:min(len(failed), maxRows)] {
 		c.evidence = append(c.evidence, s.q.see(p, "/status/reason", phrase.Sentence(p.Status.Reason, p.Status.Message)))
 		c.since = p.CreationTimestamp.Time
+		if ready := kube.PodCondition(p, corev1.PodReady); ready != nil && ready.LastTransitionTime.After(c.since) {
+			c.since = ready.LastTransitionTime.Time // it had been admitted
+		}
 	}
 	c.variant, c.grace = last.Status.Reason, false
 	c.next = commands(describe("pod", last.Namespace, last.Name), describe("node", "", last.Spec.NodeName))

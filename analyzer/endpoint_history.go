@@ -131,9 +131,11 @@ func (s *service) tally(at time.Time, sl *discoveryv1.EndpointSlice) tally {
 	return t
 }
 
-// hadMore: there were more ready endpoints than so many, since more were last
-// asked for. It tells a loss from a Service that comes up. It reads no further
-// back than it must, as it is asked of every Service that lacks something.
+// hadMore: there were more ready endpoints than so many, since a workload was last
+// scaled up. It tells a loss from a Service that comes up. A workload that is made
+// after endpoints were lost is to take their place: it asks for no more than there
+// was. It reads no further back than it must, as it is asked of every Service that
+// lacks something.
 func (s *service) hadMore(than int) bool {
 	for i := 0; ; i++ {
 		t, ok := s.history.read(i, 0)
@@ -142,7 +144,7 @@ func (s *service) hadMore(than int) bool {
 		}
 		if i > 0 {
 			newer := s.history.known[i-1].at
-			if slices.ContainsFunc(s.workloads, func(w *workload) bool { return s.q.raisedSince(w, newer) }) {
+			if slices.ContainsFunc(s.workloads, func(w *workload) bool { raised, _ := s.q.demand(w, newer); return raised }) {
 				return false
 			}
 		}

@@ -95,34 +95,42 @@ func (q *inquiry) whoScaled(w *workload, c *cause) {
 // raisedSince: the workload got more replicas, or was made, at an instant within
 // the window or later.
 func (q *inquiry) raisedSince(w *workload, at time.Time) bool {
-	switch o := w.object.(type) {
-	case *appsv1.Deployment:
-		return raisedIn(q, o, at)
-	case *appsv1.ReplicaSet:
-		return raisedIn(q, o, at)
-	case *appsv1.StatefulSet:
-		return raisedIn(q, o, at)
-	case *appsv1.DaemonSet:
-		return raisedIn(q, o, at)
-	}
-	return false
+	raised, made := q.demand(w, at)
+	return raised || made
 }
 
-func raisedIn[T any](q *inquiry, v *T, at time.Time) bool {
+// demand: the workload was scaled up at an instant within the window or later; or
+// it was made since.
+func (q *inquiry) demand(w *workload, at time.Time) (raised, made bool) {
+	switch o := w.object.(type) {
+	case *appsv1.Deployment:
+		return demandIn(q, o, at)
+	case *appsv1.ReplicaSet:
+		return demandIn(q, o, at)
+	case *appsv1.StatefulSet:
+		return demandIn(q, o, at)
+	case *appsv1.DaemonSet:
+		return demandIn(q, o, at)
+	}
+	return false, false
+}
+
+func demandIn[T any](q *inquiry, v *T, at time.Time) (raised, made bool) {
 	o := q.seen(v)
 	want, since := asWorkload(any(v)).desired, o.Time
+	fewer := false
 	n := 0
 	for old, w := range past[T](q, o.Namespace, o.Name) {
 		was := asWorkload(any(w)).desired
-		if since.Before(at) || old.UID != o.UID || was < want {
+		if fewer = old.UID == o.UID && was < want; since.Before(at) || old.UID != o.UID || fewer {
 			break
 		}
 		want, since = was, old.Time
 		if n++; n == maxHistory || !q.within(old.Time, window) {
-			return false
+			return false, false
 		}
 	}
-	return !since.Before(at)
+	return fewer && !since.Before(at), !fewer && !since.Before(at)
 }
 
 // autoscaler returns the HorizontalPodAutoscaler of a workload, nil if there

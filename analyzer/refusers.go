@@ -68,9 +68,12 @@ func (q *inquiry) refuser(c *cause, w *workload, message string) {
 }
 
 // refusingPolicy shows a ValidatingAdmissionPolicy by the binding that makes it
-// hold.
+// hold. w is the workload whose Pods are refused, nil if that is something else.
 func (q *inquiry) refusingPolicy(c *cause, w *workload, policy, binding string) {
 	b := get[admissionv1.ValidatingAdmissionPolicyBinding](q, "", binding)
+	if b == nil && w == nil {
+		return
+	}
 	if b == nil {
 		q.refusedBefore(c, w, "ValidatingAdmissionPolicyBinding "+binding, kindOf[admissionv1.ValidatingAdmissionPolicyBinding](), binding)
 		return

@@ -279,7 +279,7 @@ func (s *service) cutCapacity(r *rollout) *cause {
 		why = "1 replica and maxSurge 0"
 	}
 	ready, _ := s.usable()
-	if why == "" || r.complete() || len(r.older) == 0 || 2*ready >= s.desired {
+	if why == "" || r.complete() || len(r.older) == 0 || 2*ready >= s.desired || ready == 0 && s.darkBefore(d) {
 		return nil
 	}
 	c := s.q.rolloutCause(r, "rollout-cut-capacity", clause("Deployment %s stopped its old Pods before the new ones were ready (%s)", d.Name, why),
@@ -295,6 +295,25 @@ func (s *service) cutCapacity(r *rollout) *cause {
 	c.next = commands(command.Kubectl("patch").Add(command.Object("deployment", d.Namespace, d.Name)...).
 		Add("-p", `{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":0,"maxSurge":1}}}}`))
 	return c
+}
+
+// darkBefore reports whether the Service had no ready endpoint when a Deployment got
+// the template that it has now: that rollout took nothing away.
+func (s *service) darkBefore(d *appsv1.Deployment) bool {
+	o := s.q.seen(d)
+	since, n := o.Time, 0
+	for old := range past[appsv1.Deployment](s.q, d.Namespace, d.Name) {
+		if old.UID != o.UID {
+			return false
+		}
+		if !sameTemplateText(old, o) {
+			return s.darkSince().Before(since)
+		}
+		if since, n = old.Time, n+1; n > maxHistory || !s.q.within(old.Time, window) {
+			return false
+		}
+	}
+	return false // nobody saw the change
 }
 
 // setProgress returns that a StatefulSet or DaemonSet replaces its Pods by those

@@ -105,7 +105,32 @@ func (q *inquiry) missing(w *workload) int {
 	if q.proof(kindOf[corev1.Pod](), w.meta.Namespace).hole {
 		n = max(n, w.made)
 	}
+	if short := q.shortfall(w); short > w.desired-n {
+		return short
+	}
 	return w.desired - n
+}
+
+// shortfall is how many Pods the ReplicaSets of a Deployment lack whose Pods are
+// refused: one more of another revision is not made in their place.
+func (q *inquiry) shortfall(w *workload) int {
+	d, ok := w.object.(*appsv1.Deployment)
+	if !ok || !slices.ContainsFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
+		return c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue
+	}) {
+		return 0
+	}
+	r, short := q.rollout(w), 0
+	for _, rs := range r.older { // the new one may have to wait for room
+		n := 0
+		for _, p := range w.pods {
+			if ref := metav1.GetControllerOfNoCopy(p); ref != nil && ref.UID == rs.UID && !kube.Terminal(p) && !kube.Terminating(p) {
+				n++
+			}
+		}
+		short += max(0, replicas(rs.Spec.Replicas)-n)
+	}
+	return min(short, w.desired)
 }
 
 // owned reads one object that may own others, by kind.

@@ -121,6 +121,9 @@ func (s *service) writesRefused(since time.Time) *cause {
 				o := s.q.subject(config)
 				c.next = append(commands(describe(strings.ToLower(o.Kind), "", o.Name)), c.next...)
 			}
+			if m := policyNames.FindStringSubmatch(e.Message); m != nil {
+				s.q.refusingPolicy(c, nil, m[1], m[2])
+			}
 		})
 		return c
 	}
@@ -364,7 +367,8 @@ func (s *service) portUnresolved(p *corev1.Pod) *cause {
 }
 
 // portBefore adds to a cause what a port of the Service sent to before, if the Pod
-// has that: the way back. Without one, a name one slip away is proposed.
+// has that: the way back. Without one, a name one slip away is proposed, or the only
+// one there is.
 func (s *service) portBefore(c *cause, p *corev1.Pod, sp *corev1.ServicePort) {
 	changed := s.q.seen(s.svc)
 	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
@@ -384,15 +388,25 @@ func (s *service) portBefore(c *cause, p *corev1.Pod, sp *corev1.ServicePort) {
 		c.next = append(commands(s.kubectl("patch").Add("-p", portPatch(sp, was))), c.next...)
 		return
 	}
+	var names, near []string
 	for container := range kube.PortContainers(&p.Spec) {
 		for _, cp := range container.Ports {
-			if cp.Name != "" && Distance(cp.Name, sp.TargetPort.StrVal) <= 2 && cmp.Or(cp.Protocol, corev1.ProtocolTCP) == cmp.Or(sp.Protocol, corev1.ProtocolTCP) {
-				meant := *sp
-				meant.TargetPort = intstr.FromString(cp.Name)
-				c.next = append(commands(s.kubectl("patch").Add("-p", portPatch(sp, &meant))), c.next...)
-				return
+			if cp.Name == "" || cmp.Or(cp.Protocol, corev1.ProtocolTCP) != cmp.Or(sp.Protocol, corev1.ProtocolTCP) {
+				continue
+			}
+			names = append(names, cp.Name)
+			if Distance(cp.Name, sp.TargetPort.StrVal) <= 2 {
+				near = append(near, cp.Name)
 			}
 		}
+	}
+	if len(near) == 0 && len(names) == 1 {
+		near = names
+	}
+	if len(near) > 0 {
+		meant := *sp
+		meant.TargetPort = intstr.FromString(near[0])
+		c.next = append(commands(s.kubectl("patch").Add("-p", portPatch(sp, &meant))), c.next...)
 	}
 }
 

@@ -109,6 +109,8 @@ var (
 	pauseChanges = []ChangeRule{{[]string{"deployments"}, []string{"/spec/paused"}, false, Soon}}
 	// webhookChanges are in the reach only where a report names them.
 	webhookChanges = []ChangeRule{{[]string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"}, []string{"/webhooks"}, true, Latent}}
+	// writeChanges are to what may refuse any write.
+	writeChanges = slices.Concat(webhookChanges, []ChangeRule{{[]string{"validatingadmissionpolicies", "validatingadmissionpolicybindings"}, []string{"/spec"}, true, Latent}})
 	// removalChanges: Pods that somebody deletes are lost whatever else is wrong.
 	removalChanges = []ChangeRule{{[]string{"pods"}, nil, true, Soon}}
 )

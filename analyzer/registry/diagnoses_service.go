@@ -249,7 +249,7 @@ func endpointDiagnoses() []Diagnosis {
 			ID: "endpointslice-write-refused", Severity: Outage, Layer: Endpoints, Steps: "C3", Kinds: on("EndpointSlice", "Event"),
 			Meaning: "The API server refuses what the controller writes into the EndpointSlices.",
 			Trap:    "The Event is older than the last write that succeeded.",
-			Changes: webhookChanges, Rule: "service.writesRefused", Traits: BreaksListing | RefusesWrites,
+			Changes: writeChanges, Rule: "service.writesRefused", Traits: BreaksListing | RefusesWrites,
 		},
 		{
 			ID: "service-port-changed", Severity: Risk, Layer: Endpoints, Steps: "C5", Kinds: on("Service", "Pod"),

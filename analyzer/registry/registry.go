@@ -89,6 +89,10 @@ func (d *Diagnosis) Is(t Trait) bool { return d.Traits&t != 0 }
 // Explained returns the rules for changes that can explain the diagnosis.
 func (d *Diagnosis) Explained() []ChangeRule { return slices.Concat(alwaysChanges, d.Changes) }
 
+// OfEviction returns the rules for changes by which the cluster takes Pods from Nodes,
+// whatever keeps others from taking their place.
+func OfEviction() []ChangeRule { return nodeChanges }
+
 // catalogue is every diagnosis there is, in the order of the path of traffic.
 // Ids are a contract: they stand in reports and scripts, and never change.
 var catalogue = slices.Concat(serviceDiagnoses(), selectionDiagnoses(), workloadDiagnoses(), nodeDiagnoses(), schedulingDiagnoses(),

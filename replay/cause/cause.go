@@ -9,6 +9,7 @@ package cause
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -52,8 +53,11 @@ type Case struct {
 	Onset         store.Seq          // a position shortly before anything began
 	Root          string             // the diagnosis to explain, or whose end is to be
 	Floor         store.Seq          // what happened up to here had its effect in an earlier verdict
+	Began         store.Seq          // of an end: the position at which began what ended; what makes Pods may do so from then on
+	Fell          store.Seq          // where endpoints were lost in an outage that had begun: the position of the verdict before
 	Improved      bool               // the second verdict is the better one
 	Related       *Relations         // at a moment when the second verdict is established
+	onset         *onset             // where that is known: see Finder.onsetOf
 	causes        []analyzer.Finding // of what began, or ended
 	pods          podFates
 }
@@ -74,6 +78,9 @@ func (x *Finder) Changes(m *Case) ([]change.Change, error) {
 		m.Related.scaled(&c)
 		if c.Seq <= m.Floor && c.Link == change.Correlated && (m.Improved || !c.ChangesPods()) {
 			continue // old, and nothing but its age speaks for it
+		}
+		if c.Seq <= m.Fell && c.Link == change.Structural && c.ChangesPods() && !m.lostToPods() {
+			continue // it explains the verdict before, and took nothing away since
 		}
 		if c.Link == change.Correlated && ofAdmission(c.Ref) {
 			continue // nothing names it
@@ -181,6 +188,9 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 			rules = append(rules, d.Changes...)
 		}
 	}
+	if !m.Improved && slices.ContainsFunc(m.Losses(), func(l Loss) bool { return l.Class == "evict" }) {
+		rules = append(rules, registry.OfEviction()...)
+	}
 	var found []change.Change
 	for _, ref := range m.Related.Refs {
 		all, err := change.ListWith(x.Timeline, x.Cache, ref, x.Horizon(ref, m.Seq), m.Seq)
@@ -198,7 +208,7 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 			if c.Verb == change.Deleting && finalized(all, &c) {
 				within = registry.Latent // it took effect when the last finalizer was gone
 			}
-			if within != registry.Latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.Floor && (m.Improved || !c.ChangesPods())) {
+			if within != registry.Latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.Floor && m.over(&c)) {
 				continue
 			}
 			if !x.meant(m, &c, matter) {
@@ -217,6 +227,24 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 	}
 	slices.SortFunc(found, func(a, b change.Change) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found, nil
+}
+
+// lostToPods reports whether endpoints were lost by what their Pods are made of, or
+// by their being replaced.
+func (m *Case) lostToPods() bool {
+	return slices.ContainsFunc(m.Losses(), func(l Loss) bool { return l.Class == "rollout" || l.Class == "unready" || l.Class == "exit" })
+}
+
+// over reports whether a change from before the floor has had its effect: one that
+// makes Pods takes as long as they do.
+func (m *Case) over(c *change.Change) bool {
+	if !m.Improved {
+		return !c.ChangesPods()
+	}
+	makes := slices.Contains(registry.PodMakers, c.Ref.Resource.Resource) && (c.Verb == change.Created || c.Verb == change.Updated && slices.ContainsFunc(c.AllFields, func(f change.Field) bool {
+		return strings.HasPrefix(f.Path, "/spec/template") || f.Path == "/spec/replicas"
+	}))
+	return !makes || c.Seq <= m.Began
 }
 
 // Horizon is how far back the past of an object is looked at: so many versions.
@@ -241,7 +269,7 @@ func (x *Finder) meant(m *Case, c *change.Change, matter []change.Field) bool {
 	case c.Origin == change.Intent:
 		return true
 	case c.Origin == change.Status && c.Ref.Resource == replay.Pods: // a readiness gate is opened and closed by whoever knows
-		return c.Writer != nil && !change.IsController(c.Writer) && ofGate(c, matter)
+		return (c.Writer == nil || !change.IsController(c.Writer)) && ofGate(c, matter) // who takes a condition away leaves no name
 	case c.Origin == change.Status: // nobody's intention, but what nodes and load balancers say is the first that is known
 		return c.Ref.Resource == replay.Nodes || c.Ref.Resource == replay.Services
 	case c.Verb == change.Updated && len(matter) == 1 && matter[0].Path == "/spec/replicas":
@@ -317,17 +345,11 @@ func sameHand(a, b *change.Change) bool {
 // changes that rests on: one alone if that is enough.
 func (x *Finder) link(m *Case, act []change.Change) change.Change {
 	flips := func(changes []change.Change) bool {
-		v := undo(m.Related, changes)
-		if v == nil {
-			return false
+		if x.flips(m, m.Related, m.After, changes) {
+			return true
 		}
-		then := analyzer.Diagnose(v, x.Subject, analyzer.Options{}).Verdict.State
-		changes[0].Note = "without it the verdict would be " + string(then)
-		better := verdict.Worse(m.After.Verdict.State, then)
-		if m.Improved {
-			better = verdict.Worse(then, m.After.Verdict.State)
-		}
-		return better
+		o := x.onsetOf(m)
+		return o != nil && x.flips(m, o.related, o.report, changes)
 	}
 	for i := range act {
 		if f := guilty(&act[i], flips); f != nil {
@@ -352,6 +374,52 @@ func (x *Finder) link(m *Case, act []change.Change) change.Change {
 	}
 	act[0].Link = change.Correlated
 	return act[0]
+}
+
+// flips reports whether the verdict would be better without the changes, or worse
+// where it is an end that they are to explain.
+func (x *Finder) flips(m *Case, r *Relations, is *analyzer.Report, changes []change.Change) bool {
+	v := undo(r, changes)
+	if v == nil {
+		return false
+	}
+	would := analyzer.Diagnose(v, x.Subject, analyzer.Options{})
+	now, then := is.Verdict.State, would.Verdict.State
+	changes[0].Note = "without it the verdict would be " + string(then)
+	if m.Improved {
+		return verdict.Worse(then, now)
+	}
+	if then == now && m.Fell > 0 && would.Endpoints.Ready > is.Endpoints.Ready {
+		changes[0].Note = fmt.Sprintf("without it %d endpoints would be ready", would.Endpoints.Ready)
+		return true
+	}
+	return verdict.Worse(now, then)
+}
+
+// onset is the world as it was when a worse verdict began. What somebody did
+// since may keep it as it is, also without the change that began it.
+type onset struct {
+	related *Relations
+	report  *analyzer.Report
+}
+
+// onsetOf returns the onset of a case, nil if that is an end, or where what began
+// is another verdict than the one to be explained.
+func (x *Finder) onsetOf(m *Case) *onset {
+	if m.onset == nil {
+		m.onset = &onset{}
+		if s, err := x.Index.Seek(replay.NewCursorWith(x.Timeline, x.Cache), m.at); err == nil && !m.Improved && s.Seq() < m.Related.State.Seq() {
+			r := analyzer.Diagnose(s, x.Subject, analyzer.Options{})
+			if m.onset.report = &r; r.Verdict.State == m.After.Verdict.State {
+				m.onset.related = RelationsOf(s, x.Subject)
+				m.onset.related.shown(r.Because)
+			}
+		}
+	}
+	if m.onset.related == nil {
+		return nil
+	}
+	return m.onset
 }
 
 // blamed is a field that makes the difference alone.

@@ -2,7 +2,10 @@ package cause
 
 import (
 	"context"
+	"slices"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
@@ -19,10 +22,37 @@ var controls = map[string]string{
 	"deployments": "/spec/template/metadata/labels/other",
 }
 
+// bystanders are objects that no Pod and no Event names. Nothing that was done to them
+// explains an outage.
+var bystanders = []store.Ref{
+	{Resource: schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, Name: "bystander"},
+	{Resource: schema.GroupVersionResource{Version: "v1", Resource: "secrets"}, Name: "bystander"},
+	{Resource: schema.GroupVersionResource{Version: "v1", Resource: "resourcequotas"}, Name: "bystander"},
+	{Resource: admission[0], Name: "bystander"},
+	{Resource: admission[1], Name: "bystander"},
+	{Resource: admission[2], Name: "bystander"},
+}
+
 // TestUndoOfTheUnrelated undoes what did not happen: a cordon, and an edit of an
 // object that is as it was, a moment before each incident was at its worst.
 // Nothing follows from them, so the verdict must stay what it was.
 func TestUndoOfTheUnrelated(t *testing.T) {
+	carriedOut := map[string]int{}
+	for resource := range controls {
+		carriedOut[resource] = 0
+	}
+	for _, ref := range bystanders {
+		carriedOut[ref.Resource.Resource] = 0
+	}
+	t.Run("recordings", func(t *testing.T) { undoTheUnrelated(t, carriedOut) })
+	for resource, n := range carriedOut {
+		if n == 0 {
+			t.Errorf("no recording carried out the control of %s", resource)
+		}
+	}
+}
+
+func undoTheUnrelated(t *testing.T, carriedOut map[string]int) {
 	replaytest.Recordings(t, func(t *testing.T, name string, r *store.Recording) {
 		subject, info := replaytest.Subject(t, name), r.Info()
 		raw, err := verdict.Of(context.Background(), r, subject, info.Start, info.End)
@@ -30,8 +60,10 @@ func TestUndoOfTheUnrelated(t *testing.T) {
 			t.Fatal(err)
 		}
 		segments := verdict.Settle(raw)
+		// What it was like before it came up is no incident.
+		up := max(0, slices.IndexFunc(segments, func(s verdict.Segment) bool { return verdict.Healthy(s.Report.Verdict.State) }))
 		worst := len(segments) - 1
-		for i := range segments {
+		for i := up; i < len(segments); i++ {
 			if segments[i].Gap == "" && verdict.Worse(segments[i].Report.Verdict.State, segments[worst].Report.Verdict.State) {
 				worst = i
 			}
@@ -60,8 +92,35 @@ func TestUndoOfTheUnrelated(t *testing.T) {
 			if v == nil {
 				continue
 			}
+			carriedOut[ref.Resource.Resource]++
 			if got := analyzer.Diagnose(v, subject, analyzer.Options{}).Verdict.State; got != want {
 				t.Errorf("with nothing undone of %s %s it would be %s, it was %s", o.Resource.Resource, o.Name, got, want)
+			}
+		}
+		if verdict.Healthy(want) || segments[worst].Gap != "" || worst == 0 {
+			return
+		}
+		x, err := NewFinder(r, subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := x.Case(&segments[worst-1].Report, &segments[worst])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ref := range bystanders {
+			if ref.Namespace = subject.Namespace; ofAdmission(ref) {
+				ref.Namespace = ""
+			}
+			for _, verb := range []change.Verb{change.Updated, change.Created, change.Deleted} {
+				c := change.Change{
+					Ref: ref, Subject: analyzer.Subject{Kind: "Bystander", Name: ref.Name}, Verb: verb, Seq: segments[worst].Seq, ObservedAt: segments[worst].From,
+					AllFields: []change.Field{{Path: "/data/LEVEL", Old: "info", New: "debug"}}, Origin: change.Intent,
+				}
+				carriedOut[ref.Resource.Resource]++
+				if got := x.link(m, []change.Change{c}); got.Link != change.Correlated {
+					t.Errorf("%s %s %s explains the outage: %s (%s)", ref.Resource.Resource, ref.Name, verb, got.Link, got.Note)
+				}
 			}
 		}
 	})

@@ -43,6 +43,9 @@ func undo(r *Relations, act []change.Change) *overlay {
 			}
 			v.rollBack(r, c, func(_ *corev1.Pod, top store.Ref) bool { return top == r.top(c.Ref) })
 		case "pods":
+			if ofGate(c, c.AllFields) && v.reopen(c.Ref) {
+				break // which Pods there are does not follow from a gate
+			}
 			v.rollBack(r, c, func(_ *corev1.Pod, top store.Ref) bool { return top == r.top(c.Ref) })
 		case "nodes":
 			v.rollBack(r, c, func(p *corev1.Pod, _ store.Ref) bool { return p.Spec.NodeName == c.Ref.Name })
@@ -71,7 +74,7 @@ func undoable(c *change.Change) bool {
 	case "services":
 		return c.Verb != change.Updated || has("/spec/") || has("/status/loadBalancer")
 	case "pods":
-		return c.Verb != change.Updated || has("/metadata/labels")
+		return c.Verb != change.Updated || has("/metadata/labels") || ofGate(c, c.AllFields)
 	case "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
 		return c.Verb != change.Updated || has("/spec/replicas") || onlyTemplate(c)
 	case "nodes":
@@ -182,6 +185,25 @@ func (v *overlay) revert(c *change.Change) bool {
 	return true
 }
 
+// reopen makes a Pod as ready as its containers and its readiness gates say: that is
+// all the kubelet asks (k8s.io/kubernetes/pkg/kubelet/status, GeneratePodReadyCondition).
+func (v *overlay) reopen(ref store.Ref) bool {
+	o := v.objects[ref]
+	if o == nil {
+		return false
+	}
+	p := analyzer.As[corev1.Pod](o)
+	status := corev1.ConditionFalse
+	if kube.PodConditionIs(p, corev1.ContainersReady, corev1.ConditionTrue) && !slices.ContainsFunc(p.Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool {
+		return !kube.PodConditionIs(p, g.ConditionType, corev1.ConditionTrue)
+	}) {
+		status = corev1.ConditionTrue
+	}
+	field := change.Field{Old: string(status), Steps: []change.Step{{Field: "status"}, {Field: "conditions"}, {Keys: []string{"type"}, Value: []any{string(corev1.PodReady)}, InList: true}, {Field: "status"}}}
+	v.put(ref, change.WithoutFields(o, []change.Field{field}), v.since[ref])
+	return true
+}
+
 // rollBack puts the workloads whose Pods are meant back to what they were before
 // the change, and of their Pods what follows from it: those that were taken away
 // since are there again, as they last were, and those that were made since are
@@ -236,7 +258,8 @@ func (v *overlay) restorePod(r *Relations, c *change.Change, ref store.Ref) bool
 	old := analyzer.As[corev1.Pod](was)
 	if now != nil && now.UID == was.UID && !Deleting(now) {
 		p := analyzer.As[corev1.Pod](now)
-		if placed := onNode && old.Spec.NodeName == "" && p.Spec.NodeName == c.Ref.Name; !placed {
+		// One that the scheduler had not looked at yet did not wait for the Node.
+		if placed := onNode && old.Spec.NodeName == "" && p.Spec.NodeName == c.Ref.Name && kube.PodConditionIs(old, corev1.PodScheduled, corev1.ConditionFalse); !placed {
 			return false
 		}
 		v.put(ref, was, c.Seq)

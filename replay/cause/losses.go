@@ -82,8 +82,12 @@ func (r *Relations) loss(ref store.Ref, after store.Seq) Loss {
 		}
 		return l
 	}
-	l.Seq, l.At = now.Seq, now.Time.UTC()
 	p, old := analyzer.As[corev1.Pod](now), analyzer.As[corev1.Pod](was)
+	if svc := r.serviceChange(after); svc != nil && svc.Seq < now.Seq && svc.deselects(old) {
+		l.Class, l.Seq, l.At, l.Note = "svc", svc.Seq, svc.ObservedAt, svc.String()
+		return l // what became of the Pod later took nothing from the Service
+	}
+	l.Seq, l.At = now.Seq, now.Time.UTC()
 	switch {
 	case disruption(p) != nil:
 		l.Class, l.Note = "evict", disruption(p).Reason
@@ -196,7 +200,7 @@ func (r *Relations) nodeGone(pod *analyzer.Object) *analyzer.Object {
 
 // serviceChange returns the first change to a Service of the reach after a
 // position that can take endpoints away.
-func (r *Relations) serviceChange(after store.Seq) *change.Change {
+func (r *Relations) serviceChange(after store.Seq) *serviceChange {
 	for _, ref := range r.Refs {
 		if ref.Resource != replay.Services {
 			continue
@@ -205,11 +209,22 @@ func (r *Relations) serviceChange(after store.Seq) *change.Change {
 		r.State.Note(err)
 		for _, c := range all {
 			if specOrWhole(&c) {
-				return &c
+				return &serviceChange{c}
 			}
 		}
 	}
 	return nil
+}
+
+// serviceChange is a change to a Service that can take endpoints away.
+type serviceChange struct{ change.Change }
+
+// deselects reports whether a Pod was selected before the change and is not since.
+func (c *serviceChange) deselects(p *corev1.Pod) bool {
+	selected := func(o *analyzer.Object) bool {
+		return o != nil && selects(analyzer.As[corev1.Service](o).Spec.Selector, p.Labels)
+	}
+	return selected(c.Before) && !selected(c.After)
 }
 
 // lossOf classifies the deletion of a Pod.

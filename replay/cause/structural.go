@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -96,7 +97,7 @@ func (m *Case) Structural(c *change.Change) string {
 // refuses says that an object kept Pods, or slices, from being written, if the
 // causes name it.
 func (m *Case) refuses(c *change.Change) string {
-	writes := false
+	writes, quota := false, c.Ref.Resource.Resource == "resourcequotas" // of which the use is shown
 	named := slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool {
 		d := registry.Lookup(f.ID)
 		if !d.Is(registry.RefusesPods) && !d.Is(registry.RefusesWrites) {
@@ -104,10 +105,10 @@ func (m *Case) refuses(c *change.Change) string {
 		}
 		writes = d.Is(registry.RefusesWrites)
 		return slices.ContainsFunc(f.Evidence, func(e analyzer.Evidence) bool {
-			return e.Kind == c.Subject.Kind && e.Name == c.Ref.Name && (e.Path == "" || c.Verb != change.Updated || c.Touches(e.Path))
+			return e.Kind == c.Subject.Kind && e.Name == c.Ref.Name && (e.Path == "" || c.Verb != change.Updated || c.Touches(e.Path) || quota)
 		})
 	})
-	if !named || !m.Improved && !writes && m.made(c.ObservedAt) {
+	if !named || !m.Improved && !writes && !(quota && c.Verb == change.Updated) && m.made(c.ObservedAt) || quota && !bounds(c, m.Improved) {
 		return ""
 	}
 	gone := c.Verb == change.Deleted || c.Verb == change.Deleting
@@ -133,6 +134,25 @@ func (m *Case) refuses(c *change.Change) string {
 		return "the refusal of new Pods names it"
 	}
 	return ""
+}
+
+// bounds reports whether a change to a ResourceQuota lets less be made than before,
+// or, if it is to have ended that, more.
+func bounds(c *change.Change, more bool) bool {
+	if c.Verb != change.Updated {
+		return (c.Verb == change.Created) != more
+	}
+	return slices.ContainsFunc(c.AllFields, func(f change.Field) bool {
+		if !strings.HasPrefix(f.Path, "/spec/hard") {
+			return false
+		}
+		was, errWas := resource.ParseQuantity(change.Text(f.Old))
+		is, errIs := resource.ParseQuantity(change.Text(f.New))
+		if errWas != nil || errIs != nil { // there was no bound, or there is none
+			return (errWas != nil) != more
+		}
+		return was.Cmp(is) != 0 && (is.Cmp(was) > 0) == more
+	})
 }
 
 // made reports whether a Pod of the reach was made after a moment: what existed

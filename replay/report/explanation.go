@@ -36,11 +36,15 @@ type ExplanationEnvelope struct {
 	Contributing []analyzer.Finding `json:"contributing"`
 	Lost         []cause.Loss       `json:"lost"`
 	NotReplaced  *story.NotReplaced `json:"notReplaced,omitempty"`
-	Recovery     *TimelineItem      `json:"recovery,omitempty"`
-	Replaced     bool               `json:"replaced,omitempty"` // others serve then, not the Pods that were lost
-	Left         []analyzer.Finding `json:"left,omitempty"`     // risks there are since the recovery
-	Course       []TimelineItem     `json:"course"`
-	Undecided    []string           `json:"undecided"`
+	// Drops are the losses within the outage, if there were several, and Eased is how
+	// the worst of it ended while the outage went on.
+	Drops     []cause.Drop       `json:"drops,omitempty"`
+	Eased     *TimelineItem      `json:"eased,omitempty"`
+	Recovery  *TimelineItem      `json:"recovery,omitempty"`
+	Replaced  bool               `json:"replaced,omitempty"` // others serve then, not the Pods that were lost
+	Left      []analyzer.Finding `json:"left,omitempty"`     // risks there are since the recovery
+	Course    []TimelineItem     `json:"course"`
+	Undecided []string           `json:"undecided"`
 	// Reconstructed is the time before the recording, if that begins in the
 	// outage: what is known of it, with the facts.
 	Reconstructed []TimelineItem `json:"reconstructed,omitempty"`
@@ -81,6 +85,11 @@ func NewExplanation(info store.Info, x *story.Explanation) ExplanationEnvelope {
 	}
 	for _, t := range x.Prelude.Stretches(&x.Course[0]) {
 		e.Reconstructed = append(e.Reconstructed, itemOf(&t))
+	}
+	e.Drops = x.Drops
+	if x.Eased != nil {
+		r := itemOf(x.Eased)
+		e.Eased = &r
 	}
 	if x.Recovery != nil {
 		r := itemOf(x.Recovery)
@@ -142,6 +151,8 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 		p.line("  No recorded change explains this; what is reconstructed may.")
 	case !e.From.After(e.Recording.Start):
 		p.line("  It was so when the recording began: what led to it came before.")
+	case len(e.Lost) > 0 && !slices.ContainsFunc(e.Lost, func(l cause.Loss) bool { return l.Class != "evict" }):
+		p.line("  No recorded write led to this: the cluster took the Pods away (%s).", Clean(e.Lost[0].Note))
 	case registry.Lookup(e.Worst.Headline.ID).Is(registry.EndsByItself):
 		p.line("  Nothing had to change: the containers came to their end.")
 	default:
@@ -157,6 +168,7 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 	if e.NotReplaced != nil {
 		p.missing(e)
 	}
+	p.drops(e.Drops)
 	p.aside("what else was so", e.Contributing, e)
 	p.title("course")
 	for i := range e.Reconstructed {
@@ -292,9 +304,38 @@ func (p *printer) aside(title string, found []analyzer.Finding, e ExplanationEnv
 	}
 }
 
+// drops prints the losses of an outage that had several, each with its end.
+func (p *printer) drops(all []cause.Drop) {
+	if len(all) == 0 {
+		return
+	}
+	p.title("each loss")
+	for i := range all {
+		d := &all[i]
+		until := "to the end"
+		if !d.To.IsZero() {
+			until = "until " + p.clock(d.To)
+		}
+		p.line("  %s %s from %d ready to %d, %s", p.clock(d.From), p.event(d.Seq), d.Before, d.Ready, until)
+		for _, line := range p.losses(d.Lost) {
+			p.line("    %s", line)
+		}
+	}
+}
+
 func (p *printer) recovered(e ExplanationEnvelope) {
 	p.title("recovery")
 	r, from := e.Recovery, &e.Worst.Headline
+	if w := e.Eased; w != nil {
+		for i := range w.Changes {
+			p.line("  %s", p.change(&w.Changes[i]))
+		}
+		p.line("  %s %s %s, %d of %d ready: the worst was over", p.clock(w.From), p.event(w.Event), p.paint(stateColor(w.State), string(w.State)), w.Ready, w.Desired)
+	}
+	if r == nil && e.Eased != nil {
+		p.line("  The outage was not over when the recording ended.")
+		return
+	}
 	if r == nil {
 		p.line("  None was recorded.")
 		return

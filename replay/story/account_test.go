@@ -33,6 +33,16 @@ func checkAccount(t replaytest.T, timeline replay.Timeline, subject store.Ref, r
 			checkRecorded(t, timeline, &c, told.Course[0].Seq, told.Recovery.From)
 		}
 	}
+	if told.Eased != nil {
+		for _, c := range told.Eased.Changes {
+			checkRecorded(t, timeline, &c, told.Course[0].Seq, told.Eased.From)
+		}
+	}
+	for _, d := range told.Drops {
+		if d.Ready >= d.Before || !d.To.IsZero() && !d.To.After(d.From) || d.From.After(told.Course[len(told.Course)-1].To) {
+			t.Errorf("drop %+v", d)
+		}
+	}
 	checkTrigger(t, timeline, subject, raw, told)
 }
 

@@ -74,16 +74,17 @@ func bisect(t replay.Timeline, subject store.Ref, raw []verdict.Segment, good, b
 		}
 	}
 	broken := segments[at]
+	o := outage{first: at, last: worst, worst: worst}
 	if verdict.Healthy(fine) {
-		if settled, o, ok := outageAt(raw, good, bad); ok {
-			segments, at, worst = settled, o.first, o.worst
+		if settled, told, ok := outageAt(raw, good, bad); ok {
+			segments, o = settled, told
 		}
 	}
 	x, err := newExplainer(t, subject)
 	if err != nil {
 		return nil, err
 	}
-	tr, err := x.transition(segments, at, worst)
+	tr, err := x.worst(segments, o)
 	if err != nil {
 		return nil, err
 	}

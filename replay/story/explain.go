@@ -58,7 +58,11 @@ type Explanation struct {
 	Before   *verdict.Segment  // the last verdict before the outage; nil if the recording begins in it
 	Course   []verdict.Segment // the outage: from the first verdict that is not healthy to the last
 	Worst    Transition        // how it came to the worst of them
+	Eased    *Transition       // how that ended, if the outage went on; nil if it did not
 	Recovery *Transition
+	// Drops are the losses of the outage, where there were several: each with what
+	// was lost, and until when.
+	Drops    []cause.Drop
 	Replaced bool          // at the recovery none of the lost Pods serves: others do
 	Outages  int           // how many there were in the timeline, with this one
 	Lasted   time.Duration // how long they were together
@@ -109,7 +113,10 @@ func Explain(ctx context.Context, t replay.Timeline, subject store.Ref, segments
 	if chosen.first > 0 {
 		e.Before = &segments[chosen.first-1]
 	}
-	if e.Worst, err = x.transition(segments, chosen.first, chosen.worst); err != nil {
+	if e.Worst, err = x.worst(segments, chosen); err != nil {
+		return nil, err
+	}
+	if e.Drops, err = x.drops(segments, chosen); err != nil {
 		return nil, err
 	}
 	x.Causes = e.Worst.Later.Because
@@ -121,19 +128,47 @@ func Explain(ctx context.Context, t replay.Timeline, subject store.Ref, segments
 			return nil, err
 		}
 	}
-	if chosen.last+1 < len(segments) && ctx.Err() == nil {
-		recovery, err := x.recovery(segments, chosen)
+	if n := chosen.eased(segments); n > 0 && ctx.Err() == nil {
+		eased, err := x.ended(segments, chosen, n)
 		if err != nil {
 			return nil, err
 		}
-		// What was done before the outage did not end it.
-		recovery.Changes = slices.DeleteFunc(recovery.Changes, func(c change.Change) bool { return c.Seq <= e.Course[0].Seq })
+		e.Eased = &eased
+	}
+	if chosen.last+1 < len(segments) && ctx.Err() == nil {
+		recovery, err := x.ended(segments, chosen, chosen.last+1)
+		if err != nil {
+			return nil, err
+		}
 		if !chosen.later && comesUp(e.Course, recovery.Changes) {
 			return nil, ErrNoOutage
 		}
 		e.Recovery, e.Replaced = &recovery, replaced(e.Worst.Lost, &recovery.Later)
+		if err := x.rest(e, segments, chosen); err != nil {
+			return nil, err
+		}
 	}
 	return e, ctx.Err()
+}
+
+// rest tells of an outage whose worst was over before what ended the rest of it. Where
+// that is the same, or nothing, it is told once.
+func (x *explainer) rest(e *Explanation, segments []verdict.Segment, o outage) error {
+	if e.Eased == nil {
+		return nil
+	}
+	of := x.Causes
+	x.Causes = segments[o.last].Report.Because
+	left := segments[o.eased(segments) : o.last+2]
+	rest, err := x.transition(left, len(left)-1, len(left)-1)
+	x.Causes = of
+	cure, last := first(e.Eased.Changes), first(rest.Changes)
+	if cure == nil || last == nil || cure.Seq == last.Seq {
+		e.Eased = nil
+		return err
+	}
+	e.Recovery = &rest
+	return err
 }
 
 // comesUp reports whether the course is that of a subject which is made, and
@@ -240,11 +275,75 @@ func outagesIn(segments []verdict.Segment) []outage {
 	return kept
 }
 
-// recovery explains the first verdict after an outage, compared with the worst
-// in it.
-func (x *explainer) recovery(segments []verdict.Segment, o outage) (Transition, error) {
-	course := slices.Concat(segments[:o.worst+1], segments[o.last+1:o.last+2])
-	return x.transition(course, o.worst+1, o.worst+1)
+// fell is the segment of an outage in which fewer endpoints became ready than in the
+// one before, and from which it came to the worst; the first if nothing fell since.
+// What was so before that is another story.
+func (o outage) fell(segments []verdict.Segment) int {
+	for i := o.worst; i > o.first; i-- {
+		a, b := &segments[i-1].Report, &segments[i].Report
+		if verdict.Worse(a.Verdict.State, b.Verdict.State) {
+			break // what it was like before it got better is no part of it
+		}
+		if b.Endpoints.Ready < a.Endpoints.Ready && segments[i].From.Sub(segments[o.first].From) > cause.OneAct {
+			return i
+		}
+	}
+	return o.first
+}
+
+// worst explains the worst of an outage: how it came from a verdict under which more
+// was ready, or else from what was before the outage.
+func (x *explainer) worst(segments []verdict.Segment, o outage) (Transition, error) {
+	if from := o.fell(segments); from > o.first {
+		if tr, err := x.transition(segments, from, o.worst); err != nil || len(tr.Lost) > 0 {
+			return tr, err
+		}
+	}
+	return x.transition(segments, o.first, o.worst)
+}
+
+// eased is the segment with which the worst of an outage ended, if another that was
+// less bad followed in it; 0 if not.
+func (o outage) eased(segments []verdict.Segment) int {
+	worst := segments[o.worst].Report.Verdict.State
+	for i := o.worst + 1; i <= o.last; i++ {
+		switch state := segments[i].Report.Verdict.State; {
+		case segments[i].Gap != "":
+			return 0
+		case verdict.Unhealthy(state) && verdict.Worse(worst, state):
+			return i
+		}
+	}
+	return 0
+}
+
+// ended explains a verdict after the worst of an outage, compared with that.
+func (x *explainer) ended(segments []verdict.Segment, o outage, at int) (Transition, error) {
+	course := slices.Concat(segments[:o.worst+1], segments[at:at+1])
+	tr, err := x.transition(course, o.worst+1, o.worst+1)
+	// What was done before the worst did not end it.
+	tr.Changes = slices.DeleteFunc(tr.Changes, func(c change.Change) bool { return c.Seq <= segments[o.first].Seq })
+	return tr, err
+}
+
+// drops returns the losses of an outage, if there were several that are not all the
+// steps of a rollout.
+func (x *explainer) drops(segments []verdict.Segment, o outage) ([]cause.Drop, error) {
+	if x.Subject.Resource != replay.Services {
+		return nil, nil
+	}
+	s, err := x.Index.Seek(replay.NewCursorWith(x.Timeline, x.Cache), segments[o.last].To)
+	if err != nil {
+		return nil, err
+	}
+	all := cause.RelationsOf(s, x.Subject).Drops(segments[o.first].From.Add(-cause.OneAct), segments[o.last].To)
+	steps := !slices.ContainsFunc(all, func(d cause.Drop) bool {
+		return slices.ContainsFunc(d.Lost, func(l cause.Loss) bool { return l.Class != "rollout" })
+	})
+	if len(all) < 2 || steps {
+		return nil, s.Err()
+	}
+	return all, s.Err()
 }
 
 // transition explains how the verdict of one segment came about: compared with
@@ -271,8 +370,11 @@ func (x *explainer) transition(segments []verdict.Segment, first, at int) (Trans
 	x.date(m.After, segments, at, m.Related.State.Instant())
 	tr.Later = *m.After
 	m.Root, m.Floor = tr.Later.Headline.ID, 0
+	if before := first - 1; before >= 0 && verdict.Unhealthy(segments[before].Report.Verdict.State) && m.After.Endpoints.Ready < m.Before.Endpoints.Ready {
+		m.Fell = segments[before].Seq
+	}
 	if from := origins(segments[:at], m.Improved); from != nil {
-		m.Floor = from.Seq
+		m.Floor, m.Began = from.Seq, from.Seq
 		if m.Improved { // what did not end the outage within a while was not its cure
 			while := min(cause.Aftermath, from.To.Sub(from.From)/2)
 			if m.Floor, err = x.Timeline.SeqAt(from.From.Add(while)); err != nil {
@@ -294,7 +396,7 @@ func (x *explainer) transition(segments []verdict.Segment, first, at int) (Trans
 			return tr, err
 		}
 	}
-	if verdict.Worse(m.After.Verdict.State, m.Before.Verdict.State) {
+	if verdict.Worse(m.After.Verdict.State, m.Before.Verdict.State) || m.Fell > 0 {
 		tr.Lost = m.Losses()
 		if h := m.After.Headline; h.ID != "" && m.After.Endpoints.Ready < m.After.Endpoints.Desired {
 			tr.Missing = &NotReplaced{ID: h.ID, Subject: h.Subject, Message: h.Message, Units: h.Units, Since: m.After.Verdict.Since}

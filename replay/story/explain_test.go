@@ -12,6 +12,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/replaytest"
 	"github.com/svcspy/svcspy/replay/verdict"
@@ -25,8 +26,30 @@ type told struct {
 	Also     *expected `json:"also,omitempty"`
 	Lost     string    `json:"lost,omitempty"`
 	Missing  string    `json:"missing,omitempty"`
+	Drops    []drop    `json:"drops,omitempty"` // losses within the outage, in order
+	Eased    *expected `json:"eased,omitempty"` // how the worst ended, while the outage went on
 	Recovery *expected `json:"recovery,omitempty"`
 	Then     *expected `json:"then,omitempty"` // the second that explains the recovery
+}
+
+// drop is one loss of several: by what, at which step, how many endpoints were left,
+// and which step had not been performed yet when as many were ready again.
+type drop struct {
+	Lost    string `json:"lost"`
+	Step    int    `json:"step"`
+	Ready   int    `json:"ready"`
+	EndedBy int    `json:"endedBy,omitempty"`
+}
+
+func (d *drop) check(got *cause.Drop, steps [][2]time.Time) string {
+	switch {
+	case got.Lost[0].Class != d.Lost || got.Ready != d.Ready:
+	case got.Lost[0].At.Before(steps[d.Step-1][0]) || got.Lost[0].At.After(steps[d.Step-1][1].Add(4*time.Second)):
+	case d.EndedBy > 0 && (got.To.IsZero() || got.To.After(steps[d.EndedBy-1][0])):
+	default:
+		return ""
+	}
+	return fmt.Sprintf("%+v, want %+v", *got, *d)
 }
 
 // expected is one change; fields that are absent are not compared.
@@ -156,6 +179,20 @@ func TestExplainIncidents(t *testing.T) {
 				problem = fmt.Sprintf("%+v, want %s", m, want.Missing)
 			}
 			verify("not replaced", problem)
+		}
+		for i := range want.Drops {
+			problem := "there is none"
+			if i < len(story.Drops) {
+				problem = want.Drops[i].check(&story.Drops[i], steps)
+			}
+			verify("drop", problem)
+		}
+		if want.Eased != nil {
+			problem := "it was not"
+			if story.Eased != nil {
+				problem = want.Eased.check(story.Eased.Changes, 0, steps)
+			}
+			verify("eased", problem)
 		}
 		for n, want := range []*expected{want.Recovery, want.Then} {
 			if want == nil {

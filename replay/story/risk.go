@@ -34,6 +34,14 @@ type RiskChange struct {
 	// or do not any more.
 	Began []string `json:"began,omitempty"`
 	Ended []string `json:"ended,omitempty"`
+	turns []turn   // of Worse and Better
+}
+
+// turn is one statement of a write: what it is about, and how much of that there was
+// and is. More is safer.
+type turn struct {
+	about         string
+	before, after int
 }
 
 // Raises reports whether the subject is less safe since.
@@ -106,7 +114,8 @@ func (x *explainer) weigh(end *replay.State, related *cause.Relations, segments 
 		return nil, nil
 	}
 	r := &RiskChange{Change: *c}
-	r.Worse, r.Better = weighed(c, related)
+	w := weighed(c, related)
+	r.Worse, r.Better, r.turns = w.worse, w.better, w.turns
 	before, err := x.risksAt(end, c.Seq-1, c.ObservedAt)
 	if err != nil {
 		return nil, err
@@ -150,7 +159,7 @@ func (x *explainer) risksAt(end *replay.State, seq store.Seq, at time.Time) (map
 
 // weighed compares an object before and after a write: what protects the Pods that
 // serve, and how many there are.
-func weighed(c *change.Change, related *cause.Relations) (worse, better []string) {
+func weighed(c *change.Change, related *cause.Relations) weights {
 	var w weights
 	switch c.Ref.Resource.Resource {
 	case "deployments", "statefulsets", "daemonsets", "replicasets":
@@ -160,18 +169,22 @@ func weighed(c *change.Change, related *cause.Relations) (worse, better []string
 	case "poddisruptionbudgets":
 		w.budget(c, related)
 	}
-	return w.worse, w.better
+	return w
 }
 
-type weights struct{ worse, better []string }
-
-// less notes that there is less of what protects than before.
-func (w *weights) less(format string, args ...any) {
-	w.worse = append(w.worse, fmt.Sprintf(format, args...))
+type weights struct {
+	worse, better []string
+	turns         []turn
 }
 
-func (w *weights) more(format string, args ...any) {
-	w.better = append(w.better, fmt.Sprintf(format, args...))
+// turn notes that there is less of what protects than before, or more.
+func (w *weights) turn(t turn, format string, args ...any) {
+	w.turns = append(w.turns, t)
+	if t.after < t.before {
+		w.worse = append(w.worse, fmt.Sprintf(format, args...))
+	} else {
+		w.better = append(w.better, fmt.Sprintf(format, args...))
+	}
 }
 
 // maker is what of a workload decides how safe its Pods are.
@@ -206,24 +219,22 @@ func makerOf(o *analyzer.Object) maker {
 
 func (w *weights) workload(before, after maker) {
 	if a, b := before.replicas, after.replicas; a != nil && b != nil && *a > 0 && *b > 0 {
+		t := turn{"replicas", int(*a), int(*b)}
 		switch {
 		case *b == 1 && *a > 1:
-			w.less("1 replica instead of %d: the loss of a single Pod is an outage", *a)
-		case *b < *a:
-			w.less("%d replicas instead of %d", *b, *a)
-		case *b > *a:
-			w.more("%d replicas instead of %d", *b, *a)
+			w.turn(t, "1 replica instead of %d: the loss of a single Pod is an outage", *a)
+		case *b != *a:
+			w.turn(t, "%d replicas instead of %d", *b, *a)
 		}
 	}
+	scaled := before.replicas == nil || after.replicas == nil || *before.replicas != *after.replicas
 	switch {
 	case after.recreate && !before.recreate:
-		w.less("a rollout stops all Pods before it starts new ones")
+		w.turn(turn{"strategy", 1, 0}, "a rollout stops all Pods before it starts new ones")
 	case before.recreate && !after.recreate:
-		w.more("a rollout replaces Pods step by step")
-	case before.replicas != nil && after.replicas != nil && *before.replicas == *after.replicas && after.unavailable > before.unavailable:
-		w.less("a rollout may take away %d Pods at once instead of %d", after.unavailable, before.unavailable)
-	case before.replicas != nil && after.replicas != nil && *before.replicas == *after.replicas && after.unavailable < before.unavailable:
-		w.more("a rollout may take away %d Pods at once instead of %d", after.unavailable, before.unavailable)
+		w.turn(turn{"strategy", 0, 1}, "a rollout replaces Pods step by step")
+	case !scaled && after.unavailable != before.unavailable:
+		w.turn(turn{"unavailable", -before.unavailable, -after.unavailable}, "a rollout may take away %d Pods at once instead of %d", after.unavailable, before.unavailable)
 	}
 	for i := range after.containers {
 		now := &after.containers[i]
@@ -234,15 +245,15 @@ func (w *weights) workload(before, after maker) {
 		was := &before.containers[n]
 		switch {
 		case was.ReadinessProbe != nil && now.ReadinessProbe == nil:
-			w.less("container %s has no readiness probe any more: it gets traffic as soon as it runs", now.Name)
+			w.turn(turn{"probe " + now.Name, 1, 0}, "container %s has no readiness probe any more: it gets traffic as soon as it runs", now.Name)
 		case was.ReadinessProbe == nil && now.ReadinessProbe != nil:
-			w.more("container %s gets traffic only when its readiness probe passes", now.Name)
+			w.turn(turn{"probe " + now.Name, 0, 1}, "container %s gets traffic only when its readiness probe passes", now.Name)
 		}
 		switch had, has := hasPreStop(was), hasPreStop(now); {
 		case had && !has:
-			w.less("container %s has no preStop hook any more: it ends before proxies stop sending to it", now.Name)
+			w.turn(turn{"preStop " + now.Name, 1, 0}, "container %s has no preStop hook any more: it ends before proxies stop sending to it", now.Name)
 		case has && !had:
-			w.more("container %s has a preStop hook", now.Name)
+			w.turn(turn{"preStop " + now.Name, 0, 1}, "container %s has a preStop hook", now.Name)
 		}
 	}
 }
@@ -270,9 +281,9 @@ func (w *weights) budget(c *change.Change, related *cause.Relations) {
 	before, after := of(c.Before), of(c.After)
 	switch {
 	case c.Verb == change.Deleted && before != nil:
-		w.less("PodDisruptionBudget %s does not hold back evictions any more", c.Subject.Name)
+		w.turn(turn{"budget", 1, 0}, "PodDisruptionBudget %s does not hold back evictions any more", c.Subject.Name)
 	case c.Verb == change.Created && after != nil:
-		w.more("PodDisruptionBudget %s holds back evictions", c.Subject.Name)
+		w.turn(turn{"budget", 0, 1}, "PodDisruptionBudget %s holds back evictions", c.Subject.Name)
 	case before != nil && after != nil:
 		w.bound("at least", before.Spec.MinAvailable, after.Spec.MinAvailable, true)
 		w.bound("at most", before.Spec.MaxUnavailable, after.Spec.MaxUnavailable, false)
@@ -287,27 +298,54 @@ func (w *weights) bound(words string, before, after *intstr.IntOrString, higher 
 	of := map[bool]string{true: "must stay", false: "may be missing"}[higher]
 	a, _ := intstr.GetScaledValueFromIntOrPercent(before, 100, false)
 	b, _ := intstr.GetScaledValueFromIntOrPercent(after, 100, false)
-	if (b > a) == higher {
-		w.more("%s %s of its Pods %s during evictions, instead of %s", words, after, of, before)
-	} else {
-		w.less("%s %s of its Pods %s during evictions, instead of %s", words, after, of, before)
+	if !higher {
+		a, b = -a, -b
+	}
+	if a != b {
+		w.turn(turn{words, a, b}, "%s %s of its Pods %s during evictions, instead of %s", words, after, of, before)
 	}
 }
 
 // riskBetween returns the last write between two instants that made the subject
-// less safe and that none took back since; nil if there is none.
+// less safe in a respect in which it is so still; nil if there is none.
 func riskBetween(all []RiskChange, good, bad time.Time) *RiskChange {
-	var found *RiskChange
+	type respect struct {
+		of    store.Ref // none: of the subject, in its report
+		about string
+	}
+	type loss struct {
+		by    *RiskChange
+		level int // to be reached again
+	}
+	open := map[respect]loss{}
 	for i := range all {
 		r := &all[i]
 		if !r.Change.ObservedAt.After(good) || r.Change.ObservedAt.After(bad) {
 			continue
 		}
-		switch {
-		case r.Raises():
-			found = r
-		case found != nil && found.Change.Ref == r.Change.Ref && (len(r.Better) >= len(found.Worse) && slices.Equal(r.Ended, found.Began)):
-			found = nil // taken back
+		for _, id := range r.Ended {
+			delete(open, respect{about: id})
+		}
+		for _, id := range r.Began {
+			open[respect{about: id}] = loss{by: r}
+		}
+		for _, t := range r.turns {
+			at := respect{r.Change.Ref, t.about}
+			was, lost := open[at]
+			switch {
+			case t.after < t.before && lost:
+				open[at] = loss{r, was.level}
+			case t.after < t.before:
+				open[at] = loss{r, t.before}
+			case lost && t.after >= was.level:
+				delete(open, at)
+			}
+		}
+	}
+	var found *RiskChange
+	for _, l := range open {
+		if found == nil || l.by.Change.Seq > found.Change.Seq {
+			found = l.by
 		}
 	}
 	return found

@@ -90,9 +90,48 @@ func TestWeighed(t *testing.T) {
 		if err != nil || len(changes) != 1 {
 			t.Fatalf("%s: %d changes, %v", tt.name, len(changes), err)
 		}
-		worse, better := weighed(&changes[0], related)
-		if diff := cmp.Diff([][]string{tt.worse, tt.better}, [][]string{worse, better}); diff != "" {
+		w := weighed(&changes[0], related)
+		if diff := cmp.Diff([][]string{tt.worse, tt.better}, [][]string{w.worse, w.better}); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// A risk is taken back by what gives back the same, not by as many statements.
+func TestRiskTakenBack(t *testing.T) {
+	deployment := store.Ref{Resource: replay.Workloads["Deployment"], Namespace: "shop", Name: "web"}
+	other := store.Ref{Resource: replay.Workloads["Deployment"], Namespace: "shop", Name: "api"}
+	probe := func(before, after int) turn { return turn{"probe web", before, after} }
+	replicas := func(before, after int) turn { return turn{"replicas", before, after} }
+	tests := []struct {
+		name string
+		all  []RiskChange
+		want store.Seq // 0: none
+	}{
+		{"taken back", []RiskChange{{turns: []turn{probe(1, 0)}}, {turns: []turn{probe(0, 1)}}}, 0},
+		{"another instead", []RiskChange{{turns: []turn{probe(1, 0)}}, {turns: []turn{probe(0, 1), replicas(3, 1)}}}, 2},
+		{"another given", []RiskChange{{turns: []turn{probe(1, 0)}}, {turns: []turn{replicas(3, 5)}}}, 1},
+		{"the same of another object", []RiskChange{{turns: []turn{probe(1, 0)}}, {Change: change.Change{Ref: other}, turns: []turn{probe(0, 1)}}}, 1},
+		{"in part", []RiskChange{{turns: []turn{replicas(5, 1)}}, {turns: []turn{replicas(1, 3)}}}, 1},
+		{"step by step", []RiskChange{{turns: []turn{replicas(5, 3)}}, {turns: []turn{replicas(3, 1)}}, {turns: []turn{replicas(1, 5)}}}, 0},
+		{"the earlier of two is left", []RiskChange{{turns: []turn{probe(1, 0)}}, {turns: []turn{replicas(3, 1)}}, {turns: []turn{replicas(1, 3)}}}, 1},
+		{"of the report", []RiskChange{{Began: []string{"a", "b"}}, {Ended: []string{"a"}, Began: []string{"c"}}}, 2},
+		{"of the report, one left", []RiskChange{{Began: []string{"a", "b"}}, {Ended: []string{"a"}}}, 1},
+		{"before", nil, 0},
+	}
+	for _, tt := range tests {
+		for i := range tt.all {
+			c := &tt.all[i].Change
+			if c.Seq, c.ObservedAt = store.Seq(i+1), replaytest.Start.Add(time.Duration(i+1)*time.Second); c.Ref.Name == "" {
+				c.Ref = deployment
+			}
+		}
+		got := store.Seq(0)
+		if r := riskBetween(tt.all, replaytest.Start, replaytest.Start.Add(time.Minute)); r != nil {
+			got = r.Change.Seq
+		}
+		if got != tt.want {
+			t.Errorf("%s: #%d, want #%d", tt.name, got, tt.want)
 		}
 	}
 }
