@@ -32,7 +32,8 @@ const (
 )
 
 // Drops returns the drops of a Service between two instants, in the order in which
-// they began. What falls within OneAct is one of them.
+// they began. What falls within OneAct is one of them; that there are fewer of more
+// than at the beginning, as in a rollout, is none.
 func (r *Relations) Drops(from, to time.Time) []Drop {
 	type open struct {
 		Drop
@@ -40,10 +41,12 @@ func (r *Relations) Drops(from, to time.Time) []Drop {
 		last        time.Time
 	}
 	var stack, all []*open
-	before := map[string]bool{}
+	before, level := map[string]bool{}, 0
 	for _, c := range r.readyOver(to) {
 		switch {
 		case c.at.Before(from):
+			level = len(c.pods)
+		case level > 0 && len(c.pods) >= level:
 		case len(c.pods) < len(before):
 			if n := len(stack); n > 0 && c.at.Sub(stack[n-1].last) <= OneAct && len(before) == stack[n-1].Ready {
 				stack[n-1].Ready, stack[n-1].lowest, stack[n-1].last = len(c.pods), c.pods, c.at
