@@ -166,7 +166,7 @@ func alone(args []string) bool {
 		return slices.Contains(args, "--print-rbac")
 	case "trace", "changes":
 		return slices.Contains(args, "-f")
-	case "serve", "shell", "keep", "mcp":
+	case "serve", "shell", "keep", "mcp", "agent", "ls", "fetch":
 		return false
 	case "view":
 		return slices.Contains(args, "--export")

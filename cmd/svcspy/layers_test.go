@@ -29,6 +29,7 @@ var layers = map[string]struct {
 	"recorder/importer/etcd":     {[]string{"store/boltfile", "store/kinds", "recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/importer/snapshot": {[]string{"recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 
+	"store/bucket":         {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"store/kinds":          {nil, []string{"k8s.io/client-go", "k8s.io/api/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"store/event":          {nil, []string{"k8s.io/client-go", "k8s.io/api/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"store/encoding":       {[]string{"store/event"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
@@ -38,6 +39,8 @@ var layers = map[string]struct {
 	"store":                {[]string{"store/event", "store/encoding", "store/boltfile", "store/block", "store/index", "store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
 	"recorder":             {[]string{"store/kinds", "store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/flight":      {[]string{"store", "recorder", "analyzer", "replay", "replay/expect", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"recorder/segment":     {[]string{"store", "store/bucket", "analyzer", "replay/verdict"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
+	"recorder/agent":       {[]string{"store", "store/bucket", "recorder", "recorder/flight", "recorder/segment", "analyzer", "replay", "replay/verdict", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/svcspytest":  {[]string{"store", "recorder", "recorder/redact", "replay", "replay/expect", "replay/verdict", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/redact":      {[]string{"store", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"recorder/redact/scan": {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
@@ -76,9 +79,9 @@ var layers = map[string]struct {
 	"fixtures/incidents":       {nil, []string{"k8s.io/"}},
 	"cmd/svcspy/process":       {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/expect", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
-	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "store/rawjson", "recorder", "recorder/flight", "recorder/redact", "analyzer", "analyzer/registry", "replay/expect", "replay/report", "replay/when"}, nil},
+	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "store/bucket", "store/rawjson", "recorder", "recorder/agent", "recorder/flight", "recorder/redact", "recorder/segment", "analyzer", "analyzer/registry", "replay/expect", "replay/report", "replay/when"}, nil},
 	"cmd/svcspy/kubectl":       {[]string{"analyzer/command", "cmd/svcspy/cli", "replay", "replay/apiserver", "replay/mcp", "replay/past", "replay/report", "replay/when", "store"}, nil},
-	"cmd/svcspy/files":         {[]string{"cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/web", "replay/when", "store"}, nil},
+	"cmd/svcspy/files":         {[]string{"analyzer", "cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "recorder/segment", "store/bucket", "replay/verdict", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/web", "replay/when", "store"}, nil},
 	"cmd/svcspy":               {[]string{"analyzer", "analyzer/command", "cmd/svcspy/cli", "cmd/svcspy/files", "cmd/svcspy/kubectl", "cmd/svcspy/process", "cmd/svcspy/record", "fixtures", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/etcd", "recorder/importer/snapshot", "recorder/redact", "replay", "replay/change", "replay/expect", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when", "store"}, nil},
 }
 

@@ -18,6 +18,7 @@ import (
 var pages = []string{
 	"README.md",
 	"recorder/README.md",
+	"recorder/agent/README.md",
 	"replay/README.md",
 	"replay/postmortem/README.md",
 	"replay/mcp/README.md",

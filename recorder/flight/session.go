@@ -24,6 +24,8 @@ type Session struct {
 	// Say and Warn print a line for the user of the recorder. The text may hold
 	// words of the cluster. They are called from several goroutines.
 	Say, Warn func(format string, args ...any)
+	// Saver, unless nil, is what Keep does instead.
+	Saver func(why string) (path, remark string)
 
 	sink    *noticeWriter
 	control error // why Requests are not answered
@@ -143,6 +145,9 @@ func (s *Session) Err() error {
 
 // Keep has the Ring save its window, and returns where and a remark.
 func (s *Session) Keep(why string) (path, remark string) {
+	if s.Saver != nil {
+		return s.Saver(why)
+	}
 	path, remark = s.Path, "it is no flight recorder: everything is kept"
 	if s.Ring != nil {
 		var until time.Time
@@ -156,6 +161,10 @@ func (s *Session) Keep(why string) (path, remark string) {
 	}
 	return path, remark
 }
+
+// Note writes a notice of the recorder about itself into the ledger, with the next
+// commit. It may be called while Run runs.
+func (s *Session) Note(text string) { s.sink.note(text) }
 
 // Seal saves what the Ring is to save, and seals. Run must have returned.
 func (s *Session) Seal() (store.Info, error) {

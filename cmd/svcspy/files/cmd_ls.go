@@ -1,0 +1,234 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/recorder/segment"
+	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/replay/verdict"
+	"github.com/svcspy/svcspy/replay/when"
+	"github.com/svcspy/svcspy/store/bucket"
+)
+
+// ListCommand returns the command ls.
+func ListCommand(a *cli.App) *cobra.Command {
+	at := ""
+	cmd := &cobra.Command{
+		Use:   "ls BUCKET",
+		Short: "List the clusters and coverage in a bucket",
+		Long: `Ls lists the clusters whose agents store segments in BUCKET: since which day there
+are segments, until when the newest one reaches, and which Services were not serving
+at its end. With --at it says what was recorded at an instant, and which Services
+were not serving then, in all clusters. It reads the summaries beside the segments,
+not the segments.
+
+BUCKET is s3://NAME/PREFIX, file:///FOLDER or the path of a folder, as of
+svcspy agent. Times are read as everywhere; a time of day without a date is the last
+one before now.
+
+EXIT STATUS
+  0 listed, 1 error, 2 wrong words or time, 130 interrupted.`,
+		Example: `  svcspy ls s3://outages/svcspy
+  svcspy ls s3://outages/svcspy --at 14:02`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return cli.Usage(errors.New("ls takes one bucket"), a.Name+" ls s3://NAME/PREFIX")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := a.Interruptible(cmd.Context())
+			defer stop()
+			return cli.Interrupted(ctx, list(ctx, a, args[0], at))
+		},
+	}
+	cmd.Flags().StringVar(&at, "at", "", "an instant, such as 14:02 or -30m (default: the newest segment of each cluster)")
+	_ = cmd.RegisterFlagCompletionFunc("at", cobra.NoFileCompletions)
+	return cmd
+}
+
+// instantIn reads a time that is about no recording yet: what a bucket holds ends
+// about now. From is what +30m counts from.
+func instantIn(a *cli.App, text string, from time.Time) (time.Time, error) {
+	zone, err := a.Zone()
+	if err != nil {
+		return time.Time{}, err
+	}
+	now := a.Now().Round(0)
+	i, err := when.Parse(text, when.Range{
+		Start: now.Add(-24*time.Hour + time.Nanosecond), End: now, Live: true, Now: now, Zone: zone, From: from,
+		Past: func() (time.Time, error) { return time.Unix(0, 0), nil },
+	})
+	return i.Time, err
+}
+
+// openBucket opens a bucket with an error that says how addresses are written.
+func openBucket(address string) (bucket.Bucket, error) {
+	b, err := bucket.Open(address)
+	if errors.Is(err, bucket.ErrAddress) {
+		return nil, cli.Usage(err, "")
+	}
+	return b, err
+}
+
+// held is what a bucket has of a cluster.
+type held struct {
+	cluster string
+	days    []string
+	summary segment.Summary
+	found   bool // there is a segment, of the instant that was asked for
+	err     error
+}
+
+// listers is how many clusters are asked about at a time.
+const listers = 16
+
+func list(ctx context.Context, a *cli.App, address, text string) error {
+	var at time.Time
+	if text != "" {
+		var err error
+		if at, err = instantIn(a, text, time.Time{}); err != nil {
+			return err
+		}
+	}
+	b, err := openBucket(address)
+	if err != nil {
+		return err
+	}
+	clusters, err := segment.Clusters(ctx, b)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", address, err)
+	}
+	if len(clusters) == 0 {
+		return cli.Hinted(fmt.Errorf("list %s: no agent has stored anything there: %w", address, fs.ErrNotExist), "`svcspy agent --to BUCKET` stores segments")
+	}
+	all := make([]held, len(clusters))
+	var working sync.WaitGroup
+	places := make(chan struct{}, listers)
+	for i, cluster := range clusters {
+		places <- struct{}{}
+		working.Go(func() {
+			defer func() { <-places }()
+			all[i] = look(ctx, b, cluster, at)
+		})
+	}
+	working.Wait()
+	for _, h := range all {
+		if h.err != nil {
+			return fmt.Errorf("list %s: %w", h.cluster, h.err)
+		}
+	}
+	if at.IsZero() {
+		return printNewest(a, all)
+	}
+	a.Note("at %s", when.Format(at))
+	return printInstant(a, all, at)
+}
+
+// look reads what there is of a cluster at an instant, or last.
+func look(ctx context.Context, b bucket.Bucket, cluster string, at time.Time) held {
+	h := held{cluster: cluster}
+	var of segment.Stored
+	if at.IsZero() {
+		of, h.days, h.err = segment.Newest(ctx, b, cluster)
+		if errors.Is(h.err, fs.ErrNotExist) {
+			h.err = nil
+			return h
+		}
+	} else {
+		var found []segment.Stored
+		if found, h.err = segment.Find(ctx, b, cluster, at, at); len(found) == 0 {
+			return h
+		}
+		of = found[len(found)-1]
+	}
+	if h.err == nil {
+		h.summary, h.err = of.Summary(ctx, b)
+		h.found = h.err == nil
+	}
+	return h
+}
+
+func printNewest(a *cli.App, all []held) error {
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CLUSTER\tSINCE\tUNTIL\tNOT SERVING")
+	for _, h := range all {
+		if !h.found {
+			fmt.Fprintf(w, "%s\t-\t-\tno segment\n", h.cluster)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", h.cluster, h.days[0], when.Format(h.summary.End.Truncate(time.Second)), unwell(&h.summary, h.summary.End))
+	}
+	return w.Flush()
+}
+
+func printInstant(a *cli.App, all []held, at time.Time) error {
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CLUSTER\tCOVERAGE\tNOT SERVING")
+	for _, h := range all {
+		if !h.found {
+			fmt.Fprintf(w, "%s\tnot recorded\tunknown\n", h.cluster)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", h.cluster, coverage(&h.summary, at), unwell(&h.summary, at))
+	}
+	return w.Flush()
+}
+
+// coverage says to what the recorder listened at an instant.
+func coverage(s *segment.Summary, at time.Time) string {
+	var missing []string
+	for _, g := range s.Gaps {
+		if !at.Before(g.From) && at.Before(g.To) {
+			missing = append(missing, g.Resource)
+		}
+	}
+	slices.Sort(missing)
+	missing = slices.Compact(missing)
+	switch {
+	case at.Before(s.Start) || at.After(s.End):
+		return "not recorded"
+	case len(missing) == 0:
+		return "complete"
+	case len(missing) > 3:
+		return fmt.Sprintf("gap in %d resources", len(missing))
+	}
+	return report.Clean("gap in " + strings.Join(missing, ", "))
+}
+
+// unwell names the Services that served not, or not all, at an instant.
+func unwell(s *segment.Summary, at time.Time) string {
+	var names []string
+	for i := range s.Services {
+		c := &s.Services[i]
+		if v := c.At(at); verdict.Rank(analyzer.State(v.State)) >= 0 && verdict.Rank(analyzer.State(v.State)) <= verdict.Rank(analyzer.PartiallyServing) {
+			name := fmt.Sprintf("%s/%s %s", c.Namespace, c.Name, v.State)
+			if v.ID != "" {
+				name += " (" + v.ID + ")"
+			}
+			names = append(names, name)
+		}
+	}
+	text := strings.Join(names, ", ")
+	switch {
+	case len(names) > 3:
+		text = fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
+	case text == "" && s.Unjudged > 0:
+		text = fmt.Sprintf("none of %d; %d were not judged", s.Healthy+len(s.Services), s.Unjudged)
+	case text == "":
+		text = "-"
+	}
+	return report.Clean(text)
+}
