@@ -236,7 +236,9 @@ func timeAt(root any, path ...string) (time.Time, bool) {
 }
 
 // conditions: since when each has its status. The rule holds for every kind
-// that follows the API conventions.
+// that follows the API conventions. Who opens the readiness gates of Pods need not:
+// what writes a condition may stamp it anew though nothing changed, so that a gate was
+// opened at that time at the latest.
 func (p *collector) conditions(t *teller) {
 	list, _ := change.ValueAt(t.root, below("status", "conditions")).([]any)
 	for _, c := range list {
@@ -258,8 +260,19 @@ func (p *collector) conditions(t *teller) {
 				f.Clock = KubeletClock
 			}
 		}
-		p.add(f, at, time.Second)
+		if !p.date(&f, at, time.Second) {
+			continue
+		}
+		if created := t.meta.CreationTimestamp.Time; t.Resource == replay.Pods && isGate(analyzer.As[corev1.Pod](t.Object), kind) && created.Before(f.Earliest) {
+			f.Earliest = created.UTC()
+		}
+		p.facts = append(p.facts, f)
 	}
+}
+
+// isGate reports whether a condition is one that a Pod waits for.
+func isGate(pod *corev1.Pod, kind string) bool {
+	return slices.ContainsFunc(pod.Spec.ReadinessGates, func(g corev1.PodReadinessGate) bool { return string(g.ConditionType) == kind })
 }
 
 // kubelets are the field managers that write with the clock of a Node.

@@ -138,6 +138,10 @@ func (c *Closure) subject(ctx context.Context, t replay.Timeline, h *verdict.Ind
 		if err := c.transition(t, &tr); err != nil {
 			return err
 		}
+		at := segments[i].From.Add(min(cause.Aftermath, segments[i].To.Sub(segments[i].From)))
+		if err := c.undone(t, h, cache, ref, at, tr.Changes); err != nil {
+			return err
+		}
 	}
 	risks, err := x.risks(ctx, segments)
 	if err != nil {
@@ -189,6 +193,37 @@ func (c *Closure) transition(t replay.Timeline, tr *Transition) error {
 		}
 		if n := len(past); n > 1 {
 			c.note(e.Ref(), past[n-2]) // what it was before
+		}
+	}
+	return nil
+}
+
+// undone notes the world before changes that are proved by undoing them: what they
+// took away is put back for that, as it was.
+func (c *Closure) undone(t replay.Timeline, h *verdict.Index, cache *replay.Cache, subject store.Ref, at time.Time, changes []change.Change) error {
+	for i := range changes {
+		if changes[i].Link != change.Counterfactual {
+			continue
+		}
+		s, err := h.Seek(replay.NewCursorWith(t, cache), at)
+		if err != nil {
+			return err
+		}
+		first := changes[i].Seq
+		for _, seq := range changes[i].With {
+			first = min(first, seq)
+		}
+		if first <= 1 {
+			continue
+		}
+		then := s.Before(first)
+		for _, ref := range cause.RelationsOf(s, subject).Refs {
+			if o := then.Get(ref); o != nil {
+				c.note(ref, o.Seq)
+			}
+		}
+		if err := s.Err(); err != nil {
+			return err
 		}
 	}
 	return nil
