@@ -199,34 +199,29 @@ func (c *Closure) transition(t replay.Timeline, tr *Transition) error {
 }
 
 // undone notes the world before changes that are proved by undoing them: what they
-// took away is put back for that, as it was.
+// took away is put back for that, as it was. The oldest of them decides: later versions
+// are in the closure, too.
 func (c *Closure) undone(t replay.Timeline, h *verdict.Index, cache *replay.Cache, subject store.Ref, at time.Time, changes []change.Change) error {
+	first := current
 	for i := range changes {
-		if changes[i].Link != change.Counterfactual {
-			continue
-		}
-		s, err := h.Seek(replay.NewCursorWith(t, cache), at)
-		if err != nil {
-			return err
-		}
-		first := changes[i].Seq
-		for _, seq := range changes[i].With {
-			first = min(first, seq)
-		}
-		if first <= 1 {
-			continue
-		}
-		then := s.Before(first)
-		for _, ref := range cause.RelationsOf(s, subject).Refs {
-			if o := then.Get(ref); o != nil {
-				c.note(ref, o.Seq)
-			}
-		}
-		if err := s.Err(); err != nil {
-			return err
+		if changes[i].Link == change.Counterfactual {
+			first = min(first, slices.Min(append([]store.Seq{changes[i].Seq}, changes[i].With...)))
 		}
 	}
-	return nil
+	if first <= 1 || first == current {
+		return nil
+	}
+	s, err := h.Seek(replay.NewCursorWith(t, cache), at)
+	if err != nil {
+		return err
+	}
+	then := s.Before(first)
+	for _, ref := range cause.RelationsOf(s, subject).Refs {
+		if o := then.Get(ref); o != nil {
+			c.note(ref, o.Seq)
+		}
+	}
+	return s.Err()
 }
 
 // subjects are the resources the analyzer has reports on.

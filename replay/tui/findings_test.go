@@ -131,11 +131,3 @@ func TestMouse(t *testing.T) {
 		t.Error("M does not give the mouse back")
 	}
 }
-
-func TestNatural(t *testing.T) {
-	for _, pair := range [][2]string{{"svc-2", "svc-10"}, {"a", "b"}, {"a1b2", "a1b10"}, {"svc", "svc-1"}, {"a01", "a2"}} {
-		if natural(pair[0], pair[1]) >= 0 || natural(pair[1], pair[0]) <= 0 || natural(pair[0], pair[0]) != 0 {
-			t.Errorf("%q does not stand before %q", pair[0], pair[1])
-		}
-	}
-}

@@ -116,7 +116,7 @@ func (m *Model) sortList() {
 		x, y := refOf(&a), refOf(&b)
 		return cmp.Or(
 			cmp.Compare(listRank(&a), listRank(&b)),
-			cmp.Compare(hurt[y], hurt[x]), cmp.Compare(x.Namespace, y.Namespace), natural(x.Name, y.Name),
+			cmp.Compare(hurt[y], hurt[x]), cmp.Compare(x.Namespace, y.Namespace), replay.CompareNames(x.Name, y.Name),
 		)
 	})
 }
@@ -127,35 +127,6 @@ func listRank(r *analyzer.Report) int {
 		return len(r.Verdict.State) + verdict.Rank(analyzer.Serving)
 	}
 	return verdict.Rank(r.Verdict.State)
-}
-
-// natural compares names with their numbers as numbers: svc-2 before svc-10.
-func natural(a, b string) int {
-	for a != "" && b != "" {
-		x, y := digits(a), digits(b)
-		if x > 0 && y > 0 {
-			n, k := strings.TrimLeft(a[:x], "0"), strings.TrimLeft(b[:y], "0")
-			if c := cmp.Or(cmp.Compare(len(n), len(k)), cmp.Compare(n, k)); c != 0 {
-				return c
-			}
-			a, b = a[x:], b[y:]
-			continue
-		}
-		if a[0] != b[0] {
-			return cmp.Compare(a[0], b[0])
-		}
-		a, b = a[1:], b[1:]
-	}
-	return cmp.Compare(len(a), len(b))
-}
-
-// digits is how many digits a text begins with.
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
 }
 
 // shown are the Services that pass the filter.

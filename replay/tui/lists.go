@@ -72,7 +72,7 @@ func (m *Model) objectRows(kinds []schema.GroupVersionResource) []row {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b listed) int {
-		return cmp.Or(cmp.Compare(toneRank[a.tone], toneRank[b.tone]), cmp.Compare(a.ref.Namespace, b.ref.Namespace), natural(a.ref.Name, b.ref.Name))
+		return cmp.Or(cmp.Compare(toneRank[a.tone], toneRank[b.tone]), cmp.Compare(a.ref.Namespace, b.ref.Namespace), replay.CompareNames(a.ref.Name, b.ref.Name))
 	})
 	var rows []row
 	for _, o := range all {

@@ -245,7 +245,7 @@ func (s *Server) overview(info store.Info) (*overview, error) {
 		o.Services = append(o.Services, drawnService{keyOf(c.Subject), spans})
 	}
 	slices.SortStableFunc(o.Services, func(a, b drawnService) int {
-		return cmp.Or(cmp.Compare(boolRank(hurt[a.Key]), boolRank(hurt[b.Key])), naturally(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(boolRank(hurt[a.Key]), boolRank(hurt[b.Key])), replay.CompareNames(a.Key, b.Key))
 	})
 	if o.More = max(0, len(o.Services)-mostServices); o.More > 0 {
 		o.Services = o.Services[:mostServices]
@@ -258,35 +258,6 @@ func boolRank(first bool) int {
 		return 0
 	}
 	return 1
-}
-
-// naturally compares names as people order them: svc-9 before svc-10.
-func naturally(a, b string) int {
-	for a != "" && b != "" {
-		m, n := digits(a), digits(b)
-		if m > 0 && n > 0 {
-			x, y := strings.TrimLeft(a[:m], "0"), strings.TrimLeft(b[:n], "0")
-			if c := cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)); c != 0 {
-				return c
-			}
-			a, b = a[m:], b[n:]
-			continue
-		}
-		if a[0] != b[0] {
-			return cmp.Compare(a[0], b[0])
-		}
-		a, b = a[1:], b[1:]
-	}
-	return cmp.Compare(len(a), len(b))
-}
-
-func digits(s string) int {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return i
-		}
-	}
-	return len(s)
 }
 
 func outageOf(i *report.OutageItem) drawnOutage {

@@ -433,7 +433,7 @@ func TestDelta(t *testing.T) {
 
 func TestNaturally(t *testing.T) {
 	got := []string{"svc-10", "svc-9", "svc-010", "svc", "svc-9a", "abc"}
-	slices.SortStableFunc(got, naturally)
+	slices.SortStableFunc(got, replay.CompareNames)
 	if diff := cmp.Diff([]string{"abc", "svc", "svc-9", "svc-9a", "svc-10", "svc-010"}, got); diff != "" {
 		t.Error(diff)
 	}
