@@ -23,6 +23,12 @@ type refusal struct {
 	retryAfter time.Duration // 0: the server did not say
 }
 
+// Status returns the refusal as an API server says it
+// (k8s.io/apimachinery/pkg/api/errors.APIStatus).
+func (r *refusal) Status() metav1.Status {
+	return metav1.Status{Status: metav1.StatusFailure, Code: int32(r.code), Reason: r.reason, Message: r.Error()}
+}
+
 func (r *refusal) Error() string {
 	if r.message == "" {
 		return fmt.Sprintf("%d %s", r.code, http.StatusText(r.code))
@@ -60,6 +66,11 @@ const largestStatus = 64 << 10
 // may come from far away, but not watches: a compressed watch holds events
 // back until a block is full.
 func (a *client) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	return a.getAs(ctx, path, "application/json", query)
+}
+
+// getAs is get of what a client accepts.
+func (a *client) getAs(ctx context.Context, path, accept string, query url.Values) (*http.Response, error) {
 	u := *a.base
 	u.Path = a.base.JoinPath(path).Path
 	u.RawQuery = query.Encode()
@@ -67,7 +78,7 @@ func (a *client) get(ctx context.Context, path string, query url.Values) (*http.
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Accept", accept)
 	if query.Get("watch") != "" {
 		request.Header.Set("Accept-Encoding", "identity")
 	}

@@ -25,7 +25,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/svcspy/svcspy/recorder/importer"
 	"github.com/svcspy/svcspy/store/boltfile"
@@ -380,7 +379,7 @@ func (s *snapshot) list() {
 	s.listed = true
 	all := map[schema.GroupResource]schema.GroupVersionResource{}
 	for _, k := range kinds.All {
-		if scheme.Scheme.IsGroupRegistered(k.Resource.Group) {
+		if scheme.IsGroupRegistered(k.Resource.Group) {
 			all[k.Resource.GroupResource()] = k.Resource
 		}
 	}

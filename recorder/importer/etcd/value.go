@@ -12,7 +12,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/svcspy/svcspy/store/kinds"
 )
@@ -284,7 +283,7 @@ func decode(value []byte, mod uint64) ([]byte, error) {
 		return nil, err
 	}
 	gvk := schema.FromAPIVersionAndKind(u.apiVersion, u.kind)
-	object, err := scheme.Scheme.New(gvk)
+	object, err := scheme.New(gvk)
 	if err != nil {
 		return nil, fmt.Errorf("objects of a kind that is not known: %s", gvk.GroupKind())
 	}
