@@ -8,7 +8,7 @@ BROWSER = fixtures/browser
 TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
 SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
 
-.PHONY: help build man update demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt release-files release-snapshot release-equal release-krew sizes gallery vulncheck vet-platforms
+.PHONY: help build man update demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt release-files release-snapshot release-equal release-krew image sizes gallery vulncheck vet-platforms
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -119,6 +119,14 @@ release-equal: release-snapshot ## build the snapshot again elsewhere, without t
 	@rm -rf bin/again && git worktree add --force --detach -q bin/again/tree && cp .goreleaser.yaml bin/again/tree/ && \
 	  gr=$$($(RELEASE_TOOL) -n goreleaser) && (cd bin/again/tree && GOCACHE=$(CURDIR)/bin/again/cache $$gr release --snapshot --clean --parallelism 1 --timeout 60m >/dev/null) ; \
 	  bin/release/tools/release equal bin/dist bin/again/tree/bin/dist ; code=$$? ; git worktree remove --force bin/again/tree ; rm -rf bin/again ; exit $$code
+
+IMAGE ?= localhost/svcspy:$(COMMIT)
+image: ## a container image for amd64 and arm64 without Docker, in bin/image.tar; IMAGE=name
+	@mkdir -p bin/programs && cd $(RELEASE) && $(GO) build -o ../../bin/release-tool .
+	@for arch in amd64 arm64; do GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X $(CLI).version=0.0.0-$(COMMIT) -X $(CLI).commit=$(COMMIT) -X $(CLI).date=$(COMMIT_DATE)" -o bin/programs/svcspy-$$arch ./cmd/svcspy || exit 1; done
+	@bin/release-tool image $(IMAGE) bin/image bin/programs/svcspy-amd64 bin/programs/svcspy-arm64
+
+CLI = github.com/svcspy/svcspy/cmd/svcspy/cli
 
 release-krew: ## the krew manifest of bin/dist is valid, and krew installs the archive with it
 	@rm -rf bin/krew && mkdir -p bin/krew && KREW_ROOT=$(CURDIR)/bin/krew $(RELEASE_TOOL) krew install \
