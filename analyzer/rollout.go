@@ -292,9 +292,23 @@ func (s *service) cutCapacity(r *rollout) *cause {
 			c.evidence = append(c.evidence, s.q.see(rs, "/spec/replicas", fmt.Sprint(replicas(rs.Spec.Replicas))))
 		}
 	}
+	return c
+}
+
+// bringBack sets what to do about a rollout that took the capacity: undo it, and
+// look how it goes on. A paused Deployment cannot be rolled back.
+func bringBack(c *cause, d *appsv1.Deployment) {
+	c.next = commands(rolloutCommand("undo", d.Namespace, d.Name), rolloutCommand("status", d.Namespace, d.Name))
+	if d.Spec.Paused {
+		c.next = append(commands(rolloutCommand("resume", d.Namespace, d.Name)), c.next...)
+	}
+}
+
+// prevent sets what keeps the next rollout from doing the same: it does not help
+// while the Pods are missing.
+func prevent(c *cause, d *appsv1.Deployment) {
 	c.next = commands(command.Kubectl("patch").Add(command.Object("deployment", d.Namespace, d.Name)...).
 		Add("-p", `{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":0,"maxSurge":1}}}}`))
-	return c
 }
 
 // darkBefore reports whether the Service had no ready endpoint when a Deployment got

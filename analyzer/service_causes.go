@@ -430,6 +430,7 @@ func (s *service) name(u *unit) {
 	if u.workload != nil {
 		if r := s.q.rollout(u.workload); r != nil {
 			if cut := s.cutCapacity(r); cut != nil && s.lost() {
+				bringBack(cut, r.deployment)
 				*root = *cut
 				return
 			}

@@ -161,6 +161,7 @@ func (s *service) capacityCut() []*cause {
 	for _, w := range s.workloads {
 		if r := s.q.rollout(w); r != nil && s.lost() {
 			if c := s.cutCapacity(r); c != nil {
+				prevent(c, r.deployment)
 				return []*cause{c}
 			}
 		}

@@ -127,6 +127,7 @@ func (o *traceOptions) live(ctx context.Context, words []string) error {
 		return err
 	}
 	o.ClientIn(ref.Namespace)
+	o.Live = true
 	client, err := cli.NewAccess(config)
 	if err != nil {
 		return err

@@ -53,7 +53,11 @@ func (s *documentBuilder) hero(p *Postmortem) []Fact {
 			fixed = fmt.Sprintf("%s (%s)", deed(c), clock(c.ObservedAt))
 		}
 	}
-	return append(facts, Fact{"Fixed by", fixed}, Fact{"Completeness", p.Completeness.Line})
+	facts = append(facts, Fact{"Fixed by", fixed})
+	if next := report.NextOf(x.Trigger(), x.Worst.Later.Next); len(next) > 0 {
+		facts = append(facts, Fact{"Next", report.Clean(next[0]) + " (as of then); now: " + report.Clean(report.NowCommand(x.Worst.Report.Subject))})
+	}
+	return append(facts, Fact{"Completeness", p.Completeness.Line})
 }
 
 // linkWords say how firmly a change is tied to what it explains.

@@ -52,6 +52,8 @@ type ExplanationEnvelope struct {
 	// OutagesSeconds how long they were together.
 	Outages        int     `json:"outages"`
 	OutagesSeconds float64 `json:"outagesSeconds"`
+	// Next is what to run, as of then: what takes a proved trigger back comes first.
+	Next []string `json:"next,omitempty"`
 }
 
 // NewExplanation puts the story into its envelope.
@@ -65,6 +67,7 @@ func NewExplanation(info store.Info, x *story.Explanation) ExplanationEnvelope {
 		Outages: x.Outages, OutagesSeconds: x.Lasted.Seconds(),
 	}
 	e.Worst.Headline = x.Worst.Later.Headline
+	e.Next = NextOf(x.Trigger(), x.Worst.Later.Next)
 	if e.Worst.Headline.ID != x.Worst.Report.Headline.ID {
 		e.Worst.Event = 0 // a replay of it shows the headline of that instant
 	}
@@ -161,6 +164,7 @@ func ExplanationText(w io.Writer, e ExplanationEnvelope, o Options) error {
 			p.line("  The last change before it to anything it depends on: %s", p.change(e.LastChange))
 		}
 	}
+	p.thenAndNow(e.Next, e.Subject)
 	p.story(e)
 	if lost := p.losses(e.Lost); len(lost) > 0 {
 		p.lines("lost", lost)

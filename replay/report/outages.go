@@ -81,12 +81,53 @@ func NewOutageItem(o *story.Outage, told *story.Explanation) OutageItem {
 	}
 	item.Headline = told.Worst.Later.Headline
 	item.Trigger, item.Recovery = told.Trigger(), told.End()
-	if c := item.Trigger; c != nil && c.Link != change.Correlated {
-		if undo, can := c.Undo(); can {
-			item.Undo = undo.String()
+	item.Undo = UndoOf(item.Trigger)
+	return item
+}
+
+// UndoOf returns the command that takes a trigger back; "" where the trigger is not
+// proved to be one, or no command can.
+func UndoOf(trigger *change.Change) string {
+	if trigger == nil || trigger.Link == change.Correlated {
+		return ""
+	}
+	undo, can := trigger.Undo()
+	if !can {
+		return ""
+	}
+	return undo.String()
+}
+
+// NextOf returns what to run about an outage, as of then: what takes the trigger
+// back, then the first of the other commands.
+func NextOf(trigger *change.Change, next []string) []string {
+	undo := UndoOf(trigger)
+	if undo == "" {
+		return next
+	}
+	for _, line := range next {
+		if !strings.Contains(line, " rollout undo ") { // it is the same, about the same workload
+			return []string{undo, line}
 		}
 	}
-	return item
+	return []string{undo}
+}
+
+// NowCommand returns what shows how a subject is now: what holds in a recording may
+// be over.
+func NowCommand(s analyzer.Subject) string {
+	c := command.New("svcspy", "trace", shortKind(s.Kind)+"/"+s.Name)
+	if s.Namespace != "" {
+		c = c.Add("-n", s.Namespace)
+	}
+	return c.String()
+}
+
+func shortKind(kind string) string {
+	if kind == "Service" {
+		return "svc"
+	}
+	return strings.ToLower(kind)
 }
 
 // SameCause reports whether two outages have one cause: the same change, or the same
@@ -189,7 +230,7 @@ func (p *printer) outage(i *OutageItem, first bool) {
 		p.line("  %-9s %s", map[bool]string{true: "next", false: ""}[n == 0], Clean(line))
 	}
 	if first && len(i.Next) > 0 && i.Subject.Kind == "Service" {
-		p.line("  now       %s", Clean(command.New(append([]string{"svcspy", "trace"}, command.Object("service", i.Subject.Namespace, i.Subject.Name)...)...).String()))
+		p.line("  now       %s", Clean(NowCommand(i.Subject)))
 	}
 }
 

@@ -47,7 +47,11 @@ func Text(w io.Writer, e Envelope, o Options) error {
 	p.findings("hints", e.Hints, false)
 	p.lines("undecided", e.Undecided)
 	p.lines("no API object can tell", e.Unknowable)
-	p.lines("next", e.Next)
+	if e.Recording.Live {
+		p.lines("next", e.Next)
+	} else {
+		p.thenAndNow(e.Next, e.Subject)
+	}
 	return p.w.Flush()
 }
 
@@ -230,6 +234,21 @@ func (p *printer) lines(title string, list []string) {
 	p.title(title)
 	for _, l := range list {
 		p.line("  %s", p.say(l))
+	}
+}
+
+// thenAndNow prints what to run, as of the recorded instant, and what shows whether
+// that still holds: of a recording nobody knows how old it is when it is read.
+func (p *printer) thenAndNow(then []string, subject analyzer.Subject) {
+	if len(then) == 0 {
+		return
+	}
+	p.title("next")
+	for i, l := range then {
+		p.line("  %-5s %s", map[bool]string{true: "then:"}[i == 0], p.say(l))
+	}
+	if subject.Name != "" {
+		p.line("  now:  %s", Clean(NowCommand(subject)))
 	}
 }
 

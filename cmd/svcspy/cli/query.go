@@ -29,6 +29,7 @@ type Query struct {
 	ExitCode  bool
 	NoHeaders bool    // of a list
 	Speed     float64 // of the screen, to play at
+	Live      bool    // the cluster itself answers, not a recording
 	partial   bool    // the recording was cut down to other subjects
 	Options   analyzer.Options
 	Past      bool        // the instant may lie before the recording
@@ -151,6 +152,7 @@ func (l *Query) Print(s *replay.State, ref store.Ref, r analyzer.Report) error {
 	if err != nil {
 		return err
 	}
+	e.Recording.Live = l.Live
 	if e.Facts, err = story.PreludeAt(s, ref, &r); err != nil {
 		return err
 	}
