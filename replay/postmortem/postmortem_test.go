@@ -155,6 +155,7 @@ func TestEveryIncident(t *testing.T) {
 			p := build(t, r, Options{})
 			if p.Subject.Name != "" {
 				check(t, r, p)
+				checkCitations(t, r, p)
 			}
 			again := build(t, r, Options{})
 			for _, format := range Formats {
@@ -164,6 +165,58 @@ func TestEveryIncident(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkCitations replays what the document cites: at the # or the time of a verdict, and
+// at that of the command for the worst moment, a replay shows what the document says.
+func checkCitations(t *testing.T, r *store.Recording, p *Postmortem) {
+	t.Helper()
+	cursor := replay.NewCursor(r)
+	if p.Subject.Kind != "Service" {
+		return
+	}
+	ref := store.Ref{Resource: replay.Services, Namespace: p.Subject.Namespace, Name: p.Subject.Name}
+	holds := func(what string, seq store.Seq, at time.Time, want analyzer.State) {
+		t.Helper()
+		var s *replay.State
+		var err error
+		if seq > 0 {
+			s, err = cursor.Seek(seq)
+		} else {
+			s, err = cursor.SeekTime(at)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := analyzer.Diagnose(s, ref, analyzer.Options{}).Verdict.State; got != want {
+			t.Errorf("%s, cited as #%d at %s, is %s; a replay shows %s", what, seq, at.Format(time.RFC3339Nano), want, got)
+		}
+	}
+	for _, row := range p.Rows {
+		if row.Kind == "verdict" {
+			holds(row.What, row.Seq, row.Time, row.State)
+		}
+	}
+	worst := analyzer.State("")
+	for i := range p.Instants {
+		in := &p.Instants[i]
+		holds("the report "+in.Report.Headline.ID, in.Event, in.From, in.Report.Verdict.State)
+	}
+	for _, f := range p.Hero {
+		if f.Name == "At worst" {
+			state, _, _ := strings.Cut(f.Text, ",")
+			worst = analyzer.State(state)
+		}
+	}
+	for _, c := range p.Commands {
+		if _, rest, found := strings.Cut(c.Run, "--at "); found && strings.HasPrefix(c.Run, "svcspy replay ") {
+			at, err := time.Parse(time.RFC3339Nano, strings.Fields(rest)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			holds(c.Run, 0, at, worst)
+		}
 	}
 }
 
