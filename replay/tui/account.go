@@ -32,20 +32,18 @@ type accountMsg struct {
 // mostAccounts is how many outages of a subject are explained, the worst first.
 const mostAccounts = 6
 
-// mostRecounted is in how many positions of a recording the outages are looked for
-// unasked: e tells the story of one in any.
-const mostRecounted = 20_000
-
-// recount begins to find out the outages of a Service, unless they are known.
+// recount begins to find out the outages of a Service, unless they are known. In a
+// long recording that takes a while: one Service is looked at at a time, and when it
+// is known the one that is looked at by then.
 func (m *Model) recount(ref store.Ref) tea.Cmd {
 	if ref.Name == "" || ref.Resource != replay.Services || m.player.on {
 		return nil
 	}
 	info := m.timeline.Info()
-	if _, asked := m.accounts[ref]; asked || !info.Closed || info.Last > mostRecounted {
+	if _, asked := m.accounts[ref]; asked || !info.Closed || m.recounting {
 		return nil
 	}
-	m.accounts[ref] = nil // it is being found out
+	m.accounts[ref], m.recounting = nil, true // it is being found out
 	timeline := m.timeline
 	return m.jobs.do(func(ctx context.Context) tea.Msg {
 		a, err := accountOf(ctx, timeline, ref, info)
@@ -78,14 +76,17 @@ func accountOf(ctx context.Context, t replay.Timeline, ref store.Ref, info store
 }
 
 // recounted takes an account up.
-func (m *Model) recounted(msg accountMsg) {
-	if msg.err != nil {
-		if !errors.Is(msg.err, context.Canceled) {
-			m.fail("outages", msg.err)
-		}
-		return
+func (m *Model) recounted(msg accountMsg) tea.Cmd {
+	m.recounting = false
+	switch {
+	case errors.Is(msg.err, context.Canceled):
+		return nil
+	case msg.err != nil:
+		m.fail("outages", msg.err)
+	default:
+		m.accounts[msg.subject] = &msg.account
 	}
-	m.accounts[msg.subject] = &msg.account
+	return m.survey()
 }
 
 // outage is the outage of a subject at the cursor, else the last one before it,

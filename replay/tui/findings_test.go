@@ -3,8 +3,13 @@ package tui
 import (
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/svcspy/svcspy/store"
 )
 
 // TestFindings holds what users found wrong with the screen.
@@ -130,4 +135,45 @@ func TestMouse(t *testing.T) {
 	if s.m.View().MouseMode != tea.MouseModeNone {
 		t.Error("M does not give the mouse back")
 	}
+}
+
+// TestLongRecording looks at an outage in a recording of more positions than anybody
+// reads: when it was and who set it off is found out all the same.
+func TestLongRecording(t *testing.T) {
+	film := filmed(t)
+	info := film.Info()
+	long := store.NewMemory(info.Header)
+	for seq := store.Seq(1); seq <= info.Last; seq++ {
+		ledger, err := film.Ledger(seq, seq)
+		if err == nil && len(ledger) > 0 {
+			if ledger[0].Reason != store.Stopped {
+				_, err = long.Cover(ledger[0])
+			}
+		} else if err == nil {
+			var e store.Event
+			if e, err = film.Event(seq); err == nil {
+				_, err = long.Append(e)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 25_000 {
+		beat := store.Event{
+			Time: info.End.Add(time.Duration(i) * time.Millisecond), Type: watch.Modified, UID: "beat", Namespace: "kube-node-lease", Name: "n1",
+			Resource: schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}, Object: []byte(`{"metadata":{"name":"n1"}}`),
+		}
+		if _, err := long.Append(beat); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := long.Seal(long.Info().End); err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t, long, nil)
+	s.resize(80, 24)
+	s.press("g", "00:00:12", "enter")
+	s.sees("WHEN   00:00:07 to 00:00:37")
+	s.sees("WHO    00:00:07 kubectl-client-side-apply")
 }

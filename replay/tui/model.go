@@ -54,12 +54,13 @@ type Model struct {
 	all     courses
 	stories map[told]*explanationText
 	// accounts are the outages of Services; nil while they are being found out.
-	accounts  map[store.Ref]*account
-	noisy     bool   // show what controllers wrote, too
-	layout    layout // of what was drawn last, for the mouse
-	unmoused  bool   // the terminal keeps the mouse
-	searching bool   // a search through time is under way
-	writesTo  store.Seq
+	accounts   map[store.Ref]*account
+	recounting bool   // one is being found out
+	noisy      bool   // show what controllers wrote, too
+	layout     layout // of what was drawn last, for the mouse
+	unmoused   bool   // the terminal keeps the mouse
+	searching  bool   // a search through time is under way
+	writesTo   store.Seq
 
 	pane      pane         // which has the arrows
 	scroll    int          // of the report
@@ -169,7 +170,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.MouseWheelMsg:
 		return m, m.wheel(msg.Mouse())
 	case accountMsg:
-		m.recounted(msg)
+		return m, m.recounted(msg)
 	case hitMsg:
 		return m, m.hit(msg)
 	case writesMsg:
