@@ -55,22 +55,40 @@ func readmeScreen(t *testing.T, subject, at string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return screenOf(t, file, []string{subject, "-n", fixtures.Demos[0].Namespace}, at)
+}
+
+// firstScreen is what svcspy FILE shows at first, on a terminal of 80 by 24 in UTC.
+func firstScreen(t *testing.T, file string) string { return screenOf(t, file, nil, "") }
+
+// screenOf draws the screen of a subject, of all Services without one; at is typed in,
+// "" is where it opens.
+func screenOf(t *testing.T, file string, words []string, at string) string {
+	t.Helper()
 	r, err := cli.OpenRecording(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	l := &cli.Query{App: &cli.App{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Now: time.Now, ZoneName: "UTC"}, Namespace: fixtures.Demos[0].Namespace}
+	l := &cli.Query{App: &cli.App{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Now: time.Now, ZoneName: "UTC"}, Ctx: t.Context()}
 	options, err := l.ScreenOptions(t.Context(), r, file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	options.ASCII = false
-	if options.At, err = tui.Opening(r); err != nil {
+	if at != "" {
+		options.At, err = tui.Opening(r)
+	} else {
+		options.At, err = l.OpeningState(r)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	if options.Subject, err = l.Subject(r, []string{subject}, r.Info().Last); err != nil {
-		t.Fatal(err)
+	if len(words) > 0 {
+		l.Namespace = words[2]
+		if options.Subject, err = l.Subject(r, words[:1], r.Info().Last); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m, err := tui.New(t.Context(), options)
 	if err != nil {
@@ -100,12 +118,14 @@ func readmeScreen(t *testing.T, subject, at string) string {
 		}
 	}
 	carryOut(m.Init())
-	for _, k := range "g" + at {
-		m.Update(tea.KeyPressMsg{Code: k, Text: string(k)})
+	if at != "" {
+		for _, k := range "g" + at {
+			m.Update(tea.KeyPressMsg{Code: k, Text: string(k)})
+		}
+		_, cmd := m.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
+		carryOut(cmd)
 	}
-	_, cmd := m.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
-	carryOut(cmd)
-	_, cmd = m.Update(tea.KeyPressMsg{Code: 'l', Mod: tea.ModCtrl}) // takes the remark away
+	_, cmd := m.Update(tea.KeyPressMsg{Code: 'l', Mod: tea.ModCtrl}) // takes the remark away
 	carryOut(cmd)
 	rows := strings.Split(ansi.Strip(m.View().Content), "\n")
 	for i := range rows {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/tui"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
@@ -34,17 +35,7 @@ func (l *Query) Screen(ctx context.Context, file string, words []string) error {
 	if err != nil {
 		return err
 	}
-	if l.At == "" {
-		if l.At, err = l.OpeningInstant(r); err != nil {
-			return err
-		}
-	}
-	if l.At == "" {
-		options.At, err = tui.Opening(r)
-	} else {
-		options.At, err = l.state(r, l.At)
-	}
-	if err != nil {
+	if options.At, err = l.OpeningState(r); err != nil {
 		return err
 	}
 	if len(words) > 0 {
@@ -53,6 +44,21 @@ func (l *Query) Screen(ctx context.Context, file string, words []string) error {
 		}
 	}
 	return tui.Run(ctx, options)
+}
+
+// OpeningState is where the screen opens: at --at, at the first incident, or where the
+// recorder had first seen everything.
+func (l *Query) OpeningState(t replay.Timeline) (*replay.State, error) {
+	if l.At == "" {
+		var err error
+		if l.At, err = l.OpeningInstant(t); err != nil {
+			return nil, err
+		}
+	}
+	if l.At == "" {
+		return tui.Opening(t)
+	}
+	return l.state(t, l.At)
 }
 
 // ScreenOptions are those that do not depend on what is looked at.
