@@ -47,6 +47,12 @@ func TestREADMEScreen(t *testing.T) {
 
 func readmeScreen(t *testing.T, subject, at string) string {
 	t.Helper()
+	return ansi.Strip(screenOf(t, demoFile(t), []string{subject, "-n", fixtures.Demos[0].Namespace}, at, true))
+}
+
+// demoFile writes the recording of the first demo.
+func demoFile(t *testing.T) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "demo.db")
 	data, err := fixtures.Demos[0].Recording()
 	if err == nil {
@@ -55,15 +61,17 @@ func readmeScreen(t *testing.T, subject, at string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return screenOf(t, file, []string{subject, "-n", fixtures.Demos[0].Namespace}, at)
+	return file
 }
 
 // firstScreen is what svcspy FILE shows at first, on a terminal of 80 by 24 in UTC.
-func firstScreen(t *testing.T, file string) string { return screenOf(t, file, nil, "") }
+func firstScreen(t *testing.T, file string) string {
+	return ansi.Strip(screenOf(t, file, nil, "", true))
+}
 
 // screenOf draws the screen of a subject, of all Services without one; at is typed in,
-// "" is where it opens.
-func screenOf(t *testing.T, file string, words []string, at string) string {
+// "" is where it opens. Plain is without colours.
+func screenOf(t *testing.T, file string, words []string, at string, plain bool) string {
 	t.Helper()
 	r, err := cli.OpenRecording(file)
 	if err != nil {
@@ -75,7 +83,7 @@ func screenOf(t *testing.T, file string, words []string, at string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options.ASCII = false
+	options.ASCII, options.Plain = false, plain
 	if at != "" {
 		options.At, err = tui.Opening(r)
 	} else {
@@ -127,7 +135,7 @@ func screenOf(t *testing.T, file string, words []string, at string) string {
 	}
 	_, cmd := m.Update(tea.KeyPressMsg{Code: 'l', Mod: tea.ModCtrl}) // takes the remark away
 	carryOut(cmd)
-	rows := strings.Split(ansi.Strip(m.View().Content), "\n")
+	rows := strings.Split(m.View().Content, "\n")
 	for i := range rows {
 		rows[i] = strings.TrimRight(rows[i], " ")
 	}
