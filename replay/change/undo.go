@@ -9,9 +9,10 @@ import (
 )
 
 // Undo returns the command that takes a change back: the rollout of a workload,
-// its number of replicas, the fields of an object, or an object that was created.
-// ok is false where no command can: what was deleted is not in the cluster any
-// more, values may be redacted, and elements of lists cannot be patched one by one.
+// its number of replicas, the fields of an object, or an object that was created and
+// only forbids or limits. ok is false where no command can: what was deleted is not in
+// the cluster any more, values may be redacted, elements of lists cannot be patched one
+// by one, and to delete what was created to serve brings nothing back.
 func (c *Change) Undo() (undo command.Command, ok bool) {
 	kind := strings.ToLower(c.Subject.Kind)
 	if !slices.Contains(builtIn, c.Subject.Group) {
@@ -20,6 +21,8 @@ func (c *Change) Undo() (undo command.Command, ok bool) {
 	object := command.Object(kind, c.Subject.Namespace, c.Subject.Name)
 	switch {
 	case c.Origin != Intent:
+		return undo, false
+	case c.Verb == Created && slices.Contains(serving, c.Subject.Kind):
 		return undo, false
 	case c.Verb == Created:
 		return command.Kubectl(append([]string{"delete"}, object...)...), true
@@ -48,6 +51,8 @@ func (c *Change) Undo() (undo command.Command, ok bool) {
 var (
 	// builtIn are groups whose kinds kubectl knows by their name alone.
 	builtIn = []string{"", "apps", "batch", "autoscaling", "policy", "networking.k8s.io", "discovery.k8s.io"}
+	// serving are kinds that serve, or hold what others need.
+	serving = []string{"Service", "Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ConfigMap", "Secret", "PersistentVolumeClaim", "Namespace", "Node"}
 	// revisioned are workloads that keep the templates they had.
 	revisioned = []string{"deployment", "daemonset", "statefulset"}
 )

@@ -11,6 +11,7 @@ func TestUndo(t *testing.T) {
 	service := analyzer.Subject{Version: "v1", Kind: "Service", Namespace: "shop", Name: "web"}
 	deployment := analyzer.Subject{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
 	route := analyzer.Subject{Group: "example.com", Version: "v1", Kind: "Route", Namespace: "shop", Name: "web"}
+	policy := analyzer.Subject{Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy", Namespace: "shop", Name: "deny"}
 	secret := analyzer.Subject{Version: "v1", Kind: "Secret", Namespace: "shop", Name: "db"}
 	for name, c := range map[string]struct {
 		subject       analyzer.Subject
@@ -26,7 +27,8 @@ func TestUndo(t *testing.T) {
 		"an element of a list":  {service, Updated, Intent, `{"spec":{"ports":[{"port":80,"targetPort":1}]}}`, `{"spec":{"ports":[{"port":80,"targetPort":2}]}}`, ""},
 		"a redacted value":      {secret, Updated, Intent, `{"data":{"p":"‹r:1:2›"}}`, `{"data":{"p":"‹r:3:2›"}}`, ""},
 		"a custom resource":     {route, Updated, Intent, `{"spec":{"on":true}}`, `{"spec":{"on":false}}`, `kubectl patch route.example.com -n shop web --type merge -p '{"spec":{"on":true}}'`},
-		"created":               {service, Created, Intent, `{}`, `{}`, `kubectl delete service -n shop web`},
+		"created":               {policy, Created, Intent, `{}`, `{}`, `kubectl delete networkpolicy -n shop deny`},
+		"created to serve":      {service, Created, Intent, `{}`, `{}`, ""},
 		"deleted":               {service, Deleted, Intent, `{}`, `{}`, ""},
 		"done by a controller":  {deployment, Updated, Derived, `{"spec":{"replicas":3}}`, `{"spec":{"replicas":0}}`, ""},
 		"an annotation removed": {service, Updated, Intent, `{"metadata":{"annotations":{"a/b":"1"}}}`, `{"metadata":{"annotations":{}}}`, `kubectl patch service -n shop web -p '{"metadata":{"annotations":{"a/b":"1"}}}'`},

@@ -47,7 +47,9 @@ type OutageItem struct {
 	Effect string `json:"effect,omitempty"`
 	// Undo is the command that takes the trigger back, where the trigger is proved and
 	// a command can: as of then, not of now.
-	Undo string        `json:"undo,omitempty"`
+	Undo string `json:"undo,omitempty"`
+	// Then is what to run, as of then, where nothing takes the trigger back.
+	Then string        `json:"then,omitempty"`
 	Also []OutageBrief `json:"also,omitempty"` // outages of other Services with the same cause
 	Next []string      `json:"next,omitempty"` // commands that lead further
 }
@@ -81,7 +83,9 @@ func NewOutageItem(o *story.Outage, told *story.Explanation) OutageItem {
 	}
 	item.Headline = told.Worst.Later.Headline
 	item.Trigger, item.Recovery = told.Trigger(), told.End()
-	item.Undo = UndoOf(item.Trigger)
+	if item.Undo = UndoOf(item.Trigger); item.Undo == "" && len(told.Worst.Later.Next) > 0 {
+		item.Then = told.Worst.Later.Next[0]
+	}
 	return item
 }
 
@@ -222,6 +226,9 @@ func (p *printer) outage(i *OutageItem, first bool) {
 	}
 	if i.Undo != "" {
 		p.line("  undo      %s  (as of then)", Clean(i.Undo))
+	}
+	if i.Then != "" {
+		p.line("  then      %s", p.say(i.Then))
 	}
 	for n, line := range i.Next {
 		if n > 0 && !first {

@@ -159,8 +159,11 @@ func (m *Model) summary(width int) []string {
 		for _, l := range report.OutageWords(o, m.at(), m.textOptions()) {
 			said(l.Name, l.Text)
 		}
-		if o.Undo != "" && !m.at().After(o.To) {
+		switch over := m.at().After(o.To); {
+		case !over && o.Undo != "":
 			next = []string{o.Undo}
+		case !over && o.Then != "" && len(next) == 0:
+			next = []string{o.Then}
 		}
 	}
 	if len(next) > 0 {

@@ -127,6 +127,7 @@ type drawnOutage struct {
 	Recovery    *drawnDeed    `json:"recovery,omitempty"`
 	Also        []drawnOutage `json:"also,omitempty"`
 	Undo        string        `json:"undo,omitempty"`
+	Then        string        `json:"then,omitempty"`
 	Next        []string      `json:"next,omitempty"`
 	HeadlineID  string        `json:"id,omitempty"`
 	HeadlineKey string        `json:"about,omitempty"`
@@ -264,7 +265,7 @@ func outageOf(i *report.OutageItem) drawnOutage {
 	o := drawnOutage{
 		Key: subjectKey(&i.Subject), State: string(i.State), From: i.From.UnixMicro(), To: i.To.UnixMicro(), WorstAt: i.WorstAt.UnixMicro(),
 		Over: i.Over, Seconds: i.Seconds, Worst: i.WorstSeconds, Effect: report.Clean(i.Effect), Times: i.Times, What: report.Clean(i.Headline.Message), Explained: i.Explained,
-		Next: i.Next, Undo: i.Undo, HeadlineID: i.Headline.ID, HeadlineKey: subjectKey(&i.Headline.Subject),
+		Next: i.Next, Undo: i.Undo, Then: i.Then, HeadlineID: i.Headline.ID, HeadlineKey: subjectKey(&i.Headline.Subject),
 	}
 	o.Trigger, o.Recovery = deedOf(i.Trigger), deedOf(i.Recovery)
 	for n := range i.Also {

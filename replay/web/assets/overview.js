@@ -12,6 +12,7 @@ function cardOf(o, hero) {
     ["Who", o.trigger ? (o.trigger.who || "not in managedFields; the audit log has it") + ({ counterfactual: " · proved: without this change the verdict is another", structural: " · by mechanism: what fails has the change, what works does not", correlated: " · only close in time" }[o.trigger.link] || "") : ""],
     ["Recovery", o.recovery ? [link(o.recovery), o.recovery.who ? " by " + o.recovery.who : ""] : o.explained ? (o.over ? `${clock(o.to)} without a recorded change` : "none in this recording") : ""],
     ["Undo", o.undo ? [commandLine(o.undo)] : ""],
+    ["Then", o.then ? [commandLine(o.then)] : ""],
     ["Also hurt", (o.also || []).map((a) => nameOf(a.o) + " " + a.state).join(", ")],
   ];
   return { title, rows, next: o.next && o.next.length ? el("div", { class: "next" }, el("b", {}, "Next "), commandLine(o.next[0]), hero && o.o.startsWith("svc/") ? commandLine("svcspy trace " + word("svc/" + o.o.split("/")[2]) + " -n " + word(o.o.split("/")[1])) : null) : null };
