@@ -173,7 +173,7 @@ func (c *podCase) logs(k *container) command.Command {
 }
 
 func (w *workload) scaleTo(replicas int) command.Command {
-	return command.Kubectl("scale", "-n", w.meta.Namespace, kindsByName[w.kind].resource.Resource+"/"+w.meta.Name, fmt.Sprintf("--replicas=%d", replicas))
+	return command.Kubectl("scale", "-n", w.meta.Namespace, strings.ToLower(w.kind)+"/"+w.meta.Name, fmt.Sprintf("--replicas=%d", replicas))
 }
 
 // answer is what was found about a subject, before it is put into words.

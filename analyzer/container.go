@@ -175,7 +175,7 @@ func (c *podCase) imagePull(k *container) *cause {
 		return nil
 	}
 	found.variant = variant
-	if d := c.workload; d != nil && d.kind == "Deployment" {
+	if d := c.workload; d != nil && d.kind == "Deployment" && c.q.revision(c.pod) != firstRevision {
 		found.next = append(commands(rolloutCommand("undo", c.pod.Namespace, d.meta.Name)), found.next...)
 	}
 	return found

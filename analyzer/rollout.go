@@ -152,7 +152,10 @@ func (r *rollout) revision() string {
 	return ""
 }
 
-// cause begins a cause about the rollout.
+// firstRevision is that of a Deployment which has nothing to be rolled back to.
+const firstRevision = "1"
+
+// rolloutCause begins a cause about the rollout.
 func (q *inquiry) rolloutCause(r *rollout, id string, says func(string) string, evidence ...Evidence) *cause {
 	return &cause{
 		id: id, subject: q.subject(r.deployment), key: string(r.deployment.UID), says: says, evidence: evidence, certainty: Certain,
@@ -228,7 +231,9 @@ func (q *inquiry) rolloutEffects(r *rollout) []*cause {
 		c := q.rolloutCause(r, "rollout-stuck", clause("the rollout of %s made no progress within its deadline of %ds", r.name(), deadline(d)),
 			q.see(d, phrase.ConditionPath(p.Type)+"/reason", p.Reason))
 		c.since = p.LastTransitionTime.Time
-		c.next = commands(rolloutCommand("undo", d.Namespace, d.Name))
+		if r.revision() != firstRevision {
+			c.next = commands(rolloutCommand("undo", d.Namespace, d.Name))
+		}
 		effects = append(effects, c)
 	}
 	return effects

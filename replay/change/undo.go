@@ -2,6 +2,7 @@ package change
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -29,7 +30,11 @@ func (c *Change) Undo() (undo command.Command, ok bool) {
 	case c.Verb != Updated:
 		return undo, false
 	case slices.Contains(revisioned, kind) && c.touchesTemplate():
-		return command.Kubectl("rollout", "undo").Add(object...), true
+		return c.kubectl("rollout", "undo"), true
+	case len(c.AllFields) == 1:
+		if undo, ok = c.verb(); ok {
+			return undo, true
+		}
 	}
 	patch := map[string]any{}
 	for i := range c.AllFields {
@@ -48,7 +53,35 @@ func (c *Change) Undo() (undo command.Command, ok bool) {
 	return undo.Add("-p", string(text)), true
 }
 
+// verb returns the command that kubectl has for taking back a change of one field.
+func (c *Change) verb() (undo command.Command, ok bool) {
+	f := &c.AllFields[0]
+	switch {
+	case f.Path == "/spec/replicas" && slices.Contains(scalable, c.Subject.Kind):
+		switch f.Old.(type) {
+		case float64, int64, json.Number:
+			return c.kubectl("scale").Add(fmt.Sprintf("--replicas=%v", f.Old)), true
+		}
+	case f.Path == "/spec/paused" && c.Subject.Kind == "Deployment":
+		return c.kubectl("rollout", map[bool]string{true: "resume", false: "pause"}[f.New == true]), true
+	case f.Path == "/spec/unschedulable" && c.Subject.Kind == "Node" && f.New == true && !strings.HasPrefix(c.Subject.Name, "-"):
+		return command.Kubectl("uncordon", c.Subject.Name), true
+	}
+	return undo, false
+}
+
+// kubectl returns a command whose object is written KIND/NAME.
+func (c *Change) kubectl(words ...string) command.Command {
+	k := command.Kubectl(words...)
+	if c.Subject.Namespace != "" {
+		k = k.Add("-n", c.Subject.Namespace)
+	}
+	return k.Add(strings.ToLower(c.Subject.Kind) + "/" + c.Subject.Name)
+}
+
 var (
+	// scalable are kinds that kubectl scales.
+	scalable = []string{"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"}
 	// builtIn are groups whose kinds kubectl knows by their name alone.
 	builtIn = []string{"", "apps", "batch", "autoscaling", "policy", "networking.k8s.io", "discovery.k8s.io"}
 	// serving are kinds that serve, or hold what others need.

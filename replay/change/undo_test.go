@@ -12,6 +12,7 @@ func TestUndo(t *testing.T) {
 	deployment := analyzer.Subject{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
 	route := analyzer.Subject{Group: "example.com", Version: "v1", Kind: "Route", Namespace: "shop", Name: "web"}
 	policy := analyzer.Subject{Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy", Namespace: "shop", Name: "deny"}
+	node := analyzer.Subject{Version: "v1", Kind: "Node", Name: "n1"}
 	secret := analyzer.Subject{Version: "v1", Kind: "Secret", Namespace: "shop", Name: "db"}
 	for name, c := range map[string]struct {
 		subject       analyzer.Subject
@@ -22,8 +23,10 @@ func TestUndo(t *testing.T) {
 	}{
 		"a label too many":      {service, Updated, Intent, `{"spec":{"selector":{"app":"web"}}}`, `{"spec":{"selector":{"app":"web","tier":"x"}}}`, `kubectl patch service -n shop web -p '{"spec":{"selector":{"tier":null}}}'`},
 		"another label":         {service, Updated, Intent, `{"spec":{"selector":{"app":"it's"}}}`, `{"spec":{"selector":{"app":"b"}}}`, `kubectl patch service -n shop web -p '{"spec":{"selector":{"app":"it'\''s"}}}'`},
-		"an image":              {deployment, Updated, Intent, `{"spec":{"template":{"spec":{"containers":[{"name":"w","image":"a"}]}}}}`, `{"spec":{"template":{"spec":{"containers":[{"name":"w","image":"b"}]}}}}`, `kubectl rollout undo deployment -n shop web`},
-		"replicas":              {deployment, Updated, Intent, `{"spec":{"replicas":3}}`, `{"spec":{"replicas":0}}`, `kubectl patch deployment -n shop web -p '{"spec":{"replicas":3}}'`},
+		"an image":              {deployment, Updated, Intent, `{"spec":{"template":{"spec":{"containers":[{"name":"w","image":"a"}]}}}}`, `{"spec":{"template":{"spec":{"containers":[{"name":"w","image":"b"}]}}}}`, `kubectl rollout undo -n shop deployment/web`},
+		"replicas":              {deployment, Updated, Intent, `{"spec":{"replicas":3}}`, `{"spec":{"replicas":0}}`, `kubectl scale -n shop deployment/web --replicas=3`},
+		"paused":                {deployment, Updated, Intent, `{"spec":{}}`, `{"spec":{"paused":true}}`, `kubectl rollout resume -n shop deployment/web`},
+		"cordoned":              {node, Updated, Intent, `{"spec":{}}`, `{"spec":{"unschedulable":true}}`, `kubectl uncordon n1`},
 		"an element of a list":  {service, Updated, Intent, `{"spec":{"ports":[{"port":80,"targetPort":1}]}}`, `{"spec":{"ports":[{"port":80,"targetPort":2}]}}`, ""},
 		"a redacted value":      {secret, Updated, Intent, `{"data":{"p":"‹r:1:2›"}}`, `{"data":{"p":"‹r:3:2›"}}`, ""},
 		"a custom resource":     {route, Updated, Intent, `{"spec":{"on":true}}`, `{"spec":{"on":false}}`, `kubectl patch route.example.com -n shop web --type merge -p '{"spec":{"on":true}}'`},

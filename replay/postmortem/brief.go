@@ -14,6 +14,8 @@ import (
 type Fact struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
+	// Command says that the text is a command to be run.
+	Command bool `json:"command,omitempty"`
 }
 
 // hero says what broke, for how long, what set it off, who wrote that, and what
@@ -31,7 +33,7 @@ func (s *documentBuilder) hero(p *Postmortem) []Fact {
 	if g := s.group; g.Times > 1 {
 		when = fmt.Sprintf("%s to %s, %s; the worst: %s", p.moments(g.From), p.moments(g.To), report.HowLong(g.Times, g.AtWorst, g.Down), when)
 	}
-	facts := []Fact{{"What", report.Clean(x.Worst.Later.Headline.Message)}, {"When", when}, {"At worst", string(x.Worst.Report.Verdict.State) + ", with " + endpoints(&x.Worst.Later)}}
+	facts := []Fact{{Name: "What", Text: report.Clean(x.Worst.Later.Headline.Message)}, {Name: "When", Text: when}, {Name: "At worst", Text: string(x.Worst.Report.Verdict.State) + ", with " + endpoints(&x.Worst.Later)}}
 	trigger, who := "no recorded change explains it", ""
 	if f := s.forerunner(); f != nil {
 		trigger = "reconstructed: at " + clock(f.Time) + " " + report.Clean(f.String())
@@ -42,9 +44,9 @@ func (s *documentBuilder) hero(p *Postmortem) []Fact {
 			who = report.Clean(c.Writer.Manager)
 		}
 	}
-	facts = append(facts, Fact{"Trigger", trigger})
+	facts = append(facts, Fact{Name: "Trigger", Text: trigger})
 	if who != "" {
-		facts = append(facts, Fact{"Who", who})
+		facts = append(facts, Fact{Name: "Who", Text: who})
 	}
 	fixed := "nothing within the recording"
 	if r := x.Recovery; r != nil {
@@ -53,11 +55,12 @@ func (s *documentBuilder) hero(p *Postmortem) []Fact {
 			fixed = fmt.Sprintf("%s (%s)", deed(c), clock(c.ObservedAt))
 		}
 	}
-	facts = append(facts, Fact{"Fixed by", fixed})
+	facts = append(facts, Fact{Name: "Fixed by", Text: fixed})
 	if next := report.NextOf(x.Trigger(), x.Worst.Later.Next); len(next) > 0 {
-		facts = append(facts, Fact{"Next", report.Clean(next[0]) + " (as of then); now: " + report.Clean(report.NowCommand(x.Worst.Report.Subject))})
+		facts = append(facts, Fact{Name: "Next, as of then", Text: report.Clean(next[0]), Command: isCommand(next[0])},
+			Fact{Name: "Now", Text: report.Clean(report.NowCommand(x.Worst.Report.Subject)), Command: true})
 	}
-	return append(facts, Fact{"Completeness", p.Completeness.Line})
+	return append(facts, Fact{Name: "Completeness", Text: p.Completeness.Line})
 }
 
 // linkWords say how firmly a change is tied to what it explains.
@@ -113,7 +116,11 @@ func Short(w io.Writer, p *Postmortem) error {
 
 func (m *markdown) hero() {
 	for _, f := range m.p.Hero {
-		m.line("- **%s:** %s", escaped(f.Name), escaped(f.Text))
+		text := escaped(f.Text)
+		if f.Command {
+			text = fenced(f.Text)
+		}
+		m.line("- **%s:** %s", escaped(f.Name), text)
 	}
 	if len(m.p.Hero) == 0 {
 		for _, l := range m.p.Summary {
@@ -129,6 +136,16 @@ func slackText(s string) string {
 	return s
 }
 
+// slackCode shows a text as code, which nothing in it can end.
+func slackCode(s string) string {
+	return "`" + strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "`", "'").Replace(report.Clean(s)) + "`"
+}
+
+// isCommand reports whether a line can be run: some say what to look for elsewhere.
+func isCommand(line string) bool {
+	return strings.HasPrefix(line, "kubectl ") || strings.HasPrefix(line, "svcspy ")
+}
+
 // Slack prints one paragraph to be pasted into a chat, and the command that leads
 // to the whole story.
 func Slack(w io.Writer, p *Postmortem) error {
@@ -138,6 +155,8 @@ func Slack(w io.Writer, p *Postmortem) error {
 		case "At worst", "Completeness":
 		case "What":
 			parts = append(parts, slackText(f.Text))
+		case "Next, as of then", "Now":
+			parts = append(parts, "*"+f.Name+":* "+slackCode(f.Text))
 		default:
 			parts = append(parts, "*"+f.Name+":* "+slackText(strings.TrimSuffix(f.Text, "."))+".")
 		}
@@ -152,7 +171,7 @@ func Slack(w io.Writer, p *Postmortem) error {
 	}
 	for _, c := range p.Commands {
 		if strings.HasPrefix(c.Run, "svcspy explain") {
-			parts = append(parts, "`"+strings.ReplaceAll(report.Clean(c.Run), "`", "'")+"`")
+			parts = append(parts, slackCode(c.Run))
 		}
 	}
 	_, err := fmt.Fprintln(w, strings.Join(parts, " "))

@@ -436,7 +436,7 @@ func (s *documentBuilder) instants() ([]Instant, int) {
 	}
 	out := make([]Instant, 0, len(all))
 	for i := range all {
-		out = append(out, Instant{From: all[i].From.UTC(), To: all[i].To.UTC(), Seq: all[i].Seq, Event: all[i].Event, Gap: all[i].Gap, Report: shortened(all[i].Report)})
+		out = append(out, Instant{From: all[i].From.UTC(), To: all[i].To.UTC(), Shown: all[i].Shown.UTC(), Seq: all[i].Seq, Event: all[i].Event, Gap: all[i].Gap, Report: shortened(all[i].Report)})
 	}
 	return out, more
 }

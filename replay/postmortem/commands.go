@@ -68,11 +68,11 @@ func (s *documentBuilder) commands(p *Postmortem) []Command {
 	subject := object(p.Subject)
 	add("Every change of the verdict, with what explains it", words("timeline", file), subject, stretch)
 	if x := s.outage; x != nil {
-		at := instant(x.Worst.From)
+		at := instant(x.Worst.ShownAt())
 		add("The story of the outage", words("explain", file), subject, words("--at", at))
 		add("The report when it was at its worst", words("replay", file), subject, words("--at", at, "--once"))
 		if x.Before != nil {
-			good := instant(x.Before.From)
+			good := instant(x.Before.ShownAt())
 			add("The first change after which it was broken", words("bisect", file), subject, words("--good", good, "--bad", at))
 			add("What was different then", words("diff", file), subject, words("--since", good, "--until", at))
 		}

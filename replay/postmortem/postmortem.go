@@ -119,8 +119,11 @@ type Link struct {
 // Instant is the report in force during one stretch of time. Its lists of
 // endpoints and evidence are cut to what a page shows.
 type Instant struct {
-	From   time.Time       `json:"from"`
-	To     time.Time       `json:"to"`
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// Shown is the first instant at which a replay shows the report, where that is
+	// later than From.
+	Shown  time.Time       `json:"shown,omitzero"`
 	Seq    store.Seq       `json:"seq"`             // position at From
 	Event  store.Seq       `json:"event,omitempty"` // with which it began; none if it began as time passed
 	Gap    string          `json:"gap,omitempty"`   // what was not being listened to

@@ -201,7 +201,11 @@ func checkCitations(t *testing.T, r *store.Recording, p *Postmortem) {
 	worst := analyzer.State("")
 	for i := range p.Instants {
 		in := &p.Instants[i]
-		holds("the report "+in.Report.Headline.ID, in.Event, in.From, in.Report.Verdict.State)
+		at := in.From
+		if !in.Shown.IsZero() {
+			at = in.Shown
+		}
+		holds("the report "+in.Report.Headline.ID, in.Event, at, in.Report.Verdict.State)
 	}
 	for _, f := range p.Hero {
 		if f.Name == "At worst" {

@@ -138,7 +138,7 @@ func (s *documentBuilder) verdictRow(i int) Row {
 	if g.Gap != "" {
 		what += "; the recorder was not listening to all of it"
 	}
-	return Row{Time: g.From.UTC(), Seq: g.Event, Kind: "verdict", State: r.Verdict.State, What: what + ".", Object: r.Subject}
+	return Row{Time: g.ShownAt().UTC(), Seq: g.Event, Kind: "verdict", State: r.Verdict.State, What: what + ".", Object: r.Subject}
 }
 
 // tells reports whether a change that explains nothing tells a reader anything:

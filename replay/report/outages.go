@@ -37,7 +37,7 @@ type OutageItem struct {
 	// WorstSeconds is how much of Seconds the worst verdict held.
 	WorstSeconds float64   `json:"worstSeconds"`
 	Times        int       `json:"times"`   // how many outages these are
-	WorstAt      time.Time `json:"worstAt"` // when the worst verdict began
+	WorstAt      time.Time `json:"worstAt"` // when a replay shows the worst verdict first
 	// Explained says that trigger and recovery were looked for.
 	Explained bool           `json:"explained"`
 	Trigger   *change.Change `json:"trigger,omitempty"`
@@ -73,7 +73,7 @@ func NewOutageItem(o *story.Outage, told *story.Explanation) OutageItem {
 	r := &o.Worst.Report
 	item := OutageItem{
 		Subject: r.Subject, State: r.Verdict.State, Headline: r.Headline,
-		From: o.From.UTC(), To: o.To.UTC(), Over: !o.Open, Seconds: o.Down.Seconds(), WorstSeconds: o.AtWorst.Seconds(), Times: o.Times, WorstAt: o.Worst.From.UTC(), Explained: told != nil,
+		From: o.From.UTC(), To: o.To.UTC(), Over: !o.Open, Seconds: o.Down.Seconds(), WorstSeconds: o.AtWorst.Seconds(), Times: o.Times, WorstAt: o.Worst.ShownAt().UTC(), Explained: told != nil,
 	}
 	if analyzer.ClusterDNS(r.Subject.Namespace, r.Subject.Name) && item.State == analyzer.NotServing {
 		item.Effect = "no name of a Service resolves while it lasts; their addresses work"
@@ -110,7 +110,7 @@ func NextOf(trigger *change.Change, next []string) []string {
 		return next
 	}
 	for _, line := range next {
-		if !strings.Contains(line, " rollout undo ") { // it is the same, about the same workload
+		if line != undo && !strings.Contains(line, " rollout undo ") { // that is the same, about the same workload
 			return []string{undo, line}
 		}
 	}

@@ -3,12 +3,12 @@ package tui
 import (
 	"context"
 	"errors"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/report"
@@ -125,14 +125,14 @@ const mostHeadline = 3
 // summary is what must be seen first: the headline, when the outage was, who set it
 // off, and what to do.
 func (m *Model) summary(width int) []string {
-	var message string
+	var message, id string
 	var next []string
 	ref := m.subject
 	switch {
 	case m.inPast() || m.page != nil:
 		return nil
 	case ref.Name != "" && len(m.text) > 1:
-		message, next = m.headline(&m.envelope.Report), m.envelope.Next
+		message, id, next = m.headline(&m.envelope.Report), m.envelope.Headline.ID, m.envelope.Next
 	case ref.Name != "" || m.list.state == nil:
 		return nil
 	default:
@@ -141,7 +141,7 @@ func (m *Model) summary(width int) []string {
 			return nil
 		}
 		ref, next = refOf(r), r.Next
-		message = m.headline(r)
+		message, id = m.headline(r), r.Headline.ID
 	}
 	lines := wrap([]string{message}, width)
 	if len(lines) > mostHeadline {
@@ -159,6 +159,9 @@ func (m *Model) summary(width int) []string {
 		for _, l := range report.OutageWords(o, m.at(), m.textOptions()) {
 			said(l.Name, l.Text)
 		}
+		if over := m.at().Before(o.From) || m.at().After(o.To); !over && id != o.Headline.ID {
+			lines = append(lines, m.worst(o, width-9)...)
+		}
 		switch over := m.at().After(o.To); {
 		case !over && o.Undo != "":
 			next = []string{o.Undo}
@@ -172,7 +175,20 @@ func (m *Model) summary(width int) []string {
 		}
 	}
 	if o != nil && !m.live && m.spare(len(lines)) {
-		said("NOW    ", report.Clean(command.New("svcspy", "trace", "svc/"+ref.Name, "-n", ref.Namespace).String()))
+		said("NOW    ", report.Clean(report.NowCommand(analyzer.Subject{Kind: "Service", Namespace: ref.Namespace, Name: ref.Name})))
+	}
+	return lines
+}
+
+// worst says what an outage came to, where the cursor shows something else of it.
+func (m *Model) worst(o *report.OutageItem, width int) []string {
+	text := m.clock(o.WorstAt) + " " + report.Sentence(report.Undated(o.Headline.Message), m.at(), m.textOptions())
+	lines := wrap([]string{text}, width)
+	if len(lines) > 2 {
+		lines = append(lines[:1], fit(lines[1], width-4)+" ...")
+	}
+	for i := range lines {
+		lines[i] = "  " + map[bool]string{true: bold("WORST  "), false: "       "}[i == 0] + strings.TrimLeft(lines[i], " ")
 	}
 	return lines
 }

@@ -93,7 +93,7 @@ func condense(all []Segment) []Segment {
 	for i := 0; i < half; i += 2 {
 		s, next := all[i], &all[i+1]
 		if Worse(next.Report.Verdict.State, s.Report.Verdict.State) {
-			s.Report, s.Gap = next.Report, next.Gap
+			s.Report, s.Gap, s.Shown = next.Report, next.Gap, next.ShownAt()
 		}
 		s.To = next.To
 		out = append(out, s)

@@ -24,6 +24,10 @@ type Segment struct {
 	// Event is the position whose event the verdict began with, at which a replay
 	// shows it; 0 if it began as time passed, or is that of several in a row.
 	Event store.Seq
+	// Shown is the first instant at which a replay shows the verdict, where that is
+	// later than From: lists still came in, or the verdict is the worst of several in
+	// a row. ShownAt returns it for every segment.
+	Shown time.Time
 	// Gap says what the recorder was not listening to although the verdict
 	// rests on it; "" if it heard everything. Such a verdict may be outdated.
 	Gap    string
@@ -32,6 +36,14 @@ type Segment struct {
 	Served bool
 	// Reconstructed says that the stretch lies before the recording: see Prelude.
 	Reconstructed bool
+}
+
+// ShownAt returns the first instant at which a replay shows the verdict.
+func (s *Segment) ShownAt() time.Time {
+	if s.Shown.IsZero() {
+		return s.From
+	}
+	return s.Shown
 }
 
 // Resolution is how exactly a recording knows time. A grace that ends at an
@@ -102,20 +114,19 @@ func Settle(segments []Segment) []Segment {
 		begin, s := i, segments[i]
 		for i++; !long(&s) && i < len(segments) && !long(&segments[i]); i++ {
 			next := segments[i]
-			if !Worse(next.Report.Verdict.State, s.Report.Verdict.State) {
-				next.Report, next.Gap, next.Event = s.Report, s.Gap, s.Event
-			} else {
-				next.Event = 0
+			if Worse(next.Report.Verdict.State, s.Report.Verdict.State) {
+				s.Report, s.Gap, s.Event, s.Shown = next.Report, next.Gap, 0, next.ShownAt()
 			}
-			s.To, s.Report, s.Gap, s.Event = next.To, next.Report, next.Gap, next.Event
+			s.To = next.To
 		}
 		if early != nil {
+			s.Shown = s.ShownAt()
 			s.From, s.Seq, s.Event, early = early.From, early.Seq, 0, nil
 		}
 		switch n := len(out); {
 		case long(&s):
 			if n > 0 && onset != nil && sameFault(onset, &s) && !sameFault(&out[n-1], &s) {
-				out[n-1].To, s.From, s.Seq, s.Event = onset.From, onset.From, onset.Seq, onset.Event
+				out[n-1].To, s.From, s.Seq, s.Event, s.Shown = onset.From, onset.From, onset.Seq, onset.Event, onset.Shown
 			}
 			onset = nil
 			add(s)

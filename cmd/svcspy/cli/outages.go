@@ -118,8 +118,8 @@ func explainOutage(ctx context.Context, t replay.Timeline, o *story.Outage) (*st
 // outageCommands are what to run next: the story, and the state at its worst.
 func (l *Query) outageCommands(file string, o *story.Outage) []string {
 	subject := []string{file, "svc/" + o.Subject.Name, "-n", o.Subject.Namespace}
-	explain := slices.Concat(l.Program(), []string{"explain"}, subject, []string{"--at", when.Format(o.Worst.From)})
-	at := slices.Concat(l.Program(), []string{"replay"}, subject, []string{"--at", when.Format(o.Worst.From)})
+	explain := slices.Concat(l.Program(), []string{"explain"}, subject, []string{"--at", when.Format(o.Worst.ShownAt())})
+	at := slices.Concat(l.Program(), []string{"replay"}, subject, []string{"--at", when.Format(o.Worst.ShownAt())})
 	return []string{command.New(explain...).String(), command.New(at...).String()}
 }
 
@@ -138,7 +138,7 @@ func (l *Query) WorstSubject(ctx context.Context, t replay.Timeline) ([]string, 
 	}
 	ref := all[0].Subject
 	l.Namespace = ref.Namespace
-	l.Note("the worst outage is that of svc/%s in namespace %s, %s at %s", ref.Name, ref.Namespace, all[0].Worst.Report.Verdict.State, when.Format(all[0].Worst.From))
+	l.Note("the worst outage is that of svc/%s in namespace %s, %s at %s", ref.Name, ref.Namespace, all[0].Worst.Report.Verdict.State, when.Format(all[0].Worst.ShownAt()))
 	return []string{"svc/" + ref.Name}, nil
 }
 
@@ -159,7 +159,7 @@ func worstOutage(ctx context.Context, t replay.Timeline, ref store.Ref) (before,
 	if before.Before(info.Start) {
 		before = info.Start
 	}
-	return before, worst.Worst.From, true, nil
+	return before, worst.Worst.ShownAt(), true, nil
 }
 
 // IsFile reports whether a word of the command line is the path of a file.
