@@ -30,6 +30,8 @@ type Recording struct {
 	close func() error
 	at    boltfile.File
 
+	failed func() error // why nothing more can be read; nil for a file
+
 	// updating is held while what is known is replaced: while it is refreshed,
 	// or made anew because the file is damaged. It comes before mu.
 	updating sync.Mutex
@@ -85,11 +87,13 @@ const remoteCache = 16 << 20
 
 // OpenReaderAt opens a recording of size bytes that is read through from, which
 // may be used concurrently and must not change: one that is written can only be
-// followed in its file. Each read of from is of 64 KiB or more, and 16 MiB of what
-// was read are kept. Close does not close from.
+// followed in its file. Each read of from is of 256 KiB or more, and 16 MiB of what
+// was read are kept. After a read that failed nothing more is read, and whatever
+// needs it fails: see SourceError. Close does not close from.
 func OpenReaderAt(from io.ReaderAt, size int64) (*Recording, error) {
-	r := newRecording(boltfile.NewCache(from, size, remoteCache), func() (int64, error) { return size, nil })
-	r.close = func() error { return nil }
+	cache := boltfile.NewCache(from, size, remoteCache)
+	r := newRecording(cache, func() (int64, error) { return size, nil })
+	r.close, r.failed = func() error { return nil }, cache.Err
 	if err := r.begin(); err != nil {
 		return nil, fmt.Errorf("open recording: %w", err)
 	}
@@ -199,6 +203,18 @@ func (r *Recording) Damage() error {
 	}
 	return &DamageError{What: "file", Err: r.broken}
 }
+
+// SourceError returns why what the recording is read through (OpenReaderAt) could
+// not be read; answers since then rest on less than there is. It is nil for a file.
+func (r *Recording) SourceError() error {
+	if r.failed == nil {
+		return nil
+	}
+	return r.failed()
+}
+
+// Size returns how many bytes the recording has now.
+func (r *Recording) Size() (int64, error) { return r.size() }
 
 // Kinds returns how much there is of each resource, sorted by resource.
 func (r *Recording) Kinds() []Kind {

@@ -16,7 +16,7 @@ import (
 func (r *Recording) mended(read func() error) error {
 	damaged := func(err error) bool { return errors.Is(err, boltfile.ErrPage) || errors.Is(err, index.ErrDamaged) }
 	err := read()
-	if !damaged(err) {
+	if !damaged(err) || unread(err) {
 		return err
 	}
 	r.mu.RLock()
@@ -34,6 +34,10 @@ func (r *Recording) mended(read func() error) error {
 	return read()
 }
 
+// unread reports whether an error says nothing about the recording, but that what
+// it is read through failed.
+func unread(err error) bool { return errors.As(err, new(*boltfile.SourceError)) }
+
 // mend makes anew what is damaged, once.
 func (r *Recording) mend(cause error) error {
 	r.updating.Lock()
@@ -50,7 +54,7 @@ func (r *Recording) mend(cause error) error {
 // salvage gives up on the file's tree for the given cause: values are looked
 // for on its pages. updating must be held, if others know the Recording.
 func (r *Recording) salvage(cause error) error {
-	if errors.Is(cause, ErrVersion) || errors.Is(cause, ErrInUse) {
+	if errors.Is(cause, ErrVersion) || errors.Is(cause, ErrInUse) || unread(cause) {
 		return cause
 	}
 	size, err := r.size()
@@ -58,6 +62,9 @@ func (r *Recording) salvage(cause error) error {
 		return err
 	}
 	t := boltfile.Salvage(r.file, size)
+	if err := r.SourceError(); err != nil {
+		return err
+	}
 	info, kinds, err := readInfo(t)
 	blocks := t.Salvaged[encoding.BucketBlocks]
 	if errors.Is(err, ErrVersion) || len(blocks) == 0 && (err != nil || len(t.Salvaged[encoding.BucketHead]) == 0) {

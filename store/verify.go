@@ -43,8 +43,14 @@ func Verify(path string) (Verification, error) {
 		return Verification{}, err
 	}
 	defer r.Close()
+	return r.Verify()
+}
+
+// Verify is the function Verify for a recording that is open, of a file or of what
+// OpenReaderAt reads.
+func (r *Recording) Verify() (Verification, error) {
 	if r.live {
-		return Verification{}, fmt.Errorf("verify %s: %w", path, ErrInUse)
+		return Verification{}, fmt.Errorf("verify %s: %w", r.path, ErrInUse)
 	}
 	v := verifying{r: r, result: Verification{Info: r.Info()}, index: newIndexCheck(r)}
 	v.structure()
@@ -52,6 +58,9 @@ func Verify(path string) (Verification, error) {
 	v.events()
 	v.ending()
 	v.marks()
+	if err := r.SourceError(); err != nil {
+		return Verification{}, err
+	}
 	return v.result, nil
 }
 

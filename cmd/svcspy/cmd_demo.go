@@ -123,7 +123,7 @@ func runDemo(l *cli.Query, ctx context.Context, d fixtures.Demo, onScreen bool) 
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		return err
 	}
-	r, err := cli.OpenRecording(path)
+	r, err := l.OpenRecording(path)
 	if err != nil {
 		return err
 	}

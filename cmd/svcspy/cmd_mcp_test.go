@@ -18,6 +18,7 @@ import (
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/cmd/svcspy/kubectl"
 	"github.com/svcspy/svcspy/replay/mcp"
+	"github.com/svcspy/svcspy/store"
 )
 
 // askedIncidents are what a scripted client asks about: the recording, its
@@ -49,7 +50,7 @@ func TestMCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := mcp.NewServer(mcp.Options{Library: library, Run: func(ctx context.Context, args []string) mcp.Output {
+	server, err := mcp.NewServer(mcp.Options{Open: store.Open, Library: library, Run: func(ctx context.Context, args []string) mcp.Output {
 		return kubectl.Answer(ctx, runContext, a.ZoneName, args)
 	}, Program: a.Program(), Version: "test"})
 	if err != nil {

@@ -40,6 +40,10 @@ an outage during which the recording begins does the same.
 No cluster and no kubeconfig is used. Stderr repeats the instant as understood.
 A bare clock time means that time inside the recording.
 
+FILE may be the address of an object, s3://BUCKET/KEY or https://HOST/PATH: it is
+read by ranges, as far as the question needs it. So for every command that reads a
+recording; those that write to it need a file.
+
 EXIT STATUS
   0 answered, 1 error, 2 wrong words or time, 3 not serving (with --exit-code),
   4 answered, but the recording has a gap or damage at that time, or begins later.`,

@@ -78,7 +78,7 @@ var layers = map[string]struct {
 	"fixtures":                 {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents":       {nil, []string{"k8s.io/"}},
 	"cmd/svcspy/process":       {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/expect", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
+	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "store/bucket", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/expect", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
 	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "store/bucket", "store/rawjson", "recorder", "recorder/agent", "recorder/flight", "recorder/redact", "recorder/segment", "analyzer", "analyzer/registry", "replay/expect", "replay/report", "replay/when"}, nil},
 	"cmd/svcspy/kubectl":       {[]string{"analyzer/command", "cmd/svcspy/cli", "replay", "replay/apiserver", "replay/mcp", "replay/past", "replay/report", "replay/when", "store"}, nil},
 	"cmd/svcspy/files":         {[]string{"analyzer", "cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "recorder/segment", "store/bucket", "replay/verdict", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/web", "replay/when", "store"}, nil},

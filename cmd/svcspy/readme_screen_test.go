@@ -73,7 +73,7 @@ func firstScreen(t *testing.T, file string) string {
 // "" is where it opens. Plain is without colours.
 func screenOf(t *testing.T, file string, words []string, at string, plain bool) string {
 	t.Helper()
-	r, err := cli.OpenRecording(file)
+	r, err := (&cli.App{}).OpenRecording(file)
 	if err != nil {
 		t.Fatal(err)
 	}

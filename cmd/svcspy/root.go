@@ -25,7 +25,7 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 
 // runContext is run for a caller that may lose interest.
 func runContext(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
-	a := &cli.App{In: in, Out: out, Err: errw, Now: time.Now, Name: cli.Program}
+	a := &cli.App{In: in, Out: out, Err: errw, Now: time.Now, Name: cli.Program, Context: ctx}
 	words := args[1:]
 	switch called := filepath.Base(args[0]); {
 	case strings.HasPrefix(called, "kubectl-svcspy"):
@@ -43,7 +43,10 @@ func runContext(ctx context.Context, args []string, in io.Reader, out, errw io.W
 	root.SetErr(errw)
 	began := a.Now()
 	err := root.ExecuteContext(ctx)
+	unread := a.SourceError()
 	switch {
+	case unread != nil:
+		err = unread // whatever was printed rests on less than there is
 	case process.Unread(err):
 		err = nil // what was to be kept is
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -502,6 +504,65 @@ func TestBreaks(t *testing.T) {
 		if got := breaks(c.before, c.now); got != c.want {
 			t.Errorf("%s after %s: %t", c.now, c.before, got)
 		}
+	}
+}
+
+// countingBucket counts the requests that a bucket of S3 would get.
+type countingBucket struct {
+	bucket.Bucket
+	requests atomic.Int64
+}
+
+func (b *countingBucket) ReadAt(ctx context.Context, o bucket.Object, p []byte, offset int64) (int, error) {
+	b.requests.Add(1)
+	return b.Bucket.ReadAt(ctx, o, p, offset)
+}
+
+func (b *countingBucket) List(ctx context.Context, l bucket.Listing) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
+		b.requests.Add(1)
+		n := 0
+		for o, err := range b.Bucket.List(ctx, l) {
+			if n++; n%1000 == 0 { // another page
+				b.requests.Add(1)
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestFetchRequests fetches an hour out of a month of segments, 2,880 of them: it
+// takes few requests, however long the month.
+func TestFetchRequests(t *testing.T) {
+	dir := t.TempDir()
+	folder, err := bucket.OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &countingBucket{Bucket: folder}
+	for at := begin.Add(-30 * 24 * time.Hour); at.Before(begin); at = at.Add(15 * time.Minute) {
+		n := segment.Name{Cluster: "prod", Start: at, End: at.Add(15 * time.Minute), Run: "00000001", First: 1, Digest: "0123456789abcdef"}
+		path := filepath.Join(dir, n.Key())
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path+segment.Recording, nil, 0o600), os.WriteFile(path+segment.Commit, []byte("{}"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from := begin.Add(-10 * 24 * time.Hour)
+	found, err := segment.Find(t.Context(), b, "prod", from.Add(time.Minute), from.Add(time.Hour-time.Minute))
+	if err != nil || len(found) != 4 {
+		t.Fatalf("%d segments, %v", len(found), err)
+	}
+	for i := range found {
+		if _, _, err := found[i].Fetch(t.Context(), b, dir); err == nil { // it asks for the summary, which is empty
+			t.Fatal("an empty summary was taken for one")
+		}
+	}
+	n := b.requests.Load() + int64(len(found)) // a recording of up to 8 MiB takes one
+	t.Logf("bench fetch_requests %d", n)
+	if n > 40 {
+		t.Errorf("%d requests", n)
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay/postmortem"
 	"github.com/svcspy/svcspy/replay/when"
-	"github.com/svcspy/svcspy/store"
 )
 
 const (
@@ -70,7 +69,7 @@ func (d *desk) ask(ctx context.Context, r Recording, cursor string, args []strin
 	if out.Text == "" && out.Code != 0 {
 		return nil, nil, fmt.Errorf("%s\n%s", strings.Join(a.Notes, "\n"), "command: "+a.Command)
 	}
-	c, err := a.cover(r.Path)
+	c, err := d.cover(a, r.Path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +88,7 @@ func (d *desk) ask(ctx context.Context, r Recording, cursor string, args []strin
 func (d *desk) coverage(r Recording, cursor string) (*mcp.CallToolResult, *Answer, error) {
 	args := []string{"info", r.Path}
 	a := &Answer{Recording: r.Name, Command: command.New(append(d.Program, args...)...).String(), Notes: []string{}, Gaps: []Gap{}}
-	c, err := a.cover(r.Path)
+	c, err := d.cover(a, r.Path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,9 +118,9 @@ func (a *Answer) page(text string, args []string, cursor string) (*mcp.CallToolR
 	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: a.text(page)}}}, a, nil
 }
 
-// cover fills in what the recording covers.
-func (a *Answer) cover(path string) (postmortem.Completeness, error) {
-	r, err := store.Open(path)
+// cover fills in what the recording of an answer covers.
+func (d *desk) cover(a *Answer, path string) (postmortem.Completeness, error) {
+	r, err := d.Open(path)
 	if err != nil {
 		return postmortem.Completeness{}, err
 	}

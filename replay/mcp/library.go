@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Library is the recordings that may be asked about: files, and the recordings in
-// folders as they are at each question, so one that is made later is found. Its
-// methods may be called concurrently.
+// Library is the recordings that may be asked about: files, objects by their
+// addresses, and the recordings in folders as they are at each question, so one that
+// is made later is found. Its methods may be called concurrently.
 type Library struct {
 	files   []string
 	folders []string
@@ -31,6 +31,10 @@ type Recording struct {
 func NewLibrary(paths ...string) (*Library, error) {
 	l := &Library{}
 	for _, path := range paths {
+		if strings.Contains(path, "://") { // of an object: whoever opens it says what is wrong
+			l.files = append(l.files, path)
+			continue
+		}
 		st, err := os.Stat(path)
 		switch {
 		case err != nil:
@@ -78,12 +82,15 @@ func (l *Library) Recordings() ([]Recording, error) {
 
 // nameAmong is the shortest end of a path that no other path has.
 func nameAmong(path string, all []string) string {
+	if strings.Contains(path, "://") {
+		path, _, _ = strings.Cut(path, "?") // which may sign it
+	}
 	parts := strings.Split(filepath.ToSlash(path), "/")
 	for n := 1; n < len(parts); n++ {
 		name := strings.Join(parts[len(parts)-n:], "/")
 		alone := true
 		for _, other := range all {
-			alone = alone && (other == path || !strings.HasSuffix(filepath.ToSlash(other), "/"+name) && filepath.ToSlash(other) != name)
+			alone = alone && (other == path || strings.HasPrefix(other, path+"?") || !strings.HasSuffix(filepath.ToSlash(other), "/"+name) && filepath.ToSlash(other) != name)
 		}
 		if alone {
 			return name

@@ -16,6 +16,8 @@ import (
 	"fmt"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/svcspy/svcspy/store"
 )
 
 // Runner runs one command line of svcspy, without the program's name. It is
@@ -32,6 +34,7 @@ type Output struct {
 // Options say what a server answers about, and how.
 type Options struct {
 	Library *Library
+	Open    func(path string) (*store.Recording, error) // opens one of the Library
 	Run     Runner
 	Program []string // how svcspy is called in the commands that are handed out
 	Version string
@@ -51,8 +54,8 @@ Begin with incidents: it says what broke, when, who changed what, and what ended
 // NewServer returns a server whose tools answer about the recordings of a
 // library. It holds no state of its own: it may serve many sessions at once.
 func NewServer(o Options) (*mcp.Server, error) {
-	if o.Library == nil || o.Run == nil || len(o.Program) == 0 {
-		return nil, errors.New("serve MCP: a library, a runner and the program's name are needed")
+	if o.Library == nil || o.Open == nil || o.Run == nil || len(o.Program) == 0 {
+		return nil, errors.New("serve MCP: a library, what opens it, a runner and the program's name are needed")
 	}
 	s := mcp.NewServer(&mcp.Implementation{Name: "svcspy", Title: "svcspy recordings", Version: o.Version},
 		&mcp.ServerOptions{Instructions: instructions, Capabilities: &mcp.ServerCapabilities{}})

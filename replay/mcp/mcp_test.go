@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/svcspy/svcspy/store"
 )
 
 // TestLibrary names recordings, and leads to nothing else.
@@ -167,7 +169,7 @@ func connect(t *testing.T, path string, run Runner) *mcp.ClientSession {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := NewServer(Options{Library: library, Run: run, Program: []string{"svcspy"}, Version: "test"})
+	server, err := NewServer(Options{Open: store.Open, Library: library, Run: run, Program: []string{"svcspy"}, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

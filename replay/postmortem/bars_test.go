@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +18,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -28,8 +32,10 @@ func TestBars(t *testing.T) {
 	if os.Getenv("SVCSPY_BENCH") == "" {
 		t.Skip("set SVCSPY_BENCH=1")
 	}
+	path := largeIncident(t)
+	t.Run("replay_range", func(t *testing.T) { benchRange(t, path) })
 	t.Run("report", func(t *testing.T) {
-		r, err := store.Open(largeIncident(t))
+		r, err := store.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,6 +52,54 @@ func TestBars(t *testing.T) {
 			t.Errorf("the report has %d bytes, want at most 5 MB", size)
 		}
 	})
+}
+
+// rangeReader counts the reads of an object.
+type rangeReader struct {
+	io.ReaderAt
+	reads, bytes atomic.Int64
+}
+
+func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
+	r.reads.Add(1)
+	r.bytes.Add(int64(len(p)))
+	return r.ReaderAt.ReadAt(p, off)
+}
+
+// benchRange reads one report of the recording as of an object: at its end, and the
+// document of a Service over all of it.
+func benchRange(t *testing.T, path string) {
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	st, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := store.Ref{Resource: replay.Services, Namespace: "default-3", Name: "app15"}
+	for name, ask := range map[string]func(r *store.Recording) error{
+		"replay_range": func(r *store.Recording) error {
+			s, err := replay.NewCursor(r).SeekTime(r.Info().Start.Add(r.Info().End.Sub(r.Info().Start) / 2))
+			if err == nil {
+				_, err = verdict.ReportAt(t.Context(), s, ref, analyzer.Options{})
+			}
+			return err
+		},
+		"replay_range_document": func(r *store.Recording) error { build(t, r, Options{Subject: ref}); return nil },
+	} {
+		from := &rangeReader{ReaderAt: file}
+		r, err := store.OpenReaderAt(from, st.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(r); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("bench %s_requests %d of %.3g MiB\n", name, from.reads.Load(), float64(st.Size())/(1<<20))
+		fmt.Printf("bench %s_mib %.3g MiB\n", name, float64(from.bytes.Load())/(1<<20))
+	}
 }
 
 func processorTime(t *testing.T) time.Duration {

@@ -11,7 +11,9 @@ import (
 // Cache is an io.ReaderAt over another whose bytes never change and where each
 // read is dear, such as an object in a bucket. It reads whole chunks, several that
 // follow each other at once, and keeps the last ones used, up to a number of bytes.
-// It may be used concurrently.
+// Whoever reads on where the last read ended gets more and more at once. After a
+// read that failed, every read fails for the same reason: what has to be waited for
+// is waited for once. It may be used concurrently.
 type Cache struct {
 	from io.ReaderAt
 	size int64
@@ -20,6 +22,24 @@ type Cache struct {
 	mu     sync.Mutex
 	chunks map[int64]*list.Element
 	recent list.List // of chunk, most recent first
+	next   int64     // chunk behind the last read
+	ahead  int64     // chunks that the last read was of at least
+	failed error
+}
+
+// SourceError is why what a Cache reads could not be read. It says nothing about
+// the bytes that are there.
+type SourceError struct{ Err error }
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// Err returns why from could not be read, nil while it could. It is a SourceError.
+func (c *Cache) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }
 
 type chunk struct {
@@ -29,7 +49,10 @@ type chunk struct {
 
 // chunkSize is how much is read at once: a few pages, as a walk down the tree
 // reads neighbours.
-const chunkSize = 64 << 10
+const chunkSize = 256 << 10
+
+// mostAhead is how many chunks are read at once at most, unless one read wants more.
+const mostAhead = 8
 
 // NewCache returns a Cache over size bytes that keeps about most of them, at
 // least one chunk.
@@ -57,8 +80,8 @@ func (c *Cache) ReadAt(p []byte, off int64) (n int, err error) {
 }
 
 // chunk returns the bytes of a chunk, all those that are there. If it is not kept
-// it is read together with those after it up to last that are not kept either,
-// and of which there is room for.
+// it is read together with those after it up to last, or as many as are read ahead,
+// that are not kept either and that there is room for.
 func (c *Cache) chunk(number, last int64) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock() // who waits for the same chunk need not read it
@@ -66,16 +89,25 @@ func (c *Cache) chunk(number, last int64) ([]byte, error) {
 		c.recent.MoveToFront(e)
 		return e.Value.(chunk).bytes, nil
 	}
+	if c.failed != nil {
+		return nil, c.failed
+	}
+	if c.ahead = min(2*c.ahead, mostAhead); number != c.next || c.ahead == 0 {
+		c.ahead = 1
+	}
+	last = max(last, number+c.ahead-1)
 	end := number + 1
-	for end <= last && end < number+int64(c.most) && c.chunks[end] == nil {
+	for end <= last && end*chunkSize < c.size && end < number+int64(c.most) && c.chunks[end] == nil {
 		end++
 	}
+	c.next = end
 	b := make([]byte, min(end*chunkSize, c.size)-number*chunkSize)
 	if n, err := c.from.ReadAt(b, number*chunkSize); n < len(b) {
 		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
+			return nil, fmt.Errorf("read %d bytes at %d: %w", len(b), number*chunkSize, io.ErrUnexpectedEOF)
 		}
-		return nil, fmt.Errorf("read %d bytes at %d: %w", len(b), number*chunkSize, err)
+		c.failed = &SourceError{err}
+		return nil, c.failed
 	}
 	for i := end - 1; i >= number; i-- {
 		part := b[(i-number)*chunkSize : min((i-number+1)*chunkSize, int64(len(b)))]

@@ -19,6 +19,31 @@ func (c *countingReader) ReadAt(p []byte, off int64) (int, error) {
 	return c.Reader.ReadAt(p, off)
 }
 
+// TestReadAhead: who reads on gets more at once, who jumps does not.
+func TestReadAhead(t *testing.T) {
+	const chunks = 300
+	from := &countingReader{Reader: bytes.NewReader(make([]byte, chunks*chunkSize))}
+	c := NewCache(from, chunks*chunkSize, 100*chunkSize)
+	p := make([]byte, 4096)
+	for off := int64(0); off < chunks*chunkSize; off += 4096 {
+		if _, err := c.ReadAt(p, off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if from.reads > 5+chunks/mostAhead+1 {
+		t.Errorf("%d reads from front to back", from.reads)
+	}
+	from.reads = 0
+	for off := int64(chunks-1) * chunkSize; off > 200*chunkSize; off -= 2 * chunkSize {
+		if _, err := c.ReadAt(p, off-chunkSize*180); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.chunks) > 100 || c.ahead != 1 {
+		t.Errorf("%d chunks are kept, %d are read ahead", len(c.chunks), c.ahead)
+	}
+}
+
 // TestCache: whatever is read is what is there, as from a bytes.Reader, and what
 // is kept is not read again.
 func TestCache(t *testing.T) {

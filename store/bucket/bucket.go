@@ -1,6 +1,7 @@
 // Package bucket stores whole objects under keys: in S3-compatible object storage
 // or in a folder. There are two types besides their implementations: a Bucket, and
-// the Object that it holds.
+// the Object that it holds. OpenObject reads one object, also of a web server, by
+// ranges.
 package bucket
 
 import (
@@ -59,6 +60,9 @@ var ErrChanged = errors.New("the object was replaced while it was read")
 // ErrAddress is returned for what is no address of a Bucket.
 var ErrAddress = errors.New("not the address of a bucket: write it as s3://BUCKET/PREFIX, file:///FOLDER or the path of a folder")
 
+// ErrObjectAddress is returned for what is no address of an object.
+var ErrObjectAddress = errors.New("write it as s3://BUCKET/KEY or https://HOST/PATH")
+
 // Open returns the Bucket at an address: s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME],
 // file:///FOLDER, or the path of a folder. The keys of the Bucket are relative to
 // PREFIX or FOLDER. Nothing is asked of the store yet; a folder must exist.
@@ -91,7 +95,7 @@ func IsS3(address string) bool { return strings.HasPrefix(address, "s3://") }
 func Split(address string) (bucket, key string, err error) {
 	u, err := url.Parse(address)
 	if err != nil || !IsS3(address) || u.Host == "" || !ValidKey(strings.TrimPrefix(u.Path, "/")) {
-		return "", "", fmt.Errorf("%q is not the address of an object: write it as s3://BUCKET/KEY", address)
+		return "", "", fmt.Errorf("%q is not the address of an object: %w", address, ErrObjectAddress)
 	}
 	dir, key := path.Split(u.Path)
 	u.Path, u.RawPath = strings.TrimSuffix(dir, "/"), ""
@@ -136,18 +140,4 @@ func Copy(ctx context.Context, w io.Writer, b Bucket, o Object) error {
 		at += n
 	}
 	return nil
-}
-
-// ReaderAt returns an object as what store.OpenReaderAt reads. Its reads end with
-// ctx.
-func ReaderAt(ctx context.Context, b Bucket, o Object) io.ReaderAt { return objectReader{ctx, b, o} }
-
-type objectReader struct {
-	ctx context.Context
-	b   Bucket
-	o   Object
-}
-
-func (r objectReader) ReadAt(p []byte, offset int64) (int, error) {
-	return r.b.ReadAt(r.ctx, r.o, p, offset)
 }

@@ -7,6 +7,7 @@
 package cli
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/svcspy/svcspy/replay/report"
+	"github.com/svcspy/svcspy/store"
 )
 
 // App is what the commands share: the streams, the clock, and the flags that
@@ -34,6 +36,10 @@ type App struct {
 	ZoneName string
 	Color    string
 	Quiet    bool
+
+	Context context.Context // of the command: what is read from elsewhere ends with it
+	remote  []*store.Recording
+	named   []string // their addresses
 
 	Verbosity int
 	Damaged   bool   // the recording that was asked is

@@ -17,6 +17,7 @@ import (
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 var ErrShell = errors.New("completion takes a shell: bash, zsh, fish or powershell")
@@ -130,10 +131,10 @@ func inside(complete func(*content) (all []cobra.Completion, unfinished bool)) c
 		} else if f := cmd.Flags().Lookup("file"); f != nil {
 			path = f.Value.String()
 		}
-		if path == "" {
+		if path == "" || bucket.IsAddress(path) { // a shell does not wait for a network
 			return nil, nothing
 		}
-		r, err := OpenRecording(path)
+		r, err := openFile(LocalPath(path))
 		if err != nil {
 			return nil, nothing
 		}

@@ -27,6 +27,7 @@ import (
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 // Exit codes. Scripts rely on them: see the exit-codes topic.
@@ -187,8 +188,8 @@ func (a *App) ExitCodesTopic() *cobra.Command {
 	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: ExitCodesHelp}
 }
 
-// OpenRecording opens a file with an error that says which.
-func OpenRecording(path string) (*store.Recording, error) {
+// openFile opens a file with an error that says which.
+func openFile(path string) (*store.Recording, error) {
 	if err := Readable(path); err != nil {
 		return nil, err
 	}
@@ -262,6 +263,7 @@ func Readable(path string) error {
 // answered from it then ends with the code for that. It also says that one is
 // not redacted.
 func (a *App) WarnOfDamage(path string, r *store.Recording) {
+	path = bucket.PublicAddress(path)
 	if r.Info().Redaction.Policy == "none" {
 		a.Warn("%s was recorded with --no-redact and may hold secrets; `%s share` makes one to give away", report.Clean(path), a.Name)
 	}

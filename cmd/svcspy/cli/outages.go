@@ -18,6 +18,7 @@ import (
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 // mostExplained is of how many outages trigger and recovery are looked for.
@@ -162,9 +163,13 @@ func worstOutage(ctx context.Context, t replay.Timeline, ref store.Ref) (before,
 	return before, worst.Worst.ShownAt(), true, nil
 }
 
-// IsFile reports whether a word of the command line is the path of a file.
+// IsFile reports whether a word of the command line is the path of a file, or the
+// address of an object.
 func IsFile(word string) bool {
-	st, err := os.Stat(word)
+	if bucket.IsAddress(word) {
+		return true
+	}
+	st, err := os.Stat(LocalPath(word))
 	return err == nil && st.Mode().IsRegular()
 }
 

@@ -1,11 +1,10 @@
 package cli
 
 import (
-	"os"
-
 	"github.com/svcspy/svcspy/replay/past"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 func (a *App) Info(path string) error {
@@ -14,7 +13,7 @@ func (a *App) Info(path string) error {
 		return err
 	}
 	if a.Output == "text" {
-		return report.InfoText(a.Out, path, info, a.Text())
+		return report.InfoText(a.Out, bucket.PublicAddress(path), info, a.Text())
 	}
 	return report.Document(a.Out, a.Output, info)
 }
@@ -38,13 +37,13 @@ func knownPast(r *store.Recording) (*report.KnownPast, error) {
 
 // InfoOf describes the recording in a file.
 func (a *App) InfoOf(path string) (report.RecordingInfo, error) {
-	r, err := OpenRecording(path)
+	r, err := a.OpenRecording(path)
 	if err != nil {
 		return report.RecordingInfo{}, err
 	}
 	defer r.Close()
 	a.WarnOfDamage(path, r)
-	st, err := os.Stat(path)
+	size, err := r.Size()
 	if err != nil {
 		return report.RecordingInfo{}, err
 	}
@@ -52,7 +51,7 @@ func (a *App) InfoOf(path string) (report.RecordingInfo, error) {
 	if err != nil {
 		return report.RecordingInfo{}, err
 	}
-	info, err := report.NewInfo(r, r.Kinds(), clocks, st.Size())
+	info, err := report.NewInfo(r, r.Kinds(), clocks, size)
 	if err == nil {
 		info.Marks, err = r.Marks()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/svcspy/svcspy/replay/tui"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 // OnScreen reports whether text was asked for and there is a terminal to look
@@ -65,17 +66,21 @@ func (l *Query) OpeningState(t replay.Timeline) (*replay.State, error) {
 func (l *Query) ScreenOptions(ctx context.Context, r *store.Recording, file string) (tui.Options, error) {
 	text := l.Text()
 	marks, err := r.Marks()
-	return tui.Options{
+	options := tui.Options{
 		Zone: text.Zone, ASCII: text.ASCII, Plain: !text.Color, Now: l.Now, Speed: l.Speed, File: file,
 		Marks: marks, Author: Author(), AddMark: func(m store.Mark) error {
 			ctx, cancel := context.WithTimeout(ctx, ScreenPatience)
 			defer cancel()
-			_, err := WriteMark(ctx, file, m, m.Time)
+			_, err := WriteMark(ctx, LocalPath(file), m, m.Time)
 			return err
 		},
 		Command: func(subject store.Ref, at time.Time) string { return l.CommandLine(file, subject, at) },
 		Save:    saveText,
-	}, err
+	}
+	if bucket.IsAddress(file) {
+		options.AddMark = func(store.Mark) error { return errors.New("an object is only read") }
+	}
+	return options, err
 }
 
 // ScreenPatience is how long the screen stands still for a recorder that is

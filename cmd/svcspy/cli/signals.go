@@ -32,6 +32,7 @@ func (s *Signals) Forced() bool {
 // is at.
 func (a *App) Interruptible(parent context.Context) (context.Context, func()) {
 	ctx, s := Twice(parent)
+	a.Context = ctx
 	go func() {
 		select {
 		case <-s.Second:

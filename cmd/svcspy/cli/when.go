@@ -18,6 +18,7 @@ import (
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 // Open opens the recording a question is put to. The words name its subject, if
@@ -25,7 +26,7 @@ import (
 func (l *Query) Open(ctx context.Context, file string, words []string) (*store.Recording, error) {
 	l.Ctx, l.Words = ctx, words
 	process.RelaxGC()
-	r, err := OpenRecording(file)
+	r, err := l.OpenRecording(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		for _, word := range words {
 			if st, werr := os.Stat(word); werr == nil && st.Mode().IsRegular() {
@@ -37,7 +38,7 @@ func (l *Query) Open(ctx context.Context, file string, words []string) (*store.R
 		l.WarnOfDamage(file, r)
 		l.tellZone(r)
 		info := r.Info()
-		l.Detail("opened %s: #%d to #%d, %s to %s", report.Clean(file), info.First, info.Last, when.Format(info.Start), when.Format(info.End))
+		l.Detail("opened %s: #%d to #%d, %s to %s", report.Clean(bucket.PublicAddress(file)), info.First, info.Last, when.Format(info.Start), when.Format(info.End))
 	}
 	return r, err
 }

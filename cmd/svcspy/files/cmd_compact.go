@@ -33,14 +33,15 @@ EXIT STATUS
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(cli.Readable(args[0]), cli.Writable(args[1])); err != nil {
+			file, err := cli.LocalFile(args[0], "compact rewrites a file")
+			if err = errors.Join(err, cli.Readable(file), cli.Writable(args[1])); err != nil {
 				return err
 			}
-			before, err := os.Stat(args[0])
+			before, err := os.Stat(file)
 			if err != nil {
 				return err
 			}
-			info, err := store.Compact(args[0], args[1])
+			info, err := store.Compact(file, args[1])
 			if err != nil {
 				return err
 			}

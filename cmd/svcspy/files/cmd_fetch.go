@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path"
@@ -118,10 +117,10 @@ func (o *fetchOptions) run(ctx context.Context, address string) error {
 	}
 	found, err := segment.Find(ctx, b, cluster, from, to)
 	if err != nil {
-		return fmt.Errorf("fetch %s: %w", address, err)
+		return cli.StorageError(of, fmt.Errorf("fetch %s: %w", address, err))
 	}
 	if len(found) == 0 {
-		return cli.Hinted(fmt.Errorf("fetch %s: nothing was stored from %s to %s: %w", address, when.Format(from), when.Format(to), fs.ErrNotExist),
+		return cli.Hinted(fmt.Errorf("fetch %s: nothing was stored from %s to %s", address, when.Format(from.Truncate(time.Second)), when.Format(to.Truncate(time.Second))),
 			"`svcspy ls BUCKET` says what there is")
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(o.out), ".svcspy-fetch-")
@@ -131,7 +130,7 @@ func (o *fetchOptions) run(ctx context.Context, address string) error {
 	defer os.RemoveAll(dir)
 	paths, err := o.copy(ctx, b, found, dir)
 	if err != nil {
-		return fmt.Errorf("fetch %s: %w", address, err)
+		return cli.StorageError(of, fmt.Errorf("fetch %s: %w", address, err))
 	}
 	return join(ctx, o.App, paths, o.out)
 }

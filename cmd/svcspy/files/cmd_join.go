@@ -72,7 +72,7 @@ func join(ctx context.Context, a *cli.App, files []string, out string) (err erro
 		}
 	}()
 	for _, path := range files {
-		r, err := cli.OpenRecording(path)
+		r, err := a.OpenRecording(path)
 		if err != nil {
 			return err
 		}

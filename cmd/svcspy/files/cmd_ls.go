@@ -109,10 +109,10 @@ func list(ctx context.Context, a *cli.App, address, text string) error {
 	}
 	clusters, err := segment.Clusters(ctx, b)
 	if err != nil {
-		return fmt.Errorf("list %s: %w", address, err)
+		return cli.StorageError(address, fmt.Errorf("list %s: %w", address, err))
 	}
 	if len(clusters) == 0 {
-		return cli.Hinted(fmt.Errorf("list %s: no agent has stored anything there: %w", address, fs.ErrNotExist), "`svcspy agent --to BUCKET` stores segments")
+		return cli.Hinted(fmt.Errorf("list %s: no agent has stored anything there", address), "`svcspy agent --to BUCKET` stores segments")
 	}
 	all := make([]held, len(clusters))
 	var working sync.WaitGroup
@@ -127,7 +127,7 @@ func list(ctx context.Context, a *cli.App, address, text string) error {
 	working.Wait()
 	for _, h := range all {
 		if h.err != nil {
-			return fmt.Errorf("list %s: %w", h.cluster, h.err)
+			return cli.StorageError(address, fmt.Errorf("list %s: %w", h.cluster, h.err))
 		}
 	}
 	if at.IsZero() {

@@ -87,7 +87,11 @@ func (o *markOptions) add(file, text string) error {
 			return err
 		}
 	}
-	r, err := cli.OpenRecording(file)
+	file, err := cli.LocalFile(file, "a mark is written into the file")
+	if err != nil {
+		return err
+	}
+	r, err := o.OpenRecording(file)
 	if err != nil {
 		return err
 	}
@@ -136,7 +140,7 @@ func (o *markOptions) list(file string, at bool) error {
 	if at {
 		return cli.Usage(errors.New("--at says which moment a mark is about, and there is no text"), o.Name+` mark FILE --at T "rolled back"`)
 	}
-	r, err := cli.OpenRecording(file)
+	r, err := o.OpenRecording(file)
 	if err != nil {
 		return err
 	}

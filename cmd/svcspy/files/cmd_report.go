@@ -17,6 +17,7 @@ import (
 	"github.com/svcspy/svcspy/replay/postmortem"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 type reportOptions struct {
@@ -122,7 +123,7 @@ func (o *reportOptions) run(ctx context.Context, file string, words []string) er
 	if err != nil {
 		return err
 	}
-	asked := postmortem.Options{File: cmp.Or(o.naming, file), Zone: zone, Template: o.template, Subject: store.Ref{Namespace: o.Namespace}}
+	asked := postmortem.Options{File: cmp.Or(o.naming, documentName(file)), Zone: zone, Template: o.template, Subject: store.Ref{Namespace: o.Namespace}}
 	if o.Since != "" {
 		asked.Since = from
 	}
@@ -148,6 +149,15 @@ func (o *reportOptions) run(ctx context.Context, file string, words []string) er
 		return cli.ErrGap
 	}
 	return nil
+}
+
+// documentName names a recording in a document. A document of an object does not
+// lead to it: the address may be signed, or nobody else's.
+func documentName(file string) string {
+	if bucket.IsAddress(file) {
+		return bucket.ObjectName(file)
+	}
+	return cli.LocalPath(file)
 }
 
 // write prints the document at once, so that nothing is left half written. A page

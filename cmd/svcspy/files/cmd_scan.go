@@ -19,6 +19,7 @@ import (
 	"github.com/svcspy/svcspy/recorder/redact/scan"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 // ScanResult is what a scan found.
@@ -98,14 +99,14 @@ EXIT STATUS
 // scanFile looks at a recording, or at a text.
 func scanFile(a *cli.App, ctx context.Context, path string) (ScanResult, error) {
 	result := ScanResult{APIVersion: report.APIVersion, Kind: "ScanResult", File: path, Leaks: []leak{}}
-	r, err := cli.OpenRecording(path)
+	r, err := a.OpenRecording(path)
 	switch {
 	case err == nil:
 		defer r.Close()
 		a.WarnOfDamage(path, r)
 		err = result.recording(ctx, r)
-	case errors.Is(err, store.ErrNotRecording):
-		err = result.text(path)
+	case errors.Is(err, store.ErrNotRecording) && !bucket.IsAddress(path):
+		err = result.text(cli.LocalPath(path))
 	}
 	result.Clean = len(result.Leaks) == 0
 	return result, err

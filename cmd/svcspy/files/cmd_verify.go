@@ -11,6 +11,7 @@ import (
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 // VerifyResult is what verify found, as data.
@@ -72,10 +73,12 @@ func verifyFile(a *cli.App, path, keyFile string) error {
 			return err
 		}
 	}
-	if err := cli.Readable(path); err != nil {
+	r, err := a.OpenRecording(path)
+	if err != nil {
 		return err
 	}
-	v, err := store.Verify(path)
+	defer r.Close()
+	v, err := r.Verify()
 	if err != nil {
 		return err
 	}
@@ -171,7 +174,7 @@ func printVerification(a *cli.App, path string, r VerifyResult, asked bool) erro
 	if r.Signer != "" {
 		seal += ", signed by " + r.Signer
 	}
-	if _, err := fmt.Fprintf(a.Out, "%s is intact: %s to %s, %s\n", report.Clean(path), when.Format(r.Recording.Start), when.Format(r.Recording.End), seal); err != nil {
+	if _, err := fmt.Fprintf(a.Out, "%s is intact: %s to %s, %s\n", report.Clean(bucket.PublicAddress(path)), when.Format(r.Recording.Start), when.Format(r.Recording.End), seal); err != nil {
 		return err
 	}
 	for _, note := range []string{proofText[r.Proof], r.marksText(asked)} {

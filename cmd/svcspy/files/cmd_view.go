@@ -26,6 +26,7 @@ import (
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/web"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/bucket"
 )
 
 // viewOptions say what the browser shows.
@@ -122,20 +123,24 @@ func (o *viewOptions) webOptions(r *store.Recording, file string) web.Options {
 	if zone == "Local" {
 		zone = "" // the browser knows its own
 	}
-	return web.Options{
-		Token: rand.Text(), File: filepath.Base(file), Zone: zone, Now: o.Now,
+	options := web.Options{
+		Token: rand.Text(), File: bucket.ObjectName(file), Zone: zone, Now: o.Now,
 		Survey: func(ctx context.Context, progress func(done, total int)) (*web.Survey, error) {
-			list, courses, err := o.OutageList(ctx, r, filepath.Base(file), progress)
+			list, courses, err := o.OutageList(ctx, r, bucket.ObjectName(file), progress)
 			return &web.Survey{Outages: list, Courses: courses}, err
 		},
 		AddMark: func(ctx context.Context, m store.Mark) error {
 			ctx, cancel := context.WithTimeout(ctx, cli.ScreenPatience)
 			defer cancel()
 			m.Author = cli.Author()
-			_, err := cli.WriteMark(ctx, file, m, m.Time)
+			_, err := cli.WriteMark(ctx, cli.LocalPath(file), m, m.Time)
 			return err
 		},
 	}
+	if bucket.IsAddress(file) {
+		options.AddMark = nil
+	}
+	return options
 }
 
 // exportPage writes one file that stands alone, whole or not at all.
@@ -145,7 +150,7 @@ func (o *viewOptions) exportPage(ctx context.Context, t replay.Timeline, options
 		return err
 	}
 	var b bytes.Buffer
-	err = web.Export(ctx, &b, t, options, web.ExportOptions{Subject: subject, From: from, To: to, File: filepath.Base(file), Title: filepath.Base(file)})
+	err = web.Export(ctx, &b, t, options, web.ExportOptions{Subject: subject, From: from, To: to, File: bucket.ObjectName(file), Title: bucket.ObjectName(file)})
 	if err != nil {
 		return cli.Interrupted(ctx, err)
 	}

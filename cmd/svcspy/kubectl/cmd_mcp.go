@@ -18,6 +18,7 @@ import (
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/replay/mcp"
+	"github.com/svcspy/svcspy/store"
 )
 
 // Runner runs one command line and returns its exit code.
@@ -58,7 +59,10 @@ EXIT STATUS
 			if err != nil {
 				return err
 			}
-			server, err := mcp.NewServer(mcp.Options{Library: library, Run: func(ctx context.Context, args []string) mcp.Output { return Answer(ctx, run, a.ZoneName, args) }, Program: a.Program(), Version: cli.ProgramVersion()})
+			open := func(path string) (*store.Recording, error) { // from several goroutines
+				return (&cli.App{Context: a.Context}).OpenRecording(path)
+			}
+			server, err := mcp.NewServer(mcp.Options{Library: library, Open: open, Run: func(ctx context.Context, args []string) mcp.Output { return Answer(ctx, run, a.ZoneName, args) }, Program: a.Program(), Version: cli.ProgramVersion()})
 			if err != nil {
 				return err
 			}

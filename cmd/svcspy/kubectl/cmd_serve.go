@@ -125,7 +125,7 @@ type Served struct {
 
 // Serve serves a recording while use runs.
 func (p *ServeOptions) Serve(ctx context.Context, file string, use func(*Served) error) (err error) {
-	r, err := cli.OpenRecording(file)
+	r, err := p.OpenRecording(file)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,11 @@ EXIT STATUS
 var errNoRecorder = errors.New("no recorder is writing it; it ends where its recorder stopped writing")
 
 func keepWindow(a *cli.App, ctx context.Context, file string) error {
-	r, err := cli.OpenRecording(file)
+	file, err := cli.LocalFile(file, "keep asks the recorder that writes the file")
+	if err != nil {
+		return err
+	}
+	r, err := a.OpenRecording(file)
 	if err != nil {
 		return err
 	}
