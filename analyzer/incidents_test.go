@@ -75,7 +75,7 @@ func (b *scoreboard) count(asserted map[string]bool, problems []problem) {
 func aspects(e incidents.Expect) map[string]bool {
 	all := map[string]bool{
 		"state":     len(e.State) > 0 || e.Intent != "" || len(e.Certainty) > 0,
-		"headline":  len(e.Headline) > 0 || e.About != "" || e.Units != 0 || len(e.Says) > 0 || len(e.Not) > 0,
+		"headline":  len(e.Headline) > 0 || e.About != "" || e.Units != 0 || len(e.Says)+len(e.Unsaid) > 0 || len(e.Not) > 0,
 		"since":     e.SinceStep > 0,
 		"next":      len(e.Next) > 0,
 		"findings":  len(e.Because)+len(e.Also)+len(e.Symptoms)+len(e.Risks)+len(e.Hints)+len(e.Finds)+len(e.Absent)+len(e.Checklist) > 0,
@@ -270,6 +270,15 @@ func compare(e incidents.Expect, r analyzer.Report, ops *incidents.Ops) []proble
 			differs("message", text, r.Headline.Message)
 		}
 	}
+	messages := []string{r.Headline.Message}
+	for _, f := range slices.Concat(r.Because, r.Also, r.Symptoms, r.Risks, r.Hints) {
+		messages = append(messages, f.Message)
+	}
+	for _, text := range e.Unsaid {
+		if i := slices.IndexFunc(messages, func(m string) bool { return strings.Contains(m, text) }); i >= 0 {
+			differs("message", "not "+text, messages[i])
+		}
+	}
 	if slices.Contains(e.Not, headline) {
 		differs("headline", "not "+headline, headline)
 	}
@@ -295,7 +304,7 @@ func compare(e incidents.Expect, r analyzer.Report, ops *incidents.Ops) []proble
 		}
 	}
 	for _, id := range e.Finds {
-		if !slices.Contains(everything, id) {
+		if !slices.ContainsFunc(strings.Split(id, "|"), func(id string) bool { return slices.Contains(everything, id) }) {
 			differs("finds", id, everything)
 		}
 	}
