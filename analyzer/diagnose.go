@@ -168,6 +168,10 @@ type Template = object.Template
 // NewObject returns the object of an event.
 func NewObject(e store.Event) *Object { return object.New(e) }
 
+// NewObjectAhead returns the object of an event whose times were written by a clock that
+// is ahead of the recorder's.
+func NewObjectAhead(e store.Event, ahead time.Duration) *Object { return object.NewAhead(e, ahead) }
+
 // As decodes an object into a Kubernetes API type; see [object.As].
 func As[T any](o *Object) *T { return object.As[T](o) }
 

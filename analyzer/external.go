@@ -149,12 +149,20 @@ const excludeNode = corev1.LabelNodeExcludeBalancers
 
 // excludedNodes: the Service has an address, and no Node may stand behind it.
 func (s *service) excludedNodes() []*cause {
-	if s.svc.Spec.Type != corev1.ServiceTypeLoadBalancer || len(s.svc.Status.LoadBalancer.Ingress) == 0 || !s.noBackendNodes() {
+	if s.svc.Spec.Type != corev1.ServiceTypeLoadBalancer || len(s.svc.Status.LoadBalancer.Ingress) == 0 {
 		return nil
 	}
-	c := s.cause("lb-nodes-excluded", clause("every Node is excluded from external load balancers; only the balancer's implementation knows where it sends"))
+	which, meant := "every Node", func(*corev1.Node) bool { return true }
+	if !s.noBackendNodes() {
+		local := s.localNodes()
+		if len(local) == 0 || slices.ContainsFunc(local, func(n *corev1.Node) bool { _, out := n.Labels[excludeNode]; return !out }) {
+			return nil
+		}
+		which, meant = "every Node with an endpoint, and to others externalTrafficPolicy Local sends nothing,", func(n *corev1.Node) bool { return slices.Contains(local, n) }
+	}
+	c := s.cause("lb-nodes-excluded", clause("%s is excluded from external load balancers; only the balancer's implementation knows where it sends", which))
 	for _, n := range slices.SortedFunc(maps.Values(s.q.allNodes()), func(a, b *corev1.Node) int { return cmp.Compare(a.Name, b.Name) }) {
-		if len(c.evidence) < maxRows {
+		if meant(n) && len(c.evidence) < maxRows {
 			c.evidence = append(c.evidence, s.q.see(n, "/metadata/labels["+excludeNode+"]", n.Labels[excludeNode]))
 		}
 	}
@@ -162,6 +170,31 @@ func (s *service) excludedNodes() []*cause {
 	c.since, _ = held(s.q, s.q.node(c.evidence[0].Name), func(n *corev1.Node) bool { _, out := n.Labels[excludeNode]; return out })
 	c.next = commands(command.Kubectl("get", "nodes", "-L", excludeNode))
 	return []*cause{c}
+}
+
+// localNodes are the Nodes that have a ready endpoint of a Service whose external traffic
+// stays on each node; none if it does not.
+func (s *service) localNodes() []*corev1.Node {
+	if s.svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
+		return nil
+	}
+	var nodes []*corev1.Node
+	for _, sl := range s.slices {
+		for i := range sl.Endpoints {
+			e := &sl.Endpoints[i]
+			if !s.counts(sl) || !kube.EndpointReady(e) || e.NodeName == nil || s.gone(e) {
+				continue
+			}
+			n := s.q.node(*e.NodeName)
+			if n == nil {
+				return nil // nothing tells
+			}
+			if !slices.Contains(nodes, n) {
+				nodes = append(nodes, n)
+			}
+		}
+	}
+	return nodes
 }
 
 // pendingLoadBalancer: nothing has given the Service an external address.
@@ -178,7 +211,7 @@ func (s *service) pendingLoadBalancer() *cause {
 	c := s.cause("lb-pending", nil, s.q.see(s.svc, "/status/loadBalancer/ingress", ""))
 	c.since = since
 	c.onset = func() (time.Time, string) { return since, note }
-	c.grace = s.q.within(since, loadBalancer)
+	c.grace = s.q.within(since, loadBalancer) && !s.hadAddress(since)
 	c.next = commands(s.kubectl("describe"))
 	why := ""
 	event := s.balancerEvent()
@@ -204,6 +237,17 @@ func (s *service) pendingLoadBalancer() *cause {
 	}
 	c.says = clause("the load balancer has no address: %s", why)
 	return c
+}
+
+// hadAddress reports whether the load balancer had an address just before an instant:
+// one that is taken away needs no time to come.
+func (s *service) hadAddress(at time.Time) bool {
+	for o, old := range past[corev1.Service](s.q, s.svc.Namespace, s.svc.Name) {
+		if o.Time.Before(at) {
+			return o.UID == s.svc.UID && old.Spec.Type == corev1.ServiceTypeLoadBalancer && len(old.Status.LoadBalancer.Ingress) > 0
+		}
+	}
+	return false
 }
 
 // balancerEvent is the newest Event in which a cloud controller speaks of the

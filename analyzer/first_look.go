@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/analyzer/phrase"
@@ -131,6 +132,10 @@ func (s *service) dateDark(a *answer) {
 	if a.state != NotServing {
 		return
 	}
+	if at := s.writtenDark(); !at.IsZero() {
+		a.dark = at
+		return
+	}
 	began := s.q.view.Start()
 	if len(s.slices) == 0 {
 		a.undated = s.svc.CreationTimestamp.Time.Before(began.Add(-sliceGrace)) && s.q.first(s.q.seen(s.svc))
@@ -167,6 +172,50 @@ func (s *service) dateDark(a *answer) {
 		a.young = s.svc.CreationTimestamp.Time.Before(at.Add(-startGrace)) && len(s.pods) > 0 &&
 			!slices.ContainsFunc(s.pods, func(p *corev1.Pod) bool { return p.CreationTimestamp.Time.Before(at.Add(-startGrace)) })
 	}
+}
+
+// heardLate is how long after it was written a slice may be heard by a recorder that
+// listens.
+const heardLate = 3 * time.Second
+
+// writtenDark is by when the slices had lost their last usable endpoint, where the
+// recording was told of that late: nobody was listening when they were written. Zero if it
+// was told in time, or began without any.
+func (s *service) writtenDark() (at time.Time) {
+	for _, sl := range s.slices {
+		var dark time.Time
+		n, lost := 0, false
+		for o, old := range past[discoveryv1.EndpointSlice](s.q, sl.Namespace, sl.Name) {
+			if n++; o.UID != sl.UID || n > maxHistory {
+				break
+			}
+			if t := s.tally(o.Time, old); t.usable() > 0 {
+				lost = true
+				break
+			}
+			if dark = lastManaged(old.ManagedFields); o.Time.Sub(dark) <= heardLate {
+				dark = time.Time{}
+			}
+		}
+		if !lost || dark.IsZero() {
+			return time.Time{}
+		}
+		if dark.After(at) {
+			at = dark
+		}
+	}
+	return at
+}
+
+// lastManaged is when an object was last written, by its managed fields; zero if they do
+// not tell.
+func lastManaged(fields []metav1.ManagedFieldsEntry) (at time.Time) {
+	for _, f := range fields {
+		if f.Time != nil && f.Time.After(at) {
+			at = f.Time.Time
+		}
+	}
+	return at
 }
 
 // begun says in the words of an answer that a look without a past cannot know

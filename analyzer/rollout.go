@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/svcspy/svcspy/analyzer/command"
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/analyzer/object"
 	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
@@ -319,20 +320,62 @@ func prevent(c *cause, d *appsv1.Deployment) {
 // darkBefore reports whether the Service had no ready endpoint when a Deployment got
 // the template that it has now: that rollout took nothing away.
 func (s *service) darkBefore(d *appsv1.Deployment) bool {
-	o := s.q.seen(d)
+	at := templateSince[appsv1.Deployment](s.q, s.q.seen(d))
+	return !at.IsZero() && s.darkSince().Before(at)
+}
+
+// darkBeforeSet is darkBefore for a StatefulSet or DaemonSet.
+func (s *service) darkBeforeSet(w *workload) bool {
+	if ready, terminating := s.usable(); ready+terminating > 0 {
+		return false
+	}
+	at := s.q.templateOf(w)
+	return !at.IsZero() && s.darkSince().Before(at)
+}
+
+// templateOf is since when a StatefulSet or DaemonSet has its template; zero if nobody
+// saw that change lately.
+func (q *inquiry) templateOf(w *workload) time.Time {
+	switch o := w.object.(type) {
+	case *appsv1.StatefulSet:
+		return templateSince[appsv1.StatefulSet](q, q.seen(o))
+	case *appsv1.DaemonSet:
+		return templateSince[appsv1.DaemonSet](q, q.seen(o))
+	}
+	return time.Time{}
+}
+
+// templateSince is since when an object has its template; zero if nobody saw that change
+// within the window.
+func templateSince[T any](q *inquiry, o *Object) time.Time {
 	since, n := o.Time, 0
-	for old := range past[appsv1.Deployment](s.q, d.Namespace, d.Name) {
+	for old := range past[T](q, o.Namespace, o.Name) {
 		if old.UID != o.UID {
-			return false
+			break
 		}
 		if !sameTemplateText(old, o) {
-			return s.darkSince().Before(since)
+			return since
 		}
-		if since, n = old.Time, n+1; n > maxHistory || !s.q.within(old.Time, window) {
+		if since, n = old.Time, n+1; n > maxHistory || !q.within(old.Time, window) {
+			break
+		}
+	}
+	return time.Time{}
+}
+
+// newestStart reports whether the Pods of a DaemonSet that are not ready were all made
+// from the template that it got lately: its status calls them updated when they are made.
+func (q *inquiry) newestStart(w *workload) bool {
+	at, starting := q.templateOf(w), false
+	for _, p := range w.pods {
+		if kube.Ready(p) || kube.Terminating(p) {
+			continue
+		}
+		if starting = true; at.IsZero() || p.CreationTimestamp.Time.Before(at.Truncate(time.Second)) {
 			return false
 		}
 	}
-	return false // nobody saw the change
+	return starting
 }
 
 // setProgress returns that a StatefulSet or DaemonSet replaces its Pods by those
@@ -349,7 +392,7 @@ func (q *inquiry) setProgress(w *workload) (found *cause, most int) {
 			limit = r.MaxUnavailable
 		}
 	case *appsv1.DaemonSet:
-		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType || int(o.Status.UpdatedNumberScheduled) >= w.desired && w.generation == w.observed {
+		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType || int(o.Status.UpdatedNumberScheduled) >= w.desired && w.generation == w.observed && !q.newestStart(w) {
 			return nil, 0
 		}
 		updated = int(o.Status.UpdatedNumberScheduled)

@@ -190,11 +190,19 @@ func (s *service) selectorEdited() *cause {
 	if before == nil || !kube.Selectable(before) {
 		return nil
 	}
-	var left []*corev1.Pod
+	var left, remade []*corev1.Pod
 	for _, p := range list[corev1.Pod](s.q, store.Query{Namespace: s.svc.Namespace, Labels: before.Spec.Selector}) {
-		if kube.Ready(p) && !kube.Terminating(p) && !kube.Matches(s.svc.Spec.Selector, p.Labels) && p.CreationTimestamp.Time.Before(changed.Time) {
+		switch {
+		case !kube.Ready(p) || kube.Terminating(p) || kube.Matches(s.svc.Spec.Selector, p.Labels):
+		case p.CreationTimestamp.Time.Before(changed.Time):
 			left = append(left, p)
+		default:
+			remade = append(remade, p)
 		}
+	}
+	// Pods made since in the place of those count, if nothing was served under the new one.
+	if len(left) == 0 && s.darkSince().Before(changed.Time.Add(sliceGrace)) {
+		left = remade
 	}
 	if now, _ := s.usable(); len(left) == 0 || now > len(left) {
 		return nil

@@ -376,12 +376,12 @@ func (s *service) unborn() []unit {
 }
 
 // nameTaken: a StatefulSet cannot make a Pod while a deleted one of that name is
-// still there, although nothing runs in it any more.
+// still there, whether or not something runs in it.
 func (s *service) nameTaken(w *workload) *cause {
 	if w.kind != "StatefulSet" {
 		return nil
 	}
-	for _, p := range s.ended {
+	for _, p := range slices.Concat(s.ended, s.pods) {
 		if ref := metav1.GetControllerOfNoCopy(p); ref == nil || ref.UID != w.meta.UID {
 			continue
 		}
@@ -439,7 +439,7 @@ func (s *service) name(u *unit) {
 				return
 			}
 		}
-		if c, _ := s.q.setProgress(u.workload); c != nil && root.grace {
+		if c, _ := s.q.setProgress(u.workload); c != nil && root.grace && !s.darkBeforeSet(u.workload) {
 			*root = *c
 			return
 		}

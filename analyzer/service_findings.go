@@ -42,7 +42,7 @@ func (s *service) aside(a *answer) {
 	a.doubtful = a.doubtful || a.state != NotServing && slices.ContainsFunc(a.hints, func(c *cause) bool {
 		return c.id == "netpol-denies-ingress" && c.variant != "restricts"
 	})
-	if a.state == Serving && slices.ContainsFunc(a.risks, func(c *cause) bool { return c.id == "cluster-dns-down" }) {
+	if a.state == Serving && slices.ContainsFunc(a.risks, func(c *cause) bool { return c.id == "cluster-dns-down" && c.variant == "" }) {
 		a.ok = strings.Replace(a.ok, "Traffic should flow:", "Traffic should flow to its address, but no name resolves, as cluster DNS does not serve:", 1)
 	}
 	if a.state != Serving {
@@ -348,8 +348,11 @@ func (s *service) dnsDown() []*cause {
 		return nil
 	}
 	a := s.q.serviceAnswer(svc.Namespace, svc.Name)
-	if a == nil || !a.nothingServes() {
+	if a == nil {
 		return nil
+	}
+	if !a.nothingServes() {
+		return s.dnsInPart(svc, a)
 	}
 	c := s.cause("cluster-dns-down", clause("cluster DNS (Service %s/%s) does not serve, so no name resolves", svc.Namespace, svc.Name), s.q.see(svc, "/spec/clusterIP", svc.Spec.ClusterIP))
 	c.subject = s.q.subject(svc)
@@ -357,6 +360,20 @@ func (s *service) dnsDown() []*cause {
 		c.evidence, c.since = append(c.evidence, g[0].root.evidence...), g[0].since
 	}
 	return []*cause{c}
+}
+
+// dnsInPart: cluster DNS has endpoints, and clients on some nodes get no answer, as its
+// traffic stays on each node.
+func (s *service) dnsInPart(svc *corev1.Service, a *answer) []*cause {
+	for _, g := range a.groups() {
+		if g.root.id != "itp-local-gaps" {
+			continue
+		}
+		c := s.cause("cluster-dns-down", clause("cluster DNS (Service %s/%s) serves only in part, so names fail for some clients: %s", svc.Namespace, svc.Name, g.root.says("")), g.root.evidence...)
+		c.variant, c.subject, c.since, c.next = "in part", s.q.subject(svc), g.since, g.root.next
+		return []*cause{c}
+	}
+	return nil
 }
 
 // ingressPaths: Ingresses that lead here by a port the Service has not.

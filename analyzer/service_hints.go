@@ -476,8 +476,8 @@ func (s *service) publishedUnready(a *answer) []*cause {
 	return []*cause{c}
 }
 
-// jobsOnly: the Service is meant for a workload that has no Pod now, and what
-// serves are the Pods of Jobs that carry the same labels.
+// jobsOnly: the Service is meant for a workload that has no Pod now, or that was
+// deleted, and what serves are Pods of Jobs, or that nothing makes, of the same labels.
 func (s *service) jobsOnly(a *answer) []*cause {
 	var meant, jobs []string
 	var rows []Evidence
@@ -493,8 +493,26 @@ func (s *service) jobsOnly(a *answer) []*cause {
 			rows = append(rows, s.q.see(w.object, "/spec/template/metadata/labels", phrase.Pairs(w.template.Labels)))
 		}
 	}
-	if len(meant) == 0 || len(jobs) == 0 {
+	for _, p := range s.bare {
+		if s.serves(p) {
+			jobs = append(jobs, "Pod "+p.Name)
+			rows = append(rows, s.q.see(p, "/metadata/labels", phrase.Pairs(p.Labels)))
+		}
+	}
+	if len(jobs) == 0 {
 		return nil
+	}
+	if len(meant) == 0 {
+		c := s.workloadDeleted()
+		if c == nil {
+			return nil
+		}
+		text := fmt.Sprintf("only %s serves, and %s", phrase.Enumerate(jobs, 3), c.says(""))
+		c.says, c.certainty = clause("%s", text), Likely
+		if a.state == Serving {
+			a.ok = fmt.Sprintf("Service %s has ready endpoints, but %s", s, text)
+		}
+		return []*cause{c}
 	}
 	text := fmt.Sprintf("only the Pods of %s serve, which carry the labels %s, too: %s has none", phrase.Enumerate(jobs, 3), phrase.Pairs(s.svc.Spec.Selector), phrase.Enumerate(meant, 3))
 	c := s.cause("selector-too-broad", clause("%s", text), rows...)

@@ -282,14 +282,29 @@ func (s *service) podCause(p *corev1.Pod) *cause {
 }
 
 // published: the Pod is not ready and gets traffic all the same, as the Service
-// asks. Of a headless one peers ask for names in order to become ready.
+// asks. Of a headless one peers ask for names in order to become ready, which is no fault
+// before the Pod was.
 func (s *service) published(p *corev1.Pod) *cause {
-	if !s.svc.Spec.PublishNotReadyAddresses || kube.Headless(s.svc) {
+	if !s.svc.Spec.PublishNotReadyAddresses || kube.Headless(s.svc) && !s.q.wasReady(p) {
 		return nil
 	}
 	c := s.cause("publish-not-ready", about("must take traffic without being ready, as publishNotReadyAddresses asks"),
 		s.q.see(s.svc, "/spec/publishNotReadyAddresses", "true"), s.q.see(p, phrase.ConditionPath(corev1.PodReady)+"/status", "False"))
 	return c.because(s.q.podCause(p, s.owner[p.UID]))
+}
+
+// wasReady reports whether the Pod was recorded as ready.
+func (q *inquiry) wasReady(p *corev1.Pod) bool {
+	n := 0
+	for o, old := range past[corev1.Pod](q, p.Namespace, p.Name) {
+		if n++; o.UID != p.UID || n > maxHistory {
+			return false
+		}
+		if kube.Ready(old) {
+			return true
+		}
+	}
+	return false
 }
 
 // nodeMissing: the controller leaves out Pods whose Node object is gone.

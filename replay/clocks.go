@@ -60,3 +60,81 @@ func CompareClocks(samples []store.Clock) Clocks {
 	}
 	return c
 }
+
+// Skew is by how much the API server's clock was ahead of the recorder's when the
+// recording began: something between the two.
+type Skew struct{ Low, High time.Duration }
+
+const (
+	trusted  = 16                     // samples that are looked at: later ones say nothing about the beginning
+	inFlight = 500 * time.Millisecond // how long an answer may have been under way
+)
+
+// SkewOf compares the clocks. Each sample has the server's time cut to the
+// second, so several of them narrow it down. Nothing is known without samples;
+// then the clocks are taken to agree.
+func SkewOf(samples []store.Clock) Skew {
+	var found Skew
+	n := 0
+	for i, s := range samples {
+		set := s.Time.Sub(samples[0].Time) - (s.Monotonic - samples[0].Monotonic)
+		if n == trusted || i > 0 && set.Abs() > time.Second {
+			break // the recorder's own clock was set
+		}
+		if s.ServerDate.IsZero() {
+			continue
+		}
+		low := s.ServerDate.Sub(s.Time)
+		high := low + time.Second + inFlight
+		if n++; n > 1 {
+			low, high = max(low, found.Low), min(high, found.High)
+		}
+		if low > high {
+			break // the server's clock was set
+		}
+		found = Skew{low, high}
+	}
+	return found
+}
+
+// Ahead is what to take off the server's times: nothing where the clocks may
+// well agree.
+func (s Skew) Ahead() time.Duration {
+	if s.Low <= 0 && s.High >= 0 {
+		return 0
+	}
+	return ((s.Low + s.High) / 2).Round(100 * time.Millisecond)
+}
+
+// skewed is how far the clocks must be apart for times in objects to be corrected: less
+// is within what they are cut to.
+const skewed = 2 * time.Second
+
+// clock is by how much the times in the objects of a timeline are ahead. Until the first
+// sample is there they are taken to agree.
+type clock struct {
+	known bool
+	ahead time.Duration
+	asked int
+}
+
+// aheadIn asks a timeline until it has samples, not at each object.
+func (c *clock) aheadIn(t Timeline) (time.Duration, error) {
+	if c.known || c.asked > 0 {
+		c.asked--
+		return c.ahead, nil
+	}
+	samples, err := t.Clocks()
+	if err != nil {
+		return 0, err
+	}
+	c.asked = 256
+	for _, s := range samples {
+		c.known = c.known || !s.ServerDate.IsZero()
+	}
+	// Of what the samples leave open the end with which no time lies after it was seen.
+	if skew := SkewOf(samples); skew.Ahead().Abs() >= skewed {
+		c.ahead = skew.High
+	}
+	return c.ahead, nil
+}

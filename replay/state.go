@@ -232,6 +232,7 @@ type Cache struct {
 
 	wholes   wholes
 	silences silences
+	clock    clock
 }
 
 // NewCache returns a cache with generations of at most so many objects.
@@ -260,9 +261,13 @@ func (c *Cache) Get(t Timeline, seq store.Seq) (*analyzer.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o = analyzer.NewObject(e)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	ahead, err := c.clock.aheadIn(t)
+	if err != nil {
+		return nil, err
+	}
+	o = analyzer.NewObjectAhead(e, ahead)
 	c.put(seq, o)
 	return o, nil
 }

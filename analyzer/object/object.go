@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/store"
@@ -20,6 +21,7 @@ import (
 type Object struct {
 	store.Event
 
+	ahead   time.Duration // of the clocks that wrote the object's times, before the recorder's
 	once    sync.Once
 	value   any
 	err     error
@@ -122,6 +124,22 @@ func (t *Template) Matches(selector map[string]string) bool {
 // New returns the object of an event.
 func New(e store.Event) *Object { return &Object{Event: e} }
 
+// NewAhead returns the object of an event whose times were written by a clock that is
+// ahead of the recorder's, or, if negative, behind it. As decodes them into the
+// recorder's time: what compares them with the times of events is right then.
+func NewAhead(e store.Event, ahead time.Duration) *Object { return &Object{Event: e, ahead: ahead} }
+
+// Ahead is by how much the clock that wrote the object's times was ahead.
+func (o *Object) Ahead() time.Duration { return o.ahead }
+
+// Date puts the times of a value that was decoded from the object by other means than As
+// on the recorder's clock.
+func (o *Object) Date(v any) {
+	if o.ahead != 0 {
+		setBack(reflect.ValueOf(v), o.ahead)
+	}
+}
+
 // Like says that the object is another version of one that was decoded, so that
 // only what is different must be. It has no effect on the outcome, nor once the
 // object is decoded.
@@ -137,11 +155,12 @@ func (o *Object) Like(version *Object) {
 func As[T any](o *Object) *T {
 	o.once.Do(func() {
 		v := new(T)
-		if like := o.like.Swap(nil); like != nil && reflect.TypeOf(like.value) == reflect.TypeFor[*T]() {
+		if like := o.like.Swap(nil); like != nil && o.ahead == 0 && reflect.TypeOf(like.value) == reflect.TypeFor[*T]() {
 			o.err = decodeVersion(o.Event.Object, v, like.Event.Object, like.value)
 		} else {
 			o.err = json.Unmarshal(o.Event.Object, v)
 		}
+		o.Date(v)
 		o.value = v
 		o.decoded.Store(true)
 	})

@@ -73,13 +73,13 @@ func externalDiagnoses() []Diagnosis {
 		},
 		{
 			ID: "cluster-dns-down", Severity: Outage, Layer: External, Steps: "C4", Kinds: on("Service", "EndpointSlice"),
-			Meaning: "Cluster DNS has no endpoints: no name resolves.",
+			Meaning: "Cluster DNS has no endpoints, or none for clients on some nodes: names do not resolve.",
 			Trap:    "The cluster's DNS does not run as a Service here.",
 			Changes: anyChange, Rule: "service.dnsDown", Traits: OfSystem, Sees: map[string]int{"nxdomain": 1},
 		},
 		{
 			ID: "lb-nodes-excluded", Severity: Risk, Layer: External, Steps: "C7", Kinds: on("Node"),
-			Meaning: "Every Node is excluded from external load balancers: where the balancer sends is up to its implementation.",
+			Meaning: "Every Node, or every one with an endpoint under externalTrafficPolicy Local, is excluded from external load balancers: where the balancer sends is up to its implementation.",
 			Trap:    "Balancers that send to Pods and not to Nodes.",
 			Changes: balancerChanges, Rule: "service.excludedNodes",
 		},

@@ -55,6 +55,8 @@ type Case struct {
 	Floor         store.Seq          // what happened up to here had its effect in an earlier verdict
 	Began         store.Seq          // of an end: the position at which began what ended; what makes Pods may do so from then on
 	Fell          store.Seq          // where endpoints were lost in an outage that had begun: the position of the verdict before
+	Same          store.Seq          // where the same fault was established first in the outage, 0 if not before; what came later did not bring it about
+	Failed        map[string]bool    // of an end: Pods that were named as failing just before it
 	Improved      bool               // the second verdict is the better one
 	Related       *Relations         // at a moment when the second verdict is established
 	onset         *onset             // where that is known: see Finder.onsetOf
@@ -211,7 +213,7 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 			if within != registry.Latent && (onset.Sub(c.ObservedAt) > within || c.Seq <= m.Floor && m.over(&c)) {
 				continue
 			}
-			if !x.meant(m, &c, matter) {
+			if !x.meant(m, &c, matter) || !m.Improved && m.Same > 0 && c.Seq > m.Same && (c.ChangesPods() || c.IsRestart()) || m.failedToo(&c) {
 				continue
 			}
 			c.Lead(matter)
@@ -227,6 +229,20 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 	}
 	slices.SortFunc(found, func(a, b change.Change) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found, nil
+}
+
+// failedToo reports whether a restart is no cure: of the Pods that it made some were named
+// as failing just before the end.
+func (m *Case) failedToo(c *change.Change) bool {
+	if !m.Improved || !c.IsRestart() {
+		return false
+	}
+	for _, p := range m.Related.Pods {
+		if m.Failed[p.Name] && createdSince(p, c.ObservedAt) && m.Related.top(m.Related.names[p.UID]) == c.Ref {
+			return true
+		}
+	}
+	return false
 }
 
 // lostToPods reports whether endpoints were lost by what their Pods are made of, or
@@ -354,7 +370,8 @@ func (x *Finder) link(m *Case, act []change.Change) change.Change {
 	for i := range act {
 		if f := guilty(&act[i], flips); f != nil {
 			act[i].Lead([]change.Field{f.Field})
-			act[i].Link, act[i].Note = change.Counterfactual, f.note
+			act[i].Link, act[i].Decides = change.Counterfactual, true
+			act[i].Note = fmt.Sprintf("of %d fields this one alone decides: %s", len(act[i].AllFields), f.note)
 			return act[i]
 		}
 		if flips(act[i : i+1]) {

@@ -51,6 +51,8 @@ func undo(r *Relations, act []change.Change) *overlay {
 			v.rollBack(r, c, func(p *corev1.Pod, _ store.Ref) bool { return p.Spec.NodeName == c.Ref.Name })
 		case "namespaces":
 			v.refill(r, c)
+		case "endpoints":
+			v.remirror(r, c)
 		}
 		if r.ownerGone(c) {
 			v.restoreOwned(r, c)
@@ -81,7 +83,7 @@ func undoable(c *change.Change) bool {
 		return c.Verb == change.Updated && has("/spec/")
 	case "networkpolicies", "ingresses":
 		return true
-	case "endpointslices":
+	case "endpointslices", "endpoints":
 		return !c.ByController()
 	case "namespaces":
 		return c.Verb == change.Deleting || c.Verb == change.Deleted
@@ -303,6 +305,19 @@ func (r *Relations) meantSince(ref store.Ref, after store.Seq) bool {
 	all, err := change.ListWith(r.State.Timeline(), r.State.Cache(), ref, after, r.State.Seq())
 	r.State.Note(err)
 	return slices.ContainsFunc(all, func(c change.Change) bool { return c.Origin == change.Intent && specOrWhole(&c) })
+}
+
+// remirror puts the slices that mirror an Endpoints object back to what they were before
+// the change to that.
+func (v *overlay) remirror(r *Relations, c *change.Change) {
+	for _, ref := range r.Refs {
+		if ref.Resource != replay.EndpointSlices || ref.Namespace != c.Ref.Namespace {
+			continue
+		}
+		if o := r.lastOf(ref); o != nil && change.MirrorsEndpoints(o) && analyzer.As[discoveryv1.EndpointSlice](o).Labels[discoveryv1.LabelServiceName] == c.Ref.Name {
+			v.put(ref, r.before(ref, c.Seq), c.Seq)
+		}
+	}
 }
 
 // refill puts all that is in a namespace back to what it was before its

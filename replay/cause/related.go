@@ -155,6 +155,9 @@ func (r *Relations) service(ref store.Ref) {
 			}
 		}
 	}
+	if o := r.lastOf(ref); o != nil && len(analyzer.As[corev1.Service](o).Spec.Selector) == 0 {
+		r.add(store.Ref{Resource: endpoints, Namespace: ref.Namespace, Name: ref.Name}) // they are mirrored
+	}
 	for _, sl := range r.past(replay.EndpointSlices, ref.Namespace) {
 		if m := analyzer.As[discoveryv1.EndpointSlice](sl); m.Labels[discoveryv1.LabelServiceName] != ref.Name {
 			continue
@@ -172,6 +175,16 @@ func (r *Relations) service(ref store.Ref) {
 			}
 		}
 	}
+}
+
+var endpoints = schema.GroupVersionResource{Version: "v1", Resource: "endpoints"}
+
+// lastOf returns the last version of an object, nil if there was none.
+func (r *Relations) lastOf(ref store.Ref) *analyzer.Object {
+	for o := range r.State.Past(ref) {
+		return o
+	}
+	return nil
 }
 
 // aliased returns the Service of the cluster that another is an alias of.

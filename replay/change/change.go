@@ -51,6 +51,8 @@ type Change struct {
 	// Part says that AllFields are some of what the write changed: the rest stays
 	// where this is taken back.
 	Part bool `json:"-"`
+	// Decides says that of several fields the one at Path makes the difference alone.
+	Decides bool `json:"-"`
 	// NamedBy is the Kubernetes Event that names the writer, if it was that.
 	NamedBy store.Seq `json:"-"`
 }
@@ -170,6 +172,7 @@ func between(last, o *analyzer.Object, start time.Time) []Change {
 	if err != nil {
 		return found
 	}
+	o.Date(after)
 	c := Change{
 		Seq: o.Seq, ResourceVersion: o.ResourceVersion, ObservedAt: o.Time.UTC(), Subject: SubjectOf(o),
 		Ref: o.Ref(), Before: last, After: o, Path: "/",
@@ -191,6 +194,7 @@ func between(last, o *analyzer.Object, start time.Time) []Change {
 		if err != nil {
 			return found
 		}
+		last.Date(before)
 		if c.AllFields = Meaningful(o, Diff(Decode(last), Decode(o))); len(c.AllFields) == 0 {
 			return found
 		}
@@ -206,11 +210,18 @@ func between(last, o *analyzer.Object, start time.Time) []Change {
 		if o.Type == watch.Added { // listed anew: the change happened while nobody listened
 			c.Earliest = last.Time.UTC()
 		}
+		if c.Writer != nil && o.Time.Sub(c.Writer.Time) > heardLate && c.Writer.Time.After(last.Time) {
+			c.Earliest = c.Writer.Time // it came when the recorder was back
+		}
 		c.Lead(c.AllFields)
 	}
 	c.Origin = origin(&c, after)
 	return append(found, c)
 }
+
+// heardLate is how long after the time of its writer a change may be observed by a
+// recorder that listens.
+const heardLate = 10 * time.Second
 
 // Lead puts one field in front: the first of the given ones.
 func (c *Change) Lead(fields []Field) {
@@ -382,6 +393,15 @@ func (c *Change) String() string {
 		return fmt.Sprintf("%s %s removed: %s", name, c.Path, Text(c.Old))
 	}
 	return fmt.Sprintf("%s %s %s -> %s", name, c.Path, Text(c.Old), Text(c.New))
+}
+
+// Others is how many further fields are worth a word beside the first: none where that
+// decides alone.
+func (c *Change) Others() int {
+	if c.Decides || c.Verb != Updated {
+		return 0
+	}
+	return max(0, len(c.Fields)-1)
 }
 
 // Only returns the change with one of its fields.

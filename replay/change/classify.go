@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -51,25 +52,42 @@ func (c *Change) Touches(path string) bool {
 	return false
 }
 
-// ByController reports whether the slice is the endpoints controller's own, and
+// ByController reports whether the slice, or the Endpoints, is a controller's own, and
 // so follows from something else.
 func (c *Change) ByController() bool {
 	o := c.After
 	if o == nil {
 		o = c.Before
 	}
-	return o != nil && IsControllersSlice(o)
+	if o != nil && c.Ref.Resource.Resource == "endpoints" {
+		return ofEndpointsController(o)
+	}
+	return o != nil && (IsControllersSlice(o) || MirrorsEndpoints(o))
 }
 
 // ofHandMadeSlice reports whether the change is to a slice that no controller of
 // Kubernetes keeps: nothing but somebody's wish removes it. A deletion leaves no
 // writer.
 func (c *Change) ofHandMadeSlice() bool {
-	return c.Ref.Resource.Resource == "endpointslices" && !c.ByController()
+	kind := c.Ref.Resource.Resource
+	return (kind == "endpointslices" || kind == "endpoints") && !c.ByController()
 }
 
 func IsControllersSlice(o *analyzer.Object) bool {
 	return analyzer.As[discoveryv1.EndpointSlice](o).Labels[discoveryv1.LabelManagedBy] == "endpointslice-controller.k8s.io"
+}
+
+// MirrorsEndpoints reports whether a slice is the copy that a controller keeps of an
+// Endpoints object.
+func MirrorsEndpoints(o *analyzer.Object) bool {
+	return analyzer.As[discoveryv1.EndpointSlice](o).Labels[discoveryv1.LabelManagedBy] == "endpointslicemirroring-controller.k8s.io"
+}
+
+// ofEndpointsController reports whether Kubernetes made an Endpoints object: it labels them
+// so, and before 1.33 it noted what had triggered it.
+func ofEndpointsController(o *analyzer.Object) bool {
+	m, err := Metadata(o.Object)
+	return err == nil && (m.Labels["endpoints.kubernetes.io/managed-by"] != "" || m.Annotations[corev1.EndpointsLastChangeTriggerTime] != "")
 }
 
 // binds reports whether the change assigns a Pod to a node, which nothing but a

@@ -90,5 +90,5 @@ func WithoutFields(o *analyzer.Object, fields []Field) *analyzer.Object {
 	}
 	e := o.Event
 	e.Object = data
-	return analyzer.NewObject(e)
+	return analyzer.NewObjectAhead(e, o.Ahead())
 }

@@ -254,7 +254,7 @@ type collector struct {
 	timeline   replay.Timeline
 	objects    *replay.Cache
 	beginnings []beginning
-	skew       skew
+	skew       replay.Skew
 	kinds      map[schema.GroupKind]schema.GroupVersionResource
 	facts      []Fact
 	revisions  map[revised][]revision
@@ -301,7 +301,8 @@ func newCollector(t replay.Timeline) (*collector, error) {
 	slices.SortFunc(p.beginnings, func(a, b beginning) int {
 		return cmp.Or(cmp.Compare(a.resource.Group, b.resource.Group), cmp.Compare(a.resource.Resource, b.resource.Resource), cmp.Compare(a.namespace, b.namespace))
 	})
-	p.skew, err = skewOf(t)
+	samples, err := t.Clocks()
+	p.skew = replay.SkewOf(samples)
 	return p, err
 }
 

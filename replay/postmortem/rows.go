@@ -205,7 +205,7 @@ func happened(c *change.Change) string {
 	default:
 		what += " was changed from " + report.Value(c.Old) + " to " + report.Value(c.New)
 	}
-	if n := len(c.Fields) - 1; n > 0 {
+	if n := c.Others(); n > 0 {
 		what += ", and " + phrase.Quantity(n, "more field")
 	}
 	return what

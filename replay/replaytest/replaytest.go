@@ -288,7 +288,7 @@ func LateStarts(t *testing.T, r *store.Recording, name string) []store.Seq {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if seq > 0 && instant.Before(info.End) && !slices.Contains(seqs, seq) && listening(t, r, seq) {
+		if seq > 0 && instant.Before(info.End) && !slices.Contains(seqs, seq) && Listening(t, r, seq) {
 			seqs = append(seqs, seq)
 		}
 	}
@@ -298,9 +298,9 @@ func LateStarts(t *testing.T, r *store.Recording, name string) []store.Seq {
 	return seqs
 }
 
-// listening reports whether every stream was current: otherwise a recording that
+// Listening reports whether every stream was current: otherwise a recording that
 // begins there begins with a list that is made later.
-func listening(t *testing.T, r *store.Recording, at store.Seq) bool {
+func Listening(t *testing.T, r *store.Recording, at store.Seq) bool {
 	now := map[string]store.Status{}
 	ledger, err := r.Ledger(0, at)
 	if err != nil {

@@ -21,8 +21,8 @@ const maxValue = 80
 func (p *printer) change(c *change.Change) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s", p.clock(c.ObservedAt), p.paint(faint, fmt.Sprintf("#%d", c.Seq)), what(p, c))
-	if n := len(c.Fields); n > 1 && c.Verb == change.Updated {
-		fmt.Fprintf(&b, " and %d more %s", n-1, phrase.Plural(n-1, "field"))
+	if n := c.Others(); n > 0 {
+		fmt.Fprintf(&b, " and %d more %s", n, phrase.Plural(n, "field"))
 	}
 	if n := len(c.With); n > 0 {
 		fmt.Fprintf(&b, ", with %d more (#%d)", n, c.With[0])

@@ -3,6 +3,7 @@ package story
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,11 @@ func checkSince(t replaytest.T, cursor *replay.Cursor, subject store.Ref, raw, s
 	}
 	from := segments[verdict.RunStart(segments, in)].From
 	switch {
+	case strings.HasPrefix(r.Verdict.SinceNote, verdict.Unheard):
+		start := verdict.RunStart(segments, in)
+		if r.Verdict.Since.After(from) || start == 0 || segments[start-1].Gap == "" || r.Verdict.Since.Before(segments[start-1].From) && segments[max(0, start-2)].Gap == "" {
+			t.Errorf("at %s %s holds since %s (%s), in the timeline since %s", replaytest.Clock(at), r.Verdict.State, replaytest.Clock(r.Verdict.Since), r.Verdict.SinceNote, replaytest.Clock(from))
+		}
 	case from.After(s.Start()):
 		if !r.Verdict.Since.Equal(from) || r.Verdict.SinceNote != "" {
 			t.Errorf("at %s %s holds since %s (%s), in the timeline since %s", replaytest.Clock(at), r.Verdict.State, replaytest.Clock(r.Verdict.Since), r.Verdict.SinceNote, replaytest.Clock(from))

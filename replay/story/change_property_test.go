@@ -56,7 +56,7 @@ func checkChanges(t replaytest.T, timeline replay.Timeline, ref store.Ref) (n in
 		if !heard && (c.Earliest.IsZero() || c.Earliest.After(c.ObservedAt)) {
 			t.Errorf("%s: #%d %s was not heard, and is not said to lie between two moments", ref.Name, c.Seq, c.Verb)
 		}
-		if cover, err := timeline.Coverage(ref.Resource, ref.Namespace, c.Seq); err == nil && cover.Status == store.Gap {
+		if cover, err := timeline.Coverage(ref.Resource, ref.Namespace, c.Seq); err == nil && cover.Status == store.Gap && !heard { // what was missed comes before a gap counts as healed
 			t.Errorf("%s: #%d %s is invented: nobody was listening", ref.Name, c.Seq, c.Verb)
 		}
 		n++

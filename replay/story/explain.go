@@ -388,6 +388,11 @@ func (x *explainer) transition(segments []verdict.Segment, first, at int) (Trans
 	if m.Onset, err = x.Timeline.SeqAt(since); err != nil {
 		return tr, err
 	}
+	if m.Same = sameBefore(segments, first, at); m.Improved {
+		if m.Failed, err = x.failedBefore(segments[at].From); err != nil {
+			return tr, err
+		}
+	}
 	if tr.Changes, err = x.Changes(m); err != nil {
 		return tr, err
 	}
@@ -406,6 +411,40 @@ func (x *explainer) transition(segments []verdict.Segment, first, at int) (Trans
 		return tr, fmt.Errorf("explain what happened at %s: %w", when.Format(tr.From), err)
 	}
 	return tr, nil
+}
+
+// sameBefore returns where the fault of a segment was established in an earlier one of the
+// same outage, with no more endpoints lost since; 0 if it was not.
+func sameBefore(segments []verdict.Segment, first, at int) store.Seq {
+	is := &segments[at].Report
+	for i := first; i < at; i++ {
+		was := &segments[i].Report
+		if segments[i].Gap == "" && was.Verdict.State == is.Verdict.State && was.Headline.ID == is.Headline.ID &&
+			was.Headline.Subject.Kind == is.Headline.Subject.Kind && was.Headline.Subject.Name == is.Headline.Subject.Name && was.Endpoints.Ready <= is.Endpoints.Ready {
+			return segments[i].Seq
+		}
+	}
+	return 0
+}
+
+// failedBefore names the Pods that the report just before an instant shows its first cause
+// by, unless that only waits for them.
+func (x *explainer) failedBefore(at time.Time) (map[string]bool, error) {
+	s, err := x.Index.Seek(replay.NewCursorWith(x.Timeline, x.Cache), at.Add(-time.Second))
+	if err != nil {
+		return nil, err
+	}
+	r := analyzer.Diagnose(s, x.Subject, analyzer.Options{})
+	failed := map[string]bool{}
+	if len(r.Because) == 0 || r.Verdict.State == analyzer.Converging || registry.Lookup(r.Because[0].ID).Is(registry.ShowsWorkingPods) {
+		return failed, s.Err()
+	}
+	for _, e := range r.Because[0].Evidence {
+		if e.Kind == "Pod" {
+			failed[e.Name] = true
+		}
+	}
+	return failed, s.Err()
 }
 
 // date dates the report of a segment at an instant in it.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/store"
 )
@@ -44,11 +45,11 @@ func Date(ctx context.Context, s *replay.State, subject store.Ref, r *analyzer.R
 		if n := len(segments); n == 0 || !sameVerdict(&segments[n-1], &Segment{Report: *r}) {
 			return nil
 		}
-		since, known := sinceOf(segments)
+		since, unheard, known := sinceOf(segments)
 		if !known && from.After(began) {
 			continue
 		}
-		date(r, since, !since.After(began), began, now)
+		date(r, since, unheard, !since.After(began), began, now)
 		return nil
 	}
 }
@@ -59,8 +60,21 @@ func DateIn(r *analyzer.Report, segments []Segment, at int, began, now time.Time
 	if !sameVerdict(&segments[at], &Segment{Report: *r}) {
 		return
 	}
-	from := segments[RunStart(segments, at)].From
-	date(r, from, !from.After(began), began, now)
+	start := RunStart(segments, at)
+	from := segments[start].From
+	date(r, from, unheardBefore(segments, start), !from.After(began), began, now)
+}
+
+// unheardBefore returns since when nobody was listening when the segment at a place
+// began; zero if somebody was.
+func unheardBefore(segments []Segment, at int) time.Time {
+	if at == 0 || segments[at-1].Gap == "" || segments[at].Gap != "" {
+		return time.Time{}
+	}
+	for at--; at > 0 && segments[at-1].Gap != ""; {
+		at--
+	}
+	return segments[at].From
 }
 
 // Dated returns settled segments of a subject whose reports are dated as Date
@@ -73,10 +87,21 @@ func Dated(segments []Segment, began time.Time) []Segment {
 	return dated
 }
 
+// Unheard is how the note of a verdict begins that came while nobody was listening.
+const Unheard = "nobody was listening from "
+
 // date sets since when a report holds; open says that it may have been so before
-// the first instant looked at, which is the beginning of the recording.
-func date(r *analyzer.Report, since time.Time, open bool, began, now time.Time) {
+// the first instant looked at, which is the beginning of the recording. unheard is since
+// when nobody was listening at that instant, zero if somebody was: then objects may tell of
+// a time between the two.
+func date(r *analyzer.Report, since, unheard time.Time, open bool, began, now time.Time) {
 	switch told := r.Verdict.Since; {
+	case !open && !unheard.IsZero():
+		note := Unheard + phrase.Clock(unheard, now) + " to " + phrase.Clock(since, now)
+		if told.After(unheard) && told.Before(since) {
+			since = told
+		}
+		r.Date(since, note, now)
 	case !open:
 		r.Date(since, "", now)
 	case !told.IsZero() && told.Before(began):
@@ -88,7 +113,7 @@ func date(r *analyzer.Report, since time.Time, open bool, began, now time.Time) 
 
 // sinceOf returns since when the last verdict of raw segments holds. known is
 // false if that may be another instant when the time before is looked at, too.
-func sinceOf(raw []Segment) (since time.Time, known bool) {
+func sinceOf(raw []Segment) (since, unheard time.Time, known bool) {
 	last := &raw[len(raw)-1]
 	since = last.From
 	// The last verdict goes on: it may have just begun, or be part of several
@@ -100,8 +125,9 @@ func sinceOf(raw []Segment) (since time.Time, known bool) {
 		if !sameVerdict(&all[n], last) {
 			continue
 		}
-		if from := all[RunStart(all, n)].From; from.Before(since) {
-			since = from
+		start := RunStart(all, n)
+		if from := all[start].From; !from.After(since) {
+			since, unheard = from, unheardBefore(all, start)
 		}
 	}
 	// What follows a long segment does not depend on what came before that.
@@ -110,10 +136,10 @@ func sinceOf(raw []Segment) (since time.Time, known bool) {
 			break
 		}
 		if raw[i].To.Sub(raw[i].From) >= settled {
-			return since, true
+			return since, unheard, true
 		}
 	}
-	return since, false
+	return since, unheard, false
 }
 
 // RunStart returns the first of the settled segments that belongs to the run of

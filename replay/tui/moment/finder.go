@@ -176,7 +176,7 @@ func sentence(c *change.Change) string {
 	default:
 		s += short(c.Old) + " -> " + short(c.New)
 	}
-	if n := len(c.Fields) - 1; n > 0 {
+	if n := c.Others(); n > 0 {
 		s += fmt.Sprintf(" (and %d more)", n)
 	}
 	return s
