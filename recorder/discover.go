@@ -42,7 +42,7 @@ func Prepare(ctx context.Context, o Options) (store.Header, error) {
 	if err != nil {
 		return store.Header{}, err
 	}
-	header.Resources = found.resources
+	header.Resources = o.describes(found.resources)
 	// A cluster has no name of its own; the UID of this Namespace is the
 	// custom (as in OpenTelemetry's k8s.cluster.uid). Not everyone may read it.
 	header.Cluster.UID, err = api.clusterUID(ctx)

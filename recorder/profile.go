@@ -26,6 +26,8 @@ var refused = map[schema.GroupResource]string{
 	{Group: "oauth.openshift.io", Resource: "oauthauthorizetokens"}:        "carries credentials",
 	// The same objects as core/v1 Events: both are one storage.
 	{Group: "events.k8s.io", Resource: "events"}: "recorded as core/v1 Events",
+	// Ours, made by containerLogs; no cluster lists them.
+	kinds.ContainerLogs.GroupResource(): "made while recording",
 }
 
 // resource is one kind of object that can be recorded.

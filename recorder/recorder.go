@@ -67,6 +67,9 @@ type Options struct {
 	// every resource has been listed, refused, or has failed for some seconds,
 	// and all of that has been committed.
 	Ready func()
+	// LogLines, unless 0, is how many of the last lines of a container's log are
+	// recorded when it fails, as objects of kinds.ContainerLogs.
+	LogLines int
 	// Memory bounds the bytes between the streams and the writer; 0 is 16 MiB.
 	Memory int64
 
@@ -119,9 +122,10 @@ type recording struct {
 	limits  limits
 	queue   *queue
 	pulse   *liveness
-	listing chan struct{} // slots for streams that are listing
-	changed chan struct{} // a CustomResourceDefinition came, went or changed
-	missing chan struct{} // a resource was not served
+	logs    *containerLogs // nil: no logs are read
+	listing chan struct{}  // slots for streams that are listing
+	changed chan struct{}  // a CustomResourceDefinition came, went or changed
+	missing chan struct{}  // a resource was not served
 	// followed is what Options.Follow named so far; it belongs to follow.
 	followed []Target
 }
@@ -146,13 +150,31 @@ func newRecording(o Options, api *client) *recording {
 		broken: make(chan struct{}),
 		clean:  clean,
 	}
-	return &recording{
+	r := &recording{
 		o: o, api: api, limits: l, queue: q,
 		pulse:   newLiveness(api, q, l),
 		listing: make(chan struct{}, listers),
 		changed: make(chan struct{}, 1),
 		missing: make(chan struct{}, 1),
 	}
+	if o.LogLines > 0 {
+		r.logs = newContainerLogs(api, q, o.LogLines)
+	}
+	return r
+}
+
+// describe sends the discovery document.
+func (r *recording) describe(resources []metav1.APIResource) {
+	r.queue.describe(r.o.describes(resources))
+}
+
+// describes adds to what the cluster has what only the recording has.
+func (o *Options) describes(resources []metav1.APIResource) []metav1.APIResource {
+	if o.LogLines > 0 {
+		resources = append(slices.Clone(resources), containerLogResource)
+		sortResources(resources)
+	}
+	return resources
 }
 
 func (r *recording) run(ctx context.Context, found discovered) error {
@@ -172,6 +194,9 @@ func (r *recording) run(ctx context.Context, found discovered) error {
 		var pulse sync.WaitGroup
 		defer pulse.Wait()
 		pulse.Go(func() { r.pulse.run(ctx) })
+		if r.logs != nil {
+			pulse.Go(func() { r.logs.run(ctx) })
+		}
 		r.follow(ctx, found)
 	}()
 	w := &writer{queue: r.queue, sink: r.o.Sink, meter: newMeter(wanted, r.o.Progress, r.queue.clock.now()), ready: r.o.Ready}
@@ -230,7 +255,7 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 			<-s.done
 		}
 	}()
-	r.queue.describe(found.resources)
+	r.describe(found.resources)
 	// An API server that has just started does not know its custom resources
 	// yet: what vanished is looked for soon, and then less and less often.
 	soon := backoff{shortest: r.limits.settle, longest: r.limits.rediscover, last: r.limits.rediscover}
@@ -273,7 +298,7 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 		if again, err := r.discover(ctx); err == nil {
 			again.keep(found)
 			if !reflect.DeepEqual(again.resources, found.resources) {
-				r.queue.describe(again.resources)
+				r.describe(again.resources)
 			}
 			found = again
 		}
@@ -323,6 +348,9 @@ func (r *recording) start(ctx context.Context, sc scope) running {
 	}
 	if p := r.o.Redactor; p != nil {
 		s.redact = func(dst, object []byte) ([]byte, error) { return p.Object(dst, sc.resource.gvr, object) }
+	}
+	if r.logs != nil && sc.resource.gvr.Group == "" && sc.resource.gvr.Resource == "pods" {
+		s.seen = r.logs.see
 	}
 	if r.o.selects(sc.resource) {
 		s.only = newLabelFilter(r.o.Selector)

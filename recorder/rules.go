@@ -42,6 +42,9 @@ func Rules(o Options) ([]runtime.Object, error) {
 	var objects []runtime.Object
 	for _, ns := range slices.Sorted(maps.Keys(byNamespace)) { // "" comes first
 		granted := rules(byNamespace[ns])
+		if o.LogLines > 0 && slices.Contains(byNamespace[ns][""], "pods") {
+			granted = append(granted, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}})
+		}
 		switch {
 		case ns == "":
 			objects = append(objects, clusterRole(granted))

@@ -103,11 +103,12 @@ type stream struct {
 	queue    *queue
 	pulse    *liveness
 	limits   limits
-	listing  chan struct{}                            // slots for streams that are listing
-	redact   func(dst, object []byte) ([]byte, error) // appends the redacted object
-	noticed  func()                                   // called for each change, unless nil
-	vanished func()                                   // called when the resource is not served
-	only     *labelFilter                             // which objects are recorded; nil is all
+	listing  chan struct{}                             // slots for streams that are listing
+	redact   func(dst, object []byte) ([]byte, error)  // appends the redacted object
+	noticed  func()                                    // called for each change, unless nil
+	seen     func(kind watch.EventType, object []byte) // called with each object that is recorded, as it came, unless nil
+	vanished func()                                    // called when the resource is not served
+	only     *labelFilter                              // which objects are recorded; nil is all
 
 	paginated     bool // the server does not do watch-lists
 	retry, refuse backoff
@@ -359,6 +360,9 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 	}
 	if keep {
 		s.queue.event(s.scope, event)
+		if s.seen != nil && kind != watch.Bookmark {
+			s.seen(kind, object)
+		}
 	}
 	if s.noticed != nil && s.resourceVersion != "" && kind != watch.Bookmark {
 		s.noticed()

@@ -35,7 +35,8 @@ var (
 // was recorded, such as the Leases that Nodes renew: without it the answer is what
 // it would be if it were not looked at, so that is no gap in what it rests on.
 func Supplementary(resource schema.GroupVersionResource, namespace string) bool {
-	return resource.GroupResource() == Leases.GroupResource() && namespace == "kube-node-lease" ||
+	return resource == kinds.ContainerLogs ||
+		resource.GroupResource() == Leases.GroupResource() && namespace == "kube-node-lease" ||
 		resource.Group == "admissionregistration.k8s.io" && strings.HasPrefix(resource.Resource, "mutatingadmissionpolic") // only named beside a cause
 }
 

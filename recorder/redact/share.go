@@ -1,10 +1,12 @@
 package redact
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/kinds"
 )
 
 // Gate B, for what is given away. Everything goes through gate A first, with a
@@ -38,6 +40,10 @@ type Share struct {
 	strict bool
 	names  *pseudonyms
 	counts [shareRules]uint64
+
+	// Logs keeps the lines of container logs, redacted as other text; without it
+	// they are left out.
+	Logs bool
 }
 
 // shareRule says why gate B replaced something.
@@ -117,6 +123,12 @@ func (s *Share) Event(e *store.Event) error {
 	if len(e.Object) == 0 {
 		return nil
 	}
+	if e.Resource == kinds.ContainerLogs && !s.Logs {
+		var err error
+		if e.Object, err = withoutLines(e.Object); err != nil {
+			return err
+		}
+	}
 	text, err := s.gateA.Object(nil, e.Resource, e.Object)
 	if err != nil {
 		return err
@@ -130,6 +142,16 @@ func (s *Share) Event(e *store.Event) error {
 	}
 	e.Object = append(w.out, text[w.copied:]...)
 	return nil
+}
+
+// withoutLines returns a ContainerLog without what the container said.
+func withoutLines(object []byte) ([]byte, error) {
+	var log kinds.ContainerLog
+	if err := json.Unmarshal(object, &log); err != nil {
+		return nil, fmt.Errorf("redact %s: %w", kinds.ContainerLogs.Resource, err)
+	}
+	log.Lines, log.Cut, log.Error = []string{}, true, "left out when this was shared"
+	return json.Marshal(log)
 }
 
 // Coverage does the same with the words of the API server.

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/svcspy/svcspy/recorder/redact/scan"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/kinds"
 )
 
 // plant returns a canary's object with its secret in it.
@@ -285,4 +287,30 @@ func FuzzShare(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestShareLogs: what containers said is shared only if it is asked for, and redacted.
+func TestShareLogs(t *testing.T) {
+	const log = `{"apiVersion":"svcspy.dev/v1","kind":"ContainerLog","metadata":{"name":"a.b","namespace":"n"},"container":"b","lines":["started","connect postgres://app:hunter2@db/x: connection refused"]}`
+	for _, policy := range SharePolicies {
+		for _, logs := range []bool{false, true} {
+			gate, err := NewShare(policy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gate.Logs = logs
+			e := store.Event{Type: "ADDED", Resource: kinds.ContainerLogs, Namespace: "n", Name: "a.b", Object: []byte(log)}
+			gate.Learn(&e)
+			if err := gate.Event(&e); err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(e.Object, []byte("hunter2")) {
+				t.Errorf("%s, logs %v: %s", policy, logs, e.Object)
+			}
+			said := bytes.Contains(e.Object, []byte("connection refused"))
+			if !logs && said || logs && policy == "standard" && !said {
+				t.Errorf("%s, logs %v: %s", policy, logs, e.Object)
+			}
+		}
+	}
 }

@@ -171,6 +171,11 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, at *stage, q query
 		q.subresource = "" // as the cluster does: the whole object
 	case "exec", "attach", "portforward", "proxy", "binding", "eviction", "token", "ephemeralcontainers", "resize":
 		return refused(q.subresource, r.URL.Path)
+	case "log":
+		if q.gvr.Group == "" && q.gvr.Resource == "pods" {
+			return s.log(w, r, at, res, q)
+		}
+		return c.unknown(q)
 	default:
 		return notRecorded(res, fmt.Sprintf("%s of %s %q was not recorded: a recording has objects, no %[1]s",
 			q.subresource, res.Name, q.name))

@@ -32,6 +32,9 @@ type Envelope struct {
 	// explains a verdict that the recording begins with.
 	Facts []past.Fact `json:"facts,omitempty"`
 	analyzer.Report
+	// LastWords are what the containers of the Pods above said before they failed,
+	// where their logs were recorded.
+	LastWords []LastWords `json:"lastWords,omitempty"`
 }
 
 // Recording says from which recording the answer comes.
@@ -84,6 +87,7 @@ func New(s *replay.State, r analyzer.Report) (Envelope, error) {
 		At:         At{Time: s.Instant(), Seq: s.Seq()},
 		Coverage:   coverage,
 		Report:     r,
+		LastWords:  lastWordsOf(s, &r),
 	}
 	e.Reconstructed = s.Instant().Before(info.Start)
 	if s.Seq() > 0 {

@@ -43,6 +43,7 @@ func Text(w io.Writer, e Envelope, o Options) error {
 	p.endpoints(e.Endpoints)
 	p.findings("also", e.Also, true)
 	p.findings("symptoms", e.Symptoms, false)
+	p.lastWords(e.LastWords)
 	p.findings("risks", e.Risks, true)
 	p.findings("hints", e.Hints, false)
 	p.lines("undecided", e.Undecided)

@@ -190,7 +190,7 @@ func WithFile(root *cobra.Command, words []string) []string {
 // habits answers commands of kubectl that svcspy does not have.
 var habits = map[string]string{
 	"describe": "`%[1]s replay FILE TYPE/NAME` explains an object, and `%[1]s shell FILE` opens a shell in which kubectl describe works",
-	"logs":     "a recording holds objects and Events, no logs; `%[1]s events FILE` lists what was reported, and now `kubectl logs` asks the cluster",
+	"logs":     "`%[1]s get FILE containerlogs -o yaml` prints the last lines of containers that failed, if it was recorded with --logs-of-failed; `%[1]s events FILE` lists what was reported",
 	"top":      "a recording holds no usage metrics; `%[1]s replay FILE` shows what was unhealthy, and now `kubectl top` asks the cluster",
 	"exec":     "a recording can only be read; `%[1]s get FILE pods` shows the Pods, and now `kubectl exec` asks the cluster",
 	"open":     "`%[1]s replay FILE` looks at a recording",

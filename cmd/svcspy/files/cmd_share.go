@@ -28,6 +28,7 @@ type ShareOptions struct {
 	CutOptions
 	Policy string
 	force  bool
+	logs   bool   // keep the lines of container logs
 	page   string // the report to write beside it; "" for none
 }
 
@@ -68,6 +69,7 @@ EXIT STATUS
 	}
 	o.command(cmd, "share FILE OUT", o.run)
 	cmd.Flags().StringVar(&o.Policy, "policy", "standard", "how much is replaced: "+strings.Join(redact.SharePolicies, " or "))
+	cmd.Flags().BoolVar(&o.logs, "logs", false, "keep the lines of container logs, redacted (default: they are left out)")
 	cmd.Flags().StringVar(&o.page, "report", "", "also write the report of what is shared to this new file: .html, .md or .json")
 	_ = cmd.RegisterFlagCompletionFunc("policy", cli.OneOf(redact.SharePolicies...))
 	cmd.Flags().BoolVar(&o.force, "force", false, "leave the file even if the scan finds something in it")
@@ -225,6 +227,9 @@ func (o *ShareOptions) counts(counts map[string]uint64) error {
 // Redacted writes the part of the recording through gate B.
 func (o *ShareOptions) Redacted(ctx context.Context, r *store.Recording, out string, words []string) (*redact.Share, store.Info, error) {
 	gate, err := redact.NewShare(o.Policy)
+	if err == nil {
+		gate.Logs = o.logs
+	}
 	if err != nil {
 		return nil, store.Info{}, cli.Usage(err, "strict replaces more than standard")
 	}

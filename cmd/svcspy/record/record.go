@@ -43,6 +43,7 @@ type options struct {
 	keepOn          []string
 	keepFor         time.Duration
 	keepMax         int
+	logLines        int
 	printRBAC       bool
 	printPolicy     bool
 	dryRun          bool
@@ -77,6 +78,11 @@ recording beside it, and continues. A save in progress absorbs later triggers an
 then lasts --keep-for from the last of them; conditions can extend it to at most
 twice --keep-for. Saved recordings are never deleted: after --keep-max of them a
 flapping condition saves no more, and warns each time and at the end.
+
+--logs-of-failed 50 also reads the last 50 lines of a container's log when the
+container ends with an error, is restarted or is no longer ready, redacts them as any
+text and records them: 'svcspy get containerlogs', and under LAST WORDS in reports. It
+needs the right pods/log, which --print-rbac then prints.
 
 A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and
 | between several: 'svc/web NotServing', 'svc/shop/web != Serving|Converging'.
@@ -127,6 +133,7 @@ EXIT STATUS
 	flags.StringArrayVar(&o.keepOn, "keep-on", nil, "save the ring when this `CONDITION` becomes true, such as 'svc/shop/web NotServing'; may be repeated")
 	flags.DurationVar(&o.keepFor, "keep-for", 5*time.Minute, "how much of what follows is saved with the ring")
 	flags.IntVar(&o.keepMax, "keep-max", 10, "how many saved rings may lie beside the file before --keep-on saves no more; 0 is any number")
+	flags.IntVar(&o.logLines, "logs-of-failed", 0, "read the last `LINES` of the log of each container that fails, once for each failure; 0 reads none")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be recorded, what redaction would replace, and what could not be told, and exit")
 	flags.BoolVar(&o.printPolicy, "print-audit-policy", false, "print an audit policy whose log svcspy import can explain, as YAML, and exit; no cluster is needed")
 	flags.BoolVar(&o.printRBAC, "print-rbac", false, "print the rights that recording needs as YAML and exit; no cluster is needed")
@@ -161,11 +168,16 @@ func (o *options) check(words []string) error {
 		return cli.Usage(fmt.Errorf("--keep-for %s is not a length of time", o.keepFor), "write it as 5m")
 	case o.keepMax < 0:
 		return cli.Usage(fmt.Errorf("--keep-max %d is not a number of recordings", o.keepMax), "0 is any number")
+	case o.logLines < 0 || o.logLines > mostLogLines:
+		return cli.Usage(fmt.Errorf("--logs-of-failed %d is not between 0 and %d lines", o.logLines, mostLogLines), "50 say why most containers end")
 	case o.ring == 0 && o.keepOn != nil:
 		return cli.Usage(errors.New("--keep-on saves a ring, and there is none: everything is kept"), "add --ring 30m, or use --until")
 	}
 	return nil
 }
+
+// mostLogLines is how many lines of a log are worth a place in a recording.
+const mostLogLines = 1000
 
 // policy returns the redaction of the flags; nil if there is none.
 func (o *options) policy() *redact.Policy {
@@ -209,7 +221,7 @@ func (o *options) record(ctx context.Context) error {
 	requests, ignore := cli.KeepRequests()
 	defer ignore()
 
-	options := recorder.Options{Config: config, Profile: o.profile, Selector: o.chosen, Now: o.Now}
+	options := recorder.Options{Config: config, Profile: o.profile, Selector: o.chosen, LogLines: o.logLines, Now: o.Now}
 	if policy := o.policy(); policy != nil {
 		options.Redactor = policy
 	}

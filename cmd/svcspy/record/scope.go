@@ -138,7 +138,7 @@ var subjectKinds = []metav1.APIResource{
 
 // rbac prints the rights that recording needs.
 func (o *options) rbac() error {
-	options := recorder.Options{Profile: o.profile, Namespaces: o.scope.namespaces}
+	options := recorder.Options{Profile: o.profile, Namespaces: o.scope.namespaces, LogLines: o.logLines}
 	if o.subjects != nil {
 		namespace, err := o.rbacNamespace()
 		if err != nil {

@@ -379,7 +379,7 @@ func (s *snapshot) list() {
 	s.listed = true
 	all := map[schema.GroupResource]schema.GroupVersionResource{}
 	for _, k := range kinds.All {
-		if scheme.IsGroupRegistered(k.Resource.Group) {
+		if scheme().IsGroupRegistered(k.Resource.Group) {
 			all[k.Resource.GroupResource()] = k.Resource
 		}
 	}

@@ -1,6 +1,8 @@
 package etcd
 
 import (
+	"sync"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	admissionregistrationv1alpha1 "k8s.io/api/admissionregistration/v1alpha1"
 	admissionregistrationv1beta1 "k8s.io/api/admissionregistration/v1beta1"
@@ -30,9 +32,7 @@ import (
 // reads (the table in pkg/kubeapiserver/default_storage_factory_builder.go). A kind
 // that it has not is a hole of the import, under its name. It is not the scheme of
 // client-go, which has 40 packages more.
-var scheme = newScheme()
-
-func newScheme() *runtime.Scheme {
+var scheme = sync.OnceValue(func() *runtime.Scheme {
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme,
@@ -44,4 +44,4 @@ func newScheme() *runtime.Scheme {
 		utilruntime.Must(add(s))
 	}
 	return s
-}
+})

@@ -283,7 +283,7 @@ func decode(value []byte, mod uint64) ([]byte, error) {
 		return nil, err
 	}
 	gvk := schema.FromAPIVersionAndKind(u.apiVersion, u.kind)
-	object, err := scheme.New(gvk)
+	object, err := scheme().New(gvk)
 	if err != nil {
 		return nil, fmt.Errorf("objects of a kind that is not known: %s", gvk.GroupKind())
 	}

@@ -1,0 +1,109 @@
+package report
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/kinds"
+)
+
+// LastWords is what a container said before it failed, of a Pod that the report
+// speaks of. Only recordings with the logs of failed containers have it.
+type LastWords struct {
+	Seq       store.Seq `json:"seq"`
+	Namespace string    `json:"namespace"`
+	Pod       string    `json:"pod"`
+	Container string    `json:"container"`
+	Restarts  int       `json:"restarts"`
+	Reason    string    `json:"reason"` // Failed or NotReady
+	ExitCode  *int      `json:"exitCode,omitempty"`
+	ReadAt    time.Time `json:"readAt"`
+	Lines     []string  `json:"lines"`         // oldest first, each behind its time
+	Cut       bool      `json:"cut,omitempty"` // there are lines before them
+	Error     string    `json:"error,omitempty"`
+}
+
+// lastWordsOf returns the last words of the Pods that the findings speak of, those
+// that failed last first.
+func lastWordsOf(s *replay.State, r *analyzer.Report) []LastWords {
+	spoken := map[[2]string]bool{}
+	for _, list := range [][]analyzer.Finding{r.Because, r.Also, r.Symptoms} {
+		for _, f := range list {
+			if f.Subject.Kind == "Pod" {
+				spoken[[2]string{f.Subject.Namespace, f.Subject.Name}] = true
+			}
+			for _, e := range f.Evidence {
+				if e.Kind == "Pod" {
+					spoken[[2]string{e.Namespace, e.Name}] = true
+				}
+			}
+		}
+	}
+	var namespaces []string
+	for pod := range spoken {
+		namespaces = append(namespaces, pod[0])
+	}
+	slices.Sort(namespaces)
+	all := []LastWords{}
+	for _, namespace := range slices.Compact(namespaces) {
+		for _, o := range s.List(store.Query{Resource: kinds.ContainerLogs, Namespace: namespace}) {
+			var log kinds.ContainerLog
+			if json.Unmarshal(o.Object, &log) != nil || len(log.Metadata.OwnerReferences) == 0 {
+				continue
+			}
+			pod := log.Metadata.OwnerReferences[0].Name
+			if !spoken[[2]string{namespace, pod}] {
+				continue
+			}
+			all = append(all, LastWords{
+				Seq: o.Seq, Namespace: namespace, Pod: pod, Container: log.Container, Restarts: log.Restarts, Reason: log.Reason,
+				ExitCode: log.ExitCode, ReadAt: log.Metadata.CreationTimestamp, Lines: log.Lines, Cut: log.Cut, Error: log.Error,
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b LastWords) int { return cmp.Compare(b.Seq, a.Seq) })
+	return all
+}
+
+const (
+	// maxLastWords is of how many containers text shows the last words, and
+	// maxLastLines how many lines of each; JSON has all.
+	maxLastWords, maxLastLines = 2, 5
+)
+
+func (p *printer) lastWords(all []LastWords) {
+	if len(all) == 0 {
+		return
+	}
+	p.title("last words")
+	for i, w := range all {
+		if i == maxLastWords {
+			p.line("  ... of %d more containers: svcspy get containerlogs -o yaml", len(all)-i)
+			return
+		}
+		p.line("  %s pod/%s, container %s%s", p.event(w.Seq), Clean(slash(w.Namespace, w.Pod)), Clean(w.Container), w.end())
+		if w.Error != "" {
+			p.line("      no log: %s", p.say(w.Error))
+		}
+		for _, line := range w.Lines[max(0, len(w.Lines)-maxLastLines):] {
+			p.line("      %s", Clean(line))
+		}
+	}
+}
+
+// end says how the container ended.
+func (w *LastWords) end() string {
+	switch {
+	case w.Reason == kinds.LogOfNotReady:
+		return " (running, not ready)"
+	case w.ExitCode != nil:
+		return " (exit " + strconv.Itoa(*w.ExitCode) + ")"
+	}
+	return ""
+}
