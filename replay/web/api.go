@@ -264,7 +264,7 @@ func boolRank(first bool) int {
 func outageOf(i *report.OutageItem) drawnOutage {
 	o := drawnOutage{
 		Key: subjectKey(&i.Subject), State: string(i.State), From: i.From.UnixMicro(), To: i.To.UnixMicro(), WorstAt: i.WorstAt.UnixMicro(),
-		Over: i.Over, Seconds: i.Seconds, Worst: i.WorstSeconds, Effect: report.Clean(i.Effect), Times: i.Times, What: report.Clean(i.Headline.Message), Explained: i.Explained,
+		Over: i.Over, Seconds: i.Seconds, Worst: i.WorstSeconds, Effect: report.Clean(i.Effect), Times: i.Times, What: report.Clean(report.Undated(i.Headline.Message)), Explained: i.Explained,
 		Next: i.Next, Undo: i.Undo, Then: i.Then, HeadlineID: i.Headline.ID, HeadlineKey: subjectKey(&i.Headline.Subject),
 	}
 	o.Trigger, o.Recovery = deedOf(i.Trigger), deedOf(i.Recovery)

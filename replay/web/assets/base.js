@@ -55,13 +55,18 @@ const day = (t) => format("day", { year: "numeric", month: "2-digit", day: "2-di
 const clock = (t) => format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(t / 1000);
 const exact = (t) => clock(t) + "." + String(Math.floor(t / 1000) % 1000).padStart(3, "0");
 
+// lasting writes a duration as the terminal and the document do: a second more or
+// less in one of them would be another outage.
 function lasting(micros) {
-  const s = micros / SECOND;
-  if (s < 1) return Math.round(s * 1000) + " ms";
-  if (s < 10) return s.toFixed(1) + " s";
-  if (s < 120) return Math.round(s) + " s";
-  if (s < 7200) return Math.floor(s / 60) + " min " + (Math.round(s) % 60 ? (Math.round(s) % 60) + " s" : "");
-  return Math.floor(s / 3600) + " h " + (Math.floor(s / 60) % 60) + " min";
+  const s = Math.floor(micros / SECOND), units = (a, au, b, bu) => a + au + (b ? b + bu : "");
+  if (micros < 10 * SECOND) return (micros / SECOND).toFixed(1) + "s";
+  if (s < 120) return s + "s";
+  if (s < 600) return units(Math.floor(s / 60), "m", s % 60, "s");
+  if (s < 10800) return Math.floor(s / 60) + "m";
+  if (s < 28800) return units(Math.floor(s / 3600), "h", Math.floor(s % 3600 / 60), "m");
+  if (s < 172800) return Math.floor(s / 3600) + "h";
+  if (s < 691200) return units(Math.floor(s / 86400), "d", Math.floor(s % 86400 / 3600), "h");
+  return Math.floor(s / 86400) + "d";
 }
 const many = (n, noun) => n + " " + noun + (n === 1 ? "" : "s");
 

@@ -59,7 +59,7 @@ async function changePanel(key) {
     el("p", { class: "lead" }, el("b", {}, nameOf(c.o || "")), " ", c.text),
     facts([
       ["When", exact(c.at) + (c.since ? ", at some time after " + clock(c.since) + ": nobody was listening" : "")],
-      ["Who", c.who ? c.who + (c.how ? " (" + c.how + ")" : "") : c.verb === "Warning" || c.verb === "Normal" ? "" : "not in managedFields; the audit log has it"],
+      ["Who", c.who ? c.who + (c.how ? " (" + c.how + ")" : "") : c.verb === "Warning" || c.verb === "Normal" ? "" : "unknown: not in managedFields; the audit log has it"],
       ["Message", c.message], ["Event", "#" + c.seq],
     ]),
     fieldTable(c.fields, c.more),

@@ -65,7 +65,7 @@ listen(["overview", "view"], drawTop);
 listen(["overview", "filters", "view"], drawFilters);
 listen(["time"], () => { byId("window").textContent = `${clock(S.from)}–${clock(S.to)} (${lasting(S.to - S.from)})`; });
 
-// follow keeps up with a recording that is being written.
+// keepUp follows a recording that is being written.
 async function keepUp() {
   while (S.overview.indexed.done < S.overview.indexed.total) { // a long recording is still being read
     await new Promise((done) => setTimeout(done, 500));

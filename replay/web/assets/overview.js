@@ -9,7 +9,7 @@ function cardOf(o, hero) {
     ["Effect", o.effect || ""],
     ["When", `${day(o.from)} ${range} ${zones.name}`],
     ["Trigger", o.trigger ? link(o.trigger) : o.explained ? "no recorded change explains it" : ""],
-    ["Who", o.trigger ? (o.trigger.who || "not in managedFields; the audit log has it") + ({ counterfactual: " · proved: without this change the verdict is another", structural: " · by mechanism: what fails has the change, what works does not", correlated: " · only close in time" }[o.trigger.link] || "") : ""],
+    ["Who", o.trigger ? (o.trigger.who || "unknown: not in managedFields; the audit log has it") + ({ counterfactual: " · proved: without this change the verdict is another", structural: " · by mechanism: what fails has the change, what works does not", correlated: " · only close in time" }[o.trigger.link] || "") : ""],
     ["Recovery", o.recovery ? [link(o.recovery), o.recovery.who ? " by " + o.recovery.who : ""] : o.explained ? (o.over ? `${clock(o.to)} without a recorded change` : "none in this recording") : ""],
     ["Undo", o.undo ? [commandLine(o.undo)] : ""],
     ["Then", o.then ? [commandLine(o.then)] : ""],

@@ -122,7 +122,7 @@ const remember = later(150, () => {
   if (S.overview && S.overview.surveyed && location.hash !== address()) history.replaceState(null, "", address());
 });
 
-// follow reads the address; false if it names nothing that is here.
+// readAddress goes where the address says; false if it names nothing that is here.
 function readAddress() {
   const p = new URLSearchParams(location.hash.slice(1));
   const t = instant(p.get("t"));
@@ -133,7 +133,8 @@ function readAddress() {
   S.from = S.overview.from;
   S.to = S.overview.to;
   const worst = outagesOf(S.subject)[0];
-  S.t = clamp(t ?? (worst ? worst.worstAt : S.overview.from), S.overview.from, S.overview.to);
+  S.t = clamp(t ?? (worst ? worst.worstAt : S.overview.to), S.overview.from, S.overview.to);
+  S.follow = t === undefined && !worst && !S.overview.recording.closed;
   const w = (p.get("w") || "").split("~").map(instant);
   if (w.length === 2 && w[0] !== undefined && w[1] !== undefined) setWindow(w[0], w[1]);
   else if (worst) fit(worst);
