@@ -367,6 +367,9 @@ func templateSince[T any](q *inquiry, o *Object) time.Time {
 // from the template that it got lately: its status calls them updated when they are made.
 func (q *inquiry) newestStart(w *workload) bool {
 	at, starting := q.templateOf(w), false
+	if by := writerOf(w.meta, "f:spec", "f:template"); at.IsZero() && by != nil && q.first(q.seen(w.object)) && by.time.Sub(w.meta.CreationTimestamp.Time) > time.Second && q.within(by.time, window) {
+		at = by.time // nobody saw it change
+	}
 	for _, p := range w.pods {
 		if kube.Ready(p) || kube.Terminating(p) {
 			continue

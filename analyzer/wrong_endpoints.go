@@ -293,8 +293,14 @@ func (s *service) published(p *corev1.Pod) *cause {
 	return c.because(s.q.podCause(p, s.owner[p.UID]))
 }
 
-// wasReady reports whether the Pod was recorded as ready.
+// wasReady reports whether the Pod was ready before: it was recorded so, or it became
+// unready after its containers had started. One that never was is so since before that.
 func (q *inquiry) wasReady(p *corev1.Pod) bool {
+	if c := kube.PodCondition(p, corev1.PodReady); c != nil && len(p.Status.ContainerStatuses) > 0 && !slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+		return s.State.Running == nil || !c.LastTransitionTime.After(s.State.Running.StartedAt.Add(time.Second))
+	}) {
+		return true
+	}
 	n := 0
 	for o, old := range past[corev1.Pod](q, p.Namespace, p.Name) {
 		if n++; o.UID != p.UID || n > maxHistory {

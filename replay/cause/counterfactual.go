@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -29,7 +30,7 @@ func undo(r *Relations, act []change.Change) *overlay {
 	v := newOverlay(r.State)
 	for i := range act {
 		c := &act[i]
-		if !undoable(c) && !r.ownerGone(c) && !(r.remade && c.IsRestart()) {
+		if !r.modelled(c) || !undoable(c) && !r.ownerGone(c) && !(r.remade && c.IsRestart()) {
 			return nil
 		}
 		if !v.revert(c) {
@@ -64,6 +65,22 @@ func undo(r *Relations, act []change.Change) *overlay {
 		}
 	}
 	return v
+}
+
+// modelled reports whether the kinds were recorded from which the model takes what follows
+// from a change: Pods belong to a Deployment through its ReplicaSets, and a Service has the
+// endpoints of its Pods.
+func (r *Relations) modelled(c *change.Change) bool {
+	needs := []schema.GroupVersionResource{replay.Pods}
+	switch c.Ref.Resource.Resource {
+	case "endpointslices", "endpoints", "ingresses", "networkpolicies":
+		return true
+	case "deployments", "nodes", "namespaces":
+		needs = append(needs, replay.Workloads["ReplicaSet"])
+	}
+	return !slices.ContainsFunc(needs, func(k schema.GroupVersionResource) bool {
+		return r.State.Coverage(k, r.Refs[0].Namespace).Status == store.NotRecorded
+	})
 }
 
 // undoable reports whether the rules of Kubernetes tell what follows from the

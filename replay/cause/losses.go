@@ -301,6 +301,9 @@ func (r *Relations) namespaceEnds(name string, at time.Time) bool {
 // outdated reports whether a Pod is of an older revision than its owner wants.
 func (r *Relations) outdated(owner, pod *analyzer.Object) bool {
 	hash := analyzer.As[corev1.Pod](pod).Labels[appsv1.ControllerRevisionHashLabelKey]
+	if !onDelete(owner) && r.succeeded(pod, hash) {
+		return true // also where nobody saw the template change
+	}
 	if owner.Resource == replay.Workloads["StatefulSet"] { // its status may be written after the Pod is deleted
 		for o := range r.State.Past(owner.Ref()) {
 			if o.Time.After(pod.Time.Add(OneAct)) {
@@ -323,6 +326,32 @@ func (r *Relations) outdated(owner, pod *analyzer.Object) bool {
 			return false
 		}
 		if analyzer.As[appsv1.DaemonSet](old).Generation != analyzer.As[appsv1.DaemonSet](owner).Generation {
+			return true
+		}
+	}
+	return false
+}
+
+// onDelete reports whether a controller leaves the deletion of old Pods to somebody.
+func onDelete(owner *analyzer.Object) bool {
+	if owner.Resource == replay.Workloads["StatefulSet"] {
+		return analyzer.As[appsv1.StatefulSet](owner).Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType
+	}
+	return analyzer.As[appsv1.DaemonSet](owner).Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType
+}
+
+// succeeded reports whether the controller of a Pod made a younger one of another
+// revision by the time that one was deleted, or soon after.
+func (r *Relations) succeeded(pod *analyzer.Object, hash string) bool {
+	p := analyzer.As[corev1.Pod](pod)
+	owner := metav1.GetControllerOfNoCopy(p)
+	if owner == nil || hash == "" {
+		return false
+	}
+	for _, other := range r.Pods {
+		ref := metav1.GetControllerOfNoCopy(other)
+		if ref != nil && ref.UID == owner.UID && other.Labels[appsv1.ControllerRevisionHashLabelKey] != hash &&
+			other.CreationTimestamp.After(p.CreationTimestamp.Time) && other.CreationTimestamp.Time.Before(pod.Time.Add(recently)) {
 			return true
 		}
 	}
