@@ -53,7 +53,7 @@ var layers = map[string]struct {
 	"analyzer":             {[]string{"store/kinds", "store", "analyzer/command", "analyzer/registry", "analyzer/kube", "analyzer/object", "analyzer/phrase"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay":               {[]string{"store/kinds", "store", "analyzer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/change":        {[]string{"store", "analyzer", "analyzer/command", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay/verdict":       {[]string{"store", "analyzer", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/verdict":       {[]string{"store", "analyzer", "analyzer/phrase", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/when":          {[]string{"store", "replay", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/cause":         {[]string{"store", "store/kinds", "analyzer", "analyzer/registry", "analyzer/kube", "replay", "replay/change", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/past":          {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
