@@ -346,7 +346,7 @@ func TestJoinRefuses(t *testing.T) {
 		{write("other.db", of("b"), time.Hour), "another cluster"},
 		{write("scope.db", store.Header{Cluster: store.Cluster{UID: "a"}, Scope: store.Scope{Namespaces: []string{"shop"}}}, time.Hour), "another scope"},
 		{write("plain.db", store.Header{Cluster: store.Cluster{UID: "a"}, Redaction: store.Redaction{Policy: "none"}}, time.Hour), "redacted in another way"},
-		{write("same.db", of("a"), 10*time.Second), "at the same time"},
+		{write("same.db", of("a"), 10*time.Second), "resourceVersions do not compare"}, // they would be merged by them
 	} {
 		var stdout, stderr bytes.Buffer
 		out := filepath.Join(dir, "out.db")
@@ -354,5 +354,69 @@ func TestJoinRefuses(t *testing.T) {
 		if _, err := os.Stat(out); code != cli.ExitError || !strings.Contains(stderr.String(), c.want) || err == nil {
 			t.Errorf("%s: exit code %d, file %v\n%s", c.path, code, err, &stderr)
 		}
+	}
+}
+
+// TestJoinMerges joins what two recorders of one cluster recorded, of whom one ended
+// and one began in the middle: nothing is missing, and nothing is there twice.
+func TestJoinMerges(t *testing.T) {
+	dir := t.TempDir()
+	start := time.Date(2026, 5, 4, 14, 0, 0, 0, time.UTC)
+	write := func(name string, from, to int) string {
+		path := filepath.Join(dir, name)
+		at := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
+		w, err := store.Create(path, store.Header{ID: name, Start: at(from), Cluster: store.Cluster{UID: "a"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		say := func(e store.Event) {
+			e.Time, e.Resource, e.Namespace = at(from), replay.Services, "shop"
+			if e.IsObject() {
+				e.Name, e.UID, e.Object = "web", "u", fmt.Appendf(nil, `{"metadata":{"namespace":"shop","name":"web","uid":"u","resourceVersion":%q}}`, e.ResourceVersion)
+			} else {
+				e.Namespace = ""
+			}
+			if _, err := w.Append(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		say(store.Event{Type: store.Relist})
+		say(store.Event{Type: "ADDED", ResourceVersion: fmt.Sprint(from)})
+		say(store.Event{Type: "BOOKMARK", ResourceVersion: fmt.Sprint(from), Object: fmt.Appendf(nil, `{"metadata":{"resourceVersion":"%d","annotations":{"k8s.io/initial-events-end":"true"}}}`, from)})
+		if _, err := w.Cover(store.Coverage{Time: at(from), Resource: replay.Services, Status: store.Current}); err != nil {
+			t.Fatal(err)
+		}
+		for from++; from <= to; from++ {
+			say(store.Event{Type: "MODIFIED", ResourceVersion: fmt.Sprint(from)})
+		}
+		if _, err := w.Seal(at(to)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	out := filepath.Join(dir, "out.db")
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"svcspy", "join", write("two.db", 4, 10), write("one.db", 1, 7), "-f", out}, nil, &stdout, &stderr); code != cli.ExitOK {
+		t.Fatalf("exit code %d\n%s", code, &stderr)
+	}
+	r := intact(t, out)
+	var versions []string
+	for e, err := range r.Events(1, r.Info().Last) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.IsObject() {
+			versions = append(versions, e.ResourceVersion)
+		}
+	}
+	if diff := cmp.Diff([]string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10"}, versions); diff != "" {
+		t.Error(diff)
+	}
+	ledger, err := r.Ledger(1, r.Info().Last)
+	if err != nil || len(ledger) != 1 || ledger[0].Status != store.Current {
+		t.Errorf("ledger: %+v, %v", ledger, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".svcspy-*")); len(left) > 0 {
+		t.Errorf("left %v", left)
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -31,9 +33,12 @@ was there: positions, times and coverage are the same. Where something is missin
 between two recordings, or a recorder was started anew, the result has a gap of
 that length, and positions after it are new ones.
 
-Recordings of different clusters, or of different scope or redaction, are refused,
-and so are those of two recorders that ran at the same time. A damaged recording
-is refused: verify says what is wrong with it.
+Recordings of recorders that ran at the same time are merged: each version of an
+object is there once, a resource has a gap only while no recorder received it, and
+positions are new ones.
+
+Recordings of different clusters, or of different scope or redaction, are refused.
+A damaged recording is refused: verify says what is wrong with it.
 
 EXIT STATUS
   0 written, 1 error, 2 wrong words, 4 refused because a recording is damaged,
@@ -87,7 +92,7 @@ func join(ctx context.Context, a *cli.App, files []string, out string) (err erro
 	slices.SortStableFunc(parts, func(a, b *store.Recording) int { return a.Info().Start.Compare(b.Info().Start) })
 	header := parts[0].Info().Header
 	header.ID, header.Recorder = string(uuid.NewUUID()), cli.ProgramVersion()
-	info, err := store.Join(out, header, parts)
+	info, err := joinOrMerge(out, header, parts)
 	if err != nil {
 		return cli.Interrupted(ctx, err)
 	}
@@ -98,6 +103,57 @@ func join(ctx context.Context, a *cli.App, files []string, out string) (err erro
 	_, err = fmt.Fprintf(a.Out, "%s\n  %d events from %s to %s\n  %s\n  sha256 %s\n", report.Clean(out), info.Events,
 		when.Format(info.Start), when.Format(info.End), report.Bytes(st.Size()), info.SHA256)
 	return err
+}
+
+// joinOrMerge joins recordings that follow each other. Those of recorders that ran at
+// the same time it joins by recorder, and merges the results.
+func joinOrMerge(out string, header store.Header, parts []*store.Recording) (info store.Info, err error) {
+	var runs [][]*store.Recording // by start
+	place := map[string]int{}
+	var end time.Time
+	overlap := false
+	for _, r := range parts {
+		of := r.Info()
+		i, known := place[of.Run()]
+		if !known {
+			i = len(runs)
+			place[of.Run()] = i
+			runs = append(runs, nil)
+		}
+		overlap = overlap || of.Start.Before(end) && i < len(runs)-1 || !known && of.Start.Before(end)
+		runs[i] = append(runs[i], r)
+		if of.End.After(end) {
+			end = of.End
+		}
+	}
+	if !overlap {
+		return store.Join(out, header, parts)
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(out), ".svcspy-join-")
+	if err != nil {
+		return info, err
+	}
+	var whole []*store.Recording
+	defer func() {
+		for _, r := range whole {
+			err = errors.Join(err, r.Close())
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	for i, run := range runs {
+		path := filepath.Join(dir, fmt.Sprintf("%d.db", i))
+		first, of := run[0].Info(), header
+		of.ID = first.Run()
+		if _, err := store.Join(path, of, run); err != nil {
+			return info, err
+		}
+		r, err := store.Open(path)
+		if err != nil {
+			return info, err
+		}
+		whole = append(whole, r)
+	}
+	return store.Merge(out, header, whole)
 }
 
 // joinable says why a recording cannot continue another.
