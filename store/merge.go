@@ -20,6 +20,10 @@ import (
 // compare, such as those of an audit log.
 var ErrIncomparable = errors.New("its resourceVersions do not compare, so it cannot be merged")
 
+// ErrMidList is returned by Merge for an excerpt that begins while a list was under
+// way.
+var ErrMidList = errors.New("it begins while the recorder listed objects, so it cannot be merged")
+
 // Merge writes recordings of one cluster whose recorders ran at the same time into
 // the new file dst, and seals it. Each version of an object is written once, when
 // the first recorder received it. A stream is current while it was current for any
@@ -275,6 +279,9 @@ func (s *mergeSource) beginning(yield func(said, error) bool) bool {
 	slices.SortFunc(streams, compareStreams)
 	for _, of := range streams {
 		c := inForce[of]
+		if c.Status == Listing { // what it was to name of what is known cannot be told any more
+			return yield(said{}, fmt.Errorf("%s: %w", of.resource.Resource, ErrMidList))
+		}
 		var items []Event
 		if c.Status.ContentCurrent() { // else there may be more, or less
 			items = append(items, Event{Type: Relist, Resource: of.resource, Namespace: of.namespace})

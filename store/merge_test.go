@@ -159,7 +159,7 @@ func TestMerge(t *testing.T) {
 		defer func() { closeAll(parts) }()
 		if len(parts) > 1 && rapid.Bool().Draw(rt, "cut") { // what is cut begins with what was known
 			info := parts[0].Info()
-			first := Seq(rapid.IntRange(5, max(5, int(info.Last)-2)).Draw(rt, "first"))
+			first := Seq(rapid.IntRange(6, max(6, int(info.Last)-2)).Draw(rt, "first"))
 			begin, err := parts[0].TimeOf(min(first, info.Last))
 			if err != nil {
 				rt.Fatal(err)
@@ -178,6 +178,9 @@ func TestMerge(t *testing.T) {
 		}
 		joined := filepath.Join(dir, "merged")
 		info, err := Merge(joined, Header{ID: "merged"}, parts, noSync)
+		if errors.Is(err, ErrMidList) {
+			return // it was cut
+		}
 		if err != nil {
 			rt.Fatal(err)
 		}
