@@ -37,6 +37,8 @@ type agentOptions struct {
 	spool    string
 	listen   string
 	services int
+	image    string // to run, of the manifests
+	manifest bool   // print them
 }
 
 // AgentCommand returns the command agent.
@@ -64,13 +66,20 @@ names another S3-compatible store.
 --listen serves /metrics for Prometheus, /livez and /readyz. --config reads a YAML
 file with the names of flags as keys; flags on the command line win.
 
+--print-manifests prints what runs the agent in a cluster: a namespace, rights to list
+and watch, a StatefulSet that needs no privilege, a disk for the ring. The flags become
+its arguments.
+
 The first INT, TERM or HUP stores the last segment and exits 0. What the bucket does
 not take within 20 seconds waits for the next run; a second signal ends at once.
 
 EXIT STATUS
   0 stopped, 1 error, 2 wrong flags or configuration, 130 interrupted twice.`,
 		Example: `  svcspy agent --to s3://outages/svcspy --dir /var/lib/svcspy
-  svcspy agent --config /etc/svcspy/agent.yaml`,
+  svcspy agent --config /etc/svcspy/agent.yaml
+
+  # in the cluster itself
+  svcspy agent --to s3://outages/svcspy --cluster-name prod-eu --image registry.example/svcspy:1 --print-manifests | kubectl apply -f -`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return cli.Usage(fmt.Errorf("agent takes no words: %q", args[0]), a.Name+" agent --to BUCKET --dir FOLDER")
@@ -80,6 +89,9 @@ EXIT STATUS
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.read(cmd.Flags()); err != nil {
 				return err
+			}
+			if o.manifest {
+				return o.printManifests()
 			}
 			return o.run(cmd.Context())
 		},
@@ -97,9 +109,12 @@ EXIT STATUS
 	flags.StringVar(&o.profile, "profile", "standard", "which kinds to record: minimal, standard or full")
 	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "record all namespaces even if you can read only some")
 	flags.StringVar(&o.redaction, "redact", "shape", "what is replaced by tokens: shape or patterns; see svcspy help redaction")
+	flags.IntVar(&o.logLines, "logs-of-failed", 0, "read the last `LINES` of the log of each container that fails, once for each failure; 0 reads none")
+	flags.BoolVar(&o.manifest, "print-manifests", false, "print the objects that run this agent in a cluster as YAML and exit; no cluster is needed")
+	flags.StringVar(&o.image, "image", "", "the `IMAGE` of svcspy in --print-manifests")
 	flags.BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
 	_ = cmd.RegisterFlagCompletionFunc("redact", cli.OneOf(redact.Policies...))
-	for _, name := range []string{"to", "cluster-name", "every", "spool", "listen", "services"} {
+	for _, name := range []string{"to", "cluster-name", "every", "spool", "listen", "services", "logs-of-failed", "image"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	return cmd
@@ -121,12 +136,16 @@ func (o *agentOptions) read(flags *pflag.FlagSet) error {
 		o.Overrides.Context.Namespace = o.scope.namespaces[0]
 	}
 	switch {
-	case o.to == "" || o.dir == "":
+	case o.manifest && o.to == "":
+		return cli.Usage(errors.New("the manifests need a bucket"), o.Name+" agent --print-manifests --to s3://NAME/PREFIX --image IMAGE")
+	case !o.manifest && (o.to == "" || o.dir == ""):
 		return cli.Usage(errors.New("agent needs a bucket and a folder"), o.Name+" agent --to BUCKET --dir FOLDER")
 	case !slices.Contains(redact.Policies, o.redaction):
 		return cli.Usage(fmt.Errorf("--redact %q is not one of %s", o.redaction, strings.Join(redact.Policies, ", ")), "what is stored in a bucket is always redacted")
 	case o.every < 10*time.Second || o.every > time.Hour:
 		return cli.Usage(fmt.Errorf("--every %s is not between 10s and 1h", o.every), "write it as 15m")
+	case o.logLines < 0 || o.logLines > mostLogLines:
+		return cli.Usage(fmt.Errorf("--logs-of-failed %d is not between 0 and %d lines", o.logLines, mostLogLines), "50 say why most containers end")
 	case o.services < 0:
 		return cli.Usage(fmt.Errorf("--services %d is not a number of Services", o.services), "0 watches none")
 	case o.name != "" && segment.ClusterName(o.name) != o.name:
@@ -169,10 +188,19 @@ func configure(flags *pflag.FlagSet, path string) error {
 	return nil
 }
 
-func (o *agentOptions) run(parent context.Context) error {
+// spoolSize returns --spool in bytes.
+func (o *agentOptions) spoolSize() (int64, error) {
 	size, err := resource.ParseQuantity(strings.TrimSuffix(o.spool, "B"))
 	if err != nil || size.Value() <= 0 {
-		return cli.Usage(fmt.Errorf("--spool %q is not a size", o.spool), "write it as 500MiB or 2GiB")
+		return 0, cli.Usage(fmt.Errorf("--spool %q is not a size", o.spool), "write it as 500MiB or 2GiB")
+	}
+	return size.Value(), nil
+}
+
+func (o *agentOptions) run(parent context.Context) error {
+	spool, err := o.spoolSize()
+	if err != nil {
+		return err
 	}
 	if !bucket.IsS3(o.to) && !strings.Contains(o.to, "://") {
 		if err := os.MkdirAll(o.to, 0o700); err != nil {
@@ -189,7 +217,7 @@ func (o *agentOptions) run(parent context.Context) error {
 	}
 	ctx, stop := o.Interruptible(parent)
 	defer stop()
-	options := recorder.Options{Config: config, Profile: o.profile, Now: o.Now, Redactor: Policy(o.redaction, o.configMapValues)}
+	options := recorder.Options{Config: config, Profile: o.profile, Now: o.Now, LogLines: o.logLines, Redactor: Policy(o.redaction, o.configMapValues)}
 	limited, cancel, err := o.Limited(ctx)
 	if err != nil {
 		return err
@@ -220,7 +248,7 @@ func (o *agentOptions) run(parent context.Context) error {
 	}
 	a, err := agent.New(ctx, agent.Options{
 		Recorder: options, Header: header, Cluster: name, Dir: o.dir, Bucket: to, Every: o.every, Soon: min(time.Minute, o.every),
-		Spool: size.Value(), Grace: 20 * time.Second, Now: o.Now, Metric: metrics, Services: o.services,
+		Spool: spool, Grace: 20 * time.Second, Now: o.Now, Metric: metrics, Services: o.services,
 		Say: clean(o.Note), Warn: clean(o.Warn),
 	})
 	if err != nil {
