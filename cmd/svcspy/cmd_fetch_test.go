@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,10 @@ func fleet(t *testing.T, m *matrix) (folder string, info store.Info) {
 // TestFetch lists a bucket and fetches from it, an hour after the outage. What was
 // fetched is what was recorded.
 func TestFetch(t *testing.T) {
+	schemas, err := filepath.Abs(schemaDir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	m := newMatrix(t)
 	folder, info := fleet(t, m)
 	at := func(d time.Duration) string { return info.Start.Add(d).UTC().Format(time.RFC3339) }
@@ -83,8 +88,13 @@ func TestFetch(t *testing.T) {
 		{[]string{"ls", folder, "--at", at(10 * time.Second)}, "complete  -"},
 		{[]string{"ls", folder, "--at", at(35 * time.Second)}, "shop/web NotServing (selector-edited)"},
 		{[]string{"ls", folder, "--at", at(-time.Hour)}, "not recorded"},
+		{[]string{"ls", folder, "-o", "json", "--at", at(35 * time.Second)}, `"state": "NotServing"`},
+		{[]string{"ls", folder, "-o", "yaml"}, "since: \"2026-11-23\""},
 	} {
 		out, err := call(c.words...)
+		if slices.Contains(c.words, "-o") && err == nil {
+			_, err = newChecker(schemas).check([]byte(out), c.words[3])
+		}
 		if err != nil || !strings.Contains(out, c.want) {
 			t.Errorf("%q: %v, want %q:\n%s", c.words, err, c.want, out)
 		}

@@ -195,6 +195,7 @@ func TestDocuments(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "dump.json"), dump, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	bucket, _ := fleet(t, newMatrix(t))
 	shown := map[string]bool{}
 	for name, line := range map[string]string{
 		"report":      "replay demo.db svc/web --at incident+10s",
@@ -218,6 +219,7 @@ func TestDocuments(t *testing.T) {
 		"assert":      "assert demo.db -n shop -f expectations.yaml",
 		"marks":       "mark demo.db",
 		"scan":        "scan demo.db",
+		"bucket":      "ls " + bucket + " --at 2026-11-24T00:00:11Z",
 		"postmortem":  "report demo.db svc/web",
 		"plan":        "record svc/web -n shop --profile minimal --dry-run --kubeconfig " + cluster,
 		"error":       "replay demo.db svc/web --at garbage",

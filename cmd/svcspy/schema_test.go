@@ -28,6 +28,7 @@ import (
 // it is made from.
 var documents = map[string]any{
 	"AssertResult":      assertResult{},
+	"BucketList":        files.BucketList{},
 	"Change":            report.ChangeLine{},
 	"ChangeList":        report.ChangeList{},
 	"Diff":              report.DiffEnvelope{},

@@ -56,6 +56,7 @@ EXIT STATUS
 	}
 	cmd.Flags().StringVar(&at, "at", "", "an instant, such as 14:02 or -30m (default: the newest segment of each cluster)")
 	_ = cmd.RegisterFlagCompletionFunc("at", cobra.NoFileCompletions)
+	a.AddOutput(cmd, "json", "yaml", "jsonl")
 	return cmd
 }
 
@@ -130,11 +131,15 @@ func list(ctx context.Context, a *cli.App, address, text string) error {
 			return cli.StorageError(address, fmt.Errorf("list %s: %w", h.cluster, h.err))
 		}
 	}
+	l := listOf(all, at)
+	if a.Output != "text" {
+		return report.Document(a.Out, a.Output, l)
+	}
 	if at.IsZero() {
-		return printNewest(a, all)
+		return printNewest(a, l)
 	}
 	a.Note("at %s", when.Format(at))
-	return printInstant(a, all, at)
+	return printInstant(a, l)
 }
 
 // look reads what there is of a cluster at an instant, or last.
@@ -161,72 +166,135 @@ func look(ctx context.Context, b bucket.Bucket, cluster string, at time.Time) he
 	return h
 }
 
-func printNewest(a *cli.App, all []held) error {
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLUSTER\tSINCE\tUNTIL\tNOT SERVING")
-	for _, h := range all {
-		if !h.found {
-			fmt.Fprintf(w, "%s\t-\t-\tno segment\n", h.cluster)
-			continue
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", h.cluster, h.days[0], when.Format(h.summary.End.Truncate(time.Second)), unwell(&h.summary, h.summary.End))
-	}
-	return w.Flush()
+// BucketList is what a bucket has of each cluster, as ls prints it.
+type BucketList struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"` // BucketList
+	// At is the instant that was asked for; without it each cluster is told at the
+	// end of its newest segment.
+	At       time.Time       `json:"at,omitzero"`
+	Clusters []BucketCluster `json:"clusters"`
 }
 
-func printInstant(a *cli.App, all []held, at time.Time) error {
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLUSTER\tCOVERAGE\tNOT SERVING")
-	for _, h := range all {
-		if !h.found {
-			fmt.Fprintf(w, "%s\tnot recorded\tunknown\n", h.cluster)
-			continue
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", h.cluster, coverage(&h.summary, at), unwell(&h.summary, at))
-	}
-	return w.Flush()
+// BucketCluster is what a bucket has of one cluster at an instant.
+type BucketCluster struct {
+	Cluster  string    `json:"cluster"`
+	Recorded bool      `json:"recorded"`        // there is a segment of the instant
+	Since    string    `json:"since,omitempty"` // the first day with segments, where no instant was asked for
+	Start    time.Time `json:"start,omitzero"`  // of the segment
+	End      time.Time `json:"end,omitzero"`
+	Gaps     []string  `json:"gaps"` // resources that were not listened to at the instant
+	// Services are those that served not, or not all, at the instant.
+	Services []BucketService `json:"services"`
+	Judged   int             `json:"judged"`   // Services whose verdict is known
+	Unjudged int             `json:"unjudged"` // and those that were too many
 }
 
-// coverage says to what the recorder listened at an instant.
-func coverage(s *segment.Summary, at time.Time) string {
-	var missing []string
+// BucketService is a Service that served not, or not all.
+type BucketService struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	State     string `json:"state"`
+	ID        string `json:"id,omitempty"` // of the diagnosis
+}
+
+func listOf(all []held, at time.Time) BucketList {
+	l := BucketList{APIVersion: report.APIVersion, Kind: "BucketList", At: at, Clusters: []BucketCluster{}}
+	for _, h := range all {
+		c := BucketCluster{Cluster: h.cluster, Gaps: []string{}, Services: []BucketService{}}
+		if s := &h.summary; h.found {
+			then := at
+			if at.IsZero() {
+				then, c.Since = s.End, h.days[0]
+			}
+			c.Recorded = !then.Before(s.Start) && !then.After(s.End)
+			c.Start, c.End = s.Start, s.End
+			c.Gaps, c.Services = gapsAt(s, then), unwell(s, then)
+			c.Judged, c.Unjudged = s.Healthy+len(s.Services), s.Unjudged
+		}
+		l.Clusters = append(l.Clusters, c)
+	}
+	return l
+}
+
+// gapsAt returns to which resources the recorder did not listen at an instant.
+func gapsAt(s *segment.Summary, at time.Time) []string {
+	missing := []string{}
 	for _, g := range s.Gaps {
 		if !at.Before(g.From) && at.Before(g.To) {
 			missing = append(missing, g.Resource)
 		}
 	}
 	slices.Sort(missing)
-	missing = slices.Compact(missing)
-	switch {
-	case at.Before(s.Start) || at.After(s.End):
-		return "not recorded"
-	case len(missing) == 0:
-		return "complete"
-	case len(missing) > 3:
-		return fmt.Sprintf("gap in %d resources", len(missing))
-	}
-	return report.Clean("gap in " + strings.Join(missing, ", "))
+	return slices.Compact(missing)
 }
 
-// unwell names the Services that served not, or not all, at an instant.
-func unwell(s *segment.Summary, at time.Time) string {
-	var names []string
+// unwell returns the Services that served not, or not all, at an instant.
+func unwell(s *segment.Summary, at time.Time) []BucketService {
+	services := []BucketService{}
 	for i := range s.Services {
 		c := &s.Services[i]
-		if v := c.At(at); verdict.Rank(analyzer.State(v.State)) >= 0 && verdict.Rank(analyzer.State(v.State)) <= verdict.Rank(analyzer.PartiallyServing) {
-			name := fmt.Sprintf("%s/%s %s", c.Namespace, c.Name, v.State)
-			if v.ID != "" {
-				name += " (" + v.ID + ")"
-			}
-			names = append(names, name)
+		v := c.At(at)
+		if rank := verdict.Rank(analyzer.State(v.State)); rank >= 0 && rank <= verdict.Rank(analyzer.PartiallyServing) {
+			services = append(services, BucketService{c.Namespace, c.Name, v.State, v.ID})
 		}
+	}
+	return services
+}
+
+func printNewest(a *cli.App, l BucketList) error {
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CLUSTER\tSINCE\tUNTIL\tNOT SERVING")
+	for _, c := range l.Clusters {
+		if !c.Recorded {
+			fmt.Fprintf(w, "%s\t-\t-\tno segment\n", c.Cluster)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Cluster, c.Since, when.Format(c.End.Truncate(time.Second)), c.unwellWords())
+	}
+	return w.Flush()
+}
+
+func printInstant(a *cli.App, l BucketList) error {
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CLUSTER\tCOVERAGE\tNOT SERVING")
+	for _, c := range l.Clusters {
+		if c.Start.IsZero() {
+			fmt.Fprintf(w, "%s\tnot recorded\tunknown\n", c.Cluster)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Cluster, c.coverageWords(), c.unwellWords())
+	}
+	return w.Flush()
+}
+
+func (c *BucketCluster) coverageWords() string {
+	switch {
+	case !c.Recorded:
+		return "not recorded"
+	case len(c.Gaps) == 0:
+		return "complete"
+	case len(c.Gaps) > 3:
+		return fmt.Sprintf("gap in %d resources", len(c.Gaps))
+	}
+	return report.Clean("gap in " + strings.Join(c.Gaps, ", "))
+}
+
+func (c *BucketCluster) unwellWords() string {
+	var names []string
+	for _, s := range c.Services {
+		name := fmt.Sprintf("%s/%s %s", s.Namespace, s.Name, s.State)
+		if s.ID != "" {
+			name += " (" + s.ID + ")"
+		}
+		names = append(names, name)
 	}
 	text := strings.Join(names, ", ")
 	switch {
 	case len(names) > 3:
 		text = fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
-	case text == "" && s.Unjudged > 0:
-		text = fmt.Sprintf("none of %d; %d were not judged", s.Healthy+len(s.Services), s.Unjudged)
+	case text == "" && c.Unjudged > 0:
+		text = fmt.Sprintf("none of %d; %d were not judged", c.Judged, c.Unjudged)
 	case text == "":
 		text = "-"
 	}
