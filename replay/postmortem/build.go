@@ -310,8 +310,28 @@ func (s *documentBuilder) tell(ctx context.Context, p *Postmortem) error {
 	p.Title, p.Summary = s.summary(p)
 	var err error
 	p.Hero = s.hero(p)
-	p.Picture, err = s.picture(ctx)
+	if p.Picture, err = s.picture(ctx); err != nil {
+		return err
+	}
+	p.LastWords, err = s.lastWords()
 	return err
+}
+
+// maxLastWords is of how many containers the document has the last words.
+const maxLastWords = 4
+
+// lastWords returns what had been said by the end of the worst verdict.
+func (s *documentBuilder) lastWords() ([]report.LastWords, error) {
+	if s.outage == nil {
+		return nil, nil
+	}
+	worst := s.outage.Worst
+	state, err := replay.NewCursor(s.timeline).SeekTime(worst.To.Add(-1))
+	if err != nil {
+		return nil, err
+	}
+	all := report.LastWordsOf(state, &worst.Report)
+	return all[:min(len(all), maxLastWords)], state.Err()
 }
 
 // finish adds what sums the document up.

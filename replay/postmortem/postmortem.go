@@ -45,14 +45,17 @@ type Postmortem struct {
 	MoreRows     int          `json:"moreRows,omitempty"`
 	Chain        []Link       `json:"chain"`
 	Factors      []Link       `json:"factors"` // contributing ones
-	Picture      Picture      `json:"picture"`
-	Instants     []Instant    `json:"instants"` // the reports of the verdict segments
-	MoreInstants int          `json:"moreInstants,omitempty"`
-	Hurt         []Hurt       `json:"hurt"` // without a subject: every Service that was hurt, worst first
-	MoreHurt     int          `json:"moreHurt,omitempty"`
-	Services     int          `json:"services,omitempty"` // without a subject: how many there were
-	Commands     []Command    `json:"commands"`           // that reproduce the claims
-	Redacted     Redacted     `json:"redacted"`
+	// LastWords are what containers said before they failed in the worst outage, where
+	// their logs were recorded.
+	LastWords    []report.LastWords `json:"lastWords,omitempty"`
+	Picture      Picture            `json:"picture"`
+	Instants     []Instant          `json:"instants"` // the reports of the verdict segments
+	MoreInstants int                `json:"moreInstants,omitempty"`
+	Hurt         []Hurt             `json:"hurt"` // without a subject: every Service that was hurt, worst first
+	MoreHurt     int                `json:"moreHurt,omitempty"`
+	Services     int                `json:"services,omitempty"` // without a subject: how many there were
+	Commands     []Command          `json:"commands"`           // that reproduce the claims
+	Redacted     Redacted           `json:"redacted"`
 }
 
 // Window is the stretch of time the document is about.

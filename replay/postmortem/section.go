@@ -86,6 +86,9 @@ func (p *Postmortem) sections() ([]section, error) {
 		if blocks := p.blocks(part.shows); len(blocks) > 0 {
 			all = append(all, section{part.heading, blocks})
 		}
+		if part.shows == causalChain && len(p.LastWords) > 0 {
+			all = append(all, section{"Last words of containers", p.lastWords()})
+		}
 	}
 	// The picture comes first, whatever the order: it is what everybody looks at.
 	if i := slices.IndexFunc(all, func(s section) bool { return len(s.Blocks) > 0 && s.Blocks[0].Picture }); i > 0 {
@@ -144,6 +147,26 @@ func (p *Postmortem) blocks(c content) []block {
 		return []block{{Instants: true}}
 	}
 	return nil
+}
+
+// maxLastLines is how many lines of a container's log the document shows.
+const maxLastLines = 10
+
+func (p *Postmortem) lastWords() []block {
+	var blocks []block
+	for _, w := range p.LastWords {
+		blocks = append(blocks, block{Text: join(event(w.Seq), say(" %s", w.Whose()))})
+		if w.Error != "" {
+			blocks = append(blocks, block{Text: say("No log: %s", report.Clean(w.Error))})
+			continue
+		}
+		var lines []text
+		for _, line := range w.Lines[max(0, len(w.Lines)-maxLastLines):] {
+			lines = append(lines, code(report.Clean(line)))
+		}
+		blocks = append(blocks, block{List: lines})
+	}
+	return blocks
 }
 
 func quotedOr(file string) string {

@@ -87,7 +87,7 @@ func New(s *replay.State, r analyzer.Report) (Envelope, error) {
 		At:         At{Time: s.Instant(), Seq: s.Seq()},
 		Coverage:   coverage,
 		Report:     r,
-		LastWords:  lastWordsOf(s, &r),
+		LastWords:  LastWordsOf(s, &r),
 	}
 	e.Reconstructed = s.Instant().Before(info.Start)
 	if s.Seq() > 0 {

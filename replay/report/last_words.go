@@ -29,9 +29,9 @@ type LastWords struct {
 	Error     string    `json:"error,omitempty"`
 }
 
-// lastWordsOf returns the last words of the Pods that the findings speak of, those
+// LastWordsOf returns the last words of the Pods that the findings speak of, those
 // that failed last first.
-func lastWordsOf(s *replay.State, r *analyzer.Report) []LastWords {
+func LastWordsOf(s *replay.State, r *analyzer.Report) []LastWords {
 	spoken := map[[2]string]bool{}
 	for _, list := range [][]analyzer.Finding{r.Because, r.Also, r.Symptoms} {
 		for _, f := range list {
@@ -87,7 +87,7 @@ func (p *printer) lastWords(all []LastWords) {
 			p.line("  ... of %d more containers: svcspy get containerlogs -o yaml", len(all)-i)
 			return
 		}
-		p.line("  %s pod/%s, container %s%s", p.event(w.Seq), Clean(slash(w.Namespace, w.Pod)), Clean(w.Container), w.end())
+		p.line("  %s %s", p.event(w.Seq), w.Whose())
 		if w.Error != "" {
 			p.line("      no log: %s", p.say(w.Error))
 		}
@@ -95,6 +95,11 @@ func (p *printer) lastWords(all []LastWords) {
 			p.line("      %s", Clean(line))
 		}
 	}
+}
+
+// Whose names the container, and how it ended.
+func (w *LastWords) Whose() string {
+	return "pod/" + Clean(slash(w.Namespace, w.Pod)) + ", container " + Clean(w.Container) + w.end()
 }
 
 // end says how the container ended.

@@ -53,6 +53,9 @@ function format(kind, options) {
 }
 const day = (t) => format("day", { year: "numeric", month: "2-digit", day: "2-digit" }).format(t / 1000).split("/").reverse().join("-");
 const clock = (t) => format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(t / 1000);
+// told is a sentence of the analyzer about instant t, whose times of day are UTC, with
+// its times as all others on the page.
+const told = (text, t) => text.replace(/\b(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ/g, (at, day) => clock(Date.parse((day ? "" : new Date(t / 1000).toISOString().slice(0, 11)) + at) * 1000));
 const exact = (t) => clock(t) + "." + String(Math.floor(t / 1000) % 1000).padStart(3, "0");
 
 // lasting writes a duration as the terminal and the document do: a second more or
