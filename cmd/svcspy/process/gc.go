@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 )
 
 // roomyHeap is how large the heap of an analysis may become before the garbage
@@ -21,13 +22,22 @@ const usualPercent = 100
 // collection it sets the next one to begin at roomyHeap, or where Go would begin
 // it if that is later: a large analysis is never collected more often than
 // without it. A recorder, which runs for hours beside others, must not call it.
+// Further calls do nothing.
 func RelaxGC() {
 	if cmp.Or(os.Getenv("GOGC"), os.Getenv("GOMEMLIMIT")) != "" {
 		return
 	}
-	debug.SetGCPercent(percentFor(4 << 20)) // the smallest heap that Go counts with
-	afterGC(func() { debug.SetGCPercent(percentFor(liveHeap())) })
+	relax.Do(func() {
+		relaxed := func() { debug.SetGCPercent(percentFor(max(liveHeap(), smallestHeap))) }
+		relaxed()
+		afterGC(relaxed)
+	})
 }
+
+var relax sync.Once
+
+// smallestHeap is the smallest that Go counts with.
+const smallestHeap = 4 << 20
 
 // percentFor returns the GOGC that has the next collection begin at roomyHeap,
 // and no less than usualPercent.
