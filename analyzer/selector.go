@@ -257,13 +257,19 @@ const maxFormer = 64
 // recorded history of its slices and are not selected any more, latest first,
 // with their last version.
 func (s *service) formerPods(yield func(*Object, *corev1.Pod) bool) {
+	s.formerPodsIn(maxCounted, yield)
+}
+
+// formerPodsIn is formerPods of so many versions of each slice at most.
+func (s *service) formerPodsIn(versions int, yield func(*Object, *corev1.Pod) bool) {
 	seen := map[types.UID]bool{}
 	for _, sl := range s.slices {
-		budget := maxCounted / len(s.slices)
+		budget, left := maxCounted/len(s.slices), versions
 		for _, old := range past[discoveryv1.EndpointSlice](s.q, sl.Namespace, sl.Name) {
-			if budget -= 1 + len(old.Endpoints); budget < 0 {
+			if budget -= 1 + len(old.Endpoints); budget < 0 || left == 0 {
 				break
 			}
+			left--
 			for i := range old.Endpoints {
 				uid := kube.PodOf(&old.Endpoints[i])
 				if uid == "" || seen[uid] || s.byUID[uid] != nil {
@@ -293,12 +299,16 @@ func (s *service) lastPod(ref *corev1.ObjectReference) (*Object, *corev1.Pod) {
 
 // workloadDeleted: what made the Service's Pods was deleted, and nothing of
 // the same labels took its place.
-func (s *service) workloadDeleted() *cause {
+func (s *service) workloadDeleted() *cause { return s.workloadDeletedIn(maxCounted, true) }
+
+// workloadDeletedIn is workloadDeleted as so many versions of the slices show it;
+// without others only if the last Pods to leave had been made by that workload.
+func (s *service) workloadDeletedIn(versions int, others bool) *cause {
 	var found *cause
-	s.formerPods(func(_ *Object, p *corev1.Pod) bool {
+	s.formerPodsIn(versions, func(_ *Object, p *corev1.Pod) bool {
 		top := s.q.lastController(p)
 		if top == nil || s.q.exists(top) {
-			return true
+			return others
 		}
 		o := s.q.seen(top.object)
 		found = s.q.workloadCause(top, "workload-deleted", clause("%s, which made the Pods of Service %s, was deleted", top, s),

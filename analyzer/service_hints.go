@@ -476,6 +476,9 @@ func (s *service) publishedUnready(a *answer) []*cause {
 	return []*cause{c}
 }
 
+// recentVersions is how many versions of a slice tell what it was before what is now.
+const recentVersions = 64
+
 // jobsOnly: the Service is meant for a workload that has no Pod now, or that was
 // deleted, and what serves are Pods of Jobs, or that nothing makes, of the same labels.
 func (s *service) jobsOnly(a *answer) []*cause {
@@ -503,7 +506,8 @@ func (s *service) jobsOnly(a *answer) []*cause {
 		return nil
 	}
 	if len(meant) == 0 {
-		c := s.workloadDeleted()
+		// A Service that bare Pods serve, and come and go, is asked this all its life.
+		c := s.workloadDeletedIn(recentVersions, false)
 		if c == nil {
 			return nil
 		}

@@ -137,7 +137,7 @@ func TestCutGivesTheSameReports(t *testing.T) {
 			for _, at := range instants(r, random, from, to, 1) {
 				for _, ref := range refs {
 					if d := cmp.Diff(told(t, r, ref, at, down), told(t, cut, ref, at, down)); d != "" {
-						t.Fatalf("%v at %s in the cut from %s to %s (-whole +cut):\n%s", ref, when.Format(at), when.Format(from), when.Format(to), d)
+						t.Fatalf("%v at %s in the cut %v from %s to %s (-whole +cut):\n%s", ref, when.Format(at), cut.Info().Source.Subjects, when.Format(from), when.Format(to), d)
 					}
 				}
 			}

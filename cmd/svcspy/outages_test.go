@@ -81,7 +81,7 @@ func TestHabits(t *testing.T) {
 		says string // on either stream
 	}{
 		"describe svc web -n shop":                          {cli.ExitUsage, "unknown command \"describe\""},
-		"logs web -c app":                                   {cli.ExitUsage, "no logs"},
+		"logs web -c app":                                   {cli.ExitUsage, "containerlogs"},
 		"top pods":                                          {cli.ExitUsage, "no usage metrics"},
 		"replay demo.db ing/x":                              {cli.ExitError, `never saw ingress "x"`},
 		"replay demo.db netpol/x":                           {cli.ExitError, `never saw networkpolicy "x"`},

@@ -119,12 +119,19 @@ func (v *reader) Past(ref store.Ref) iter.Seq[*analyzer.Object] {
 	}
 }
 
-// Deleted is told by what List is: the interest is the same.
+// Deleted is told by what List is: the interest is the same. What was deleted is found
+// by what it was when it was there: the version before goes with it.
 func (v *reader) Deleted(q store.Query) []*analyzer.Object {
 	v.interests[verdict.QuestionOf(q)] = struct{}{}
 	found := v.State.Deleted(q)
 	for _, o := range found {
 		v.note(o)
+		for before := range v.State.Past(o.Ref()) {
+			if before.Seq < o.Seq {
+				v.note(before)
+				break
+			}
+		}
 	}
 	return found
 }
