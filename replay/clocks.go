@@ -118,17 +118,18 @@ type clock struct {
 	asked int
 }
 
-// aheadIn asks a timeline until it has samples, not at each object.
-func (c *clock) aheadIn(t Timeline) (time.Duration, error) {
+// aheadIn asks a timeline until it has samples, not at each object. Clocks that cannot
+// be read, as the file is damaged there, are no reason not to show an object that can.
+func (c *clock) aheadIn(t Timeline) time.Duration {
 	if c.known || c.asked > 0 {
 		c.asked--
-		return c.ahead, nil
-	}
-	samples, err := t.Clocks()
-	if err != nil {
-		return 0, err
+		return c.ahead
 	}
 	c.asked = 256
+	samples, err := t.Clocks()
+	if err != nil {
+		return c.ahead
+	}
 	for _, s := range samples {
 		c.known = c.known || !s.ServerDate.IsZero()
 	}
@@ -136,5 +137,5 @@ func (c *clock) aheadIn(t Timeline) (time.Duration, error) {
 	if skew := SkewOf(samples); skew.Ahead().Abs() >= skewed {
 		c.ahead = skew.High
 	}
-	return c.ahead, nil
+	return c.ahead
 }

@@ -263,11 +263,7 @@ func (c *Cache) Get(t Timeline, seq store.Seq) (*analyzer.Object, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ahead, err := c.clock.aheadIn(t)
-	if err != nil {
-		return nil, err
-	}
-	o = analyzer.NewObjectAhead(e, ahead)
+	o = analyzer.NewObjectAhead(e, c.clock.aheadIn(t))
 	c.put(seq, o)
 	return o, nil
 }
