@@ -79,7 +79,7 @@ EXIT STATUS
   svcspy agent --config /etc/svcspy/agent.yaml
 
   # in the cluster itself
-  svcspy agent --to s3://outages/svcspy --cluster-name prod-eu --image registry.example/svcspy:1 --print-manifests | kubectl apply -f -`,
+  svcspy agent --print-manifests --to s3://outages/svcspy --image example/svcspy:1 >agent.yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return cli.Usage(fmt.Errorf("agent takes no words: %q", args[0]), a.Name+" agent --to BUCKET --dir FOLDER")
