@@ -92,7 +92,11 @@ func agentRules(o recorder.Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Of profile full what is granted covers pods/log, too, but not its verb.
 	rules := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get"}}}
+	if o.LogLines > 0 {
+		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}})
+	}
 	for _, object := range objects {
 		var granted []rbacv1.PolicyRule
 		switch object := object.(type) {

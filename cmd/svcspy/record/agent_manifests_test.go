@@ -1,0 +1,42 @@
+package record
+
+import (
+	"slices"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/svcspy/svcspy/recorder"
+)
+
+// TestAgentRules: in every profile the agent may list and watch, and read logs if and
+// only if that is asked for.
+func TestAgentRules(t *testing.T) {
+	for _, profile := range []string{recorder.Minimal, recorder.Standard, recorder.Full} {
+		for _, lines := range []int{0, 50} {
+			text, err := agentRules(recorder.Options{Profile: profile, LogLines: lines})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rules []rbacv1.PolicyRule
+			if err := yaml.UnmarshalStrict([]byte(text), &rules); err != nil {
+				t.Fatal(err)
+			}
+			logs := 0
+			for _, r := range rules {
+				switch {
+				case slices.Equal(r.Resources, []string{"pods/log"}) && slices.Equal(r.Verbs, []string{"get"}):
+					logs++
+				case slices.Equal(r.Verbs, []string{"list", "watch"}):
+				case slices.Equal(r.ResourceNames, []string{"kube-system"}) && slices.Equal(r.Verbs, []string{"get"}):
+				default:
+					t.Errorf("%s, %d lines: %+v", profile, lines, r)
+				}
+			}
+			if want := min(lines, 1); logs != want {
+				t.Errorf("%s, %d lines of logs: %d rules for them, want %d", profile, lines, logs, want)
+			}
+		}
+	}
+}
