@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -21,16 +23,24 @@ func TestWebObject(t *testing.T) {
 	for i := range data {
 		data[i] = byte(random.Uint32())
 	}
+	// The server's goroutine takes what goes wrong, the test gives it.
+	var mu sync.Mutex
 	var wrong func(w http.ResponseWriter, r *http.Request) bool
 	version := "one"
+	set := func(do func(w http.ResponseWriter, r *http.Request) bool, v string) {
+		mu.Lock()
+		defer mu.Unlock()
+		wrong, version = do, v
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if do := wrong; do != nil {
-			wrong = nil // it happens once
-			if do(w, r) {
-				return
-			}
+		mu.Lock()
+		do, etag := wrong, version
+		wrong = nil // it happens once
+		mu.Unlock()
+		if do != nil && do(w, r) {
+			return
 		}
-		w.Header().Set("ETag", `"`+version+`"`)
+		w.Header().Set("ETag", `"`+etag+`"`)
 		http.ServeContent(w, r, "x.bin", time.Unix(1e9, 0), bytes.NewReader(data))
 	}))
 	defer server.Close()
@@ -48,9 +58,10 @@ func TestWebObject(t *testing.T) {
 		return err
 	}
 	for _, c := range []struct {
-		name  string
-		wrong func(w http.ResponseWriter, r *http.Request) bool
-		want  error
+		name    string
+		wrong   func(w http.ResponseWriter, r *http.Request) bool
+		version string
+		want    error
 	}{
 		{name: "good"},
 		{name: "overloaded", wrong: func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(503); return true }},
@@ -68,9 +79,9 @@ func TestWebObject(t *testing.T) {
 		{name: "no range", wrong: func(_ http.ResponseWriter, r *http.Request) bool { r.Header.Del("Range"); return false }, want: ErrNoRanges},
 		{name: "gone", wrong: func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(410); return true }, want: fs.ErrNotExist},
 		{name: "expired", wrong: func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(403); return true }, want: fs.ErrPermission},
-		{name: "replaced", wrong: func(http.ResponseWriter, *http.Request) bool { version = "two"; return false }, want: ErrChanged},
+		{name: "replaced", version: "two", want: ErrChanged},
 	} {
-		wrong = c.wrong
+		set(c.wrong, cmp.Or(c.version, "one"))
 		p := make([]byte, 140_000)
 		n, err := from.ReadAt(p, 260_000)
 		switch {
@@ -80,7 +91,7 @@ func TestWebObject(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	version = "one"
+	set(nil, "one")
 	if err := read(10, 0); err != nil {
 		t.Error(err)
 	}
