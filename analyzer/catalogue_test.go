@@ -415,6 +415,10 @@ endpoints: [{addresses: [192.0.2.9]}]
 		{id: "slices-frozen", variant: "pod-gone", in: headlineList, removed: pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")), then: sub(webService, "selector: {app: web}", "selector: {}"), state: Degraded},
 		{id: "foreign-endpointslice", in: riskList, then: sub(slice("web-a n1 ready"), "name: web-1\n", "name: copied\n", "endpointslice-controller.k8s.io", "somebody"), state: Serving},
 		{id: "publish-not-ready", in: riskList, then: sub(webService, "type: ClusterIP", "type: ClusterIP\n  publishNotReadyAddresses: true") + sub(slice("web-a n1 ready"), "serving: true", "serving: false"), says: "get traffic"},
+		{id: "sidecar-missing", in: riskList, state: Serving, says: "1 Pod made from the same template has no container proxy, which 2 others have: web-b", then: strings.Join([]string{
+			sub(pod("web-a", 1, "n1", "web:ok1", "0s", running("1s")), "containers: [", "containers: [{name: proxy, image: proxy}, "),
+			sub(pod("web-c", 1, "n3", "web:ok1", "0s", running("1s")), "containers: [", "containers: [{name: proxy, image: proxy}, "),
+		}, "")},
 		{id: "duplicate-pod-ip", in: riskList, then: sub(pod("web-b", 1, "n2", "web:ok1", "0s", running("1s")), "10.0.2.103", "10.0.1.102")},
 		{id: "endpoints-not-mirrored", in: headlineList, first: shop + sub(webService, "selector: {app: web}", "selector: {}") + "kind: Endpoints\nmetadata: {name: web, labels: {endpointslice.kubernetes.io/skip-mirror: \"true\"}}\nsubsets: [{addresses: [{ip: 192.0.2.9}], ports: [{port: 80}]}]\n", state: NotServing},
 		{id: "endpoints-truncated", in: hintList, then: "kind: Endpoints\nmetadata: {name: web, annotations: {endpoints.kubernetes.io/over-capacity: truncated}}\n"},

@@ -164,8 +164,12 @@ func (s *service) rejectedPods(w *workload) *cause {
 	})
 	last := failed[0]
 	c := s.q.workloadCause(w, "pods-rejected", func(who string) string {
-		return fmt.Sprintf("%s were rejected or evicted by their Nodes in a row, the last by Node %s, and %s still missing: %s",
-			phrase.Quantity(len(failed), "Pod"), last.Spec.NodeName, who+" are", phrase.Sentence(last.Status.Reason, last.Status.Message))
+		are := "are"
+		if strings.HasPrefix(who, "1 ") {
+			are = "is"
+		}
+		return fmt.Sprintf("%s were rejected or evicted by their Nodes in a row, the last by Node %s, and %s %s still missing: %s",
+			phrase.Quantity(len(failed), "Pod"), last.Spec.NodeName, who, are, phrase.Sentence(last.Status.Reason, last.Status.Message))
 	})
 	for _, p := range failed[:min(len(failed), maxRows)] {
 		c.evidence = append(c.evidence, s.q.see(p, "/status/reason", phrase.Sentence(p.Status.Reason, p.Status.Message)))

@@ -51,12 +51,31 @@ func (q *inquiry) atZero(w *workload) *cause {
 	case !w.scaled || w.desired > 0:
 		return nil
 	case w.kind == "DaemonSet":
-		return q.workloadCause(w, "workload-scaled-to-zero", clause("no node is one that %s wants", w), q.see(w.object, "/status/desiredNumberScheduled", "0"))
+		return q.wantsNoNode(w)
 	}
 	c := q.workloadCause(w, "workload-scaled-to-zero", clause("%s is scaled to 0", w), q.see(w.object, "/spec/replicas", "0"))
 	c.next = commands(w.scaleTo(1))
 	q.whoScaled(w, c)
 	return c.because(q.scaledDown(w))
+}
+
+// wantsNoNode: a DaemonSet has no Pods because no Node is one of those that it wants.
+func (q *inquiry) wantsNoNode(w *workload) *cause {
+	c := q.workloadCause(w, "workload-scaled-to-zero", clause("no node is one that %s wants", w), q.see(w.object, "/status/desiredNumberScheduled", "0"))
+	set, ok := w.object.(*appsv1.DaemonSet)
+	if !ok {
+		return c
+	}
+	c.onset = func() (time.Time, string) {
+		return held(q, set, func(old *appsv1.DaemonSet) bool { return old.Status.DesiredNumberScheduled == 0 })
+	}
+	if selector := set.Spec.Template.Spec.NodeSelector; len(selector) > 0 {
+		wanted := phrase.Pairs(selector)
+		c.says = clause("no node is one that %s wants: it asks for %s", w, wanted)
+		c.evidence = append(c.evidence, q.see(set, "/spec/template/spec/nodeSelector", wanted))
+		c.next = commands(command.Kubectl("get", "nodes", "--show-labels"))
+	}
+	return c
 }
 
 // whoScaled adds when, from how many and with which tool replicas became 0.

@@ -246,6 +246,33 @@ type gateway struct {
 	} `json:"status"`
 }
 
+// RouteRefs returns what an HTTPRoute or GRPCRoute refers to: the Services behind it, in
+// the order of the route, and the Gateways it is to be taken by; nothing of another object.
+func RouteRefs(o *Object) (services, gateways []store.Ref) {
+	var route *httpRoute
+	switch o.Resource.Resource {
+	case "httproutes":
+		route = As[httpRoute](o)
+	case "grpcroutes":
+		route = &As[grpcRoute](o).httpRoute
+	default:
+		return nil, nil
+	}
+	for _, rule := range route.Spec.Rules {
+		for _, b := range rule.BackendRefs {
+			if or(b.Kind, "Service") == "Service" {
+				services = append(services, store.Ref{Resource: kindOf[corev1.Service]().resource, Namespace: or(b.Namespace, o.Namespace), Name: b.Name})
+			}
+		}
+	}
+	for _, p := range route.Spec.ParentRefs {
+		if or(p.Kind, "Gateway") == "Gateway" {
+			gateways = append(gateways, store.Ref{Resource: kindOf[gateway]().resource, Namespace: or(p.Namespace, o.Namespace), Name: p.Name})
+		}
+	}
+	return services, gateways
+}
+
 type referenceGrant struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
@@ -357,14 +384,19 @@ func (q *inquiry) unresolvedBackend(object any, route *httpRoute, b *backendRef,
 	if why == "" {
 		return nil
 	}
+	show := "services"
+	if evidence[0].Kind == kindOf[referenceGrant]().name {
+		show = "referencegrants"
+	}
 	return &cause{
 		id: "route-backend-unresolved", subject: q.subject(object), key: home + "/" + b.Name, certainty: Certain, since: route.CreationTimestamp.Time,
 		says:     clause("the backend %s/%s of the route %s", home, b.Name, why),
 		evidence: append([]Evidence{q.see(object, "/spec/rules/backendRefs", home+"/"+b.Name)}, evidence...),
-		next:     commands(command.Kubectl("get", "services", "-n", home)),
+		next:     commands(command.Kubectl("get", show, "-n", home)),
 	}
 }
 
+// backendProblem says why a backend cannot be reached, with what shows it; "" if it can.
 func (q *inquiry) backendProblem(object any, route *httpRoute, b *backendRef, home string) (why string, evidence []Evidence) {
 	svc := get[corev1.Service](q, home, b.Name)
 	k := kindOf[corev1.Service]()

@@ -212,7 +212,11 @@ func (s *service) provided(c *cause) {
 		changed := s.q.seen(sl)
 		for o, old := range past[discoveryv1.EndpointSlice](s.q, sl.Namespace, sl.Name) {
 			if usable(old) > 0 {
-				tell(old, changed.Time, "was emptied")
+				what := "was emptied"
+				if len(sl.Endpoints) > 0 {
+					what = "was changed to none that is ready"
+				}
+				tell(old, changed.Time, what)
 				return
 			}
 			changed = o

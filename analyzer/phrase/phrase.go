@@ -32,6 +32,14 @@ func Plural(n int, noun string) string {
 	return noun + "s"
 }
 
+// ReadyOf is "2 of 3 ready", and "3 ready, 2 wanted" where there are more than are wanted.
+func ReadyOf(ready, wanted int) string {
+	if ready > wanted {
+		return fmt.Sprintf("%d ready, %d wanted", ready, wanted)
+	}
+	return fmt.Sprintf("%d of %d ready", ready, wanted)
+}
+
 // Enumerate is "a, b and 3 more".
 func Enumerate(names []string, most int) string {
 	if len(names) <= most {

@@ -46,6 +46,9 @@ var (
 	scaleChanges = []ChangeRule{
 		{PodMakers, []string{"/spec/replicas"}, true, Soon},
 		{[]string{"horizontalpodautoscalers"}, []string{"/spec"}, true, Soon},
+		// A DaemonSet has as many Pods as there are Nodes that it wants.
+		{[]string{"daemonsets"}, []string{"/spec/template/spec/nodeSelector", "/spec/template/spec/affinity", "/spec/template/spec/tolerations"}, false, Soon},
+		{[]string{"nodes"}, []string{"/metadata/labels", "/spec/taints"}, true, Soon},
 	}
 	createChanges = []ChangeRule{
 		{[]string{"resourcequotas", "limitranges"}, []string{"/spec"}, true, Latent},
@@ -53,7 +56,7 @@ var (
 		{[]string{"namespaces"}, []string{"/metadata/labels"}, true, Latent},
 		{[]string{"priorityclasses"}, nil, true, Latent},
 		{[]string{"validatingadmissionpolicies", "validatingadmissionpolicybindings"}, []string{"/spec"}, true, Latent},
-		{PodMakers, []string{"/spec/template", "/spec/replicas"}, true, rollingOut},
+		{PodMakers, []string{"/spec/template", "/spec/replicas", "/spec/strategy", "/spec/updateStrategy"}, true, rollingOut},
 	}
 	// mutatorChanges rewrite Pods that are made from then on.
 	mutatorChanges = []ChangeRule{
@@ -62,9 +65,9 @@ var (
 	// templateChanges make new Pods.
 	templateChanges  = []ChangeRule{{PodMakers, []string{"/spec/template"}, true, rollingOut}}
 	placementChanges = []ChangeRule{
-		{PodMakers, []string{"/spec/template/spec"}, true, rollingOut},
+		{PodMakers, []string{"/spec/template/spec", "/spec/strategy", "/spec/updateStrategy"}, true, rollingOut}, // old Pods that may go make room
 		{[]string{"nodes"}, []string{"/spec", "/metadata/labels"}, true, Latent},
-		{[]string{"persistentvolumeclaims", "storageclasses"}, []string{"/spec"}, true, Latent},
+		{[]string{"persistentvolumeclaims", "storageclasses", "persistentvolumes"}, []string{"/spec"}, true, Latent},
 	}
 	imageChanges = []ChangeRule{
 		{PodMakers, []string{"/spec/template/spec/containers", "/spec/template/spec/initContainers", "/spec/template/spec/imagePullSecrets"}, true, rollingOut},
@@ -102,7 +105,7 @@ var (
 		{[]string{"nodes"}, []string{"/metadata/labels", "/spec/taints"}, true, Soon},
 	}
 	routeChanges = []ChangeRule{
-		{[]string{"ingresses", "ingressclasses", "httproutes", "gateways"}, []string{"/spec"}, true, Soon},
+		{[]string{"ingresses", "ingressclasses", "httproutes", "grpcroutes", "gateways", "referencegrants"}, []string{"/spec"}, true, Soon},
 		{[]string{"services"}, []string{"/spec/ports", "/spec/type"}, true, Soon},
 	}
 	// pauseChanges hold back what was changed, whatever that is.

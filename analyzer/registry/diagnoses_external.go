@@ -69,7 +69,7 @@ func externalDiagnoses() []Diagnosis {
 			ID: "gateway-not-programmed", Severity: Outage, Layer: External, Steps: "C7", Kinds: on("Gateway"),
 			Meaning: "No Gateway takes the route, or the Gateway is not programmed.",
 			Trap:    "Another parent takes the route.",
-			Changes: anyChange, Rule: "inquiry.notProgrammed",
+			Changes: slices.Concat(routeChanges, anyChange), Rule: "inquiry.notProgrammed",
 		},
 		{
 			ID: "cluster-dns-down", Severity: Outage, Layer: External, Steps: "C4", Kinds: on("Service", "EndpointSlice"),

@@ -252,6 +252,12 @@ func endpointDiagnoses() []Diagnosis {
 			Changes: writeChanges, Rule: "service.writesRefused", Traits: BreaksListing | RefusesWrites,
 		},
 		{
+			ID: "sidecar-missing", Severity: Risk, Layer: Endpoints, Steps: "C5", Kinds: on("Pod"),
+			Meaning: "Of Pods made from one template some have a container that the others have not, such as the proxy of a mesh.",
+			Trap:    "Pods of two revisions, and containers for debugging.",
+			Changes: slices.Concat(mutatorChanges, createChanges), Rule: "service.unlikePods",
+		},
+		{
 			ID: "service-port-changed", Severity: Risk, Layer: Endpoints, Steps: "C5", Kinds: on("Service", "Pod"),
 			Meaning: "A change leads a port of the Service where no container declares one and no probe looks.",
 			Trap:    "Declaring ports is optional: only what was declared before counts.",

@@ -93,6 +93,12 @@ func (d *Diagnosis) Explained() []ChangeRule { return slices.Concat(alwaysChange
 // whatever keeps others from taking their place.
 func OfEviction() []ChangeRule { return nodeChanges }
 
+// OfEnd returns the rules for changes that can end what any diagnosis tells, as far as the
+// model proves it: Pods that are not wanted any more are not missing.
+func OfEnd() []ChangeRule {
+	return []ChangeRule{{PodMakers, []string{"/spec/replicas"}, false, Soon}}
+}
+
 // catalogue is every diagnosis there is, in the order of the path of traffic.
 // Ids are a contract: they stand in reports and scripts, and never change.
 var catalogue = slices.Concat(serviceDiagnoses(), selectionDiagnoses(), workloadDiagnoses(), nodeDiagnoses(), schedulingDiagnoses(),

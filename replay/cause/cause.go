@@ -50,17 +50,19 @@ type Case struct {
 	Before, After *analyzer.Report
 	at            time.Time // when the second verdict began
 	Seq           store.Seq
-	Onset         store.Seq          // a position shortly before anything began
-	Root          string             // the diagnosis to explain, or whose end is to be
-	Floor         store.Seq          // what happened up to here had its effect in an earlier verdict
-	Began         store.Seq          // of an end: the position at which began what ended; what makes Pods may do so from then on
-	Fell          store.Seq          // where endpoints were lost in an outage that had begun: the position of the verdict before
-	Same          store.Seq          // where the same fault was established first in the outage, 0 if not before; what came later did not bring it about
-	Failed        map[string]bool    // of an end: Pods that were named as failing just before it
-	Improved      bool               // the second verdict is the better one
-	Related       *Relations         // at a moment when the second verdict is established
-	onset         *onset             // where that is known: see Finder.onsetOf
-	causes        []analyzer.Finding // of what began, or ended
+	Onset         store.Seq             // a position shortly before anything began
+	Root          string                // the diagnosis to explain, or whose end is to be
+	Floor         store.Seq             // what happened up to here had its effect in an earlier verdict
+	Began         store.Seq             // of an end: the position at which began what ended; what makes Pods may do so from then on
+	Fell          store.Seq             // where endpoints were lost in an outage that had begun: the position of the verdict before
+	Same          store.Seq             // where the same fault was established first in the outage, 0 if not before; what came later did not bring it about
+	Rose          bool                  // of an end: more endpoints are ready, and that is to be explained whatever the verdict is
+	Failed        map[string]bool       // of an end: Pods that were named as failing just before it
+	Improved      bool                  // the second verdict is the better one
+	Related       *Relations            // at a moment when the second verdict is established
+	onset         *onset                // where that is known: see Finder.onsetOf
+	causes        []analyzer.Finding    // of what began, or ended
+	rules         []registry.ChangeRule // for changes that can explain it
 	pods          podFates
 }
 
@@ -86,6 +88,9 @@ func (x *Finder) Changes(m *Case) ([]change.Change, error) {
 		}
 		if c.Link == change.Correlated && ofAdmission(c.Ref) {
 			continue // nothing names it
+		}
+		if matter, whole, _ := Explains(m.rules, &c); c.Link == change.Correlated && !whole && len(matter) == 0 {
+			continue // only what the model proves of it counts
 		}
 		for _, other := range act {
 			if other.Seq != c.Seq {
@@ -192,6 +197,9 @@ func (x *Finder) candidates(m *Case) ([]change.Change, error) {
 	}
 	if !m.Improved && slices.ContainsFunc(m.Losses(), func(l Loss) bool { return l.Class == "evict" }) {
 		rules = append(rules, registry.OfEviction()...)
+	}
+	if m.rules = rules; m.Improved {
+		rules = append(slices.Clone(rules), registry.OfEnd()...)
 	}
 	var found []change.Change
 	for _, ref := range m.Related.Refs {
@@ -403,6 +411,10 @@ func (x *Finder) flips(m *Case, r *Relations, is *analyzer.Report, changes []cha
 	would := analyzer.Diagnose(v, x.Subject, analyzer.Options{})
 	now, then := is.Verdict.State, would.Verdict.State
 	changes[0].Note = "without it the verdict would be " + string(then)
+	if m.Rose && then == now && would.Endpoints.Ready < is.Endpoints.Ready {
+		changes[0].Note = fmt.Sprintf("without it %d endpoints would be ready", would.Endpoints.Ready)
+		return true
+	}
 	if m.Improved {
 		return verdict.Worse(then, now)
 	}
@@ -470,9 +482,14 @@ func guilty(c *change.Change, flips func([]change.Change) bool) *blamed {
 // the root cause is shown by goes first; among equals the latest, but a mere restart
 // comes after what it brought to light.
 func (m *Case) choose(found []change.Change) []change.Change {
+	template := m.brokenSince(found)
+	onlyShows := func(c *change.Change) bool {
+		return c.Ref.Resource == replay.Pods && c.Verb != change.Updated && template > 0 && template < c.Seq
+	}
 	slices.SortStableFunc(found, func(a, b change.Change) int {
 		return cmp.Or(
 			cmp.Compare(BoolRank(!m.decides(&a)), BoolRank(!m.decides(&b))),
+			cmp.Compare(BoolRank(onlyShows(&a)), BoolRank(onlyShows(&b))),
 			cmp.Compare(m.weight(&a), m.weight(&b)),
 			cmp.Compare(BoolRank(a.IsRestart() || a.IsResume()), BoolRank(b.IsRestart() || b.IsResume())),
 			cmp.Compare(BoolRank(!m.Improved && a.Link == change.Counterfactual && !m.shows(&a)), BoolRank(!m.Improved && b.Link == change.Counterfactual && !m.shows(&b))),
@@ -483,6 +500,19 @@ func (m *Case) choose(found []change.Change) []change.Change {
 		found = slices.DeleteFunc(found, func(c change.Change) bool { return c.Link == change.Correlated })
 	}
 	return found[:min(len(found), maxChanges)]
+}
+
+// brokenSince returns the first of the changes to a template that are what is wrong with
+// the Pods made from it, 0 if there is none. That Pods of before were deleted later only
+// shows it: without the template they would have been back soon.
+func (m *Case) brokenSince(found []change.Change) store.Seq {
+	first := store.Seq(0)
+	for i := range found {
+		if c := &found[i]; !m.Improved && c.Link == change.Structural && c.ChangesPods() && (first == 0 || c.Seq < first) {
+			first = c.Seq
+		}
+	}
+	return first
 }
 
 // weight orders links. Of what an end needed, which counts as proven either way,

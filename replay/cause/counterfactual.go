@@ -73,7 +73,7 @@ func undo(r *Relations, act []change.Change) *overlay {
 func (r *Relations) modelled(c *change.Change) bool {
 	needs := []schema.GroupVersionResource{replay.Pods}
 	switch c.Ref.Resource.Resource {
-	case "endpointslices", "endpoints", "ingresses", "networkpolicies":
+	case "endpointslices", "endpoints", "ingresses", "networkpolicies", "httproutes", "grpcroutes", "referencegrants":
 		return true
 	case "deployments", "nodes", "namespaces":
 		needs = append(needs, replay.Workloads["ReplicaSet"])
@@ -97,8 +97,8 @@ func undoable(c *change.Change) bool {
 	case "deployments", "statefulsets", "replicasets", "replicationcontrollers", "daemonsets":
 		return c.Verb != change.Updated || has("/spec/replicas") || onlyTemplate(c)
 	case "nodes":
-		return c.Verb == change.Updated && has("/spec/")
-	case "networkpolicies", "ingresses":
+		return c.Verb == change.Updated && (has("/spec/") || has("/metadata/labels"))
+	case "networkpolicies", "ingresses", "httproutes", "grpcroutes", "referencegrants":
 		return true
 	case "endpointslices", "endpoints":
 		return !c.ByController()
@@ -284,11 +284,22 @@ func (v *overlay) restorePod(r *Relations, c *change.Change, ref store.Ref) bool
 		v.put(ref, was, c.Seq)
 		return true
 	}
-	if onNode && (old.Spec.NodeName != c.Ref.Name || !r.evicted(ref, was.UID)) {
+	if onNode && (old.Spec.NodeName != c.Ref.Name || !r.evicted(ref, was.UID) && !unwanted(c, old)) {
 		return false
 	}
 	v.put(ref, r.lastUntouched(ref, was), c.Seq)
 	return true
+}
+
+// unwanted reports whether a change to a Node is why a DaemonSet wants none of its Pods
+// there any more: it deletes them then, and nobody evicts them
+// (k8s.io/kubernetes/pkg/controller/daemon, NodeShouldRunDaemonPod).
+func unwanted(c *change.Change, p *corev1.Pod) bool {
+	owner := metav1.GetControllerOfNoCopy(p)
+	if owner == nil || owner.Kind != "DaemonSet" || c.Before == nil || c.After == nil {
+		return false
+	}
+	return kube.WantsNode(&p.Spec, analyzer.As[corev1.Node](c.Before)) && !kube.WantsNode(&p.Spec, analyzer.As[corev1.Node](c.After))
 }
 
 // evicted reports whether the cluster removed a Pod from its Node.

@@ -12,6 +12,7 @@ import (
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/replay"
+	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -24,6 +25,11 @@ type Drop struct {
 	Before int       `json:"before"`      // how many were ready
 	Ready  int       `json:"ready"`       // how many were then, but for later drops
 	Lost   []Loss    `json:"lost"`
+	// Ended is what brought as many back, as far as that is proven; nothing where it
+	// ended by itself. Replaced says that others are ready then, none of the Pods lost.
+	Ended    []change.Change `json:"ended,omitempty"`
+	Replaced bool            `json:"replaced,omitempty"`
+	ended    store.Seq       // the event with which it ended
 }
 
 const (
@@ -35,12 +41,7 @@ const (
 // they began. What falls within OneAct is one of them; that there are fewer of more
 // than at the beginning, as in a rollout, is none.
 func (r *Relations) Drops(from, to time.Time) []Drop {
-	type open struct {
-		Drop
-		was, lowest map[string]bool
-		last        time.Time
-	}
-	var stack, all []*open
+	var stack, all []*openDrop
 	before, level := map[string]bool{}, 0
 	for _, c := range r.readyOver(to) {
 		switch {
@@ -52,11 +53,13 @@ func (r *Relations) Drops(from, to time.Time) []Drop {
 				stack[n-1].Ready, stack[n-1].lowest, stack[n-1].last = len(c.pods), c.pods, c.at
 				break
 			}
-			d := &open{Drop: Drop{From: c.at, Seq: c.seq, Before: len(before), Ready: len(c.pods)}, was: before, lowest: c.pods, last: c.at}
+			d := &openDrop{Drop: Drop{From: c.at, Seq: c.seq, Before: len(before), Ready: len(c.pods)}, was: before, lowest: c.pods, last: c.at}
 			stack, all = append(stack, d), append(all, d)
 		}
 		for n := len(stack); n > 0 && len(c.pods) >= stack[n-1].Before; n = len(stack) {
-			stack[n-1].To, stack = c.at, stack[:n-1]
+			d := stack[n-1]
+			d.To, d.ended, d.Replaced = c.at, c.seq, !d.isBack(c.pods)
+			stack = stack[:n-1]
 		}
 		before = c.pods
 	}
@@ -78,6 +81,52 @@ func (r *Relations) Drops(from, to time.Time) []Drop {
 		}
 	}
 	return drops
+}
+
+// openDrop is a Drop that lasts: which Pods were ready before it, and at its lowest.
+type openDrop struct {
+	Drop
+	was, lowest map[string]bool
+	last        time.Time // the latest event that belongs to its fall
+}
+
+// isBack reports whether one of the Pods that were lost is ready.
+func (d *openDrop) isBack(ready map[string]bool) bool {
+	for name := range d.was {
+		if !d.lowest[name] && ready[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// Explain finds what ended a drop of the subject.
+func (x *Finder) Explain(d *Drop) error {
+	if d.To.IsZero() {
+		return nil
+	}
+	s, err := replay.NewCursorWith(x.Timeline, x.Cache).SeekTimeUpTo(d.To, d.ended-1)
+	if err != nil {
+		return err
+	}
+	before := analyzer.Diagnose(s, x.Subject, analyzer.Options{})
+	if s, err = replay.NewCursorWith(x.Timeline, x.Cache).SeekTimeUpTo(d.To, d.ended); err != nil {
+		return err
+	}
+	after := analyzer.Diagnose(s, x.Subject, analyzer.Options{})
+	m := &Case{
+		Before: &before, After: &after, at: d.To, Seq: d.ended, Related: RelationsOf(s, x.Subject), Improved: true, Rose: true,
+		Root: before.Headline.ID, Floor: d.Seq, Began: d.Seq, causes: before.Because,
+	}
+	m.Related.shown(m.causes)
+	m.Related.remade = false
+	m.pods = m.fates()
+	all, err := x.Changes(m)
+	if err != nil {
+		return err
+	}
+	d.Ended = slices.DeleteFunc(all, func(c change.Change) bool { return c.Link == change.Correlated })
+	return s.Err()
 }
 
 // readyPods are the Pods that were ready endpoints from an event on.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/kube"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/store"
@@ -261,6 +262,8 @@ func (r *Relations) deletion(ref store.Ref, o *analyzer.Object) (class, note str
 		return "owner-delete", owner.Kind + " " + owner.Name + " was deleted"
 	case Deleting(then):
 		return "owner-delete", owner.Kind + " " + owner.Name + " is being deleted"
+	case owner.Kind == "DaemonSet" && r.unplaced(then, o):
+		return "scale", "DaemonSet " + owner.Name + " wants no Pod on Node " + analyzer.As[corev1.Pod](o).Spec.NodeName + " any more"
 	case (owner.Kind == "DaemonSet" || owner.Kind == "StatefulSet") && r.outdated(then, o) && !r.waitedFor(then, ref, o):
 		return "rollout", owner.Kind + " " + owner.Name + " replaces its Pods"
 	case r.shrunk(at, then, o.Time) && r.tooMany(then, owner.UID, o.Seq):
@@ -298,10 +301,27 @@ func (r *Relations) namespaceEnds(name string, at time.Time) bool {
 	return false
 }
 
+// unplaced reports whether a DaemonSet does not want a Pod where it ran: its template, or
+// the Node, is another than when it was placed there. Nodes are heard through a stream of
+// their own, so that what led to the deletion may be heard a little later.
+func (r *Relations) unplaced(owner, pod *analyzer.Object) bool {
+	spec := &analyzer.As[appsv1.DaemonSet](owner).Spec.Template.Spec
+	for o := range r.State.Past(store.Ref{Resource: replay.Nodes, Name: analyzer.As[corev1.Pod](pod).Spec.NodeName}) {
+		if o.Time.After(pod.Time.Add(OneAct)) {
+			continue
+		}
+		return o.Type != watch.Deleted && !kube.WantsNode(spec, analyzer.As[corev1.Node](o))
+	}
+	return false
+}
+
 // outdated reports whether a Pod is of an older revision than its owner wants.
 func (r *Relations) outdated(owner, pod *analyzer.Object) bool {
 	hash := analyzer.As[corev1.Pod](pod).Labels[appsv1.ControllerRevisionHashLabelKey]
-	if !onDelete(owner) && r.succeeded(pod, hash) {
+	if onDelete(owner) {
+		return false // it leaves that to somebody
+	}
+	if r.succeeded(pod, hash) {
 		return true // also where nobody saw the template change
 	}
 	if owner.Resource == replay.Workloads["StatefulSet"] { // its status may be written after the Pod is deleted

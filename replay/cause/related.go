@@ -78,6 +78,8 @@ func RelationsOf(s *replay.State, subject store.Ref) *Relations {
 		for _, o := range s.List(store.Query{Resource: replay.Services, Namespace: subject.Namespace}) {
 			r.service(o.Ref())
 		}
+	case "httproutes", "grpcroutes":
+		r.route(subject)
 	default:
 		r.workload(subject)
 		for _, o := range s.List(store.Query{Resource: replay.Services, Namespace: subject.Namespace}) {
@@ -119,6 +121,33 @@ func (r *Relations) everIn(resource schema.GroupVersionResource, namespace strin
 	for _, seq := range seqs {
 		if e, err := r.State.Timeline().Event(seq); err == nil && e.IsObject() {
 			r.add(e.Ref())
+		}
+	}
+}
+
+// grants are the resources of ReferenceGrants, which permit routes of other namespaces.
+var grants, _ = kinds.ByName("ReferenceGrant")
+
+// route follows a route of the Gateway API: what takes it, the Services it leads to, and
+// the grants of their namespaces.
+func (r *Relations) route(ref store.Ref) {
+	r.add(ref)
+	n := 0
+	for o := range r.State.Past(ref) {
+		if n++; n > maxVersions {
+			break
+		}
+		services, gateways := analyzer.RouteRefs(o)
+		for _, g := range gateways {
+			r.add(g)
+		}
+		for _, s := range services {
+			if s.Namespace != ref.Namespace {
+				r.everIn(grants.Resource, s.Namespace)
+			}
+			if !r.seen[s] {
+				r.service(s)
+			}
 		}
 	}
 }
@@ -326,11 +355,41 @@ func (r *Relations) shown(causes []analyzer.Finding) {
 	}
 }
 
-// needs follows what a Pod's spec refers to.
+// needs follows what a Pod's spec refers to, and from its claims to volumes and classes.
 func (r *Relations) needs(namespace string, spec *corev1.PodSpec) {
 	for ref := range needed(namespace, spec) {
-		r.add(ref)
+		if r.add(ref) && ref.Resource.Resource == "persistentvolumeclaims" {
+			if o := r.lastOf(ref); o != nil {
+				claim := &analyzer.As[corev1.PersistentVolumeClaim](o).Spec
+				r.add(store.Ref{Resource: volumes.Resource, Name: claim.VolumeName})
+				if claim.StorageClassName != nil {
+					r.add(store.Ref{Resource: classes.Resource, Name: *claim.StorageClassName})
+				}
+			}
+		}
 	}
+}
+
+var (
+	volumes, _ = kinds.ByName("PersistentVolume")
+	classes, _ = kinds.ByName("StorageClass")
+)
+
+// claims reports whether a Pod has a claim that is bound to a volume, or that names a
+// class, by what is asked for.
+func (r *Relations) claims(p *corev1.Pod, ref store.Ref) bool {
+	return slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
+		if v.PersistentVolumeClaim == nil {
+			return false
+		}
+		o := r.lastOf(store.Ref{Resource: schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}, Namespace: p.Namespace, Name: v.PersistentVolumeClaim.ClaimName})
+		if o == nil {
+			return false
+		}
+		claim := &analyzer.As[corev1.PersistentVolumeClaim](o).Spec
+		return ref.Resource == volumes.Resource && claim.VolumeName == ref.Name ||
+			ref.Resource == classes.Resource && claim.StorageClassName != nil && *claim.StorageClassName == ref.Name
+	})
 }
 
 var priorityClasses = schema.GroupVersionResource{Group: "scheduling.k8s.io", Version: "v1", Resource: "priorityclasses"}

@@ -58,6 +58,14 @@ func (m *Case) Structural(c *change.Change) string {
 		return "its Pods took the place of those that are missing"
 	case m.Related.preempted[c.Ref] && c.Verb != change.Created && m.Improved:
 		return "its Pods had taken the place of those that were missing"
+	case c.Ref.Resource == volumes.Resource || c.Ref.Resource == classes.Resource:
+		claims := func(p *corev1.Pod) bool { return m.Related.claims(p, c.Ref) }
+		switch gone := c.Verb == change.Deleted || c.Verb == change.Deleting; {
+		case m.Improved && c.Verb == change.Created && !none(with, claims):
+			return "claims of the Pods asked for it"
+		case !m.Improved && gone && all(with, claims) && none(without, claims):
+			return "only Pods whose claims ask for it are affected"
+		}
 	case c.IsResume():
 		after := func(p *corev1.Pod) bool { return createdSince(p, c.ObservedAt) }
 		if m.Improved && all(with, after) && none(without, after) {
@@ -77,7 +85,7 @@ func (m *Case) Structural(c *change.Change) string {
 				o := m.Related.State.Get(m.Related.names[p.UID])
 				return o != nil && change.Text(change.ValueAt(change.Decode(o), steps)) == change.Text(f.New)
 			}
-			if all(with, has) && none(without, has) {
+			if all(with, has) && none(without, has) && (m.Improved || len(without) > 0 || m.servedBefore(c, steps, &f)) {
 				return "only Pods made from this template " + verb
 			}
 		}
@@ -94,10 +102,29 @@ func (m *Case) Structural(c *change.Change) string {
 	return ""
 }
 
+// servedBefore reports whether a Pod that a workload made before a change served, and had
+// not what the change brought: what all Pods have that ever were tells nothing.
+func (m *Case) servedBefore(c *change.Change, steps []change.Step, f *change.Field) bool {
+	for uid, p := range m.Related.Pods {
+		ref := m.Related.names[uid]
+		if m.Related.top(ref) != c.Ref || createdSince(p, c.ObservedAt) {
+			continue
+		}
+		if was := m.Related.lastServing(ref, c.Seq); was != nil && serving(was, was) && change.Text(change.ValueAt(change.Decode(was), steps)) != change.Text(f.New) {
+			return true
+		}
+	}
+	return false
+}
+
 // refuses says that an object kept Pods, or slices, from being written, if the
 // causes name it.
 func (m *Case) refuses(c *change.Change) string {
 	writes, quota := false, c.Ref.Resource.Resource == "resourcequotas" // of which the use is shown
+	if m.Improved && c.Ref.Resource.Resource == "limitranges" && c.Verb != change.Deleted && c.Verb != change.Deleting &&
+		slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool { return f.Variant == "quota-needs-requests" }) {
+		return "it gives new Pods the requests that a quota asks for" // plugin/pkg/admission/limitranger, mergePodResourceRequirements
+	}
 	named := slices.ContainsFunc(m.causes, func(f analyzer.Finding) bool {
 		d := registry.Lookup(f.ID)
 		if !d.Is(registry.RefusesPods) && !d.Is(registry.RefusesWrites) {

@@ -415,6 +415,8 @@ func endpoints(r *analyzer.Report) string {
 		return "no " + noun
 	case e.Desired == 0:
 		return phrase.Quantity(e.Ready, "ready "+noun)
+	case e.Ready > e.Desired:
+		return phrase.ReadyOf(e.Ready, e.Desired)
 	}
 	return fmt.Sprintf("%d of %s ready", e.Ready, phrase.Quantity(e.Desired, noun))
 }

@@ -234,8 +234,8 @@ func (m *markdown) instants() {
 	for i := range m.p.Instants {
 		in := &m.p.Instants[i]
 		r := &in.Report
-		m.line("- %s to %s %s **%s** (%d of %d ready) %s", in.From.Format("15:04:05Z"), in.To.Format("15:04:05Z"), inline(event(in.Event)), escaped(state(r.Verdict)),
-			r.Endpoints.Ready, r.Endpoints.Desired, escaped(report.Clean(r.Headline.Message)))
+		m.line("- %s to %s %s **%s** (%s) %s", in.From.Format("15:04:05Z"), in.To.Format("15:04:05Z"), inline(event(in.Event)), escaped(state(r.Verdict)),
+			phrase.ReadyOf(r.Endpoints.Ready, r.Endpoints.Desired), escaped(report.Clean(r.Headline.Message)))
 		for _, f := range r.Because {
 			m.line("  - %s: %s", fenced(report.Clean(f.ID)), escaped(report.Clean(f.Message)))
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/analyzer/registry"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
@@ -324,6 +325,20 @@ func (p *printer) drops(all []cause.Drop) {
 		for _, line := range p.losses(d.Lost) {
 			p.line("    %s", line)
 		}
+		p.dropEnded(d)
+	}
+}
+
+// dropEnded says what ended one loss of several.
+func (p *printer) dropEnded(d *cause.Drop) {
+	switch {
+	case d.To.IsZero():
+	case len(d.Ended) > 0:
+		p.line("    ended by %s", p.change(&d.Ended[0]))
+	case d.Replaced:
+		p.line("    ended by itself: others took the place of what was lost")
+	default:
+		p.line("    ended by itself: what was lost came back")
 	}
 }
 
@@ -334,7 +349,7 @@ func (p *printer) recovered(e ExplanationEnvelope) {
 		for i := range w.Changes {
 			p.line("  %s", p.change(&w.Changes[i]))
 		}
-		p.line("  %s %s %s, %d of %d ready: the worst was over", p.clock(w.From), p.event(w.Event), p.paint(stateColor(w.State), string(w.State)), w.Ready, w.Desired)
+		p.line("  %s %s %s, %s: the worst was over", p.clock(w.From), p.event(w.Event), p.paint(stateColor(w.State), string(w.State)), phrase.ReadyOf(w.Ready, w.Desired))
 	}
 	if r == nil && e.Eased != nil {
 		p.line("  The outage was not over when the recording ended.")
@@ -359,9 +374,5 @@ func (p *printer) recovered(e ExplanationEnvelope) {
 		}
 		p.line("  Nothing that somebody changed explains it: %s.", what)
 	}
-	ready := fmt.Sprintf("%d of %d ready", r.Ready, r.Desired)
-	if r.Ready > r.Desired {
-		ready = fmt.Sprintf("%d ready, %d wanted", r.Ready, r.Desired)
-	}
-	p.line("  %s %s %s, %s", p.clock(r.From), p.event(r.Event), p.paint(stateColor(r.State), string(r.State)), ready)
+	p.line("  %s %s %s, %s", p.clock(r.From), p.event(r.Event), p.paint(stateColor(r.State), string(r.State)), phrase.ReadyOf(r.Ready, r.Desired))
 }

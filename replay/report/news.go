@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/replay/story"
 )
@@ -106,7 +107,7 @@ func (p *printer) newEndpoints(before, after analyzer.Endpoints) {
 	if len(rows) == 0 && before.Ready == after.Ready && before.Desired == after.Desired {
 		return
 	}
-	p.title(fmt.Sprintf("endpoints (%d of %d ready)", after.Ready, after.Desired))
+	p.title("endpoints (" + phrase.ReadyOf(after.Ready, after.Desired) + ")")
 	p.rows(rows)
 }
 

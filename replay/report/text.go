@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -190,7 +191,7 @@ func (p *printer) endpoints(e analyzer.Endpoints) {
 	if len(e.Items) == 0 {
 		return
 	}
-	p.title(fmt.Sprintf("endpoints (%d of %d ready)", e.Ready, e.Desired))
+	p.title("endpoints (" + phrase.ReadyOf(e.Ready, e.Desired) + ")")
 	rows := [][]string{}
 	for i, it := range e.Items {
 		if i == maxEndpoints {

@@ -343,6 +343,11 @@ func (x *explainer) drops(segments []verdict.Segment, o outage) ([]cause.Drop, e
 	if len(all) < 2 || steps {
 		return nil, s.Err()
 	}
+	for i := range all {
+		if err := x.Finder.Explain(&all[i]); err != nil {
+			return nil, err
+		}
+	}
 	return all, s.Err()
 }
 

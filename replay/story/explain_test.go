@@ -39,6 +39,8 @@ type drop struct {
 	Step    int    `json:"step"`
 	Ready   int    `json:"ready"`
 	EndedBy int    `json:"endedBy,omitempty"`
+	// Ended is what brought them back: "nothing" where that was time.
+	Ended *expected `json:"ended,omitempty"`
 }
 
 func (d *drop) check(got *cause.Drop, steps [][2]time.Time) string {
@@ -46,6 +48,8 @@ func (d *drop) check(got *cause.Drop, steps [][2]time.Time) string {
 	case got.Lost[0].Class != d.Lost || got.Ready != d.Ready:
 	case got.Lost[0].At.Before(steps[d.Step-1][0]) || got.Lost[0].At.After(steps[d.Step-1][1].Add(4*time.Second)):
 	case d.EndedBy > 0 && (got.To.IsZero() || got.To.After(steps[d.EndedBy-1][0])):
+	case d.Ended != nil:
+		return d.Ended.check(got.Ended, 0, steps)
 	default:
 		return ""
 	}
