@@ -39,6 +39,8 @@ type Excerpt struct {
 	Edit Editor
 	// EditMark, if not nil, may change a mark.
 	EditMark func(Mark) Mark
+	// Marks are added to those of the window, whatever they are about.
+	Marks []Mark
 }
 
 // Editor changes what is taken over from one recording to another. The bytes of
@@ -275,6 +277,7 @@ func (c *copying) aside(x *Excerpt) error {
 		m = m.unsigned() // the new file has another digest
 		c.marks = append(c.marks, m)
 	}
+	c.marks = append(c.marks, x.Marks...)
 	return nil
 }
 
@@ -292,10 +295,8 @@ func (c *copying) write(dst string, h Header, options []Option) (Info, error) {
 	if err != nil {
 		return Info{}, errors.Join(err, w.Abort(), os.Remove(dst))
 	}
-	for _, m := range c.marks {
-		if err := AddMark(dst, m); err != nil {
-			return Info{}, errors.Join(err, os.Remove(dst))
-		}
+	if err := AddMark(dst, c.marks...); err != nil {
+		return Info{}, errors.Join(err, os.Remove(dst))
 	}
 	return info, nil
 }

@@ -80,12 +80,18 @@ func (m Mark) unsigned() Mark {
 // waited for.
 const lockPatience = time.Second
 
-// AddMark adds a mark to a recording that nobody is writing; while one does,
-// the error is ErrInUse, and only its Writer can add one.
-func AddMark(path string, m Mark) error {
-	value, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("add mark: %w", err)
+// AddMark adds marks to a recording that nobody is writing, all or none; while
+// somebody does, the error is ErrInUse, and only its Writer can add one.
+func AddMark(path string, marks ...Mark) error {
+	if len(marks) == 0 {
+		return nil
+	}
+	values := make([][]byte, len(marks))
+	for i, m := range marks {
+		var err error
+		if values[i], err = json.Marshal(m); err != nil {
+			return fmt.Errorf("add mark: %w", err)
+		}
 	}
 	// bbolt would take any file, and make one where there is none.
 	r, err := Open(path)
@@ -100,7 +106,7 @@ func AddMark(path string, m Mark) error {
 		return fmt.Errorf("add mark to %s: %w", path, err)
 	}
 	for range replacedTries {
-		if err = guarded(func() error { return addMark(path, value) }); !errors.Is(err, errReplaced) {
+		if err = guarded(func() error { return addMark(path, values) }); !errors.Is(err, errReplaced) {
 			break
 		}
 	}
@@ -146,7 +152,7 @@ const maxReported = 3
 // name any more: it was sealed meanwhile, and a denser one took its place.
 var errReplaced = errors.New("the file was replaced")
 
-func addMark(path string, value []byte) (err error) {
+func addMark(path string, values [][]byte) (err error) {
 	var opened *os.File
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: lockPatience, NoFreelistSync: true, PageSize: boltfile.PageSize, NoGrowSync: true, NoStatistics: true,
@@ -167,7 +173,7 @@ func addMark(path string, value []byte) (err error) {
 	if named, err := os.Stat(path); err != nil || !os.SameFile(mine, named) {
 		return errors.Join(errReplaced, err)
 	}
-	return putMark(db, value)
+	return putMarks(db, values...)
 }
 
 // Mark adds a mark to the recording that is being written; it is durable at
@@ -176,7 +182,7 @@ func addMark(path string, value []byte) (err error) {
 func (w *Writer) Mark(m Mark) error {
 	value, err := json.Marshal(m)
 	if err == nil {
-		err = limited(putMark(w.db, value))
+		err = limited(putMarks(w.db, value))
 	}
 	if err != nil {
 		return fmt.Errorf("add mark: %w", err)
@@ -184,17 +190,22 @@ func (w *Writer) Mark(m Mark) error {
 	return nil
 }
 
-func putMark(db *bbolt.DB, value []byte) error {
+func putMarks(db *bbolt.DB, values ...[]byte) error {
 	return db.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(encoding.BucketMarks))
 		if err != nil {
 			return err
 		}
-		number, err := b.NextSequence()
-		if err != nil {
-			return err
+		for _, value := range values {
+			number, err := b.NextSequence()
+			if err != nil {
+				return err
+			}
+			if err := encoding.Put(tx, encoding.BucketMarks, encoding.SeqKey(Seq(number)), value); err != nil {
+				return err
+			}
 		}
-		return encoding.Put(tx, encoding.BucketMarks, encoding.SeqKey(Seq(number)), value)
+		return nil
 	})
 }
 

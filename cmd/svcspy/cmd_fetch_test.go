@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
 	"github.com/svcspy/svcspy/cmd/svcspy/files"
+	"github.com/svcspy/svcspy/recorder/alert"
 	"github.com/svcspy/svcspy/recorder/segment"
 	"github.com/svcspy/svcspy/store"
 	"github.com/svcspy/svcspy/store/bucket"
@@ -41,11 +42,18 @@ func fleet(t *testing.T, m *matrix) (folder string, info store.Info) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	fired := alert.Alert{Source: alert.Alertmanager, Fingerprint: "f1", Name: "ShopDown", Namespace: "shop", Service: "web", Labels: map[string]string{"severity": "critical"}, Start: info.Start.Add(33 * time.Second)}
 	for _, part := range []struct {
-		of    *store.Recording
-		after segment.Chain
-	}{{half, segment.Chain{}}, {whole, segment.Chain{Run: info.Run(), Last: half.Info().Last, Digest: half.Info().SHA256}}} {
-		s, _, err := segment.Cut(t.Context(), part.of, spool, "prod", "Time", part.after, 10)
+		of     *store.Recording
+		after  segment.Chain
+		alerts segment.Alerts // the agent was told when the first segment was cut already
+	}{
+		{of: half},
+		{whole, segment.Chain{Run: info.Run(), Last: half.Info().Last, Digest: half.Info().SHA256}, segment.Alerts{
+			Marks: []store.Mark{{Time: fired.Start, Written: info.End, Author: fired.Source, Text: fired.Words()}}, All: []alert.Alert{fired},
+		}},
+	} {
+		s, _, err := segment.Cut(t.Context(), part.of, segment.Order{Dir: spool, Cluster: "prod", Cause: "Time", After: part.after, Services: 10, Alerts: part.alerts})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,8 +93,9 @@ func TestFetch(t *testing.T) {
 	}{
 		{[]string{"ls", folder}, "prod     2026-11-23"},
 		{[]string{"ls", "file://" + folder}, "prod "},
-		{[]string{"ls", folder, "--at", at(10 * time.Second)}, "complete  -"},
-		{[]string{"ls", folder, "--at", at(35 * time.Second)}, "shop/web NotServing (selector-edited)"},
+		{[]string{"ls", folder, "--at", at(10 * time.Second)}, "complete  -            -"},
+		{[]string{"ls", folder, "--at", at(35 * time.Second)}, "shop/web NotServing (selector-edited)  ShopDown shop/web"},
+		{[]string{"ls", folder}, "ShopDown shop/web"},
 		{[]string{"ls", folder, "--at", at(-time.Hour)}, "not recorded"},
 		{[]string{"ls", folder, "-o", "json", "--at", at(35 * time.Second)}, `"state": "NotServing"`},
 		{[]string{"ls", folder, "-o", "yaml"}, "since: \"2026-11-23\""},
@@ -110,6 +119,9 @@ func TestFetch(t *testing.T) {
 	code, got, errs := m.run("explain FILE svc/web", "fetched.db", "")
 	if code != 0 || got != want {
 		t.Errorf("explain of what was fetched: %s\n%s\nwant\n%s", errs, got, want)
+	}
+	if code, marks, errs := m.run("mark FILE", "fetched.db", ""); code != 0 || !strings.Contains(marks, `alert ShopDown fires since 2026-11-24T00:00:09Z: Service shop/web; labels severity="critical"; Alertmanager fingerprint f1`) {
+		t.Errorf("marks: %s\n%s", errs, marks)
 	}
 	if code, _, errs := m.run("verify FILE", "fetched.db", ""); code != 0 {
 		t.Errorf("verify: %s", errs)

@@ -39,8 +39,9 @@ var layers = map[string]struct {
 	"store":                {[]string{"store/event", "store/encoding", "store/boltfile", "store/block", "store/index", "store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/", "github.com/spf13/cobra"}},
 	"recorder":             {[]string{"store/kinds", "store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/flight":      {[]string{"store", "recorder", "analyzer", "replay", "replay/expect", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"recorder/segment":     {[]string{"store", "store/bucket", "analyzer", "replay/verdict"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
-	"recorder/agent":       {[]string{"store", "store/bucket", "recorder", "recorder/flight", "recorder/segment", "analyzer", "replay", "replay/verdict", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"recorder/alert":       {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"recorder/segment":     {[]string{"store", "store/bucket", "recorder/alert", "analyzer", "replay/verdict"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
+	"recorder/agent":       {[]string{"store", "store/bucket", "recorder", "recorder/alert", "recorder/flight", "recorder/segment", "analyzer", "replay", "replay/verdict", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/svcspytest":  {[]string{"store", "recorder", "recorder/redact", "replay", "replay/expect", "replay/verdict", "replay/when"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"recorder/redact":      {[]string{"store", "store/kinds", "store/rawjson"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"recorder/redact/scan": {nil, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
@@ -81,7 +82,7 @@ var layers = map[string]struct {
 	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "store/bucket", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/expect", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
 	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "store/bucket", "store/rawjson", "recorder", "recorder/agent", "recorder/flight", "recorder/redact", "recorder/segment", "analyzer", "analyzer/registry", "replay/expect", "replay/report", "replay/when"}, nil},
 	"cmd/svcspy/kubectl":       {[]string{"analyzer/command", "cmd/svcspy/cli", "replay", "replay/apiserver", "replay/mcp", "replay/past", "replay/report", "replay/when", "store"}, nil},
-	"cmd/svcspy/files":         {[]string{"analyzer", "cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "recorder/segment", "store/bucket", "replay/verdict", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/web", "replay/when", "store"}, nil},
+	"cmd/svcspy/files":         {[]string{"analyzer", "cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "recorder/alert", "recorder/segment", "store/bucket", "replay/verdict", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/web", "replay/when", "store"}, nil},
 	"cmd/svcspy":               {[]string{"analyzer", "analyzer/command", "cmd/svcspy/cli", "cmd/svcspy/files", "cmd/svcspy/kubectl", "cmd/svcspy/process", "cmd/svcspy/record", "fixtures", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/etcd", "recorder/importer/snapshot", "recorder/redact", "replay", "replay/change", "replay/expect", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when", "store"}, nil},
 }
 

@@ -4,8 +4,9 @@
 // An Agent runs four things beside each other: the recorder, which writes the ring;
 // the cutter, which cuts a segment every few minutes and when a verdict breaks; the
 // spool, which uploads segments and tries again for as long as the bucket does not
-// take them; and the watch, which follows the verdicts on Services. Several agents
-// may record one cluster: none leads.
+// take them; and the watch, which follows the verdicts on Services. A Receiver takes
+// alerts, which have a segment cut, too; a Notifier tells others about it. Several
+// agents may record one cluster: none leads.
 package agent
 
 import (
@@ -25,7 +26,7 @@ import (
 	"github.com/svcspy/svcspy/store/bucket"
 )
 
-// Options say what an Agent does. All but Services, Say and Warn are needed.
+// Options say what an Agent does. All but Services, Alerts, Notifier, Say and Warn are needed.
 type Options struct {
 	Recorder recorder.Options // Sink, Ready and Progress are set by the Agent
 	Header   store.Header     // of the ring
@@ -41,6 +42,8 @@ type Options struct {
 	Metric *Metrics
 	// Services is how many Services are watched and judged; 0 is none.
 	Services  int
+	Alerts    *Receiver // nil: it takes no alerts
+	Notifier  *Notifier // nil: it tells nobody
 	Say, Warn func(format string, args ...any)
 }
 
@@ -57,6 +60,7 @@ type Agent struct {
 	ready   chan struct{}          // closed when the recorder listens
 	known   spooled
 	notices notices
+	inbox   *inbox
 }
 
 // New prepares a folder for an Agent. What an Agent that was killed has left there
@@ -79,8 +83,17 @@ func New(ctx context.Context, o Options) (*Agent, error) {
 	if a.state, err = loadState(filepath.Join(o.Dir, "state.json")); err != nil {
 		return nil, err
 	}
+	if a.inbox, err = openInbox(filepath.Join(o.Dir, "alerts.json"), o.Now, a.Warn); err != nil {
+		return nil, err
+	}
+	if a.Notifier != nil {
+		a.Notifier.open()
+	}
 	if err := a.recover(ctx); err != nil {
 		return nil, fmt.Errorf("what an earlier run has left in %s: %w", o.Dir, err)
+	}
+	if a.Alerts != nil {
+		a.Alerts.agent.Store(a)
 	}
 	return a, nil
 }
@@ -146,6 +159,7 @@ func (a *Agent) load() error {
 const (
 	timed     = "Time"
 	broken    = "Verdict"
+	alerted   = "Alert"
 	requested = "Request"
 	stopped   = "Stop"
 	restarted = "Restart"
@@ -177,6 +191,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	uploading, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	var cutting, watching, storing sync.WaitGroup
+	if a.Notifier != nil {
+		watching.Go(func() { a.Notifier.run(running) })
+	}
 	cutting.Go(func() { a.cutter(running) })
 	watching.Go(func() { a.watch(running) })
 	last := make(chan struct{})

@@ -18,6 +18,7 @@ import (
 type state struct {
 	path  string
 	Chain segment.Chain `json:"chain"`
+	Since time.Time     `json:"since,omitzero"` // when the first run of the folder began
 }
 
 func loadState(path string) (*state, error) {
@@ -35,22 +36,27 @@ func loadState(path string) (*state, error) {
 	return s, nil
 }
 
-// save replaces the file when all of the new one is on disk.
+// save replaces the file.
 func (s *state) save() error {
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	part := s.path + ".part"
+	return replaceFile(s.path, append(data, '\n'))
+}
+
+// replaceFile writes a file that is there whole, as it was or as it is to be.
+func replaceFile(path string, data []byte) error {
+	part := path + ".part"
 	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(data, '\n'))
+	_, err = f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(part, s.path)
+	return os.Rename(part, path)
 }
 
 const (
@@ -90,9 +96,15 @@ func (a *Agent) cutter(ctx context.Context) {
 			cause = *asked
 		}
 		next := a.Every
-		if err := a.cutLive(ctx, cause); err != nil && ctx.Err() == nil && !errors.Is(err, segment.ErrNothing) {
+		err := a.cutLive(ctx, cause)
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case !errors.Is(err, segment.ErrNothing):
 			a.Metric.cutFailures.Inc()
 			a.Warn("no segment could be cut: %v; it is tried again in %s", err, cutRetry)
+			next = min(cutRetry, a.Every)
+		case a.inbox.waits(): // nothing has happened since, but the alert has to go somewhere
+			a.cause.CompareAndSwap(nil, &cause)
 			next = min(cutRetry, a.Every)
 		}
 		last = a.Now()
@@ -117,11 +129,19 @@ func (a *Agent) cutLive(ctx context.Context, cause string) (err error) {
 
 // cut cuts what is new in the ring, and hands it to the spool.
 func (a *Agent) cut(ctx context.Context, r *store.Recording, cause string) error {
-	s, chain, err := segment.Cut(ctx, r, a.spool, a.Cluster, cause, a.state.Chain, a.Services)
+	info := r.Info()
+	if a.state.Since.IsZero() {
+		a.state.Since = info.Began()
+	}
+	batch := a.inbox.batch(a.state.Since, info.End)
+	s, chain, err := segment.Cut(ctx, r, segment.Order{Dir: a.spool, Cluster: a.Cluster, Cause: cause, After: a.state.Chain, Services: a.Services, Alerts: segment.Alerts{Marks: batch.marks, All: batch.firing}})
 	if err != nil {
 		return err
 	}
 	a.state.Chain = chain
+	// Without this the next run finds it in the spool. It is saved before the segment
+	// can leave the spool: else it would be cut again, with another end.
+	err = errors.Join(a.state.save(), a.inbox.done(batch))
 	if s.Missing > 0 {
 		a.note("%d positions before #%d are in no segment: they could not be cut before the ring dropped them", s.Missing, s.First)
 	}
@@ -133,8 +153,13 @@ func (a *Agent) cut(ctx context.Context, r *store.Recording, cause string) error
 	case a.stored <- struct{}{}:
 	default:
 	}
-	// Without this the next run finds it in the spool, or the bucket has it.
-	return a.state.save()
+	if a.Notifier != nil && (cause == broken || cause == alerted) {
+		a.Notifier.segment(&s)
+	}
+	if batch.waiting {
+		a.ask(alerted)
+	}
+	return err
 }
 
 // note writes into the ledger and warns.

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/segment"
 	"github.com/svcspy/svcspy/store"
@@ -24,7 +23,7 @@ type Metrics struct {
 	streams                                                      *prometheus.GaugeVec
 	gaps                                                         *prometheus.CounterVec
 	services                                                     *prometheus.GaugeVec
-	segments                                                     *prometheus.CounterVec
+	segments, alerts, notifications                              *prometheus.CounterVec
 	unwatched, spoolSegments, spoolBytes, oldest, lastEnd, lag   prometheus.Gauge
 	storedBytes                                                  prometheus.Counter
 	cutFailures, uploadFailures, watchFailures, dropped, missing prometheus.Counter
@@ -60,9 +59,11 @@ func NewMetrics(now func() time.Time) *Metrics {
 	m.events = gauges("events", "Events recorded by this run.", "resource")
 	m.streams = gauges("streams", "Watches, by coverage.", "status")
 	m.gaps = counters("gaps_total", "Interruptions of watches.", "resource")
-	m.services = gauges("service_verdict", "1 for the present verdict on a Service.", "namespace", "service", "verdict")
+	m.services = gauges("service_verdict", "1 for the present verdict on a Service; Idle for one that is not serving on purpose.", "namespace", "service", "verdict")
 	m.unwatched = gauge("services_unwatched", "Services beyond the limit on those that are watched.")
 	m.segments = counters("segments_total", "Segments cut, by cause.", "cause")
+	m.alerts = counters("alerts_total", "Alerts sent to the agent: new, known, or requests refused.", "result")
+	m.notifications = counters("notifications_total", "Messages about segments: sent, failed, or dropped.", "target", "result")
 	m.storedBytes = counter("stored_bytes_total", "Bytes of segments stored in the bucket.")
 	m.lastEnd = gauge("stored_until_seconds", "Up to when the bucket has what was recorded, as Unix time.")
 	m.lag = gauge("upload_lag_seconds", "How long the newest stored segment took from its end to the bucket.")
@@ -159,12 +160,26 @@ func (m *Metrics) progress(p recorder.Progress) {
 }
 
 // verdicts takes the present verdicts on the Services that are watched.
-func (m *Metrics) verdicts(now map[store.Ref]analyzer.State, unwatched int) {
+func (m *Metrics) verdicts(now map[store.Ref]string, unwatched int) {
 	m.services.Reset()
 	for ref, state := range now {
-		m.services.WithLabelValues(ref.Namespace, ref.Name, string(state)).Set(1)
+		m.services.WithLabelValues(ref.Namespace, ref.Name, state).Set(1)
 	}
 	m.unwatched.Set(float64(unwatched))
+}
+
+// received counts what a request brought.
+func (m *Metrics) received(status, fresh, known int) {
+	if status != http.StatusOK {
+		m.alerts.WithLabelValues("refused").Inc()
+		known = 0
+	}
+	m.alerts.WithLabelValues("new").Add(float64(fresh))
+	m.alerts.WithLabelValues("known").Add(float64(known))
+}
+
+func (m *Metrics) notified(target, result string) {
+	m.notifications.WithLabelValues(target, result).Inc()
 }
 
 func (m *Metrics) cut(s *segment.Summary) {

@@ -80,9 +80,13 @@ func (a *Agent) follow(ctx context.Context, known map[store.Ref]analyzer.State) 
 // look judges the first Services, in the order of their names.
 func (a *Agent) look(s *replay.State, known map[store.Ref]analyzer.State) error {
 	services := s.List(store.Query{Resource: replay.Services})
-	now := map[store.Ref]analyzer.State{}
+	now, shown := map[store.Ref]analyzer.State{}, map[store.Ref]string{}
 	for _, o := range services[:min(len(services), a.Services)] {
-		now[o.Ref()] = analyzer.Diagnose(s, o.Ref(), analyzer.Options{}).Verdict.State
+		v := analyzer.Diagnose(s, o.Ref(), analyzer.Options{}).Verdict
+		now[o.Ref()], shown[o.Ref()] = v.State, string(v.State)
+		if v.Intent != "" { // nobody is to be woken for what is wanted
+			shown[o.Ref()] = v.Intent
+		}
 	}
 	if err := s.Err(); err != nil {
 		return err
@@ -100,7 +104,7 @@ func (a *Agent) look(s *replay.State, known map[store.Ref]analyzer.State) error 
 			delete(known, ref)
 		}
 	}
-	a.Metric.verdicts(now, len(services)-len(now))
+	a.Metric.verdicts(shown, len(services)-len(now))
 	if why != "" {
 		a.Say("a segment is cut now: %s", fmt.Sprintf("the verdict on Service %s became worse", why))
 		a.ask(broken)

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/uuid"
 
+	"github.com/svcspy/svcspy/recorder/alert"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -26,13 +27,29 @@ type Chain struct {
 // ErrNothing is returned when nothing was recorded since the last segment.
 var ErrNothing = errors.New("nothing was recorded since the last segment")
 
-// Cut writes what a recording has after the Chain, up to its end, as a segment into
+// Order says what a segment is cut as.
+type Order struct {
+	Dir      string // it is written into
+	Cluster  string
+	Cause    string // why it is cut
+	After    Chain  // the segments before it
+	Services int    // how many are judged
+	Alerts   Alerts
+}
+
+// Alerts are what an Agent was told about.
+type Alerts struct {
+	Marks []store.Mark  // that no segment has yet
+	All   []alert.Alert // that fire, or are in no segment yet
+}
+
+// Cut writes what a recording has after a Chain, up to its end, as a segment into
 // a folder: two files, BASE.db and BASE.json. The first has its name when the
 // segment is complete, so after a crash a BASE.json alone means nothing. It returns
 // the Chain that the next segment continues. The recording may be a ring that is
 // written meanwhile: then a failed attempt can succeed when it is made again.
-func Cut(ctx context.Context, r *store.Recording, dir, cluster, cause string, after Chain, services int) (Summary, Chain, error) {
-	info := r.Info()
+func Cut(ctx context.Context, r *store.Recording, o Order) (Summary, Chain, error) {
+	info, after := r.Info(), o.After
 	if after.Run != info.Run() {
 		after = Chain{Run: info.Run()}
 	}
@@ -50,19 +67,20 @@ func Cut(ctx context.Context, r *store.Recording, dir, cluster, cause string, af
 	header := info.Header
 	header.ID, header.Start = string(uuid.NewUUID()), begin
 	header.Source = &store.Source{ID: info.Run(), Start: info.Began(), End: info.End}
-	part := filepath.Join(dir, "cut"+partial)
+	part := filepath.Join(o.Dir, "cut"+partial)
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Summary{}, after, err
 	}
-	s, err := write(ctx, r, part, store.Excerpt{Header: header, First: first, End: info.End}, services)
+	s, err := write(ctx, r, part, store.Excerpt{Header: header, First: first, End: info.End, Marks: o.Alerts.Marks}, o.Services)
 	if err != nil {
 		return Summary{}, after, errors.Join(fmt.Errorf("cut a segment: %w", err), removeIfThere(part))
 	}
-	s.Cluster, s.Cause, s.Previous = cluster, cause, after.Digest
+	s.Cluster, s.Cause, s.Previous = o.Cluster, o.Cause, after.Digest
+	s.alerts(o.Alerts.All)
 	if after.Last > 0 || info.First > 1 {
 		s.Missing = uint64(first - after.Last - 1)
 	}
-	if err := s.place(dir, part); err != nil {
+	if err := s.place(o.Dir, part); err != nil {
 		return Summary{}, after, errors.Join(err, removeIfThere(part))
 	}
 	return s, Chain{info.Run(), s.Last, s.SHA256}, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/recorder/alert"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
 )
@@ -33,7 +34,7 @@ type Summary struct {
 	SHA256   string    `json:"sha256"` // of the content, as its seal has it
 	Bytes    int64     `json:"bytes"`
 	FileSum  string    `json:"fileSHA256"` // of the file as it is stored
-	Cause    string    `json:"cause"`      // why it was cut: Time, Verdict, Request, Stop, Restart
+	Cause    string    `json:"cause"`      // why it was cut: Time, Verdict, Alert, Request, Stop, Restart
 	// Missing is how many positions of the run before it are in no segment,
 	// because the ring had dropped them.
 	Missing uint64 `json:"missing,omitempty"`
@@ -44,6 +45,10 @@ type Summary struct {
 	Services []Course `json:"services"`
 	Healthy  int      `json:"healthy"`
 	Unjudged int      `json:"unjudged,omitempty"`
+	// Alerts are those that fired when the segment was cut, or are told for the
+	// first time, by start, and at most mostAlerts; AlertsOmitted counts the others.
+	Alerts        []alert.Alert `json:"alerts,omitempty"`
+	AlertsOmitted int           `json:"alertsOmitted,omitempty"`
 }
 
 // Gap is a stretch in which the recorder was not listening to a resource.
@@ -88,9 +93,10 @@ func (c *Course) At(t time.Time) Change {
 const (
 	apiVersion = "svcspy.dev/v1"
 	summary    = "Segment"
-	// mostCourses, mostChanges, mostGaps and mostText bound a Summary: it is read
+	// mostCourses, mostChanges, mostGaps, mostText and mostAlerts bound a Summary: it is read
 	// by the thousand.
 	mostCourses, mostChanges, mostGaps, mostText = 50, 20, 50, 300
+	mostAlerts                                   = 50
 	// largestSummary is more than those can make.
 	largestSummary = 1 << 20
 )
@@ -176,6 +182,24 @@ func (s *Summary) judge(ctx context.Context, r *store.Recording, most int) error
 		}
 	}
 	return ctx.Err()
+}
+
+// alerts takes over alerts, those that fire first.
+func (s *Summary) alerts(all []alert.Alert) {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b alert.Alert) int {
+		return cmp.Or(cmp.Compare(endedRank(&a), endedRank(&b)), a.Start.Compare(b.Start), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	s.Alerts = all[:min(len(all), mostAlerts)]
+	s.AlertsOmitted = len(all) - len(s.Alerts)
+	slices.SortStableFunc(s.Alerts, func(a, b alert.Alert) int { return a.Start.Compare(b.Start) })
+}
+
+func endedRank(a *alert.Alert) int {
+	if a.End.IsZero() {
+		return 0
+	}
+	return 1
 }
 
 // shorten bounds a text of the cluster.

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/recorder/alert"
 	"github.com/svcspy/svcspy/recorder/segment"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/verdict"
@@ -29,10 +31,11 @@ func ListCommand(a *cli.App) *cobra.Command {
 		Use:   "ls BUCKET",
 		Short: "List the clusters and coverage in a bucket",
 		Long: `Ls lists the clusters whose agents store segments in BUCKET: since which day there
-are segments, until when the newest one reaches, and which Services were not serving
-at its end. With --at it says what was recorded at an instant, and which Services
-were not serving then, in all clusters. It reads the summaries beside the segments,
-not the segments.
+are segments, until when the newest one reaches, which Services were not serving at
+its end, and which alerts fired then, as far as they were sent to the agent. With --at
+it says what was recorded at an instant, which Services were not serving and which
+alerts fired then, in all clusters. It reads the summaries beside the segments, not
+the segments.
 
 BUCKET is s3://NAME/PREFIX, file:///FOLDER or the path of a folder, as of
 svcspy agent. Times are read as everywhere; a time of day without a date is the last
@@ -89,6 +92,7 @@ type held struct {
 	cluster string
 	days    []string
 	summary segment.Summary
+	alerts  []alert.Alert
 	found   bool // there is a segment, of the instant that was asked for
 	err     error
 }
@@ -146,6 +150,7 @@ func list(ctx context.Context, a *cli.App, address, text string) error {
 func look(ctx context.Context, b bucket.Bucket, cluster string, at time.Time) held {
 	h := held{cluster: cluster}
 	var of segment.Stored
+	var later []segment.Stored
 	if at.IsZero() {
 		of, h.days, h.err = segment.Newest(ctx, b, cluster)
 		if errors.Is(h.err, fs.ErrNotExist) {
@@ -154,17 +159,40 @@ func look(ctx context.Context, b bucket.Bucket, cluster string, at time.Time) he
 		}
 	} else {
 		var found []segment.Stored
-		if found, h.err = segment.Find(ctx, b, cluster, at, at); len(found) == 0 {
+		if found, h.err = segment.Find(ctx, b, cluster, at, at.Add(told)); h.err != nil {
 			return h
 		}
-		of = found[len(found)-1]
+		then := slices.IndexFunc(found, func(s segment.Stored) bool { return s.Start.After(at) })
+		if then < 0 {
+			then = len(found)
+		}
+		if then == 0 {
+			return h
+		}
+		of, later = found[then-1], found[then:min(len(found), then+mostLater)]
 	}
 	if h.err == nil {
 		h.summary, h.err = of.Summary(ctx, b)
-		h.found = h.err == nil
+		h.found, h.alerts = h.err == nil, h.summary.Alerts
+	}
+	for i := range later {
+		if h.err != nil {
+			break
+		}
+		var s segment.Summary
+		s, h.err = later[i].Summary(ctx, b)
+		h.alerts = append(h.alerts, s.Alerts...)
 	}
 	return h
 }
+
+const (
+	// told is how long after an alert fires it is sent at the latest, as a rule:
+	// senders wait for others to send them together.
+	told = 10 * time.Minute
+	// mostLater is how many segments after the instant are asked for such alerts.
+	mostLater = 3
+)
 
 // BucketList is what a bucket has of each cluster, as ls prints it.
 type BucketList struct {
@@ -188,6 +216,19 @@ type BucketCluster struct {
 	Services []BucketService `json:"services"`
 	Judged   int             `json:"judged"`   // Services whose verdict is known
 	Unjudged int             `json:"unjudged"` // and those that were too many
+	// Alerts are those that fired at the instant, as far as the agent was told.
+	Alerts []BucketAlert `json:"alerts"`
+}
+
+// BucketAlert is an alert that fired.
+type BucketAlert struct {
+	Name        string    `json:"name"`
+	Namespace   string    `json:"namespace,omitempty"`
+	Service     string    `json:"service,omitempty"` // that it is about, as far as labels say
+	Start       time.Time `json:"start"`
+	End         time.Time `json:"end,omitzero"` // where it is known
+	Fingerprint string    `json:"fingerprint"`
+	Link        string    `json:"link,omitempty"`
 }
 
 // BucketService is a Service that served not, or not all.
@@ -201,7 +242,7 @@ type BucketService struct {
 func listOf(all []held, at time.Time) BucketList {
 	l := BucketList{APIVersion: report.APIVersion, Kind: "BucketList", At: at, Clusters: []BucketCluster{}}
 	for _, h := range all {
-		c := BucketCluster{Cluster: h.cluster, Gaps: []string{}, Services: []BucketService{}}
+		c := BucketCluster{Cluster: h.cluster, Gaps: []string{}, Services: []BucketService{}, Alerts: []BucketAlert{}}
 		if s := &h.summary; h.found {
 			then := at
 			if at.IsZero() {
@@ -211,6 +252,7 @@ func listOf(all []held, at time.Time) BucketList {
 			c.Start, c.End = s.Start, s.End
 			c.Gaps, c.Services = gapsAt(s, then), unwell(s, then)
 			c.Judged, c.Unjudged = s.Healthy+len(s.Services), s.Unjudged
+			c.Alerts = firing(h.alerts, then)
 		}
 		l.Clusters = append(l.Clusters, c)
 	}
@@ -242,28 +284,65 @@ func unwell(s *segment.Summary, at time.Time) []BucketService {
 	return services
 }
 
+// firing returns the alerts that fired at an instant, by start. Of those that several
+// segments tell of, the last says when they ended.
+func firing(all []alert.Alert, at time.Time) []BucketAlert {
+	last := map[string]alert.Alert{}
+	for _, a := range all {
+		last[a.Key()] = a
+	}
+	fired := []BucketAlert{}
+	for _, a := range last {
+		if !a.Start.After(at) && (a.End.IsZero() || a.End.After(at)) {
+			fired = append(fired, BucketAlert{a.Name, a.Namespace, a.Service, a.Start, a.End, a.Fingerprint, a.Link})
+		}
+	}
+	slices.SortFunc(fired, func(a, b BucketAlert) int {
+		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	return fired
+}
+
+// alertWords names the alerts.
+func (c *BucketCluster) alertWords() string {
+	names := []string{}
+	for _, a := range c.Alerts {
+		if a.Service != "" {
+			a.Name += " " + a.Namespace + "/" + a.Service
+		}
+		names = append(names, a.Name)
+	}
+	switch {
+	case len(names) == 0:
+		return "-"
+	case len(names) > 3:
+		names = append(names[:3], fmt.Sprintf("%d more", len(c.Alerts)-3))
+	}
+	return report.Clean(strings.Join(names, ", "))
+}
+
 func printNewest(a *cli.App, l BucketList) error {
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLUSTER\tSINCE\tUNTIL\tNOT SERVING")
+	fmt.Fprintln(w, "CLUSTER\tSINCE\tUNTIL\tNOT SERVING\tALERTS")
 	for _, c := range l.Clusters {
 		if !c.Recorded {
-			fmt.Fprintf(w, "%s\t-\t-\tno segment\n", c.Cluster)
+			fmt.Fprintf(w, "%s\t-\t-\tno segment\t-\n", c.Cluster)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Cluster, c.Since, when.Format(c.End.Truncate(time.Second)), c.unwellWords())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Cluster, c.Since, when.Format(c.End.Truncate(time.Second)), c.unwellWords(), c.alertWords())
 	}
 	return w.Flush()
 }
 
 func printInstant(a *cli.App, l BucketList) error {
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLUSTER\tCOVERAGE\tNOT SERVING")
+	fmt.Fprintln(w, "CLUSTER\tCOVERAGE\tNOT SERVING\tALERTS")
 	for _, c := range l.Clusters {
 		if c.Start.IsZero() {
-			fmt.Fprintf(w, "%s\tnot recorded\tunknown\n", c.Cluster)
+			fmt.Fprintf(w, "%s\tnot recorded\tunknown\tunknown\n", c.Cluster)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Cluster, c.coverageWords(), c.unwellWords())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Cluster, c.coverageWords(), c.unwellWords(), c.alertWords())
 	}
 	return w.Flush()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -36,6 +37,8 @@ type agentOptions struct {
 	every    time.Duration
 	spool    string
 	listen   string
+	secrets  string // a folder
+	grafana  string
 	services int
 	image    string // to run, of the manifests
 	manifest bool   // print them
@@ -63,8 +66,19 @@ S3 credentials, region and endpoint are found as the AWS tools find them: in the
 environment, in ~/.aws, from the service account of the Pod. s3://NAME?endpoint=URL
 names another S3-compatible store.
 
---listen serves /metrics for Prometheus, /livez and /readyz. --config reads a YAML
-file with the names of flags as keys; flags on the command line win.
+--listen serves /metrics for Prometheus, /livez and /readyz, and takes alerts of
+Alertmanager, Grafana and PagerDuty at POST /alerts, if there is a secret that they
+must know: alert-token for Authorization: Bearer, pagerduty-secret for PagerDuty's
+signature. An alert has a segment cut at once, is a mark in it, and stands in
+` + "`svcspy ls`" + `.
+
+When a verdict breaks or an alert fires, a summary of three lines is sent to the
+webhook notify-url, and an annotation to the Grafana at --grafana with grafana-token.
+Secrets are files of these names in the folder --secrets, or SVCSPY_ALERT_TOKEN,
+SVCSPY_PAGERDUTY_SECRET, SVCSPY_NOTIFY_URL and SVCSPY_GRAFANA_TOKEN.
+
+--config reads a YAML file with the names of flags as keys; flags on the command line
+win.
 
 --print-manifests prints what runs the agent in a cluster: a namespace, rights to list
 and watch, a StatefulSet that needs no privilege, a disk for the ring. The flags become
@@ -104,7 +118,9 @@ EXIT STATUS
 	flags.StringVar(&o.name, "cluster-name", "", "the name of the cluster in the bucket (default: the context, else the UID of kube-system)")
 	flags.DurationVar(&o.every, "every", 15*time.Minute, "the length of a segment, from 10s to 1h")
 	flags.StringVar(&o.spool, "spool", "2Gi", "how much may wait for the bucket before the oldest segment is dropped")
-	flags.StringVar(&o.listen, "listen", "", "serve /metrics, /livez and /readyz at this address, such as :9090")
+	flags.StringVar(&o.listen, "listen", "", "serve /metrics, /livez, /readyz and /alerts at this address, such as :9090")
+	flags.StringVar(&o.secrets, "secrets", "", "the `FOLDER` with secrets as files: alert-token, pagerduty-secret, notify-url, grafana-token")
+	flags.StringVar(&o.grafana, "grafana", "", "the address of the Grafana that gets annotations, such as https://grafana.example")
 	flags.IntVar(&o.services, "services", 200, "how many Services are watched, by name; 0 watches none")
 	flags.StringVar(&o.profile, "profile", "standard", "which kinds to record: minimal, standard or full")
 	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "record all namespaces even if you can read only some")
@@ -114,7 +130,7 @@ EXIT STATUS
 	flags.StringVar(&o.image, "image", "", "the `IMAGE` of svcspy in --print-manifests")
 	flags.BoolVar(&o.configMapValues, "configmap-values", false, "keep the values of ConfigMaps (default: keyed hashes, as for Secrets)")
 	_ = cmd.RegisterFlagCompletionFunc("redact", cli.OneOf(redact.Policies...))
-	for _, name := range []string{"to", "cluster-name", "every", "spool", "listen", "services", "logs-of-failed", "image"} {
+	for _, name := range []string{"to", "cluster-name", "every", "spool", "listen", "services", "logs-of-failed", "image", "grafana"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	return cmd
@@ -161,18 +177,20 @@ func configure(flags *pflag.FlagSet, path string) error {
 		return err
 	}
 	values := map[string]any{}
-	if err := yaml.Unmarshal(data, &values); err != nil {
+	if err := yaml.UnmarshalStrict(data, &values); err != nil {
 		return cli.Usage(fmt.Errorf("read %s: %w", path, err), "it has the names of flags as keys, for example `to: s3://outages/svcspy`")
 	}
-	for name, value := range values {
-		flag := flags.Lookup(name)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		value, flag := values[name], flags.Lookup(name)
+		if flag == nil || name == "config" || name == "help" {
+			return cli.Usage(fmt.Errorf("%s: %q is not a flag of agent", path, name), "svcspy agent --help lists the flags; their names are the keys")
+		}
 		switch value.(type) {
 		case string, bool, float64:
+		case nil:
+			return cli.Usage(fmt.Errorf("%s: %q has no value", path, name), "leave the line out to have the default")
 		default:
-			flag = nil
-		}
-		if flag == nil || name == "config" || name == "help" {
-			return cli.Usage(fmt.Errorf("%s: %q with that value is not a flag of agent", path, name), "svcspy agent --help lists the flags")
+			return cli.Usage(fmt.Errorf("%s: %q has a list or a map as its value", path, name), "a flag has one value")
 		}
 		if flag.Changed {
 			continue
@@ -217,7 +235,8 @@ func (o *agentOptions) run(parent context.Context) error {
 	}
 	ctx, stop := o.Interruptible(parent)
 	defer stop()
-	options := recorder.Options{Config: config, Profile: o.profile, Now: o.Now, LogLines: o.logLines, Redactor: Policy(o.redaction, o.configMapValues)}
+	policy := Policy(o.redaction, o.configMapValues)
+	options := recorder.Options{Config: config, Profile: o.profile, Now: o.Now, LogLines: o.logLines, Redactor: policy}
 	limited, cancel, err := o.Limited(ctx)
 	if err != nil {
 		return err
@@ -237,18 +256,26 @@ func (o *agentOptions) run(parent context.Context) error {
 			name = segment.ClusterName(other)
 		}
 	}
+	clean := func(print func(string, ...any)) func(string, ...any) {
+		return func(format string, args ...any) { print("%s", report.Clean(fmt.Sprintf(format, args...))) }
+	}
 	metrics := agent.NewMetrics(o.Now)
-	served, closed, err := o.serve(metrics)
+	alerts, err := o.receiver(policy.Text)
+	if err != nil {
+		return err
+	}
+	notifier, err := o.notifier(name, metrics, clean(o.Warn))
+	if err != nil {
+		return err
+	}
+	served, closed, err := o.serve(metrics, alerts)
 	if err != nil {
 		return err
 	}
 	defer closed()
-	clean := func(print func(string, ...any)) func(string, ...any) {
-		return func(format string, args ...any) { print("%s", report.Clean(fmt.Sprintf(format, args...))) }
-	}
 	a, err := agent.New(ctx, agent.Options{
 		Recorder: options, Header: header, Cluster: name, Dir: o.dir, Bucket: to, Every: o.every, Soon: min(time.Minute, o.every),
-		Spool: spool, Grace: 20 * time.Second, Now: o.Now, Metric: metrics, Services: o.services,
+		Spool: spool, Grace: 20 * time.Second, Now: o.Now, Metric: metrics, Services: o.services, Alerts: alerts, Notifier: notifier,
 		Say: clean(o.Note), Warn: clean(o.Warn),
 	})
 	if err != nil {
@@ -258,8 +285,8 @@ func (o *agentOptions) run(parent context.Context) error {
 	return a.Run(ctx)
 }
 
-// serve serves the metrics until closed is called. served says where.
-func (o *agentOptions) serve(m *agent.Metrics) (served string, closed func(), err error) {
+// serve serves the metrics and takes alerts until closed is called. served says where.
+func (o *agentOptions) serve(m *agent.Metrics, alerts *agent.Receiver) (served string, closed func(), err error) {
 	if o.listen == "" {
 		return "", func() {}, nil
 	}
@@ -267,7 +294,10 @@ func (o *agentOptions) serve(m *agent.Metrics) (served string, closed func(), er
 	if err != nil {
 		return "", nil, fmt.Errorf("--listen: %w", err)
 	}
-	server := &http.Server{Handler: m.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	mux := http.NewServeMux()
+	mux.Handle("/", m.Handler())
+	mux.Handle("/alerts", alerts)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -41,8 +42,8 @@ func (o *agentOptions) printManifests() error {
 	if !bucket.IsS3(o.to) {
 		return cli.Usage(fmt.Errorf("an agent in a cluster needs a bucket that outlives it, not %q", o.to), "--to s3://NAME/PREFIX")
 	}
-	if o.config != "" || o.scope.namespaces != nil {
-		return cli.Usage(errors.New("--print-manifests takes neither --config nor -n"), "give the flags of the agent themselves; it records the whole cluster")
+	if o.config != "" || o.secrets != "" || o.scope.namespaces != nil {
+		return cli.Usage(errors.New("--print-manifests takes neither --config nor --secrets nor -n"), "give the flags of the agent themselves; it records the whole cluster, and its secrets are those of Secret svcspy-agent")
 	}
 	port := metricsPort
 	if o.listen != "" {
@@ -51,7 +52,7 @@ func (o *agentOptions) printManifests() error {
 			return cli.Usage(fmt.Errorf("--listen: %w", err), "write it as :9090")
 		}
 	}
-	args := []string{"agent", "--to", o.to, "--dir", "/var/lib/svcspy", "--listen", ":" + port, "--every", o.every.String(), "--spool", o.spool, "--profile", o.profile, "--redact", o.redaction, "--all-namespaces"}
+	args := []string{"agent", "--to", o.to, "--dir", "/var/lib/svcspy", "--listen", ":" + port, "--secrets", "/etc/svcspy/secrets", "--every", shortDuration(o.every), "--spool", o.spool, "--profile", o.profile, "--redact", o.redaction, "--services", fmt.Sprint(o.services), "--all-namespaces"}
 	if o.name != "" {
 		args = append(args, "--cluster-name", o.name)
 	}
@@ -60,6 +61,9 @@ func (o *agentOptions) printManifests() error {
 	}
 	if o.logLines > 0 {
 		args = append(args, "--logs-of-failed", fmt.Sprint(o.logLines))
+	}
+	if o.grafana != "" {
+		args = append(args, "--grafana", o.grafana)
 	}
 	spool, err := o.spoolSize()
 	if err != nil {
@@ -83,6 +87,18 @@ func (o *agentOptions) printManifests() error {
 	}
 	_, err = o.Out.Write(b.Bytes())
 	return err
+}
+
+// shortDuration writes 15m as that.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // agentRules returns the rules of the agent's ClusterRole as YAML: list and watch, get

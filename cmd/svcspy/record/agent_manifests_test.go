@@ -3,6 +3,8 @@ package record
 import (
 	"slices"
 	"testing"
+	"time"
+
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
@@ -37,6 +39,14 @@ func TestAgentRules(t *testing.T) {
 			if want := min(lines, 1); logs != want {
 				t.Errorf("%s, %d lines of logs: %d rules for them, want %d", profile, lines, logs, want)
 			}
+		}
+	}
+}
+
+func TestShortDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{15 * time.Minute: "15m", time.Hour: "1h", 10 * time.Second: "10s", 90 * time.Second: "1m30s", 90 * time.Minute: "1h30m"} {
+		if got := shortDuration(d); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }
