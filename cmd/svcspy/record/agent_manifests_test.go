@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 
