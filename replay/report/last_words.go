@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/store"
@@ -45,30 +47,51 @@ func LastWordsOf(s *replay.State, r *analyzer.Report) []LastWords {
 			}
 		}
 	}
-	var namespaces []string
-	for pod := range spoken {
-		namespaces = append(namespaces, pod[0])
-	}
-	slices.Sort(namespaces)
 	all := []LastWords{}
-	for _, namespace := range slices.Compact(namespaces) {
-		for _, o := range s.List(store.Query{Resource: kinds.ContainerLogs, Namespace: namespace}) {
+	for pod := range spoken {
+		for _, container := range containersOf(s, pod[0], pod[1]) {
+			o := s.Get(store.Ref{Resource: kinds.ContainerLogs, Namespace: pod[0], Name: pod[1] + "." + container})
 			var log kinds.ContainerLog
-			if json.Unmarshal(o.Object, &log) != nil || len(log.Metadata.OwnerReferences) == 0 {
-				continue
-			}
-			pod := log.Metadata.OwnerReferences[0].Name
-			if !spoken[[2]string{namespace, pod}] {
+			if o == nil || json.Unmarshal(o.Object, &log) != nil || len(log.Metadata.OwnerReferences) == 0 || log.Metadata.OwnerReferences[0].Name != pod[1] {
 				continue
 			}
 			all = append(all, LastWords{
-				Seq: o.Seq, Namespace: namespace, Pod: pod, Container: log.Container, Restarts: log.Restarts, Reason: log.Reason,
+				Seq: o.Seq, Namespace: pod[0], Pod: pod[1], Container: log.Container, Restarts: log.Restarts, Reason: log.Reason,
 				ExitCode: log.ExitCode, ReadAt: log.Metadata.CreationTimestamp, Lines: log.Lines, Cut: log.Cut, Error: log.Error,
 			})
 		}
 	}
 	slices.SortFunc(all, func(a, b LastWords) int { return cmp.Compare(b.Seq, a.Seq) })
 	return all
+}
+
+// containersOf names the containers of a Pod, also of one that is deleted. Logs are
+// asked for by these names: a namespace may hold thousands of them, and a report is
+// made for each frame of a screen.
+func containersOf(s *replay.State, namespace, name string) []string {
+	ref := store.Ref{Resource: replay.Pods, Namespace: namespace, Name: name}
+	o := s.Get(ref)
+	if o == nil {
+		for past := range s.Past(ref) {
+			o = past
+			break
+		}
+	}
+	if o == nil {
+		return nil
+	}
+	var names []string
+	spec := &analyzer.As[corev1.Pod](o).Spec
+	for i := range spec.InitContainers {
+		names = append(names, spec.InitContainers[i].Name)
+	}
+	for i := range spec.Containers {
+		names = append(names, spec.Containers[i].Name)
+	}
+	for i := range spec.EphemeralContainers {
+		names = append(names, spec.EphemeralContainers[i].Name)
+	}
+	return names
 }
 
 const (
