@@ -91,7 +91,7 @@ func access(asked authorizationv1.SelfSubjectAccessReviewSpec) authorizationv1.S
 	case asked.NonResourceAttributes != nil:
 		verb = asked.NonResourceAttributes.Verb
 	}
-	if slices.Contains(reading, verb) && (sub == "" || sub == "status") {
+	if slices.Contains(reading, verb) && (sub == "" || sub == "status" || sub == "log" && verb == "get") {
 		return authorizationv1.SubjectAccessReviewStatus{Allowed: true, Reason: "recordings can be read"}
 	}
 	return authorizationv1.SubjectAccessReviewStatus{Denied: true, Reason: "recordings can only be read"}

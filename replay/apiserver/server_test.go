@@ -261,6 +261,7 @@ func TestReviews(t *testing.T) {
 		{"selfsubjectaccessreviews", `{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{"resourceAttributes":{"verb":"list","resource":"pods"}}}`, `"allowed":true`},
 		{"selfsubjectaccessreviews", `{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{"resourceAttributes":{"verb":"delete","resource":"pods"}}}`, `"allowed":false,"denied":true`},
 		{"selfsubjectaccessreviews", `{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{"resourceAttributes":{"verb":"get","resource":"pods","subresource":"exec"}}}`, `"allowed":false,"denied":true`},
+		{"selfsubjectaccessreviews", `{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{"resourceAttributes":{"verb":"get","resource":"pods","subresource":"log"}}}`, `"allowed":true`},
 		{"selfsubjectaccessreviews", `{`, `"reason":"BadRequest"`},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/apis/authorization.k8s.io/v1/"+c.path, bytes.NewBufferString(c.body))

@@ -2,6 +2,7 @@ package postmortem
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -25,24 +26,24 @@ func (s *documentBuilder) hero(p *Postmortem) []Fact {
 	if x == nil {
 		return []Fact{}
 	}
-	from, to := x.Course[0].From, x.Course[len(x.Course)-1].To
-	when := fmt.Sprintf("%s to %s (%s)", p.moments(from), p.moments(to), lasting(to.Sub(from)))
-	if x.Recovery == nil {
-		when = fmt.Sprintf("%s until the end of what was looked at (%s)", p.moments(from), lasting(to.Sub(from)))
+	g := s.group
+	until, long := "to "+p.moments(g.To), "("+lasting(g.To.Sub(g.From))+")"
+	if g.Open {
+		until = "until the end of what was looked at"
 	}
-	if g := s.group; g.Times > 1 {
-		when = fmt.Sprintf("%s to %s, %s; the worst: %s", p.moments(g.From), p.moments(g.To), report.HowLong(g.Times, g.AtWorst, g.Down), when)
+	if g.Times > 1 {
+		from, to := x.Course[0].From, x.Course[len(x.Course)-1].To
+		long = fmt.Sprintf("%s; the worst: %s to %s (%s)", report.HowLong(g.Times, g.AtWorst, g.Down), p.moments(from), p.moments(to), lasting(to.Sub(from)))
+		until += ","
 	}
-	facts := []Fact{{Name: "What", Text: report.Clean(x.Worst.Later.Headline.Message)}, {Name: "When", Text: when}, {Name: "At worst", Text: string(x.Worst.Report.Verdict.State) + ", with " + endpoints(&x.Worst.Later)}}
+	when := fmt.Sprintf("%s %s %s", p.moments(g.From), until, long)
+	facts := []Fact{{Name: "What", Text: report.Clean(report.Undated(x.Worst.Later.Headline.Message))}, {Name: "When", Text: when}, {Name: "At worst", Text: string(x.Worst.Report.Verdict.State) + ", with " + endpoints(&x.Worst.Later)}}
 	trigger, who := "no recorded change explains it", ""
 	if f := s.forerunner(); f != nil {
 		trigger = "reconstructed: at " + clock(f.Time) + " " + report.Clean(f.String())
 	} else if c := x.Trigger(); c != nil {
 		trigger = fmt.Sprintf("at %s, %s: %s (%s)", clock(c.ObservedAt), named(c.Subject), happened(c), linkWords(c.Link))
-		who = "unknown: not in managedFields; the audit log has it"
-		if c.Writer != nil {
-			who = report.Clean(c.Writer.Manager)
-		}
+		who = cmp.Or(report.Who(c), report.NobodyKnown)
 	}
 	facts = append(facts, Fact{Name: "Trigger", Text: trigger})
 	if who != "" {

@@ -147,15 +147,14 @@ func (s *documentBuilder) investigate(ctx context.Context) error {
 		return err
 	}
 	s.segments = within(verdict.Dated(verdict.Settle(segments), s.info.Start), s.window)
-	if s.outage, err = s.worstOutage(ctx); err != nil {
+	if err = s.worstOutage(ctx); err != nil {
 		return err
 	}
 	if s.others, err = s.otherOutages(ctx); err != nil {
 		return err
 	}
-	s.group = s.groupOf(s.outage)
 	s.about = s.segments[len(s.segments)-1].Report.Subject
-	if s.outage != nil && s.outage.Before == nil && !s.window.From.After(s.info.Start) {
+	if s.beginsIn() {
 		if s.prelude, err = story.PreludeTo(s.timeline, s.subject, s.segments); err != nil {
 			return err
 		}
@@ -202,36 +201,61 @@ func within(all []verdict.Segment, w Window) []verdict.Segment {
 	return kept
 }
 
-// worstOutage explains the worst outage in the window. That a Service which
-// did not exist yet was absent is none, unless there is no other.
-func (s *documentBuilder) worstOutage(ctx context.Context) (*story.Explanation, error) {
+// worstOutage finds and explains the worst outage in the window, of several that
+// follow each other quickly the worst of them. That a Service which did not exist yet
+// was absent, or how it came up, is one only if there is no other.
+func (s *documentBuilder) worstOutage(ctx context.Context) error {
+	if all := story.Outages(s.subject, s.segments); len(all) > 0 {
+		worst := slices.MinFunc(all, func(a, b story.Outage) int { return story.CompareOutages(&a, &b) })
+		told, err := worst.Explain(ctx, s.timeline, s.segments)
+		if err != nil {
+			return err
+		}
+		if told != nil {
+			s.outage, s.group = told, &worst
+			return nil
+		}
+	}
 	for _, segments := range [][]verdict.Segment{s.segments[s.begun():], s.segments} {
 		if len(segments) == 0 {
 			continue
 		}
-		e, err := story.Explain(ctx, s.timeline, s.subject, segments, time.Time{})
+		told, err := story.Explain(ctx, s.timeline, s.subject, segments, time.Time{})
 		if errors.Is(err, story.ErrNoOutage) {
 			continue
 		}
-		return e, err
-	}
-	return nil, nil
-}
-
-// groupOf returns the outage that an explanation is about, or the group of outages
-// that it is one of; nil without an explanation.
-func (s *documentBuilder) groupOf(x *story.Explanation) *story.Outage {
-	if x == nil {
+		if err != nil {
+			return err
+		}
+		from, to := told.Course[0].From, told.Course[len(told.Course)-1].To
+		s.outage = told
+		s.group = &story.Outage{Subject: s.subject, From: from, To: to, Down: to.Sub(from), AtWorst: to.Sub(from), Times: 1, Open: told.Recovery == nil, Worst: told.Worst.Segment}
 		return nil
 	}
-	all := story.Outages(s.subject, s.segments)
-	for i := range all {
-		if o := &all[i]; !x.Worst.From.Before(o.From) && x.Worst.From.Before(o.To) {
-			return o
+	return nil
+}
+
+// course is the segments of the outage from its beginning to its end, and of several
+// that are one also those between them; before is what preceded them, nil for nothing.
+func (s *documentBuilder) course() (before *verdict.Segment, in []verdict.Segment) {
+	for i := range s.segments {
+		switch g := &s.segments[i]; {
+		case g.From.Before(s.group.From):
+			before = g
+		case g.From.Before(s.group.To):
+			in = append(in, *g)
 		}
 	}
-	from, to := x.Course[0].From, x.Course[len(x.Course)-1].To // of how it came up
-	return &story.Outage{Subject: s.subject, From: from, To: to, Down: to.Sub(from), AtWorst: to.Sub(from), Times: 1, Worst: x.Worst.Segment}
+	return before, in
+}
+
+// beginsIn reports whether the recording begins in the outage.
+func (s *documentBuilder) beginsIn() bool {
+	if s.outage == nil || s.window.From.After(s.info.Start) {
+		return false
+	}
+	before, _ := s.course()
+	return before == nil
 }
 
 // otherOutages explains the next worst outages in the window, in order.
@@ -355,15 +379,18 @@ func (s *documentBuilder) summary(p *Postmortem) (title string, lines []string) 
 	}
 	x := s.outage
 	worst := x.Worst.Report.Verdict.State
-	from, to := x.Course[0].From, x.Course[len(x.Course)-1].To
-	until := "until " + clock(to)
-	if x.Recovery == nil {
-		until = "until the end of what was looked at, " + clock(to)
+	g := s.group
+	until, long := "until "+clock(g.To), lasting(g.To.Sub(g.From))
+	if g.Open {
+		until = "until the end of what was looked at, " + clock(g.To)
 	}
-	title = fmt.Sprintf("%s was %s %s", name, worst, report.HowLong(s.group.Times, s.group.AtWorst, s.group.Down))
+	if g.Times > 1 {
+		long = report.HowLong(g.Times, g.AtWorst, g.Down)
+	}
+	title = fmt.Sprintf("%s was %s %s", name, worst, report.HowLong(g.Times, g.AtWorst, g.Down))
 	lines = append(lines,
-		fmt.Sprintf("%s was not well from %s %s (%s); at worst it was %s, with %s.", name, clock(from), until, lasting(to.Sub(from)), worst, endpoints(&x.Worst.Later)),
-		fmt.Sprintf("The report at that time: %s", report.Clean(x.Worst.Later.Headline.Message)),
+		fmt.Sprintf("%s was not well from %s %s (%s); at worst it was %s, with %s.", name, clock(g.From), until, long, worst, endpoints(&x.Worst.Later)),
+		fmt.Sprintf("The report at that time: %s", report.Clean(report.Undated(x.Worst.Later.Headline.Message))),
 	)
 	if f := s.forerunner(); f != nil {
 		lines = append(lines, fmt.Sprintf("Trigger candidate, reconstructed from what objects still carried when the recording began: at %s, %s (%s).", clock(f.Time), report.Clean(f.String()), f.Link))
@@ -377,25 +404,21 @@ func (s *documentBuilder) summary(p *Postmortem) (title string, lines []string) 
 	} else if r != nil {
 		lines = append(lines, fmt.Sprintf("It became %s at %s; no recorded change explains that.", r.Report.Verdict.State, clock(r.From)))
 	}
-	if n, dark := s.outages(); n > 1 {
+	if n, dark := s.outages(); n > g.Times {
 		lines = append(lines, fmt.Sprintf("It is the worst of %s in this window; in all of them together nothing was served for %s.", phrase.Quantity(n, "outage"), lasting(dark)))
 	}
 	return title, append(lines, s.limits()...)
 }
 
-// outages counts the stretches in which the subject was hurt, and how long
-// nothing was served.
+// outages counts the outages in the window, and says how long nothing was served.
 func (s *documentBuilder) outages() (n int, dark time.Duration) {
-	was := false
+	for _, o := range story.Outages(s.subject, s.segments) {
+		n += o.Times
+	}
 	for _, g := range s.segments[s.begun():] {
-		hurts := impact(g.Report.Verdict.State)
-		if hurts > 0 && !was {
-			n++
-		}
-		if hurts == 3 {
+		if impact(g.Report.Verdict.State) == 3 {
 			dark += g.To.Sub(g.From)
 		}
-		was = hurts > 0
 	}
 	return n, dark
 }

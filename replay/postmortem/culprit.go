@@ -130,8 +130,8 @@ func (s *documentBuilder) deeds() []Deed {
 	}
 	add := func(when string, c *change.Change) {
 		who := named(c.Subject) + " " + string(c.Verb)
-		if c.Writer != nil {
-			who = report.Clean(c.Writer.Manager)
+		if name := report.Who(c); name != "" {
+			who = name
 		}
 		all = append(all, Deed{Time: c.ObservedAt.UTC(), Seq: c.Seq, Text: report.ShortValue(when+" "+who, mostDeed)})
 	}

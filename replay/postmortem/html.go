@@ -167,6 +167,33 @@ const (
 	roomy     = 16 // percent of the width in which a word fits, also on a phone
 )
 
+// roundSteps are the distances that readers expect between times on an axis.
+var roundSteps = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
+}
+
+// mostTicks is how many times the axis has.
+const mostTicks = 5
+
+// roundTimes returns the times of the axis: full seconds, minutes or hours.
+func roundTimes(w Window) (all []time.Time) {
+	step := roundSteps[len(roundSteps)-1]
+	for _, s := range roundSteps {
+		if w.To.Sub(w.From)/s < mostTicks {
+			step = s
+			break
+		}
+	}
+	for t := w.From.Truncate(step); !t.After(w.To) && len(all) < mostTicks; t = t.Add(step) {
+		if !t.Before(w.From) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
 // draw lays the picture out.
 func draw(p *Postmortem) drawing {
 	pic := &p.Picture
@@ -179,9 +206,15 @@ func draw(p *Postmortem) drawing {
 		}
 		return float64(int64(max(0, min(1, float64(t.Sub(pic.Window.From))/float64(whole)))*1e5)) / 1e3
 	}
-	for i := range 5 {
-		t := pic.Window.From.Add(whole * time.Duration(i) / 4)
-		d.Ticks = append(d.Ticks, tick{float64(i) * 25, []string{"start", "middle", "middle", "middle", "end"}[i], t.Format("15:04:05")})
+	for _, t := range roundTimes(pic.Window) {
+		at := tick{x(t), "middle", t.Format("15:04:05")}
+		switch {
+		case at.X < 5:
+			at.Anchor = "start"
+		case at.X > 95:
+			at.Anchor = "end"
+		}
+		d.Ticks = append(d.Ticks, at)
 	}
 	if !pic.Reconstructed.IsZero() {
 		d.Past = x(pic.Reconstructed)

@@ -1,11 +1,11 @@
 package postmortem
 
 import (
-	"cmp"
 	"context"
 	"slices"
+	"time"
 
-	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/replay/story"
 	"github.com/svcspy/svcspy/replay/verdict"
 )
 
@@ -16,6 +16,7 @@ func (s *documentBuilder) survey(ctx context.Context, p *Postmortem) error {
 	type hurtCourse struct {
 		Hurt
 		course verdict.Course
+		worst  story.Outage
 	}
 	var all []hurtCourse
 	for c, err := range verdict.All(ctx, s.timeline, s.info.Start, s.info.End, s.Progress) {
@@ -26,13 +27,13 @@ func (s *documentBuilder) survey(ctx context.Context, p *Postmortem) error {
 			continue
 		}
 		c.Segments = verdict.Settle(c.Segments)
-		h, hurt := hurtIn(c.Segments, s.window)
 		p.Services++
-		if hurt {
-			all = append(all, hurtCourse{h, c})
+		if found := story.Outages(c.Subject, within(c.Segments, s.window)); len(found) > 0 {
+			worst := slices.MinFunc(found, func(a, b story.Outage) int { return story.CompareOutages(&a, &b) })
+			all = append(all, hurtCourse{hurtIn(found, &worst, c.Segments, s.window), c, worst})
 		}
 	}
-	slices.SortFunc(all, func(a, b hurtCourse) int { return compareHurt(a.Hurt, b.Hurt) })
+	slices.SortFunc(all, func(a, b hurtCourse) int { return story.CompareOutages(&a.worst, &b.worst) })
 	p.MoreHurt = max(0, len(all)-maxHurt)
 	for i, h := range all[:len(all)-p.MoreHurt] {
 		p.Hurt = append(p.Hurt, h.Hurt)
@@ -46,48 +47,36 @@ func (s *documentBuilder) survey(ctx context.Context, p *Postmortem) error {
 	return nil
 }
 
-// hurtIn says how a Service was hurt in a window. What was absent or about to
-// come up when the recording began, and was never hurt later, was not.
-func hurtIn(segments []verdict.Segment, w Window) (Hurt, bool) {
-	var h Hurt
-	begun := len(segments) == 0 || segments[0].Report.Verdict.State != analyzer.Absent
+// hurtIn says how a Service was hurt by its outages in a window, in order.
+func hurtIn(outages []story.Outage, worst *story.Outage, segments []verdict.Segment, w Window) Hurt {
+	r := &worst.Worst.Report
+	h := Hurt{
+		Subject: r.Subject, Worst: r.Verdict.State, Headline: r.Headline, Seq: worst.Worst.Event,
+		From: w.clip(outages[0].From).UTC(), To: w.clip(outages[len(outages)-1].To).UTC(),
+	}
 	for i := range segments {
 		g := &segments[i]
-		state := g.Report.Verdict.State
-		begun = begun || verdict.Healthy(state)
-		if hurts := impact(state); hurts == 0 || !begun || g.Gap != "" && h.From.IsZero() || g.From.After(w.To) || !g.To.After(w.From) {
+		if !slices.ContainsFunc(outages, func(o story.Outage) bool { return !g.From.Before(o.From) && g.From.Before(o.To) }) {
 			continue
 		}
-		from, to := g.From, g.To
-		if from.Before(w.From) {
-			from = w.From
-		}
-		if to.After(w.To) {
-			to = w.To
-		}
-		if h.From.IsZero() {
-			h.From = from.UTC()
-		}
-		h.To = to.UTC()
-		h.Impaired += to.Sub(from).Seconds()
-		if impact(state) == 3 {
-			h.Dark += to.Sub(from).Seconds()
-		}
-		if h.Worst == "" || impact(state) > impact(h.Worst) {
-			h.Worst, h.Headline, h.Seq, h.Subject = state, g.Report.Headline, g.Event, g.Report.Subject
+		seconds := w.clip(g.To).Sub(w.clip(g.From)).Seconds()
+		switch impact(g.Report.Verdict.State) {
+		case 3:
+			h.Dark, h.Impaired = h.Dark+seconds, h.Impaired+seconds
+		case 1, 2:
+			h.Impaired += seconds
 		}
 	}
-	return h, !h.From.IsZero()
+	return h
 }
 
-// compareHurt orders Services by how badly they were hurt, then for how long,
-// then by name.
-func compareHurt(a, b Hurt) int {
-	return cmp.Or(
-		cmp.Compare(impact(b.Worst), impact(a.Worst)),
-		cmp.Compare(b.Dark, a.Dark),
-		cmp.Compare(b.Impaired, a.Impaired),
-		cmp.Compare(a.Subject.Namespace, b.Subject.Namespace),
-		cmp.Compare(a.Subject.Name, b.Subject.Name),
-	)
+// clip returns the instant of a window that is nearest to another.
+func (w Window) clip(t time.Time) time.Time {
+	if t.Before(w.From) {
+		return w.From
+	}
+	if t.After(w.To) {
+		return w.To
+	}
+	return t
 }

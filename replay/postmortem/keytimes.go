@@ -41,7 +41,8 @@ func (s *documentBuilder) keyTimes() ([]KeyTime, []Span) {
 		return times, spans
 	}
 	var dark, impaired time.Duration
-	for _, g := range s.outage.Course {
+	_, course := s.course()
+	for _, g := range course {
 		switch d := g.To.Sub(g.From); impact(g.Report.Verdict.State) {
 		case 3:
 			dark, impaired = dark+d, impaired+d
@@ -86,20 +87,24 @@ func (s *documentBuilder) impactStart() KeyTime {
 	if s.outage == nil {
 		return k
 	}
-	for i, g := range s.outage.Course {
+	before, course := s.course()
+	for i, g := range course {
 		if impact(g.Report.Verdict.State) == 0 {
 			continue
 		}
 		k.Time, k.Seq, k.Certainty = g.From, g.Event, Observed
 		k.Note = fmt.Sprintf("the verdict became %s", g.Report.Verdict.State)
+		if i > 0 { // fewer endpoints than wanted hurt nobody yet
+			k.Note += "; not well since " + clock(s.group.From)
+		}
 		switch {
 		case i == 0 && s.prelude != nil && !s.prelude.Dark.IsZero():
 			k.Time, k.Certainty = s.prelude.Dark, Inferred
 			k.Note = "reconstructed: by then, at the latest, it had no usable endpoint; the recording begins later"
-		case i == 0 && s.outage.Before == nil:
+		case i == 0 && before == nil:
 			k.Certainty = Inferred
 			k.Note += ", or was so before: what was looked at begins with it"
-		case g.Gap != "" || i == 0 && s.outage.Before.Gap != "":
+		case g.Gap != "" || i == 0 && before.Gap != "":
 			k.Certainty = Inferred
 			k.Note += "; the recorder was not listening to all of it"
 		}

@@ -153,9 +153,13 @@ func TestEveryIncident(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := incident(t, name)
 			p := build(t, r, Options{})
+			checkAccounts(t, r, p)
 			if p.Subject.Name != "" {
 				check(t, r, p)
 				checkCitations(t, r, p)
+			}
+			if i%6 != 0 {
+				return // that it is the same when it is made again is dear to find out
 			}
 			again := build(t, r, Options{})
 			for _, format := range Formats {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -261,21 +262,23 @@ func OutageWords(i *OutageItem, at time.Time, o Options) []OutageWord {
 	return words
 }
 
-// writer is who made a change, in few words.
-func writer(c *change.Change) string {
-	if c.Requester == nil && c.Writer == nil {
-		return "unknown (see the audit log)"
+// Who says who made a change, the same in all outputs: the user whom an audit log
+// names, else the field manager; "" if neither is known.
+func Who(c *change.Change) string {
+	switch {
+	case c.Requester != nil:
+		return Clean(c.Requester.String())
+	case c.Writer != nil:
+		return Clean(c.Writer.Manager)
 	}
-	return writerName(c)
+	return ""
 }
 
+// writer is who made a change, in few words.
+func writer(c *change.Change) string { return cmp.Or(Who(c), "unknown (see the audit log)") }
+
 // writerName says who made a change.
-func writerName(c *change.Change) string {
-	if c.Requester != nil {
-		return Clean(c.Requester.String())
-	}
-	if c.Writer == nil {
-		return "unknown: not in managedFields; the audit log has it"
-	}
-	return Clean(c.Writer.Manager)
-}
+func writerName(c *change.Change) string { return cmp.Or(Who(c), NobodyKnown) }
+
+// NobodyKnown stands where it is not known who made a change.
+const NobodyKnown = "unknown: not in managedFields; the audit log has it"

@@ -92,12 +92,19 @@ var ErrNoOutage = errors.New("no outage")
 
 // Explain tells the story of the outage of a subject that lasts at an instant,
 // or of the last one before it; with a zero instant, of the worst in the
-// timeline. segments are settled ones of the subject, in order.
+// timeline. segments are settled ones of the subject, in order. That the subject did
+// not exist yet at their beginning is explained only where nothing else can be.
 func Explain(ctx context.Context, t replay.Timeline, subject store.Ref, segments []verdict.Segment, at time.Time) (*Explanation, error) {
+	whole := segments
+	segments = whole[existing(whole):]
 	outages := outagesIn(segments)
 	chosen, ok := chooseOutage(segments, outages, at)
 	if !ok {
-		return nil, ErrNoOutage
+		segments = whole
+		outages = outagesIn(segments)
+		if chosen, ok = chooseOutage(segments, outages, at); !ok {
+			return nil, ErrNoOutage
+		}
 	}
 	x, err := newExplainer(t, subject)
 	if err != nil {
@@ -123,7 +130,8 @@ func Explain(ctx context.Context, t replay.Timeline, subject store.Ref, segments
 	if e.Worst.Began, err = x.onsets(&e.Worst.Later, e.Course); err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(segments[:chosen.first], func(s verdict.Segment) bool { return s.Gap == "" }) {
+	recordedBefore := func(s verdict.Segment) bool { return s.Gap == "" }
+	if !slices.ContainsFunc(whole[:len(whole)-len(segments)+chosen.first], recordedBefore) {
 		if e.Prelude, err = x.prelude(&segments[chosen.first]); err != nil {
 			return nil, err
 		}
@@ -149,6 +157,12 @@ func Explain(ctx context.Context, t replay.Timeline, subject store.Ref, segments
 		}
 	}
 	return e, ctx.Err()
+}
+
+// existing is the place of the first segment in which the subject existed; 0 if it
+// never did.
+func existing(segments []verdict.Segment) int {
+	return max(0, slices.IndexFunc(segments, func(s verdict.Segment) bool { return s.Report.Verdict.State != analyzer.Absent }))
 }
 
 // rest tells of an outage whose worst was over before what ended the rest of it. Where

@@ -2,6 +2,8 @@ package story
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -20,7 +22,9 @@ type Outage struct {
 	AtWorst  time.Duration // of Down, how long the verdict was the worst one
 	Times    int
 	Open     bool            // it lasts at the end of the segments
-	Worst    verdict.Segment // the longest of the worst verdicts in it
+	Worst    verdict.Segment // the longest of the worst verdicts in the longest that had it
+
+	worstDown time.Duration // Down of the one that Worst is of
 }
 
 // flapping is how close together outages count as one that comes and goes.
@@ -56,6 +60,7 @@ func Outages(subject store.Ref, segments []verdict.Segment) []Outage {
 			Open: run.last == len(segments)-1, Worst: segments[run.worst],
 		}
 		o.Down = o.To.Sub(o.From)
+		o.worstDown = o.Down
 		for _, s := range segments[run.first : run.last+1] {
 			if s.Report.Verdict.State == o.Worst.Report.Verdict.State {
 				o.AtWorst += s.To.Sub(s.From)
@@ -85,9 +90,44 @@ func (o *Outage) add(next *Outage) {
 		o.AtWorst = next.AtWorst
 	}
 	o.To, o.Open, o.Down = next.To, next.Open, o.Down+next.Down
-	if CompareOutages(next, o) < 0 {
-		o.Worst = next.Worst
+	if a, b := o.Worst.Report.Verdict.State, next.Worst.Report.Verdict.State; verdict.Worse(b, a) || a == b && next.Down > o.worstDown {
+		o.Worst, o.worstDown = next.Worst, next.Down
 	}
+}
+
+// Explain tells the story of an outage, of several that are one the story of the
+// worst, and how the last of them ended; nil where there is nothing to tell. segments
+// are all settled ones of its Service, in full: Worst becomes one of them.
+func (o *Outage) Explain(ctx context.Context, t replay.Timeline, segments []verdict.Segment) (*Explanation, error) {
+	for i := range segments {
+		if s := &segments[i]; s.From.Equal(o.Worst.From) {
+			o.Worst = *s
+		}
+	}
+	told, err := Explain(ctx, t, o.Subject, segments, o.Worst.From)
+	if err == nil && o.Times > 1 {
+		err = o.end(ctx, t, segments, told)
+	}
+	if errors.Is(err, ErrNoOutage) {
+		return nil, nil
+	}
+	return told, err
+}
+
+// end puts the end of the last of several outages into the story of one of them.
+func (o *Outage) end(ctx context.Context, t replay.Timeline, segments []verdict.Segment, told *Explanation) error {
+	switch {
+	case told.Course[len(told.Course)-1].To.Equal(o.To):
+		return nil
+	case o.Open:
+		told.Recovery, told.Replaced = nil, false
+		return nil
+	}
+	last, err := Explain(ctx, t, o.Subject, segments, o.To.Add(-1))
+	if err == nil {
+		told.Recovery, told.Replaced = last.Recovery, last.Replaced
+	}
+	return err
 }
 
 // CompareOutages orders outages: the worst verdict first, then the longest.

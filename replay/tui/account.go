@@ -60,15 +60,12 @@ func accountOf(ctx context.Context, t replay.Timeline, ref store.Ref, info store
 		return a, err
 	}
 	segments = verdict.Settle(segments)
-	for len(segments) > 1 && segments[0].Report.Verdict.State == analyzer.Absent {
-		segments = segments[1:] // it did not exist yet
-	}
 	found := story.Outages(ref, segments)
 	for i := range found {
 		o := &found[i]
 		var told *story.Explanation
 		if i < mostAccounts {
-			if told, err = story.Explain(ctx, t, ref, segments, o.Worst.From); err != nil && !errors.Is(err, story.ErrNoOutage) {
+			if told, err = o.Explain(ctx, t, segments); err != nil {
 				return a, err
 			}
 		}

@@ -279,7 +279,7 @@ func deedOf(c *change.Change) *drawnDeed {
 	if c == nil {
 		return nil
 	}
-	return &drawnDeed{c.ObservedAt.UnixMicro(), c.Seq, deed(c), writerOf(c, ""), string(c.Link)}
+	return &drawnDeed{c.ObservedAt.UnixMicro(), c.Seq, deed(c), report.Who(c), string(c.Link)}
 }
 
 func subjectKey(a *analyzer.Subject) string {

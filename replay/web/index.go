@@ -61,10 +61,11 @@ type eventIndex struct {
 	byName  map[string]int32
 	upto    store.Seq
 	last    map[int32]*writers // of each object's last version
+	authors map[int32]bool     // names of those who wrote anything
 }
 
 func newIndex(t replay.Timeline) *eventIndex {
-	x := &eventIndex{timeline: t, byKey: map[string]int32{}, byRef: map[int32][]int32{}, byName: map[string]int32{}, last: map[int32]*writers{}}
+	x := &eventIndex{timeline: t, byKey: map[string]int32{}, byRef: map[int32][]int32{}, byName: map[string]int32{}, last: map[int32]*writers{}, authors: map[int32]bool{}}
 	x.name("")
 	return x
 }
@@ -225,6 +226,9 @@ func (x *eventIndex) add(e *readEvent) {
 	default:
 		x.classify(e, &n)
 	}
+	if n.who > 0 {
+		x.authors[n.who] = true
+	}
 	place := int32(len(x.entries))
 	x.entries = append(x.entries, n)
 	x.byRef[n.ref] = append(x.byRef[n.ref], place)
@@ -324,7 +328,7 @@ type matcher struct {
 	x            *eventIndex
 	s            *selection
 	refs, names  []int8 // 0 not known, 1 no, 2 yes
-	objects      map[int32]bool
+	objects      []bool // by place in refs; nil is all
 	who          int32
 	unknownOwner bool
 }
@@ -337,7 +341,7 @@ func (x *eventIndex) matcher(s *selection) *matcher {
 		wanted = []string{s.object}
 	}
 	if wanted != nil {
-		m.objects = map[int32]bool{}
+		m.objects = make([]bool, len(x.refs))
 		for _, key := range wanted {
 			if place, known := x.byKey[key]; known {
 				m.objects[place] = true
@@ -356,7 +360,7 @@ func (m *matcher) match(e *entry) bool {
 	if s.anyClasses && !s.classes[e.class] || m.unknownOwner || m.who >= 0 && e.who != m.who {
 		return false
 	}
-	if m.objects != nil && !m.objects[e.ref] && (e.about < 0 || !m.objects[e.about]) {
+	if m.objects != nil && (e.ref < 0 || !m.objects[e.ref]) && (e.about < 0 || !m.objects[e.about]) {
 		return false
 	}
 	if s.namespace != "" || s.kind != "" {
@@ -491,7 +495,7 @@ func (x *eventIndex) placeOf(seq store.Seq) int {
 	return i
 }
 
-// who returns who wrote anything, in order.
+// facets returns who wrote anything, the namespaces and the kinds, each in order.
 func (x *eventIndex) facets() (who, namespaces, kinds []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -500,12 +504,8 @@ func (x *eventIndex) facets() (who, namespaces, kinds []string) {
 		spaces[x.refs[i].Namespace] = true
 		resources[x.refs[i].Resource.Resource] = true
 	}
-	seen := make([]bool, len(x.names))
-	for i := range x.entries {
-		if who := x.entries[i].who; who > 0 && !seen[who] {
-			seen[who] = true
-			writes[x.names[who]] = true
-		}
+	for who := range x.authors {
+		writes[x.names[who]] = true
 	}
 	delete(spaces, "")
 	return keys(writes), keys(spaces), keys(resources)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -66,18 +67,10 @@ func (s *Server) line(cache *replay.Cache, e *entry) line {
 		if len(changes) > 0 {
 			c := &changes[len(changes)-1]
 			l.Text = changeText(c)
-			l.Who = writerOf(c, l.Who)
+			l.Who = cmp.Or(report.Who(c), l.Who)
 		}
 	}
 	return l
-}
-
-// writerOf names the writer of a change.
-func writerOf(c *change.Change, otherwise string) string {
-	if c.Writer != nil {
-		return report.Clean(c.Writer.Manager)
-	}
-	return otherwise
 }
 
 // changeText says what a change did, without naming its object.
@@ -144,8 +137,9 @@ func detailOf(c *change.Change) changeDetail {
 		Seq: c.Seq, At: c.ObservedAt.UnixMicro(), Key: keyOf(c.Ref), Verb: string(c.Verb), Text: changeText(c),
 		Origin: string(c.Origin), Fields: []field{},
 	}
+	d.Who = report.Who(c)
 	if c.Writer != nil {
-		d.Who, d.How = report.Clean(c.Writer.Manager), c.Writer.Operation
+		d.How = c.Writer.Operation
 		if c.Writer.Subresource != "" {
 			d.How += " of " + c.Writer.Subresource
 		}

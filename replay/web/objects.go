@@ -226,7 +226,7 @@ func (s *Server) answerCompare(_ context.Context, q *request) (any, error) {
 		for n := range d.Changes {
 			w := &d.Changes[n]
 			item.Intent = item.Intent || w.Origin == change.Intent
-			item.Who, item.At = writerOf(w, item.Who), w.ObservedAt.UnixMicro()
+			item.Who, item.At = cmp.Or(report.Who(w), item.Who), w.ObservedAt.UnixMicro()
 		}
 		c.Items = append(c.Items, item)
 	}

@@ -61,7 +61,7 @@ func options(t replay.Timeline, marks *[]store.Mark) Options {
 					if err != nil {
 						return nil, err
 					}
-					told, err := story.Explain(ctx, t, c.Subject, verdict.Settle(full), found[i].Worst.From)
+					told, err := found[i].Explain(ctx, t, verdict.Settle(full))
 					if err != nil {
 						return nil, err
 					}

@@ -42,27 +42,47 @@ func (a access) Forbidden(ctx context.Context, resource string) bool {
 // and leaves nothing behind.
 func (a access) Refusal(ctx context.Context, target recorder.Target) (string, error) {
 	for _, verb := range []string{"list", "watch"} {
-		review := authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: target.Namespace, Verb: verb, Group: target.Resource.Group, Version: target.Resource.Version, Resource: target.Resource.Resource,
-			},
-		}}
-		review.Kind, review.APIVersion = "SelfSubjectAccessReview", "authorization.k8s.io/v1"
-		body, err := json.Marshal(review)
+		allowed, err := a.may(ctx, verb, target, "")
 		if err != nil {
 			return "", err
 		}
-		answer, err := a.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").
-			SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").Body(body).Do(ctx).Raw()
-		if err == nil {
-			err = json.Unmarshal(answer, &review)
-		}
-		if err != nil {
-			return "", fmt.Errorf("ask for the right to %s %s: %w", verb, target, err)
-		}
-		if !review.Status.Allowed {
+		if !allowed {
 			return "may not be " + map[string]string{"list": "listed", "watch": "watched"}[verb], nil
 		}
 	}
 	return "", nil
+}
+
+// LogRefusal asks whether the logs of the Pods of a target may be read, and returns
+// why not; "" if they may.
+func (a access) LogRefusal(ctx context.Context, pods recorder.Target) (string, error) {
+	allowed, err := a.may(ctx, "get", pods, "log")
+	if err != nil || allowed {
+		return "", err
+	}
+	return "may not be read", nil
+}
+
+// may asks whether the user has a right.
+func (a access) may(ctx context.Context, verb string, target recorder.Target, subresource string) (bool, error) {
+	review := authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Namespace: target.Namespace, Verb: verb, Group: target.Resource.Group, Version: target.Resource.Version,
+			Resource: target.Resource.Resource, Subresource: subresource,
+		},
+	}}
+	review.Kind, review.APIVersion = "SelfSubjectAccessReview", "authorization.k8s.io/v1"
+	body, err := json.Marshal(review)
+	if err != nil {
+		return false, err
+	}
+	answer, err := a.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").
+		SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").Body(body).Do(ctx).Raw()
+	if err == nil {
+		err = json.Unmarshal(answer, &review)
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask for the right to %s %s: %w", verb, target, err)
+	}
+	return review.Status.Allowed, nil
 }

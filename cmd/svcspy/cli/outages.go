@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/command"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
@@ -101,19 +100,7 @@ func explainOutage(ctx context.Context, t replay.Timeline, o *story.Outage) (*st
 	if err != nil {
 		return nil, err
 	}
-	segments = verdict.Settle(segments)
-	for i := range segments {
-		if s := &segments[i]; s.From.Equal(o.Worst.From) {
-			o.Worst = *s // in full
-		}
-	}
-	// That it did not exist yet is no part of the story.
-	begun := slices.IndexFunc(segments, func(s verdict.Segment) bool { return s.Report.Verdict.State != analyzer.Absent })
-	told, err := story.Explain(ctx, t, o.Subject, segments[max(0, begun):], o.Worst.From)
-	if errors.Is(err, story.ErrNoOutage) {
-		return nil, nil
-	}
-	return told, err
+	return o.Explain(ctx, t, verdict.Settle(segments))
 }
 
 // outageCommands are what to run next: the story, and the state at its worst.

@@ -29,6 +29,8 @@ type Plan struct {
 	// Redacted is absent if nothing is redacted.
 	Redacted  *redactionSample `json:"redacted,omitempty"`
 	Resources []planned        `json:"resources"`
+	// Logs are the logs of Pods that --logs-of-failed reads.
+	Logs []planned `json:"logs,omitempty"`
 	// Undecidable are the diagnoses that could not be made, in the order of the
 	// catalogue, which has Diagnoses.
 	Undecidable []undecidable `json:"undecidable"`
@@ -77,17 +79,15 @@ func (o *options) plan(ctx context.Context, options *recorder.Options, h store.H
 		slots <- struct{}{}
 		questions.Go(func() {
 			defer func() { <-slots }()
-			one := planned{Resource: target.Resource.GroupResource().String(), Namespace: target.Namespace, Selector: target.Selector, Allowed: "yes", target: target}
-			switch refusal, err := client.Refusal(ctx, target); {
-			case err != nil:
-				one.Allowed, one.Reason = "unknown", err.Error()
-			case refusal != "":
-				one.Allowed, one.Reason = "no", refusal
-			}
-			p.Resources[i] = one
+			p.Resources[i] = plan(target, target.Resource.GroupResource().String(), func() (string, error) { return client.Refusal(ctx, target) })
 		})
 	}
 	questions.Wait()
+	for _, target := range targets {
+		if options.LogLines > 0 && target.Resource.GroupResource() == (schema.GroupResource{Resource: "pods"}) {
+			p.Logs = append(p.Logs, plan(target, "pods/log", func() (string, error) { return client.LogRefusal(ctx, target) }))
+		}
+	}
 	p.decide(h.Resources)
 	if options.Redactor != nil {
 		p.Redacted = sample(ctx, client, options.Redactor, p.Resources)
@@ -96,6 +96,18 @@ func (o *options) plan(ctx context.Context, options *recorder.Options, h store.H
 		return report.Document(o.Out, o.Output, p)
 	}
 	return o.printPlan(&p)
+}
+
+// plan asks whether a target may be recorded.
+func plan(target recorder.Target, name string, refusal func() (string, error)) planned {
+	one := planned{Resource: name, Namespace: target.Namespace, Selector: target.Selector, Allowed: "yes", target: target}
+	switch why, err := refusal(); {
+	case err != nil:
+		one.Allowed, one.Reason = "unknown", err.Error()
+	case why != "":
+		one.Allowed, one.Reason = "no", why
+	}
+	return one
 }
 
 // decide fills in what could not be told. What a cluster does not have needs
@@ -161,7 +173,7 @@ func (o *options) printPlan(p *Plan) error {
 	fmt.Fprintf(o.Out, "would record %s, redaction %s\n\n", report.Clean(report.ScopeWords(p.Scope)), p.Redaction.Policy)
 	w := tabwriter.NewWriter(o.Out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "RESOURCE\tNAMESPACE\tSELECTOR\tALLOWED")
-	for _, r := range p.Resources {
+	for _, r := range slices.Concat(p.Resources, p.Logs) {
 		allowed := r.Allowed
 		if r.Reason != "" {
 			allowed += ": " + r.Reason

@@ -82,7 +82,7 @@ flapping condition saves no more, and warns each time and at the end.
 --logs-of-failed 50 also reads the last 50 lines of a container's log when the
 container ends with an error, is restarted or is no longer ready, redacts them as any
 text and records them: 'svcspy get containerlogs', and under LAST WORDS in reports. It
-needs the right pods/log, which --print-rbac then prints.
+needs the right pods/log, which --print-rbac then prints and --dry-run asks for.
 
 A condition is 'TYPE/[NAMESPACE/]NAME STATE', with = or != before the state and
 | between several: 'svc/web NotServing', 'svc/shop/web != Serving|Converging'.

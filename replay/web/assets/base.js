@@ -45,14 +45,26 @@ function instant(text) {
   return Number.isNaN(millis) ? undefined : millis * 1000 + Math.floor(Number("0." + (parts[2] || "0")) * 1e6 + 0.5);
 }
 
-const zones = { name: "UTC", formats: {} };
+const zones = { name: "UTC", formats: {}, known: { of: "", times: new Map() } };
 function format(kind, options) {
   const key = kind + zones.name;
   if (!zones.formats[key]) zones.formats[key] = new Intl.DateTimeFormat("en-GB", { timeZone: zones.name, hourCycle: "h23", ...options });
   return zones.formats[key];
 }
 const day = (t) => format("day", { year: "numeric", month: "2-digit", day: "2-digit" }).format(t / 1000).split("/").reverse().join("-");
-const clock = (t) => format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(t / 1000);
+// clock is asked for thousands of times by one drawing, and Intl is slow.
+function clock(t) {
+  const second = Math.floor(t / SECOND);
+  if (zones.known.of !== zones.name || zones.known.times.size > 20000) zones.known = { of: zones.name, times: new Map() };
+  let text = zones.known.times.get(second);
+  if (text === undefined) {
+    text = format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(second * 1000);
+    zones.known.times.set(second, text);
+  }
+  return text;
+}
+// ahead is how far the zone's clocks are ahead of UTC at an instant.
+const ahead = (t) => zones.name === "UTC" ? 0 : Date.parse(day(t) + "T" + clock(t) + "Z") * 1000 - Math.floor(t / SECOND) * SECOND;
 // told is a sentence of the analyzer about instant t, whose times of day are UTC, with
 // its times as all others on the page.
 const told = (text, t) => text.replace(/\b(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ/g, (at, day) => clock(Date.parse((day ? "" : new Date(t / 1000).toISOString().slice(0, 11)) + at) * 1000));

@@ -65,6 +65,7 @@ function buildLanes() {
   if (S.lanes.more) parts.push(el("p", { class: "note" }, many(S.lanes.more, "more object") + " without a lane: filter for them in the log"));
   if (!lanes.rows.length) parts.push(el("p", { class: "note" }, "No lane passes the filters."));
   grid.replaceChildren(...parts);
+  measure();
   lanes.rows.forEach((r, i) => {
     drawCursor(r);
     if (i < 40) { lanes.seen.add(r); drawLane(r); } // at once; the watcher sees to the others
@@ -82,7 +83,7 @@ const glyphs = {
 };
 
 function drawLane(row) {
-  const width = row.picture.clientWidth;
+  const width = sizes.lanes;
   if (!width) return;
   const { from, to } = S, l = row.lane, x = (t) => across(t, from, to, width);
   const parts = [], top = 11, height = 15;
@@ -114,11 +115,15 @@ function drawLane(row) {
 const spanAt = (l, t) => l.spans.findLast((s) => s.from <= t && t <= s.to && (t < s.to || s === l.spans[l.spans.length - 1]));
 
 function drawCursor(row) {
-  const width = row.picture.clientWidth, span = spanAt(row.lane, S.t);
+  const width = sizes.lanes, span = spanAt(row.lane, S.t);
   const words = span ? span.state + (span.note && span.tone !== "good" ? ": " + span.note : "") : "not there";
-  row.state.textContent = words;
-  row.state.className = "now " + (span ? span.tone : "absent");
-  row.picture.setAttribute("aria-label", `${nameOf(row.lane.o)}: ${words} at ${clock(S.t)}`);
+  if (row.words !== words) {
+    row.words = words;
+    row.state.textContent = words;
+    row.state.className = "now " + (span ? span.tone : "absent");
+  }
+  const label = `${nameOf(row.lane.o)}: ${words} at ${clock(S.t)}`;
+  if (row.label !== label) row.picture.setAttribute("aria-label", row.label = label);
   if (!row.lines) return;
   const place = (line, t) => {
     const x = t === null ? -10 : across(t, S.from, S.to, width);

@@ -1,44 +1,62 @@
 // The minimap: the whole recording with the density of events, what people and
 // tools changed, outages and gaps, and the window (brush).
-const minimap = { bins: null, drag: null };
+const minimap = { bins: null, drag: null, key: null, parts: null };
 
 const loadBins = later(60, async () => {
   const node = byId("minimap");
   if (!node || !node.clientWidth) return;
   try {
     minimap.bins = await source.get("bins", { n: clamp(Math.round(node.clientWidth / 4), 50, 400), ...filters(), from: S.overview.from, to: S.overview.to }, "bins");
+    measure();
     drawMinimap();
     if (!minimap.bins.ready) setTimeout(loadBins, 500);
   } catch (e) { complain(e); }
 });
 
 const mapHeight = 46;
+// What does not change while the window moves is drawn once: what moves is placed.
 function drawMinimap() {
-  const node = byId("minimap");
-  const width = node.clientWidth, o = S.overview;
+  const width = sizes.minimap, o = S.overview, b = minimap.bins;
   if (!width || S.view === "outages") return;
-  const x = (t) => across(t, o.from, o.to, width);
-  const parts = [];
-  const b = minimap.bins;
+  const key = [width, b, o, zones.name];
+  if (!minimap.key || key.some((k, i) => k !== minimap.key[i])) {
+    minimap.key = key;
+    buildMinimap(width);
+  }
+  const x = (t) => across(t, o.from, o.to, width), left = x(S.from), right = x(S.to), now = x(S.t);
+  const place = (part, values) => { for (const [name, value] of Object.entries(values)) minimap.parts[part].setAttribute(name, value); };
+  place("before", { width: Math.max(0, left) });
+  place("after", { x: right, width: Math.max(0, width - right) });
+  place("brush", { x: left, width: Math.max(2, right - left) });
+  place("first", { x: left - 3 });
+  place("last", { x: right - 3 });
+  place("cursor", { x1: now, x2: now });
+  minimap.parts.words.textContent = mapWords();
+}
+
+function buildMinimap(width) {
+  const o = S.overview, b = minimap.bins, x = (t) => across(t, o.from, o.to, width), parts = [];
   if (b) {
-    const most = Math.max(1, ...b.all), w = width / b.all.length;
-    for (let i = 0; i < b.all.length; i++) {
-      if (!b.all[i]) continue;
-      const bar = (n, cls) => n && parts.push(svg("rect", { class: cls, x: i * w, width: Math.max(1, w - 0.5), y: mapHeight - 8 - barHeight(n, most), height: barHeight(n, most) }));
-      bar(b.all[i], "density");
-      bar(b.warnings[i], "warnings");
-      bar(b.writes[i], "writes");
-    }
+    const most = Math.max(1, ...b.all), w = width / b.all.length, wide = Math.max(1, w - 0.5);
+    const bars = (counts, kind) => {
+      let d = "";
+      counts.forEach((n, i) => { if (n) d += `M${(i * w).toFixed(2)} ${mapHeight - 8}v${(-barHeight(n, most)).toFixed(1)}h${wide.toFixed(2)}V${mapHeight - 8}z`; });
+      if (d) parts.push(svg("path", { class: kind, d }));
+    };
+    bars(b.all, "density");
+    bars(b.warnings, "warnings");
+    bars(b.writes, "writes");
   }
   for (const g of o.gaps) parts.push(svg("rect", { class: "gap", x: x(g.from), width: Math.max(1, x(g.to) - x(g.from)), y: 0, height: mapHeight }, svg("title", {}, "not recorded: " + g.resources.join(", ") + " " + (g.reason || ""))));
   for (const s of o.outages.flatMap((i) => [i, ...(i.also || [])])) parts.push(svg("rect", { class: "down", x: x(s.from), width: Math.max(2, x(s.to) - x(s.from)), y: mapHeight - 7, height: 7 }, svg("title", {}, nameOf(s.o) + " " + s.state)));
   for (const m of o.marks) parts.push(svg("path", { class: "mark", d: `M${x(m.at)} 2l4 4l-4 4l-4 -4z` }, svg("title", {}, m.by ? `${m.text} (${m.by})` : m.text)));
-  const left = x(S.from), right = x(S.to);
-  parts.push(svg("rect", { class: "outside", x: 0, width: left, y: 0, height: mapHeight }), svg("rect", { class: "outside", x: right, width: Math.max(0, width - right), y: 0, height: mapHeight }));
-  parts.push(svg("rect", { class: "brush", x: left, width: Math.max(2, right - left), y: 0.5, height: mapHeight - 1 }));
-  parts.push(svg("rect", { class: "handle", x: left - 3, width: 6, y: 12, height: 20, rx: 2 }), svg("rect", { class: "handle", x: right - 3, width: 6, y: 12, height: 20, rx: 2 }));
-  parts.push(svg("line", { class: "cursor", x1: x(S.t), x2: x(S.t), y1: 0, y2: mapHeight }));
-  node.replaceChildren(svg("svg", { width, height: mapHeight, role: "img", "aria-label": "Minimap" }, svg("title", {}, "Minimap"), svg("desc", {}, mapWords()), parts));
+  const p = minimap.parts = {
+    before: svg("rect", { class: "outside", x: 0, y: 0, height: mapHeight }), after: svg("rect", { class: "outside", y: 0, height: mapHeight }),
+    brush: svg("rect", { class: "brush", y: 0.5, height: mapHeight - 1 }),
+    first: svg("rect", { class: "handle", width: 6, y: 12, height: 20, rx: 2 }), last: svg("rect", { class: "handle", width: 6, y: 12, height: 20, rx: 2 }),
+    cursor: svg("line", { class: "cursor", y1: 0, y2: mapHeight }), words: svg("desc", {}),
+  };
+  byId("minimap").replaceChildren(svg("svg", { width, height: mapHeight, role: "img", "aria-label": "Minimap" }, svg("title", {}, "Minimap"), p.words, parts, p.before, p.after, p.brush, p.first, p.last, p.cursor));
 }
 // A single event is to be seen beside thousands: the height is logarithmic.
 const barHeight = (n, most) => 3 + (mapHeight - 14) * Math.log1p(n) / Math.log1p(most);

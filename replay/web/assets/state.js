@@ -22,10 +22,19 @@ function redraw() {
   const parts = new Set(dirty);
   dirty.clear();
   const began = performance.now();
+  measure();
   for (const [what, draw] of listeners) if (what.some((w) => parts.has(w))) draw(parts);
   frames.push(performance.now() - began);
   if (frames.length > 500) frames.shift();
   remember();
+}
+// sizes are the widths of what is drawn. They are read before a drawing changes
+// anything: to read one after a change makes the browser lay the page out again.
+const sizes = { axis: 0, minimap: 0, lanes: 0 };
+function measure() {
+  sizes.axis = byId("axis").clientWidth;
+  sizes.minimap = byId("minimap").clientWidth;
+  if (lanes.rows.length) sizes.lanes = lanes.rows[0].picture.clientWidth;
 }
 const frames = []; // how long the last drawings took, for tests
 
