@@ -47,7 +47,8 @@ func Outages(subject store.Ref, segments []verdict.Segment) []Outage {
 			}
 			run.worst = run.first
 			for i := run.first; i <= run.last; i++ {
-				if verdict.Worse(segments[i].Report.Verdict.State, segments[run.worst].Report.Verdict.State) {
+				a, b := &segments[run.worst], &segments[i]
+				if verdict.Worse(b.Report.Verdict.State, a.Report.Verdict.State) || a.Report.Verdict.State == b.Report.Verdict.State && b.To.Sub(b.From) > a.To.Sub(a.From) {
 					run.worst = i
 				}
 			}
