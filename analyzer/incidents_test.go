@@ -357,6 +357,7 @@ func subjectOf(t *testing.T, subject, namespace string) store.Ref {
 		"statefulset": {Group: "apps", Version: "v1", Resource: "statefulsets"},
 		"daemonset":   {Group: "apps", Version: "v1", Resource: "daemonsets"},
 		"ingress":     {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
+		"httproute":   {Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"},
 	}
 	resource, ok := resources[kind]
 	if !ok {

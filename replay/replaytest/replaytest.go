@@ -214,7 +214,7 @@ func Subject(t testing.TB, name string) store.Ref {
 	kind, object, _ := strings.Cut(incident.Subject, "/")
 	resource, ok := map[string]schema.GroupVersionResource{
 		"service": serviceKind, "deployment": deploymentKind, "statefulset": {Group: "apps", Version: "v1", Resource: "statefulsets"},
-		"ingress": {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
+		"ingress": {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"}, "httproute": {Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"},
 	}[kind]
 	if !ok {
 		t.Fatalf("no resource for %s", incident.Subject)
