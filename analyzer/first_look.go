@@ -242,6 +242,24 @@ func (s *service) unseen(ref *corev1.ObjectReference) bool {
 	return o == nil
 }
 
+// asOldAs dates a cause that follows from what objects say of each other, where the
+// recording has seen none of them say anything else: it is as old as what was written
+// last of them, or older.
+func (q *inquiry) asOldAs(c *cause, all ...metav1.Object) {
+	var at time.Time
+	for _, o := range all {
+		if !q.first(q.seen(o)) {
+			return
+		}
+		for _, t := range []time.Time{o.GetCreationTimestamp().Time, lastManaged(o.GetManagedFields())} {
+			if t.After(at) {
+				at = t
+			}
+		}
+	}
+	c.since, c.onset = at, func() (time.Time, string) { return at, orEarlier }
+}
+
 // localSince dates a gap of a traffic policy where the recording has neither seen
 // another policy nor other endpoints: it is as old as the later of what was last
 // written of both, or older.

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -153,6 +154,7 @@ func (q *inquiry) brokenBackend(in *networkingv1.Ingress, r ingressRoute) *cause
 	}
 	c.says = clause("%s is routed to port %s of Service %s, which has only %s", r.where, asked, b.Name, phrase.ServicePorts(svc))
 	c.evidence = append(c.evidence, q.see(svc, "/spec/ports", phrase.ServicePorts(svc)))
+	q.asOldAs(c, in, svc)
 	return c
 }
 
@@ -388,12 +390,31 @@ func (q *inquiry) unresolvedBackend(object any, route *httpRoute, b *backendRef,
 	if evidence[0].Kind == kindOf[referenceGrant]().name {
 		show = "referencegrants"
 	}
-	return &cause{
+	c := &cause{
 		id: "route-backend-unresolved", subject: q.subject(object), key: home + "/" + b.Name, certainty: Certain, since: route.CreationTimestamp.Time,
 		says:     clause("the backend %s/%s of the route %s", home, b.Name, why),
 		evidence: append([]Evidence{q.see(object, "/spec/rules/backendRefs", home+"/"+b.Name)}, evidence...),
 		next:     commands(command.Kubectl("get", show, "-n", home)),
 	}
+	if svc := get[corev1.Service](q, home, b.Name); show == "referencegrants" {
+		c.since = q.ungrantedSince(home)
+		c.onset = func() (time.Time, string) { return c.since, orEarlier }
+	} else if m, ok := object.(metav1.Object); ok && svc != nil {
+		q.asOldAs(c, m, svc)
+	}
+	return c
+}
+
+// ungrantedSince is when the last ReferenceGrant of a namespace was seen to go; when the
+// recording began if none was: nothing tells of those that went before.
+func (q *inquiry) ungrantedSince(home string) time.Time {
+	at := q.view.Start()
+	for _, o := range q.deleted(store.Query{Resource: kindOf[referenceGrant]().resource, Namespace: home}) {
+		if o.Time.After(at) {
+			at = o.Time
+		}
+	}
+	return at
 }
 
 // backendProblem says why a backend cannot be reached, with what shows it; "" if it can.
