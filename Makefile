@@ -8,7 +8,7 @@ BROWSER = fixtures/browser
 TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
 SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
 
-.PHONY: help build man update demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt release-files release-snapshot release-equal release-krew image sizes gallery vulncheck vet-platforms
+.PHONY: help build man update demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt release-files release-snapshot release-equal release-krew image sizes gallery vulncheck vet-platforms chart
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -26,6 +26,7 @@ man: bin/svcspy ## write man pages into bin/man
 update: ## rewrite every golden: help, documents, scripts, pages, screens, reports, DIAGNOSES.md
 	@$(GO) test -count=1 ./analyzer -run Documented -update-doc >/dev/null
 	@$(GO) test -count=1 ./recorder -run Rules -update >/dev/null
+	@$(GO) test -count=1 ./cmd/svcspy/record -run ChartRules -update >/dev/null
 	@$(GO) test -count=1 ./replay/report ./replay/tui -update >/dev/null
 	@$(GO) test -count=1 ./replay/postmortem -run Golden -update >/dev/null
 	@$(GO) test -count=1 -timeout 30m ./cmd/svcspy -run 'Help|Schemas|Documents|README|Scripts' -update >/dev/null
@@ -65,6 +66,9 @@ e2e: bin/svcspy ## everything against a real control plane (builds and caches it
 	@SOAK=45s $(GO) test -count=1 -timeout 5m -run TestSoak ./recorder/flight
 	@cd $(BROWSER) && $(GO) test -count=1 -timeout 20m
 	@cd $(REALNODES) && SVCSPY_E2E=1 $(GO) test -count=1 -timeout 25m ./...
+
+chart: ## the Helm chart, its rules and what it takes from Alertmanager, by Helm's, Prometheus' and Alertmanager's code
+	@cd fixtures/chart && $(GO) vet ./... && $(GO) test -count=1 -timeout 10m ./...
 
 bench: ## the bars; BENCH=regexp selects
 	@SVCSPY_BENCH=1 $(GO) test -count=1 -timeout 60m -v -run 'Bars/$(BENCH)' ./... | grep -E '^ *bench |^(FAIL|---)' | sed 's/^ *//'

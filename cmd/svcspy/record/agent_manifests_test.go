@@ -1,9 +1,14 @@
 package record
 
 import (
+	"flag"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
@@ -37,6 +42,33 @@ func TestAgentRules(t *testing.T) {
 			}
 			if want := min(lines, 1); logs != want {
 				t.Errorf("%s, %d lines of logs: %d rules for them, want %d", profile, lines, logs, want)
+			}
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the rules of the chart")
+
+// TestChartRules: the chart grants in each profile what the manifests grant.
+func TestChartRules(t *testing.T) {
+	for _, profile := range []string{recorder.Minimal, recorder.Standard, recorder.Full} {
+		for suffix, lines := range map[string]int{"": 0, "-logs": 50} {
+			want, err := agentRules(recorder.Options{Profile: profile, LogLines: lines})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("..", "..", "..", "recorder", "agent", "chart", "svcspy-agent", "files", "rules-"+profile+suffix+".yaml")
+			if *update {
+				if err := os.WriteFile(path, []byte(want+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want+"\n", string(got)); diff != "" {
+				t.Errorf("%s; go test ./cmd/svcspy/record -run TestChartRules -update (-want +got):\n%s", path, diff)
 			}
 		}
 	}
