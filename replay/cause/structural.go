@@ -103,8 +103,12 @@ func (m *Case) Structural(c *change.Change) string {
 }
 
 // servedBefore reports whether a Pod that a workload made before a change served, and had
-// not what the change brought: what all Pods have that ever were tells nothing.
+// not what the change brought: what all Pods have that ever were tells nothing. Of a
+// change before the recording no such Pod can be there, and none speaks against it.
 func (m *Case) servedBefore(c *change.Change, steps []change.Step, f *change.Field) bool {
+	if c.ObservedAt.Before(m.Related.State.Start()) {
+		return true
+	}
 	for uid, p := range m.Related.Pods {
 		ref := m.Related.names[uid]
 		if m.Related.top(ref) != c.Ref || createdSince(p, c.ObservedAt) {
