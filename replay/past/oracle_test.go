@@ -118,10 +118,14 @@ func (w *witnessed) check(f *Fact) (wrong string, checked bool) {
 	case Started, Terminated:
 		return w.since(f, func(o *analyzer.Object) bool { return shows(o, f) }), true
 	case Renewal:
-		return w.since(f, func(o *analyzer.Object) bool {
-			at, ok := timeAt(change.Decode(o), "spec", "renewTime")
-			return ok && at.Equal(f.Time)
-		}), true
+		// The time is when the node asked. While it is cut off the request waits, and is
+		// heard once the network is back.
+		for _, o := range w.versions(ref, uid) {
+			if at, ok := timeAt(change.Decode(o), "spec", "renewTime"); ok && at.Equal(f.Time) && !o.Time.Before(f.Earliest) {
+				return "", true
+			}
+		}
+		return "no such renewal was heard", true
 	case Writing:
 		return w.written(f), true
 	}
