@@ -62,6 +62,7 @@ func (r *Relations) loss(ref store.Ref, after store.Seq) Loss {
 	l := Loss{Pod: ref.Name, Class: "slice", At: r.State.Instant(), Seq: r.State.Seq()}
 	was := r.lastServing(ref, after)
 	if was == nil {
+		r.unlisted(&l)
 		return l
 	}
 	var now *analyzer.Object // the first version in which it does not serve as it did
@@ -80,6 +81,8 @@ func (r *Relations) loss(ref store.Ref, after store.Seq) Loss {
 			l.Class, l.Seq, l.At, l.Note = "node", node.Seq, node.Time.UTC(), "Node "+node.Name+" was deleted"
 		} else if svc := r.serviceChange(after); svc != nil {
 			l.Class, l.Seq, l.At, l.Note = "svc", svc.Seq, svc.ObservedAt, svc.String()
+		} else {
+			r.unlisted(&l)
 		}
 		return l
 	}
@@ -109,20 +112,40 @@ func (r *Relations) loss(ref store.Ref, after store.Seq) Loss {
 	return l
 }
 
+// unlisted dates a loss by the version of a slice from which on the Pod was not listed as
+// ready, if one is recorded.
+func (r *Relations) unlisted(l *Loss) {
+	before := false
+	for _, now := range r.readyOver(r.State.Instant()) {
+		listed := now.pods[l.Pod]
+		if before && !listed {
+			l.Seq, l.At = now.seq, now.at.UTC()
+		}
+		before = listed
+	}
+}
+
 // lastServing returns the version of a Pod in which it last served, at a position
-// or, where its endpoint followed late, before that; if there is none, the version
-// at the position.
+// or, where its endpoint followed late, before that, even if the Pod is gone since; if
+// there is none, the version at the position.
 func (r *Relations) lastServing(ref store.Ref, at store.Seq) *analyzer.Object {
 	was := r.before(ref, at+1)
-	if was == nil || serving(was, was) {
+	if was != nil && serving(was, was) {
 		return was
 	}
 	n := 0
+	var uid types.UID
+	if was != nil {
+		uid = was.UID
+	}
 	for o := range r.State.Past(ref) {
-		if o.Seq >= was.Seq {
+		if o.Seq > at || was != nil && o.Seq >= was.Seq {
 			continue
 		}
-		if n++; o.UID != was.UID || n > maxVersions {
+		if uid == "" {
+			uid = o.UID
+		}
+		if n++; o.UID != uid || n > maxVersions {
 			break
 		}
 		if serving(o, o) {

@@ -170,12 +170,13 @@ func checkText(t *testing.T, r *store.Recording, subject store.Ref, text string)
 				}
 			}
 		}
-		if strings.Contains(line, report.LossWords("slice")) {
-			continue // that has no event of its own: what is cited is what was known then
-		}
 		for _, m := range lost.FindAllStringSubmatch(line, -1) {
 			// Its own event, or that of what took it away, which the line names.
-			if seq, e := at(m[2]); e.Name != m[1] && !strings.Contains(line, e.Name) {
+			seq, e := at(m[2])
+			if ofSlice := strings.Contains(line, report.LossWords("slice")); ofSlice && e.Resource == replay.EndpointSlices {
+				continue
+			}
+			if e.Name != m[1] && !strings.Contains(line, e.Name) {
 				t.Errorf("#%d is about %s: %s", seq, e.Name, line)
 			}
 		}
