@@ -43,7 +43,8 @@ const (
 func (r *Relations) Drops(from, to time.Time) []Drop {
 	var stack, all []*openDrop
 	before, level := map[string]bool{}, 0
-	for _, c := range r.readyOver(to) {
+	over := r.readyOver(to)
+	for _, c := range over {
 		switch {
 		case c.at.Before(from):
 			level = len(c.pods)
@@ -75,6 +76,7 @@ func (r *Relations) Drops(from, to time.Time) []Drop {
 				d.Lost = append(d.Lost, r.loss(ref, after))
 			}
 		}
+		unlisted(d.Lost, over)
 		slices.SortStableFunc(d.Lost, func(a, b Loss) int { return a.At.Compare(b.At) })
 		if len(d.Lost) > 0 {
 			drops = append(drops, d.Drop)

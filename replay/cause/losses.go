@@ -52,6 +52,9 @@ func (m *Case) Losses() []Loss {
 			lost = append(lost, m.Related.loss(ref, m.Onset))
 		}
 	}
+	if r := m.Related; slices.ContainsFunc(lost, func(l Loss) bool { return l.Class == "slice" }) {
+		unlisted(lost, r.readyOver(r.State.Instant()))
+	}
 	slices.SortFunc(lost, func(a, b Loss) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Pod, b.Pod)) })
 	return lost
 }
@@ -62,7 +65,6 @@ func (r *Relations) loss(ref store.Ref, after store.Seq) Loss {
 	l := Loss{Pod: ref.Name, Class: "slice", At: r.State.Instant(), Seq: r.State.Seq()}
 	was := r.lastServing(ref, after)
 	if was == nil {
-		r.unlisted(&l)
 		return l
 	}
 	var now *analyzer.Object // the first version in which it does not serve as it did
@@ -81,8 +83,6 @@ func (r *Relations) loss(ref store.Ref, after store.Seq) Loss {
 			l.Class, l.Seq, l.At, l.Note = "node", node.Seq, node.Time.UTC(), "Node "+node.Name+" was deleted"
 		} else if svc := r.serviceChange(after); svc != nil {
 			l.Class, l.Seq, l.At, l.Note = "svc", svc.Seq, svc.ObservedAt, svc.String()
-		} else {
-			r.unlisted(&l)
 		}
 		return l
 	}
@@ -112,16 +112,17 @@ func (r *Relations) loss(ref store.Ref, after store.Seq) Loss {
 	return l
 }
 
-// unlisted dates a loss by the version of a slice from which on the Pod was not listed as
-// ready, if one is recorded.
-func (r *Relations) unlisted(l *Loss) {
-	before := false
-	for _, now := range r.readyOver(r.State.Instant()) {
-		listed := now.pods[l.Pod]
-		if before && !listed {
-			l.Seq, l.At = now.seq, now.at.UTC()
+// unlisted dates what only slices tell of by the version from which on the Pod was not
+// listed as ready, if one is recorded.
+func unlisted(lost []Loss, over []readyPods) {
+	for i := range lost {
+		l := &lost[i]
+		for n := len(over) - 1; n > 0 && l.Class == "slice"; n-- {
+			if over[n-1].pods[l.Pod] && !over[n].pods[l.Pod] {
+				l.Seq, l.At = over[n].seq, over[n].at.UTC()
+				break
+			}
 		}
-		before = listed
 	}
 }
 
@@ -133,19 +134,16 @@ func (r *Relations) lastServing(ref store.Ref, at store.Seq) *analyzer.Object {
 	if was != nil && serving(was, was) {
 		return was
 	}
+	var first *analyzer.Object // of those that are looked at: all have its UID
 	n := 0
-	var uid types.UID
-	if was != nil {
-		uid = was.UID
-	}
 	for o := range r.State.Past(ref) {
-		if o.Seq > at || was != nil && o.Seq >= was.Seq {
+		if o.Seq > at {
 			continue
 		}
-		if uid == "" {
-			uid = o.UID
+		if first == nil {
+			first = cmp.Or(was, o)
 		}
-		if n++; o.UID != uid || n > maxVersions {
+		if n++; o.UID != first.UID || n > maxVersions {
 			break
 		}
 		if serving(o, o) {
