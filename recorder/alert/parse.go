@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func parseWebhook(body []byte) ([]Alert, error) {
 		}
 		a := Alert{
 			Source: source, Fingerprint: clean(from.Fingerprint, longestKey), Name: clean(from.Labels["alertname"], longestName), Start: from.StartsAt.UTC(),
-			Link: cleanLink(firstOf(from.PanelURL, from.DashboardURL, from.GeneratorURL)), Summary: clean(firstOf(from.Annotations["summary"], from.Annotations["message"], from.Annotations["description"]), longestSummary),
+			Link: cleanLink(cmp.Or(from.PanelURL, from.DashboardURL, from.GeneratorURL)), Summary: clean(cmp.Or(from.Annotations["summary"], from.Annotations["message"], from.Annotations["description"]), longestSummary),
 		}
 		a.setLabels(from.Labels)
 		if a.Fingerprint == "" {
@@ -152,14 +153,4 @@ func (a *Alert) named() Alert {
 		a.Name = "unnamed"
 	}
 	return *a
-}
-
-// firstOf returns the first text that is not empty.
-func firstOf(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
 }
