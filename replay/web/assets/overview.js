@@ -1,13 +1,13 @@
 // The first screen: what broke, when and for how long, who, and what now.
 function cardOf(o, hero) {
-  const range = o.over ? `${clock(o.from)}–${clock(o.to)}` : `since ${clock(o.from)}, until the recording ends`;
+  const range = o.over ? `${clock(o.from)}–${clock(o.to)} ${zones.name}` : `since ${clock(o.from)} ${zones.name}, until the recording ends`;
   const length = o.times > 1 ? `${o.times} times, ${lasting(o.seconds * SECOND)} in all` : lasting((o.worst || o.seconds) * SECOND) + (o.worst && lasting(o.worst * SECOND) !== lasting(o.seconds * SECOND) ? " of " + lasting(o.seconds * SECOND) : "");
   const title = [nameOf(o.o), " ", el("span", { class: "pill " + toneOf(o.state) }, o.state), (o.times > 1 ? " " : " for ") + length];
   const link = (d) => [el("span", {}, clock(d.at) + " " + d.text), " ", hero ? button("show", () => showChange(S.lanes?.lanes.find((l) => l.markers.some((m) => m.seq === d.seq))?.o || S.subject, d.seq, d.at), { class: "small" }) : null];
   const rows = [
     ["What", o.what],
     ["Effect", o.effect || ""],
-    ["When", `${day(o.from)} ${range} ${zones.name}`],
+    ["When", `${day(o.from)} ${range}`],
     ["Trigger", o.trigger ? link(o.trigger) : o.explained ? "no recorded change explains it" : ""],
     ["Who", o.trigger ? (o.trigger.who || "unknown: not in managedFields; the audit log has it") + ({ counterfactual: " · proved: without this change the verdict is another", structural: " · by mechanism: what fails has the change, what works does not", correlated: " · only close in time" }[o.trigger.link] || "") : ""],
     ["Recovery", o.recovery ? [link(o.recovery), o.recovery.who ? " by " + o.recovery.who : ""] : o.explained ? (o.over ? `${clock(o.to)} without a recorded change` : "none in this recording") : ""],
