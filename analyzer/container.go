@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -445,11 +446,11 @@ func (c *podCase) probeEvent(k *container, prefix string) (string, *corev1.Event
 	return "", nil
 }
 
-var statusCode = regexp.MustCompile(`statuscode: (\d+)`)
+var statusCode = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`statuscode: (\d+)`) })
 
 // probeClass puts what a probe said in the few words that tell where to look.
 func probeClass(text string) string {
-	if m := statusCode.FindStringSubmatch(text); m != nil {
+	if m := statusCode().FindStringSubmatch(text); m != nil {
 		return "HTTP " + m[1]
 	}
 	switch {

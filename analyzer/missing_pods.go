@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -286,7 +287,7 @@ func (q *inquiry) createFailed(w *workload) *cause {
 	switch variant {
 	case "quota-exhausted", "quota-needs-requests":
 		c.next = commands(command.Kubectl("describe", "quota", "-n", w.meta.Namespace))
-		if m := quotaName.FindStringSubmatch(message); m != nil {
+		if m := quotaName().FindStringSubmatch(message); m != nil {
 			if quota := get[corev1.ResourceQuota](q, w.meta.Namespace, m[1]); quota != nil {
 				c.key = m[1]
 				c.evidence = append(c.evidence, q.see(quota, "/status/used", usage(quota)))
@@ -310,9 +311,9 @@ func (q *inquiry) createFailed(w *workload) *cause {
 }
 
 var (
-	quotaName   = regexp.MustCompile(`quota: ([a-z0-9.-]+)`)
-	webhookName = regexp.MustCompile(`webhook "([A-Za-z0-9.-]+)"`)
-	webhookHost = regexp.MustCompile(`https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc[:/]`)
+	quotaName   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`quota: ([a-z0-9.-]+)`) })
+	webhookName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`webhook "([A-Za-z0-9.-]+)"`) })
+	webhookHost = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc[:/]`) })
 )
 
 // usage prints a quota: "pods 4 of 4".
@@ -329,7 +330,7 @@ func usage(quota *corev1.ResourceQuota) string {
 // webhook returns the configuration that a refusal comes from, and where in it;
 // nil if it is not known, or gone.
 func (q *inquiry) webhook(message string) (config any, path string) {
-	m := webhookName.FindStringSubmatch(message)
+	m := webhookName().FindStringSubmatch(message)
 	if m == nil {
 		return nil, ""
 	}
@@ -350,7 +351,7 @@ func (q *inquiry) webhook(message string) (config any, path string) {
 // deadWebhook returns why the Service of a webhook that could not be called
 // does not serve; nil if it serves, or the message does not name it.
 func (q *inquiry) deadWebhook(message string) *cause {
-	m := webhookHost.FindStringSubmatch(message)
+	m := webhookHost().FindStringSubmatch(message)
 	if m == nil {
 		return nil
 	}

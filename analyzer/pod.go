@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -272,7 +273,7 @@ func (c *podCase) tainted(found *cause, message string) {
 	found.next = append(commands(mend), found.next...)
 }
 
-var nodesAvailable = regexp.MustCompile(`^\d+/\d+ nodes are available: `)
+var nodesAvailable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d+/\d+ nodes are available: `) })
 
 // noPreemption drops what the scheduler says about preemption: it explains why
 // no Pod was evicted for this one, not why it has no place.
@@ -282,14 +283,14 @@ func noPreemption(message string) string {
 	return strings.TrimRight(message, ". ")
 }
 
-var obstacle = regexp.MustCompile(`^(\d+) (.*)$`)
+var obstacle = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\d+) (.*)$`) })
 
 // mainObstacle names the reason that keeps most nodes away, in the words of
 // the scheduler without its counts; the first of several.
 func mainObstacle(message string) string {
 	best, most := "", -1
-	for part := range strings.SplitSeq(nodesAvailable.ReplaceAllString(message, ""), ", ") {
-		m := obstacle.FindStringSubmatch(strings.TrimSpace(part))
+	for part := range strings.SplitSeq(nodesAvailable().ReplaceAllString(message, ""), ", ") {
+		m := obstacle().FindStringSubmatch(strings.TrimSpace(part))
 		if m == nil {
 			continue
 		}
@@ -298,7 +299,7 @@ func mainObstacle(message string) string {
 		}
 	}
 	if best == "" { // a reason that is not counted by node
-		best = phrase.FirstWords(nodesAvailable.ReplaceAllString(message, ""), 60)
+		best = phrase.FirstWords(nodesAvailable().ReplaceAllString(message, ""), 60)
 	}
 	if i := strings.Index(best, " {"); i > 0 { // the taint itself, in older texts
 		best = best[:i]

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -20,9 +21,11 @@ import (
 // What a refusal names (plugin/pkg/admission and
 // staging/src/k8s.io/apiserver/pkg/admission/plugin/policy in Kubernetes).
 var (
-	policyNames  = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)'`)
-	className    = regexp.MustCompile(`no PriorityClass with name (\S+)`)
-	accountName  = regexp.MustCompile(`serviceaccount "([^"]+)" not found`)
+	policyNames = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)'`)
+	})
+	className    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`no PriorityClass with name (\S+)`) })
+	accountName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`serviceaccount "([^"]+)" not found`) })
 	securityMode = "pod-security.kubernetes.io/"
 )
 
@@ -33,15 +36,15 @@ func (q *inquiry) refuser(c *cause, w *workload, message string) {
 	q.wording(func() {
 		switch c.variant {
 		case "vap":
-			if m := policyNames.FindStringSubmatch(message); m != nil {
+			if m := policyNames().FindStringSubmatch(message); m != nil {
 				q.refusingPolicy(c, w, m[1], m[2])
 			}
 		case "priorityclass-missing":
-			if m := className.FindStringSubmatch(message); m != nil {
+			if m := className().FindStringSubmatch(message); m != nil {
 				q.missingClass(c, m[1])
 			}
 		case "serviceaccount-missing":
-			if m := accountName.FindStringSubmatch(message); m != nil {
+			if m := accountName().FindStringSubmatch(message); m != nil {
 				if get[corev1.ServiceAccount](q, w.meta.Namespace, m[1]) == nil {
 					c.evidence = append(c.evidence, q.absent(kindOf[corev1.ServiceAccount](), w.meta.Namespace, m[1]))
 				}

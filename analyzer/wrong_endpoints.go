@@ -121,7 +121,7 @@ func (s *service) writesRefused(since time.Time) *cause {
 				o := s.q.subject(config)
 				c.next = append(commands(describe(strings.ToLower(o.Kind), "", o.Name)), c.next...)
 			}
-			if m := policyNames.FindStringSubmatch(e.Message); m != nil {
+			if m := policyNames().FindStringSubmatch(e.Message); m != nil {
 				s.q.refusingPolicy(c, nil, m[1], m[2])
 			}
 		})

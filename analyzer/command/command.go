@@ -7,6 +7,7 @@ package command
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Command is a command line: the arguments of one program, or of several that
@@ -55,7 +56,7 @@ func line(args []string) string {
 		words[i] = Quote(arg)
 		// -o jsonpath='{.spec}' is how people write it; before the program a
 		// word with = would be an assignment.
-		if key := assigned.FindString(arg); i > 0 && key != "" && words[i] != arg {
+		if key := assigned().FindString(arg); i > 0 && key != "" && words[i] != arg {
 			words[i] = key + Quote(arg[len(key):])
 		}
 	}
@@ -63,15 +64,15 @@ func line(args []string) string {
 }
 
 var (
-	plain    = regexp.MustCompile(`^[A-Za-z0-9_./:@%+-][A-Za-z0-9_./:=@%+,-]*$`)
-	assigned = regexp.MustCompile(`^[A-Za-z-][A-Za-z0-9./-]*=`)
+	plain    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./:@%+-][A-Za-z0-9_./:=@%+,-]*$`) })
+	assigned = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z-][A-Za-z0-9./-]*=`) })
 )
 
 // Quote returns a word so that a POSIX shell takes it as one word with exactly
 // these bytes. Words that no shell treats specially stay as they are. A NUL,
 // which no argument can hold, is dropped.
 func Quote(word string) string {
-	if plain.MatchString(word) {
+	if plain().MatchString(word) {
 		return word
 	}
 	word = strings.ReplaceAll(word, "\x00", "")

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -88,11 +89,11 @@ func FirstWords(text string, most int) string {
 	return text
 }
 
-var digits = regexp.MustCompile(`[0-9a-f]{8,}|[0-9]+`)
+var digits = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[0-9a-f]{8,}|[0-9]+`) })
 
 // MessageClass makes messages comparable that differ in numbers, hashes and
 // addresses only.
-func MessageClass(message string) string { return digits.ReplaceAllString(message, "#") }
+func MessageClass(message string) string { return digits().ReplaceAllString(message, "#") }
 
 // ContainsAny reports whether text contains one of the words, separated by |.
 func ContainsAny(text, words string) bool {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -66,7 +67,7 @@ func clean(text string, most int) string {
 }
 
 // object is the form of names of Namespaces and Services.
-var object = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+var object = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`) })
 
 // Labels that name the namespace and the Service, the best first. Prometheus puts
 // exported_ before a label of the target that its own label would hide: then the
@@ -85,7 +86,7 @@ var exporters = []string{"kube-state-metrics", "prometheus-node-exporter", "node
 func subject(labels map[string]string) (namespace, service string) {
 	first := func(names []string) string {
 		for _, name := range names {
-			if object.MatchString(labels[name]) {
+			if object().MatchString(labels[name]) {
 				return labels[name]
 			}
 		}
@@ -162,7 +163,7 @@ func fingerprint(labels map[string]string) string {
 func (a *Alert) Redact(text func(string) string) {
 	a.Name, a.Summary, a.Link = clean(text(a.Name), longestName), clean(text(a.Summary), longestSummary), cleanLink(text(a.Link))
 	for name, value := range a.Labels {
-		if slices.Contains(objectLabels, name) && subdomain.MatchString(value) {
+		if slices.Contains(objectLabels, name) && subdomain().MatchString(value) {
 			continue
 		}
 		value, whole := strings.CutPrefix(text(name+"="+value), name+"=")
@@ -175,7 +176,7 @@ func (a *Alert) Redact(text func(string) string) {
 }
 
 var (
-	subdomain    = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	subdomain    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`) })
 	objectLabels = slices.Concat(namespaceLabels, serviceLabels, []string{
 		"pod", "exported_pod", "container", "exported_container", "node", "deployment", "statefulset", "daemonset", "replicaset", "job_name",
 		"cronjob", "persistentvolumeclaim", "persistentvolume", "endpoint", "job", "ingress", "horizontalpodautoscaler", "poddisruptionbudget",

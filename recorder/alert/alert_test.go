@@ -148,7 +148,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("incomplete: %+v", a)
 			case len(a.Name) > longestName || len(a.Summary) > longestSummary || len(a.Link) > longestLink || labels > mostLabels:
 				t.Fatalf("too long: %+v", a)
-			case a.Service != "" && (!object.MatchString(a.Service) || !object.MatchString(a.Namespace)):
+			case a.Service != "" && (!object().MatchString(a.Service) || !object().MatchString(a.Namespace)):
 				t.Fatalf("no names: %+v", a)
 			case !a.End.IsZero() && a.End.Before(a.Start):
 				t.Fatalf("it ends before it begins: %+v", a)

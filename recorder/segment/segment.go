@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/svcspy/svcspy/store"
@@ -53,12 +54,14 @@ func Day(cluster string, t time.Time) string {
 	return cluster + "/" + t.UTC().Format(dateFormat) + "/"
 }
 
-var nameForm = regexp.MustCompile(`^([a-z0-9][a-z0-9._-]{0,62})/(\d{4}-\d\d-\d\d)/(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)-([0-9a-f]{8})-(\d{1,19})-([0-9a-f]{16})$`)
+var nameForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9][a-z0-9._-]{0,62})/(\d{4}-\d\d-\d\d)/(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)-([0-9a-f]{8})-(\d{1,19})-([0-9a-f]{16})$`)
+})
 
 // ParseKey reads a key without its end. It returns false for what is no key of a
 // segment.
 func ParseKey(key string) (Name, bool) {
-	m := nameForm.FindStringSubmatch(key)
+	m := nameForm().FindStringSubmatch(key)
 	if m == nil {
 		return Name{}, false
 	}

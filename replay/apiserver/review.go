@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -75,13 +76,13 @@ func (s *Server) review(w http.ResponseWriter, r *http.Request, kind string) err
 // decode reads a body that is written in any of Kubernetes' encodings: kubectl
 // sends protobuf.
 func decode(body []byte, into runtime.Object) error {
-	if _, _, err := encodings.UniversalDeserializer().Decode(body, nil, into); err != nil {
+	if _, _, err := encodings().UniversalDeserializer().Decode(body, nil, into); err != nil {
 		return apierrors.NewBadRequest(fmt.Sprintf("read review: %v", err))
 	}
 	return nil
 }
 
-var encodings = serializer.NewCodecFactory(known)
+var encodings = sync.OnceValue(func() serializer.CodecFactory { return serializer.NewCodecFactory(known()) })
 
 func access(asked authorizationv1.SelfSubjectAccessReviewSpec) authorizationv1.SubjectAccessReviewStatus {
 	verb, sub := "", ""

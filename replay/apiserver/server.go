@@ -40,7 +40,7 @@ type Instant struct {
 	Seq store.Seq
 }
 
-var instantName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+var instantName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`) })
 
 // Server serves a timeline. It is safe for concurrent use.
 type Server struct {
@@ -61,7 +61,7 @@ func New(t replay.Timeline, o Options) (*Server, error) {
 	}
 	s := &Server{timeline: t, token: o.Token, stages: map[string]*stage{}}
 	for _, i := range o.Instants {
-		if !instantName.MatchString(i.Name) || s.stages[i.Name] != nil {
+		if !instantName().MatchString(i.Name) || s.stages[i.Name] != nil {
 			return nil, fmt.Errorf("serve recording: %q does not name one instant", i.Name)
 		}
 		st, err := newStage(t, i, o)

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"reflect"
+	"sync"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -28,8 +29,9 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 )
 
-// known are the API types of Kubernetes itself that this program knows.
-var known = func() *runtime.Scheme {
+// known are the API types of Kubernetes itself that this program knows. Two thousand
+// of them are registered when they are first asked for: no other command waits for it.
+var known = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		admissionv1.AddToScheme, appsv1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme,
@@ -42,10 +44,10 @@ var known = func() *runtime.Scheme {
 		utilruntime.Must(add(scheme)) // of constants
 	}
 	return scheme
-}()
+})
 
 // typeOf returns the Go type of a kind, nil if it is not known.
-func typeOf(gvk schema.GroupVersionKind) reflect.Type { return known.AllKnownTypes()[gvk] }
+func typeOf(gvk schema.GroupVersionKind) reflect.Type { return known().AllKnownTypes()[gvk] }
 
 // builtIn reports whether an API group is Kubernetes' own, so that its
 // resources are not custom ones.
@@ -54,5 +56,5 @@ func builtIn(group string) bool {
 	case "apiextensions.k8s.io", "apiregistration.k8s.io", "internal.apiserver.k8s.io":
 		return true // their types are published elsewhere or not at all
 	}
-	return known.IsGroupRegistered(group)
+	return known().IsGroupRegistered(group)
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -96,14 +97,14 @@ func (s *documentBuilder) commands(p *Postmortem) []Command {
 }
 
 // token is what redaction leaves of a value.
-var token = regexp.MustCompile(`‹r:[^›]*›`)
+var token = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`‹r:[^›]*›`) })
 
 // redacted says what the document does not show. What each policy takes out
 // before anything is written is part of the format of recordings.
 func redacted(p *Postmortem, counts map[string]uint64) Redacted {
 	r := Redacted{Policy: report.Clean(p.Recording.Redaction.Policy), Version: p.Recording.Redaction.Version, Notes: []string{}, Counts: counts}
 	if all, err := json.Marshal(p); err == nil { // it holds nothing that cannot be encoded
-		r.Tokens = len(token.FindAll(all, -1))
+		r.Tokens = len(token().FindAll(all, -1))
 	}
 	switch r.Policy {
 	case "none":

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -25,13 +26,16 @@ var pageCSS string
 //go:embed page.js
 var pageJS string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"event": event, "named": named, "clean": report.Clean, "state": state, "mark": symbol, "tone": lane.Tone,
-	"clock":  func(t time.Time) string { return t.UTC().Format("15:04:05Z") },
-	"aside":  func(s section) bool { return s.aside() },
-	"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-	"millis": func(t time.Time) int64 { return t.UnixMilli() },
-}).Parse(pageHTML))
+// page is parsed when it is first used, as every command would pay for it.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"event": event, "named": named, "clean": report.Clean, "state": state, "mark": symbol, "tone": lane.Tone,
+		"clock":  func(t time.Time) string { return t.UTC().Format("15:04:05Z") },
+		"aside":  func(s section) bool { return s.aside() },
+		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"millis": func(t time.Time) int64 { return t.UnixMilli() },
+	}).Parse(pageHTML))
+})
 
 // policy forbids everything but the style and the script that are in the page.
 // Inline style attributes and event handlers are forbidden with it.
@@ -53,7 +57,7 @@ func HTML(w io.Writer, p *Postmortem) error {
 	if p.zone() != time.UTC {
 		zone = p.Zone
 	}
-	return page.Execute(w, map[string]any{
+	return page().Execute(w, map[string]any{
 		"P": p, "Zone": zone, "Policy": policy, "CSS": template.CSS(pageCSS), "JS": template.JS(pageJS),
 		"Sections": parts, "Drawing": draw(p), "Instants": p.pages(),
 	})

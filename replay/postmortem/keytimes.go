@@ -3,6 +3,7 @@ package postmortem
 import (
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer"
@@ -14,15 +15,17 @@ import (
 // What people saw and did is not in the cluster. They say it with marks, and
 // these are the words that tell which mark is which moment.
 var (
-	detectedMark  = regexp.MustCompile(`(?i)\b(detect|alert|page[dr]?\b|notic|report)`)
-	mitigatedMark = regexp.MustCompile(`(?i)\b(mitigat|roll(ed|ing)?[ -]?back|revert|fail(ed)?[ -]?over|fixed)`)
+	detectedMark  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\b(detect|alert|page[dr]?\b|notic|report)`) })
+	mitigatedMark = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(mitigat|roll(ed|ing)?[ -]?back|revert|fail(ed)?[ -]?over|fixed)`)
+	})
 )
 
 // keyTimes are the moments of the outage, each with what shows it, and how long
 // it took from one to the other.
 func (s *documentBuilder) keyTimes() ([]KeyTime, []Span) {
 	trigger, start, end := s.trigger(), s.impactStart(), s.impactEnd()
-	detected := s.marked("detected", "Detected", detectedMark, "detected: the alert fired")
+	detected := s.marked("detected", "Detected", detectedMark(), "detected: the alert fired")
 	mitigated := s.mitigated()
 	times := []KeyTime{trigger, start, detected, mitigated, end}
 	for i := range times {
@@ -134,7 +137,7 @@ func (s *documentBuilder) impactEnd() KeyTime {
 
 // mitigated is when people say so, else the change that led to recovery.
 func (s *documentBuilder) mitigated() KeyTime {
-	k := s.marked("mitigated", "Mitigated", mitigatedMark, "mitigated: rolled back")
+	k := s.marked("mitigated", "Mitigated", mitigatedMark(), "mitigated: rolled back")
 	if !k.Time.IsZero() || s.outage == nil || s.outage.End() == nil {
 		return k
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/svcspy/svcspy/analyzer"
 	"github.com/svcspy/svcspy/analyzer/phrase"
@@ -292,18 +293,20 @@ func fenced(s string) string {
 const joiner = "\u2060"
 
 var (
-	special = regexp.MustCompile("[\\\\`*_{}\\[\\]|~$]|^[-+=>]|^[0-9]+[.)]( |$)")
-	linking = regexp.MustCompile(`(?i)(://|\bwww\.|@|#|\b(?:mailto|xmpp|javascript|data|tel):|\bGH-)`)
-	markup  = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+	special = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("[\\\\`*_{}\\[\\]|~$]|^[-+=>]|^[0-9]+[.)]( |$)") })
+	linking = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)(://|\bwww\.|@|#|\b(?:mailto|xmpp|javascript|data|tel):|\bGH-)`)
+	})
+	markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 )
 
 // escaped writes text so that it is rendered as it is.
 func escaped(s string) string {
-	s = special.ReplaceAllStringFunc(s, func(m string) string {
+	s = special().ReplaceAllStringFunc(s, func(m string) string {
 		i := len(strings.TrimRight(m, " ")) - 1 // of a number of a list it is the dot
 		return m[:i] + `\` + m[i:]
 	})
-	s = linking.ReplaceAllStringFunc(s, func(m string) string {
+	s = linking().ReplaceAllStringFunc(s, func(m string) string {
 		if m == "://" {
 			return ":" + joiner + "//"
 		}

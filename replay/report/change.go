@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/svcspy/svcspy/analyzer/phrase"
@@ -55,12 +56,14 @@ func what(p *printer, c *change.Change) string {
 func ChangeBrief(c *change.Change, at time.Time, o Options) string {
 	p := &printer{o: o, at: at}
 	brief := *c
-	brief.Path = longPath.ReplaceAllString(c.Path, "")
+	brief.Path = longPath().ReplaceAllString(c.Path, "")
 	return fmt.Sprintf("%s %s: %s %s", p.clock(c.ObservedAt), writer(c), what(p, &brief), p.event(c.Seq))
 }
 
 // longPath is the part of a path that says nothing where there is little room.
-var longPath = regexp.MustCompile(`^/spec/(template/spec/)?((initC|c)ontainers\[name=[^\]]*\]/)?`)
+var longPath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^/spec/(template/spec/)?((initC|c)ontainers\[name=[^\]]*\]/)?`)
+})
 
 // field prints what happened at a path.
 func (p *printer) field(f *change.Field) string {

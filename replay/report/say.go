@@ -3,12 +3,13 @@ package report
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
 // utcClock is how sentences of the analyzer tell a time: that of the day, with
 // the date if it is another than that of the instant looked at.
-var utcClock = regexp.MustCompile(`\b(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ`)
+var utcClock = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ`) })
 
 // Sentence is a sentence of the analyzer about an instant, with its times in the
 // viewer's zone.
@@ -23,7 +24,7 @@ func (p *printer) say(sentence string) string {
 	if zone == time.UTC {
 		return Clean(sentence)
 	}
-	return Clean(utcClock.ReplaceAllStringFunc(sentence, func(clock string) string {
+	return Clean(utcClock().ReplaceAllStringFunc(sentence, func(clock string) string {
 		if strings.Contains(clock, "T") {
 			t, err := time.Parse(time.RFC3339, clock)
 			if err != nil {
@@ -40,8 +41,8 @@ func (p *printer) say(sentence string) string {
 	}))
 }
 
-var sinceWhen = regexp.MustCompile(`, since (\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ\.$`)
+var sinceWhen = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`, since (\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\dZ\.$`) })
 
 // Undated is a sentence without the time at its end, for where that stands
 // already.
-func Undated(sentence string) string { return sinceWhen.ReplaceAllString(sentence, ".") }
+func Undated(sentence string) string { return sinceWhen().ReplaceAllString(sentence, ".") }
