@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -122,10 +123,11 @@ type recording struct {
 	limits  limits
 	queue   *queue
 	pulse   *liveness
-	logs    *containerLogs // nil: no logs are read
-	listing chan struct{}  // slots for streams that are listing
-	changed chan struct{}  // a CustomResourceDefinition came, went or changed
-	missing chan struct{}  // a resource was not served
+	logs    *containerLogs                    // nil: no logs are read
+	listing chan struct{}                     // slots for streams that are listing
+	changed chan struct{}                     // other resources are served, or a CustomResourceDefinition changed
+	missing chan struct{}                     // a resource was not served
+	tags    atomic.Pointer[map[string]string] // of the last discovery
 	// followed is what Options.Follow named so far; it belongs to follow.
 	followed []Target
 }
@@ -194,6 +196,7 @@ func (r *recording) run(ctx context.Context, found discovered) error {
 		var pulse sync.WaitGroup
 		defer pulse.Wait()
 		pulse.Go(func() { r.pulse.run(ctx) })
+		pulse.Go(func() { r.look(ctx) })
 		if r.logs != nil {
 			pulse.Go(func() { r.logs.run(ctx) })
 		}
@@ -245,6 +248,23 @@ type running struct {
 	done   chan struct{} // closed when it has ended
 }
 
+// look asks again and again, until ctx ends, whether the cluster has other resources:
+// what is installed during an outage is recorded from its first seconds on.
+func (r *recording) look(ctx context.Context) {
+	for sleep(ctx, r.limits.look) {
+		if tags := r.tags.Load(); tags != nil && r.api.differs(ctx, *tags) {
+			r.otherResources()
+		}
+	}
+}
+
+func (r *recording) otherResources() {
+	select {
+	case r.changed <- struct{}{}:
+	default: // it is going to look anyway
+	}
+}
+
 // follow keeps one stream running for every scope that the cluster has, until
 // ctx ends, and returns when all of them have.
 func (r *recording) follow(ctx context.Context, found discovered) {
@@ -261,6 +281,8 @@ func (r *recording) follow(ctx context.Context, found discovered) {
 	soon := backoff{shortest: r.limits.settle, longest: r.limits.rediscover, last: r.limits.rediscover}
 	more := r.o.Follow
 	for {
+		tags := found.tags
+		r.tags.Store(&tags)
 		if r.update(ctx, streams, found) {
 			soon.reset()
 		}
@@ -356,12 +378,7 @@ func (r *recording) start(ctx context.Context, sc scope) running {
 		s.only = newLabelFilter(r.o.Selector)
 	}
 	if sc.resource.gvr.GroupResource() == definitions {
-		s.noticed = func() {
-			select {
-			case r.changed <- struct{}{}:
-			default: // it is going to look anyway
-			}
-		}
+		s.noticed = r.otherResources
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

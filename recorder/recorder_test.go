@@ -38,7 +38,7 @@ const hang = 2 * time.Minute
 // quick are limits for tests.
 var quick = limits{
 	answer: time.Second, list: time.Second, silence: time.Second, watch: 10 * time.Second,
-	pulse: time.Hour, beat: time.Hour, hush: 30 * time.Millisecond, probe: time.Second, settle: 500 * time.Millisecond, rediscover: time.Hour,
+	pulse: time.Hour, beat: time.Hour, hush: 30 * time.Millisecond, probe: time.Second, settle: 500 * time.Millisecond, rediscover: time.Hour, look: time.Hour,
 	retry:  backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
 	refuse: backoff{shortest: 2 * time.Millisecond, longest: 10 * time.Millisecond},
 }

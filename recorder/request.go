@@ -71,6 +71,11 @@ func (a *client) get(ctx context.Context, path string, query url.Values) (*http.
 
 // getAs is get of what a client accepts.
 func (a *client) getAs(ctx context.Context, path, accept string, query url.Values) (*http.Response, error) {
+	return a.getWith(ctx, path, http.Header{"Accept": {accept}}, query)
+}
+
+// getWith is get with headers.
+func (a *client) getWith(ctx context.Context, path string, header http.Header, query url.Values) (*http.Response, error) {
 	u := *a.base
 	u.Path = a.base.JoinPath(path).Path
 	u.RawQuery = query.Encode()
@@ -78,7 +83,7 @@ func (a *client) getAs(ctx context.Context, path, accept string, query url.Value
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", accept)
+	request.Header = header
 	if query.Get("watch") != "" {
 		request.Header.Set("Accept-Encoding", "identity")
 	}

@@ -30,6 +30,24 @@ type discovered struct {
 	// failed are the aggregated APIs that did not answer: what they have is
 	// not among resources, and may exist nevertheless.
 	failed map[schema.GroupVersion]bool
+	// tags are the entity tags of the answers by path, none from a server that was
+	// asked for each group.
+	tags map[string]string
+}
+
+// differs asks whether the server has other resources than it had when it gave the
+// entity tags. One that does not answer has no others that anybody knows of.
+func (a *client) differs(ctx context.Context, tags map[string]string) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	for path, tag := range tags {
+		response, err := a.getWith(ctx, path, http.Header{"Accept": {acceptDiscovery}, "If-None-Match": {tag}}, nil)
+		if err == nil { // else 304, or no answer
+			response.Body.Close()
+			return true
+		}
+	}
+	return false
 }
 
 // keep adds what the aggregated APIs that did not answer had before: that they do
@@ -59,11 +77,11 @@ func (a *client) discover(ctx context.Context) (discovered, error) {
 }
 
 func (a *client) discoverOnce(ctx context.Context) (discovered, error) {
-	groups, err := a.groups(ctx)
+	groups, tags, err := a.groups(ctx)
 	if err != nil {
 		return discovered{}, err
 	}
-	found := discovered{failed: map[schema.GroupVersion]bool{}}
+	found := discovered{failed: map[schema.GroupVersion]bool{}, tags: tags}
 	for _, versions := range groups {
 		found.resources = append(found.resources, preferred(versions)...)
 		for i := range versions {
@@ -111,17 +129,20 @@ func preferred(versions []apiVersion) []metav1.APIResource {
 }
 
 // groups returns the versions of each API group, each group's in its order of
-// preference.
-func (a *client) groups(ctx context.Context) ([][]apiVersion, error) {
-	var all [][]apiVersion
+// preference, and the entity tags of answers that had all of them.
+func (a *client) groups(ctx context.Context) (all [][]apiVersion, tags map[string]string, err error) {
+	tags = map[string]string{}
 	for _, path := range []string{"/api", "/apis"} {
-		groups, err := a.groupsAt(ctx, path)
+		groups, tag, err := a.groupsAt(ctx, path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, groups...)
+		if tag != "" {
+			tags[path] = tag
+		}
 	}
-	return all, nil
+	return all, tags, nil
 }
 
 // acceptDiscovery asks for all groups in one answer (KEP-3352, stable since
@@ -136,21 +157,20 @@ type listOfGroups struct {
 	Items    []apidiscovery.APIGroupDiscovery `json:"items"`
 }
 
-func (a *client) groupsAt(ctx context.Context, path string) ([][]apiVersion, error) {
+func (a *client) groupsAt(ctx context.Context, path string) (all [][]apiVersion, tag string, err error) {
 	var list listOfGroups
-	content, err := a.readAs(ctx, path, acceptDiscovery, &list)
+	header, err := a.readAs(ctx, path, acceptDiscovery, &list)
 	if refused := (*refusal)(nil); path == "/api" && errors.As(err, &refused) && refused.code == http.StatusNotFound {
-		return nil, nil // an API server of its own, without the core
+		return nil, "", nil // an API server of its own, without the core
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var all [][]apiVersion
-	if base, parameters, err := mime.ParseMediaType(content); err == nil && base == "application/json" && parameters["as"] == "APIGroupDiscoveryList" {
+	if base, parameters, err := mime.ParseMediaType(header.Get("Content-Type")); err == nil && base == "application/json" && parameters["as"] == "APIGroupDiscoveryList" {
 		for i := range list.Items {
 			all = append(all, aggregated(&list.Items[i]))
 		}
-		return all, nil
+		return all, header.Get("ETag"), nil
 	}
 	if len(list.Versions) > 0 {
 		core := metav1.APIGroup{PreferredVersion: metav1.GroupVersionForDiscovery{Version: list.Versions[0]}}
@@ -166,7 +186,7 @@ func (a *client) groupsAt(ctx context.Context, path string) ([][]apiVersion, err
 		}
 		all = append(all, versions)
 	}
-	return all, a.askEach(ctx, path, all)
+	return all, "", a.askEach(ctx, path, all)
 }
 
 // aggregated reads a group of an aggregated answer. A version that is stale is that
@@ -231,32 +251,31 @@ func (a *client) read(ctx context.Context, path string, into any) error {
 	return err
 }
 
-// readAs is read of one of several forms, and returns the content type of the
-// answer. A server that is busy and says when to come again is asked again.
-func (a *client) readAs(ctx context.Context, path, accept string, into any) (content string, err error) {
+// readAs is read of one of several forms, and returns the headers of the answer. A server that is busy and says when to come again is asked again.
+func (a *client) readAs(ctx context.Context, path, accept string, into any) (header http.Header, err error) {
 	for range attempts {
-		content, err = a.readOnce(ctx, path, accept, into)
+		header, err = a.readOnce(ctx, path, accept, into)
 		refused := (*refusal)(nil)
 		if !errors.As(err, &refused) || refused.retryAfter == 0 || refused.code != http.StatusTooManyRequests && refused.code < http.StatusInternalServerError {
 			break
 		}
 		if !sleep(ctx, refused.retryAfter) {
-			return "", ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	return content, err
+	return header, err
 }
 
-func (a *client) readOnce(ctx context.Context, path, accept string, into any) (content string, err error) {
+func (a *client) readOnce(ctx context.Context, path, accept string, into any) (http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	response, err := a.getAs(ctx, path, accept, nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer response.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(response.Body, largestAnswer)).Decode(into); err != nil {
-		return "", fmt.Errorf("read the API server's answer to %s: %w", path, err)
+		return nil, fmt.Errorf("read the API server's answer to %s: %w", path, err)
 	}
-	return response.Header.Get("Content-Type"), nil
+	return response.Header, nil
 }

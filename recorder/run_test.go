@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apidiscovery "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
@@ -394,6 +396,62 @@ func TestFollowsDiscovery(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("discovery document lacks the new resource: %v", memory.Info().Resources)
+	}
+}
+
+// What is installed while recording is recorded at once, although nothing watches its
+// definition: the entity tag of the answer with all groups says that there is more.
+func TestNoticesOtherResources(t *testing.T) {
+	const widgets = "/apis/example.com/v1/widgets"
+	var s *server
+	asked, unchanged := 0, 0
+	var installed bool
+	groups := func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		asked++
+		tag := fmt.Sprintf("%q", fmt.Sprint("installed ", installed))
+		if r.Header.Get("If-None-Match") == tag {
+			unchanged++
+			if installed = unchanged >= 3; !installed || unchanged > 3 {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			tag = `"installed true"`
+		}
+		w.Header().Set("ETag", tag)
+		w.Header().Set("Content-Type", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+		var list apidiscovery.APIGroupDiscoveryList
+		if installed {
+			list.Items = []apidiscovery.APIGroupDiscovery{{ObjectMeta: metav1.ObjectMeta{Name: "example.com"}, Versions: []apidiscovery.APIVersionDiscovery{{
+				Version: "v1", Freshness: apidiscovery.DiscoveryFreshnessCurrent,
+				Resources: []apidiscovery.APIResourceDiscovery{{Resource: "widgets", ResponseKind: &metav1.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"}, Scope: apidiscovery.ScopeNamespace, Verbs: []string{"list", "watch"}}},
+			}}}}
+		}
+		json.NewEncoder(w).Encode(list)
+	}
+	s = newServer(t, map[string][]step{podsPath: {holds(endOfList("1"))}, widgets: {holds(endOfList("1"))}, "/apis": {groups}})
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	memory := newSink()
+	memory.cover = func(c store.Coverage) error {
+		if c.Resource.Resource == "widgets" && c.Status == store.Current {
+			cancel()
+		}
+		return nil
+	}
+	l := quick
+	l.look, l.settle = 5*time.Millisecond, time.Millisecond
+	if err := Run(ctx, Options{Config: s.config(), Profile: Full, Sink: memory, limits: &l}); err != nil {
+		t.Fatal(err)
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		t.Error("a new resource was never found")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if unchanged < 3 || asked-unchanged > 3 {
+		t.Errorf("asked %d times, %d of them without a change: what is unchanged is not to be read again", asked, unchanged)
 	}
 }
 

@@ -50,8 +50,11 @@ type limits struct {
 	// rediscover is how often the resources of the cluster are read again;
 	// what CustomResourceDefinitions say is followed at once.
 	rediscover time.Duration
-	retry      backoff // after anything that may pass
-	refuse     backoff // after 403
+	// look is how often the server is asked whether that has changed, which costs
+	// it next to nothing (304 by the entity tag, KEP-3352).
+	look   time.Duration
+	retry  backoff // after anything that may pass
+	refuse backoff // after 403
 }
 
 var defaultLimits = limits{
@@ -65,6 +68,7 @@ var defaultLimits = limits{
 	probe:      10 * time.Second,
 	settle:     time.Second,
 	rediscover: 2 * time.Minute,
+	look:       5 * time.Second,
 	retry:      backoff{shortest: 200 * time.Millisecond, longest: 15 * time.Second},
 	refuse:     backoff{shortest: 30 * time.Second, longest: 5 * time.Minute},
 }
