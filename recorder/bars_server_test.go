@@ -54,8 +54,13 @@ func serveForever(what string) error {
 		s.script = map[string][]step{podsPath: {crowd.serve(g)}}
 		s.resources = append(s.resources, kind("", "pods", "Pod", true))
 		s.startTLS()
-	case "rate": // events a second, without end
-		crowd, err := newCrowd(1000)
+	case "rate": // events a second, without end; of 1,000 Pods or as many as a second number says
+		pods := 1000
+		if rate, number, more := strings.Cut(argument, ":"); more {
+			n, _ = strconv.Atoi(rate)
+			pods, _ = strconv.Atoi(number)
+		}
+		crowd, err := newCrowd(pods)
 		if err != nil {
 			return err
 		}
@@ -269,7 +274,7 @@ func (s *serverProcess) begin(t *testing.T) {
 	}
 }
 
-// recorderProcess is `svcspy record`.
+// recorderProcess is `svcspy record` or `svcspy agent`.
 type recorderProcess struct {
 	cmd  *exec.Cmd
 	path string // of the recording
@@ -297,12 +302,19 @@ var program = sync.OnceValues(func() (string, error) {
 // startRecorder runs `svcspy record` against a server.
 func startRecorder(t *testing.T, s *serverProcess, args ...string) *recorderProcess {
 	t.Helper()
+	path := filepath.Join(t.TempDir(), "bench.db")
+	return startProgram(t, s, path, append([]string{"record", "-f", path}, args...)...)
+}
+
+// startProgram runs svcspy against a server; it records into a file.
+func startProgram(t *testing.T, s *serverProcess, path string, args ...string) *recorderProcess {
+	t.Helper()
 	program, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &recorderProcess{path: filepath.Join(t.TempDir(), "bench.db"), done: make(chan struct{})}
-	p.cmd = exec.Command(program, append([]string{"record", "-A", "-f", p.path, "--server", s.url, "--insecure-skip-tls-verify"}, args...)...)
+	p := &recorderProcess{path: path, done: make(chan struct{})}
+	p.cmd = exec.Command(program, append(args, "-A", "--server", s.url, "--insecure-skip-tls-verify")...)
 	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+os.DevNull)
 	p.cmd.Stderr = &p.errors
 	if err := p.cmd.Start(); err != nil {

@@ -40,6 +40,7 @@ func TestBars(t *testing.T) {
 	t.Run("record_rss", benchMemory)
 	t.Run("record_cpu", benchCPU)
 	t.Run("record_kill", benchKill)
+	t.Run("agent", benchAgent)
 }
 
 func bench(name string, value float64, unit string) {
@@ -211,6 +212,73 @@ func (p *recorderProcess) cpu(t *testing.T) time.Duration {
 		ticks += n
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// benchAgent runs the agent on 100,000 Pods that change 1,000 times a second, and prints
+// its memory at most and its part of a core, from one segment to the next but one. That
+// takes as long as SVCSPY_BENCH_AGENT says, three minutes without it: then segments are
+// cut twelve times as often as in 35m, which has the ring of half an hour filled.
+func benchAgent(t *testing.T) {
+	const pods, rate = 100_000, 1000
+	length := 3 * time.Minute
+	if text := os.Getenv("SVCSPY_BENCH_AGENT"); text != "" {
+		var err error
+		if length, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	every := (length * 2 / 7).Truncate(10 * time.Second)
+	s := startServerProcess(t, fmt.Sprintf("rate:%d:%d", rate, pods))
+	dir, to := t.TempDir(), t.TempDir()
+	p := startProgram(t, s, filepath.Join(dir, "ring.db"), "agent", "--dir", dir, "--to", to, "--cluster-name", "bench", "--every", every.String())
+	begun := time.Now()
+	p.durable(t, pods+2)
+	t.Logf("the list took %s; a segment each %s", time.Since(begun).Round(time.Second), every)
+	segments := func() int {
+		found, err := filepath.Glob(filepath.Join(to, "bench", "*", "*.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	stored := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(3*every + 2*time.Minute); segments() < n; time.Sleep(50 * time.Millisecond) {
+			select {
+			case <-p.done:
+				t.Fatalf("the agent ended: %v\n%s", p.err, &p.errors)
+			default:
+			}
+			if time.Now().After(deadline) {
+				p.seal(t)
+				t.Fatalf("%d segments, want %d\n%s", segments(), n, &p.errors)
+			}
+		}
+	}
+	stored(1)
+	before, from := p.cpu(t), time.Now()
+	stored(3)
+	used, took := p.cpu(t)-before, time.Since(from)
+	t.Logf("%s of a core from the first to the third segment, in %s", used, took.Round(time.Second))
+	time.Sleep(time.Until(begun.Add(length)))
+	p.seal(t)
+	r, err := filepath.Glob(filepath.Join(to, "bench", "*", "*.db"))
+	if err != nil || len(r) < 4 {
+		t.Fatalf("%q, %v", r, err)
+	}
+	last := 0
+	for _, path := range r {
+		rv, err := lastRecorded(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = max(last, rv)
+	}
+	if want := int(length.Seconds()) * rate * 9 / 10; last < want {
+		t.Errorf("it recorded up to change %d, want at least %d: it did not keep up", last, want)
+	}
+	bench("agent_rss_mib", float64(p.peak)/1024, "MiB")
+	bench("agent_cpu", 100*used.Seconds()/took.Seconds(), "%")
 }
 
 // benchKill ends recorders with kill -9, 200 times, and prints the longest time
