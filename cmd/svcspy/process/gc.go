@@ -36,6 +36,33 @@ func RelaxGC() {
 
 var relax sync.Once
 
+// spareHeap is how much garbage may lie beside a large heap that is to stay small.
+const spareHeap = 32 << 20
+
+// BoundGC has the garbage collector run whenever spareHeap of garbage lies beside the
+// heap, unless the user decides on that: Go's own limit, as much as there is in use,
+// doubles what a recorder needs while it cuts a segment. A small heap is collected as
+// Go does.
+func BoundGC() {
+	if cmp.Or(os.Getenv("GOGC"), os.Getenv("GOMEMLIMIT")) != "" {
+		return
+	}
+	relax.Do(func() {
+		bounded := func() { debug.SetGCPercent(boundFor(liveHeap())) }
+		bounded()
+		afterGC(bounded)
+	})
+}
+
+// tightest bounds how often a very large heap is collected.
+const tightest = 20
+
+// boundFor returns the GOGC that has the next collection begin at spareHeap more than
+// there is, between tightest and usualPercent.
+func boundFor(live uint64) int {
+	return min(usualPercent, max(tightest, int(spareHeap*100/max(live, 1<<20))))
+}
+
 // smallestHeap is the smallest that Go counts with.
 const smallestHeap = 4 << 20
 

@@ -21,6 +21,16 @@ func TestPercentFor(t *testing.T) {
 	}
 }
 
+// A small heap is collected as Go does, a large one before it grows by much, a very
+// large one not all the time.
+func TestBoundFor(t *testing.T) {
+	for live, want := range map[uint64]int{0: 100, 4 << 20: 100, 32 << 20: 100, 64 << 20: 50, 128 << 20: 25, 4 << 30: 20} {
+		if got := boundFor(live); got != want {
+			t.Errorf("%d bytes in use: GOGC=%d, want %d", live, got, want)
+		}
+	}
+}
+
 func TestAfterGC(t *testing.T) {
 	var calls atomic.Int32
 	afterGC(func() { calls.Add(1) })

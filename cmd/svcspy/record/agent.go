@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/process"
 	"github.com/svcspy/svcspy/recorder"
 	"github.com/svcspy/svcspy/recorder/agent"
 	"github.com/svcspy/svcspy/recorder/redact"
@@ -216,6 +217,7 @@ func (o *agentOptions) spoolSize() (int64, error) {
 }
 
 func (o *agentOptions) run(parent context.Context) error {
+	process.BoundGC()
 	spool, err := o.spoolSize()
 	if err != nil {
 		return err
