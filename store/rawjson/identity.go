@@ -83,6 +83,13 @@ func (id *Identity) readMetadata(c *Cursor) {
 					id.Owners = append(id.Owners, uid)
 				}
 			}
+		case "managedFields":
+			// It is most of the metadata, and nothing of it is needed.
+			if b := c.Peek(); b == '[' || b == '{' {
+				c.At = c.Extent()
+			} else {
+				c.Skip()
+			}
 		default:
 			c.Skip()
 		}

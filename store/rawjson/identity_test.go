@@ -28,6 +28,12 @@ func TestScan(t *testing.T) {
 			raw:  `{"a":"\\","b":"\"","metadata":{"labels":{"k\"1":"\u00e9\\"},"name":"x"}}`,
 			want: Identity{Name: "x", Labels: []label{{`k"1`, `é\`}}},
 		},
+		"brackets in managedFields": {
+			raw:  `{"metadata":{"managedFields":[{"fieldsV1":{"f:a]}\"[{":{".":{},"k:{\"x\":\"\\\\\"}":{}}}},[[]],"}"],"name":"x","uid":"u"},"spec":{}}`,
+			want: Identity{Name: "x", UID: "u"},
+		},
+		"managedFields of other kinds": {raw: `{"metadata":{"managedFields":null,"name":"x","managedFields":{"a":[]},"uid":"u","managedFields":"]","resourceVersion":"5"}}`, want: Identity{Name: "x", UID: "u", ResourceVersion: "5"}},
+		"cut in managedFields":         {raw: `{"metadata":{"name":"x","managedFields":[{"fieldsV1":{"f:a`, want: Identity{Name: "x"}, bad: true},
 		"everything": {
 			raw: `{"kind":"Event","metadata":{"namespace":"n","name":"x","uid":"u","resourceVersion":"5","labels":{"a":"b","c":""},
 				"annotations":{"k8s.io/initial-events-end":"true"},"managedFields":[{"fieldsV1":{"f:labels":{}}}],
