@@ -34,11 +34,16 @@ func (a *response) whenQuiet(calm time.Duration, f func()) {
 
 // get asks for the stream's collection. The answer must be closed.
 func (s *stream) get(ctx context.Context, query url.Values) (*response, error) {
+	return s.getAs(ctx, "application/json", query)
+}
+
+// getAs is get of what a client accepts.
+func (s *stream) getAs(ctx context.Context, accept string, query url.Values) (*response, error) {
 	a := &response{limit: s.limits.answer, proof: s.pulse.lastAnswer}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	a.timer = time.AfterFunc(a.limit, func() { a.cancel(silence(0)) })
 	a.stop = s.pulse.whileAlive(func(err error) { a.cancel(err) })
-	got, err := s.api.get(a.ctx, s.scope.path(), query)
+	got, err := s.api.getAs(a.ctx, s.scope.path(), accept, query)
 	a.timer.Stop()
 	if err != nil {
 		err = a.cause(err)

@@ -121,6 +121,8 @@ type stream struct {
 	reorder  backoff   // after disorder: a server that has none does not get better by a list
 	shuffled time.Time // the last time
 
+	unmarked bool // the server sends no bookmarks; only the goroutine that proves knows it
+
 	newest string    // where the server was when it was asked; "" if it was not, or did not say
 	asked  time.Time // when it was
 
