@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/analyzer/kube"
+	"github.com/svcspy/svcspy/analyzer/phrase"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/cause"
 	"github.com/svcspy/svcspy/replay/change"
@@ -50,6 +53,9 @@ func (r *RiskChange) Raises() bool { return len(r.Worse)+len(r.Began) > 0 }
 // maxWeighed bounds the writes of which the risk is looked at: the latest count.
 const maxWeighed = 512
 
+// maxNodes bounds the Nodes whose writes are looked at.
+const maxNodes = 1024
+
 // Risks returns the writes that changed the risk of a subject while it served,
 // in the order of their positions. segments are those of the whole timeline.
 func Risks(ctx context.Context, t replay.Timeline, subject store.Ref, segments []verdict.Segment) ([]RiskChange, error) {
@@ -70,13 +76,19 @@ func (x *explainer) risks(ctx context.Context, segments []verdict.Segment) ([]Ri
 	}
 	related := cause.RelationsOf(end, x.Subject)
 	var writes []change.Change
+	byNode := slices.ContainsFunc(related.Refs, func(ref store.Ref) bool { return ref.Resource == replay.Workloads["DaemonSet"] })
+	nodes := 0
 	for _, ref := range related.Refs {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		switch ref.Resource {
-		case replay.Pods, replay.Nodes, replay.EndpointSlices, replay.KubernetesEvents:
+		case replay.Pods, replay.EndpointSlices, replay.KubernetesEvents:
 			continue // what is meant is not written there, or often
+		case replay.Nodes:
+			if nodes++; !byNode || nodes > maxNodes {
+				continue // their labels count the Pods of a DaemonSet
+			}
 		}
 		all, err := change.ListWith(x.Timeline, x.Cache, ref, x.Horizon(ref, end.Seq()), end.Seq())
 		if err != nil {
@@ -115,6 +127,14 @@ func (x *explainer) weigh(end *replay.State, related *cause.Relations, segments 
 	}
 	r := &RiskChange{Change: *c}
 	w := weighed(c, related)
+	if c.Ref.Resource == replay.Nodes {
+		if err := x.weighNode(end, related, c, &w); err != nil {
+			return nil, err
+		}
+		if len(w.turns) == 0 {
+			return nil, nil
+		}
+	}
 	r.Worse, r.Better, r.turns = w.worse, w.better, w.turns
 	before, err := x.risksAt(end, c.Seq-1, c.ObservedAt)
 	if err != nil {
@@ -155,6 +175,51 @@ func (x *explainer) risksAt(end *replay.State, seq store.Seq, at time.Time) (map
 		ids[f.ID] = true
 	}
 	return ids, s.Err()
+}
+
+// weighNode compares where DaemonSets of the subject may run before and after the write of
+// a Node: with as many Nodes as Pods, a label is what replicas are elsewhere.
+func (x *explainer) weighNode(end *replay.State, related *cause.Relations, c *change.Change, w *weights) error {
+	if c.Verb != change.Updated || c.Before == nil || c.After == nil {
+		return nil // a Node that comes or goes is told of by what it takes along
+	}
+	before, after := analyzer.As[corev1.Node](c.Before), analyzer.As[corev1.Node](c.After)
+	if maps.Equal(before.Labels, after.Labels) {
+		return nil
+	}
+	s, err := replay.NewCursorWith(x.Timeline, end.Cache()).SeekTimeUpTo(c.ObservedAt, c.Seq)
+	if err != nil {
+		return err
+	}
+	for _, ref := range related.Refs {
+		o := (*analyzer.Object)(nil)
+		if ref.Resource == replay.Workloads["DaemonSet"] {
+			o = s.Get(ref)
+		}
+		if o == nil {
+			continue
+		}
+		pod := &analyzer.As[appsv1.DaemonSet](o).Spec.Template.Spec
+		had, has := kube.WantsNode(pod, before), kube.WantsNode(pod, after)
+		if had == has {
+			continue
+		}
+		now := 0
+		for _, n := range s.List(store.Query{Resource: replay.Nodes}) {
+			if kube.WantsNode(pod, analyzer.As[corev1.Node](n)) {
+				now++
+			}
+		}
+		was, says := now+1, "DaemonSet %s does not run on Node %s any more: it may run on %s instead of %d"
+		if has {
+			was, says = now-1, "DaemonSet %s runs on Node %s: it may run on %s instead of %d"
+		}
+		if now == 0 || was == 0 {
+			continue // an outage, and its end
+		}
+		w.turn(turn{"nodes of " + ref.Name, was, now}, says, ref.Name, after.Name, phrase.Quantity(now, "Node"), was)
+	}
+	return s.Err()
 }
 
 // weighed compares an object before and after a write: what protects the Pods that

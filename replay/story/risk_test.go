@@ -56,6 +56,35 @@ func TestRisksOfIncidents(t *testing.T) {
 	}
 }
 
+// Where a DaemonSet may run is written on Nodes: taking a label away takes a Pod from the
+// Service, though as many are ready as are wanted.
+func TestRisksOfNodeLabels(t *testing.T) {
+	r, subject := replaytest.Open(t, "node-label-removed"), replaytest.Subject(t, "node-label-removed")
+	info, steps := r.Info(), replaytest.Steps(t, "node-label-removed")
+	raw, err := verdict.Of(context.Background(), r, subject, info.Start, info.End)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Risks(context.Background(), r, subject, verdict.Settle(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got [][]string
+	for _, risk := range all {
+		if risk.Change.ObservedAt.Before(steps[0][0]) || risk.Change.ObservedAt.After(steps[0][1].Add(time.Second)) || !risk.Raises() {
+			t.Errorf("%s at %s: %v %v", risk.Change.Subject.Name, risk.Change.ObservedAt, risk.Worse, risk.Better)
+		}
+		got = append(got, risk.Worse)
+	}
+	want := [][]string{
+		{"DaemonSet agent does not run on Node n1 any more: it may run on 2 Nodes instead of 3"},
+		{"DaemonSet agent does not run on Node n2 any more: it may run on 1 Node instead of 2"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("risks (-want +got):\n%s", diff)
+	}
+}
+
 // What a write takes from the Pods that serve, and what it gives them.
 func TestWeighed(t *testing.T) {
 	deployment, budget := replay.Workloads["Deployment"], schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}
