@@ -212,6 +212,8 @@ var readKinds = []kind{
 	kindFor[grpcRoute]("GRPCRoute"),
 	kindFor[gateway]("Gateway"),
 	kindFor[referenceGrant]("ReferenceGrant"),
+	kindFor[virtualService]("VirtualService"),
+	kindFor[destinationRule]("DestinationRule"),
 	kindFor[storagev1.StorageClass]("StorageClass"),
 	kindFor[admissionv1.ValidatingWebhookConfiguration]("ValidatingWebhookConfiguration"),
 	kindFor[admissionv1.MutatingWebhookConfiguration]("MutatingWebhookConfiguration"),

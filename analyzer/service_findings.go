@@ -28,7 +28,7 @@ func (s *service) aside(a *answer) {
 	for _, look := range []observation{
 		s.terminatingService, s.recreated, s.addressChanged, s.capacityCut, s.frozen, s.foreign, s.unreadyPublished,
 		s.sharedAddress, s.concentrated, s.allocation, s.otherProxy, s.proxyMissing, s.dnsDown, s.ingressPaths,
-		s.balancerErrors, s.excludedNodes, s.refusedRollouts, s.mixedPorts, s.unlikePods, s.lag, s.undrained, s.blockedEvictions, s.stalledControllers, s.latentConfig,
+		s.balancerErrors, s.excludedNodes, s.refusedRollouts, s.mixedPorts, s.unlikePods, s.emptySubsets, s.lag, s.undrained, s.blockedEvictions, s.stalledControllers, s.latentConfig,
 	} {
 		a.risks = append(a.risks, look()...)
 	}

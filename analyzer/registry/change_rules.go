@@ -62,6 +62,12 @@ var (
 	mutatorChanges = []ChangeRule{
 		{[]string{"mutatingwebhookconfigurations", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"}, []string{"/webhooks", "/spec"}, true, Latent},
 	}
+	// meshChanges are to where a mesh sends requests, and to the Pods that it finds there.
+	meshChanges = []ChangeRule{
+		{[]string{"virtualservices", "destinationrules"}, []string{"/spec"}, true, Soon},
+		{PodMakers, []string{"/spec/template/metadata/labels", "/spec/replicas"}, true, rollingOut},
+		{[]string{"pods"}, []string{"/metadata/labels"}, false, Soon},
+	}
 	// templateChanges make new Pods.
 	templateChanges  = []ChangeRule{{PodMakers, []string{"/spec/template"}, true, rollingOut}}
 	placementChanges = []ChangeRule{

@@ -258,6 +258,12 @@ func endpointDiagnoses() []Diagnosis {
 			Changes: slices.Concat(mutatorChanges, createChanges), Rule: "service.unlikePods",
 		},
 		{
+			ID: "mesh-subset-empty", Severity: Risk, Layer: Endpoints, Steps: "C5", Kinds: on("VirtualService", "DestinationRule", "Pod"),
+			Meaning: "A VirtualService sends requests to a subset of the Service that has no ready Pod, or that no DestinationRule defines.",
+			Trap:    "Clients without a proxy of the mesh are not affected, and what a proxy has heard stands in no object. A destination of weight 0 gets nothing.",
+			Changes: meshChanges, Rule: "service.emptySubset",
+		},
+		{
 			ID: "service-port-changed", Severity: Risk, Layer: Endpoints, Steps: "C5", Kinds: on("Service", "Pod"),
 			Meaning: "A change leads a port of the Service where no container declares one and no probe looks.",
 			Trap:    "Declaring ports is optional: only what was declared before counts.",

@@ -33,7 +33,7 @@ const (
 
 // StandardGroups are recorded as a whole by profile standard, with kinds that
 // are not in the table.
-var StandardGroups = []string{"gateway.networking.k8s.io"}
+var StandardGroups = []string{"gateway.networking.k8s.io", "networking.istio.io"}
 
 // Closure says where a kind is recorded, besides the namespace of a subject, for
 // the sake of that subject.
@@ -91,6 +91,8 @@ var All = []Kind{
 	{Name: "Gateway", Plural: "Gateways", Resource: gvr("gateway.networking.k8s.io", "v1", "gateways")},
 	{Name: "GatewayClass", Plural: "GatewayClasses", Resource: gvr("gateway.networking.k8s.io", "v1", "gatewayclasses"), Cluster: true, Closure: Referred},
 	{Name: "ReferenceGrant", Plural: "ReferenceGrants", Resource: gvr("gateway.networking.k8s.io", "v1beta1", "referencegrants")},
+	{Name: "VirtualService", Plural: "VirtualServices", Resource: gvr("networking.istio.io", "v1", "virtualservices")},
+	{Name: "DestinationRule", Plural: "DestinationRules", Resource: gvr("networking.istio.io", "v1", "destinationrules")},
 	{Name: "IngressClass", Plural: "IngressClasses", Resource: gvr("networking.k8s.io", "v1", "ingressclasses"), Cluster: true, Profile: Standard, Closure: Referred},
 	{Name: "Ingress", Plural: "Ingresses", Resource: gvr("networking.k8s.io", "v1", "ingresses"), Profile: Standard},
 	{Name: "NetworkPolicy", Plural: "NetworkPolicies", Resource: gvr("networking.k8s.io", "v1", "networkpolicies"), Profile: Standard},
