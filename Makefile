@@ -8,7 +8,7 @@ BROWSER = fixtures/browser
 TOOLS = $(GO) tool -modfile=fixtures/tools/go.mod
 SOURCES = $(shell git ls-files '*.go' 2>/dev/null)
 
-.PHONY: help build man update demo test check e2e bench soak oracle record-incidents cluster-up cluster-down fmt release-files release-snapshot release-equal release-krew image sizes gallery vulncheck vet-platforms chart
+.PHONY: help build man update demo test check e2e bench soak oracle matrix record-incidents cluster-up cluster-down fmt release-files release-snapshot release-equal release-krew image sizes gallery vulncheck vet-platforms chart
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -81,6 +81,9 @@ soak: ## an agent killed CHAOS=200 times over a bad line loses nothing; one at 5
 
 oracle: ## 50,000 recorded events and a hundred faults held against client-go and the audit log
 	@cd $(CONTROLPLANE) && SVCSPY_E2E=1 SVCSPY_ORACLE=$(ORACLE) $(GO) test -count=1 -timeout 60m -v -run 'TestRecordingEqualsInformers' ./e2e
+
+matrix: ## four incidents on the control planes of Kubernetes 1.30 to 1.37; VERSIONS="1.33 1.35"; each is built once, a quarter of an hour
+	@cd $(CONTROLPLANE) && SVCSPY_E2E=1 SVCSPY_VERSIONS="$(or $(VERSIONS),1.30 1.31 1.32 1.33 1.34 1.35 1.36 1.37)" $(GO) test -count=1 -timeout 0 -v -run TestOlderVersions ./e2e
 
 record-incidents: bin/svcspy ## record fixtures/incidents anew on a real control plane
 	@cd $(CONTROLPLANE) && $(GO) run ./cmd/incident --svcspy $(CURDIR)/bin/svcspy --all

@@ -41,6 +41,15 @@ func TestIncidents(t *testing.T) {
 		}
 		t.Run(incident.Name, func(t *testing.T) { board.play(t, incident) })
 	}
+	older, err := incidents.Older("../fixtures/incidents")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range slices.Sorted(maps.Keys(older)) {
+		for _, incident := range older[version] {
+			t.Run("kubernetes-"+version+"/"+incident.Name, func(t *testing.T) { board.play(t, incident) })
+		}
+	}
 	t.Logf("accuracy: %d of %d instants, %d of %d incidents; %d wrong and certain", board.right, board.instants, board.met, board.incidents, board.certain)
 	for _, aspect := range slices.Sorted(maps.Keys(board.asserted)) {
 		t.Logf("accuracy: %s right at %d of %d instants", aspect, board.asserted[aspect]-board.missed[aspect], board.asserted[aspect])
