@@ -3,10 +3,13 @@ package recorder
 import (
 	"context"
 	"encoding/json"
+	"hash/maphash"
 	"io"
 	"net/url"
 	"strconv"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/store"
@@ -26,19 +29,15 @@ func (s *stream) prove(ctx context.Context, from string) {
 		if newest := s.ask(ctx); newest != "" && s.reach(newest) {
 			return
 		}
-		target := ""
 		if !s.unmarked {
-			var served bool
-			target, served = s.probe(ctx, from)
-			// The API server keeps no watch cache of Events, and a watch of etcd itself may
-			// end without a bookmark (1.30 to 1.33 do so, at least).
-			s.unmarked = target == "" && served && s.scope.resource.gvr.Resource == "events"
+			target, served := s.probe(ctx, from)
+			if target != "" {
+				s.reach(target)
+				return
+			}
+			s.unmarked = served
 		}
-		if s.unmarked {
-			target = s.newestItem(ctx, from)
-		}
-		if target != "" {
-			s.reach(target)
+		if s.unmarked && s.survey(ctx) {
 			return
 		}
 		if ctx.Err() == nil {
@@ -95,51 +94,76 @@ func (s *stream) probe(ctx context.Context, from string) (target string, served 
 	}
 }
 
-// newestItem returns the resourceVersion of the newest object of a collection, which is
-// the given one if none is newer; "" if that cannot be known. A watch that has told that
-// version has told every write before, but for deletions after it: of Events those say
-// nothing. Only their metadata is asked for.
-func (s *stream) newestItem(ctx context.Context, from string) string {
+// survey asks what there is, and reports whether the watch has told exactly that: all
+// versions up to the newest of an object, and the same objects, so that no deletion is
+// missing either. If it has not yet, it is current as soon as it has. It is for watches
+// without bookmarks: before Kubernetes 1.31 the API server sends none in a collection in
+// which nothing was written since it started (lastProcessedResourceVersion of
+// apiserver/pkg/storage/cacher), and none of Events, which it does not cache, where
+// watch-lists are off. Only metadata is asked for.
+func (s *stream) survey(ctx context.Context) (current bool) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.list)
 	defer cancel()
-	newest := from
+	newest, objects := "", uint64(0)
 	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
-	for range maxNewestPages {
+	for range maxSurveyPages {
 		body, err := s.getAs(ctx, "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json", query)
 		if err != nil {
-			return ""
+			return false
 		}
 		var page struct {
-			Metadata listMeta `json:"metadata"`
-			Items    []struct {
-				Metadata struct {
-					ResourceVersion string `json:"resourceVersion"`
-				} `json:"metadata"`
-			} `json:"items"`
+			Metadata listMeta                       `json:"metadata"`
+			Items    []metav1.PartialObjectMetadata `json:"items"`
 		}
-		err = json.NewDecoder(io.LimitReader(body, maxNewestBytes)).Decode(&page)
+		err = json.NewDecoder(io.LimitReader(body, maxSurveyBytes)).Decode(&page)
 		body.Close()
 		if err != nil {
-			return ""
+			return false
 		}
 		for i := range page.Items {
-			if v := page.Items[i].Metadata.ResourceVersion; older(newest, v) {
-				newest = v
+			o := &page.Items[i].ObjectMeta
+			objects ^= fingerprint(o.UID)
+			if newest == "" || older(newest, o.ResourceVersion) {
+				newest = o.ResourceVersion
 			}
 		}
 		if page.Metadata.Continue == "" {
-			return newest
+			return s.match(newest, objects)
 		}
 		query.Set("continue", page.Metadata.Continue)
 	}
-	return ""
+	return false
 }
 
-// The most that newestItem reads: 50,000 Events, and of each page 32 MiB.
+// The most that survey reads: 50,000 objects, and of each page 32 MiB.
 const (
-	maxNewestPages = 100
-	maxNewestBytes = 32 << 20
+	maxSurveyPages = 100
+	maxSurveyBytes = 32 << 20
 )
+
+// fingerprints of objects, joined by XOR, tell two sets apart.
+var fingerprints = maphash.MakeSeed()
+
+func fingerprint(uid types.UID) uint64 { return maphash.String(fingerprints, string(uid)) }
+
+// match notes what a watch that is behind must have told to be current, which it may
+// have already. newest is "" where there are no objects.
+func (s *stream) match(newest string, objects uint64) (current bool) {
+	s.mu.Lock()
+	s.target, s.objects, s.surveyed = newest, objects, true
+	current = s.matches()
+	s.mu.Unlock()
+	if current {
+		s.current(true)
+	}
+	return current
+}
+
+// matches reports whether the watch has told what the last survey found, or is not behind.
+// s.mu must be held.
+func (s *stream) matches() bool {
+	return !s.behind || s.surveyed && s.told == s.objects && (s.target == "" || reaches(s.resourceVersion, s.target))
+}
 
 // unproven says in the ledger that a resumed watch is not known to be complete.
 func (s *stream) unproven() {

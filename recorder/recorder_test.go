@@ -111,6 +111,9 @@ const underLoad = 200 * time.Millisecond
 
 const podsPath = "/api/v1/pods"
 
+// noWatchLists is how Kubernetes 1.30, 1.31 and 1.33 refuse a watch-list.
+var noWatchLists = refuse(422, "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+
 // streams are what a stream makes of what the server does. Each script ends
 // with a watch that stays open; the recorder is stopped at the last line.
 var streams = []struct {
@@ -429,6 +432,44 @@ var streams = []struct {
 			"Listing", "RELIST", "BOOKMARK a1 end", "Current a1", "Gap a1: watch closed",
 			"ADDED a b2", "MODIFIED a c3", "Current c3 resumed", "MODIFIED a d4",
 		},
+	},
+	// Before Kubernetes 1.31 a watch tells nothing where nothing is written, no bookmark
+	// either. What there is says whether it has told everything.
+	{
+		name:   "no bookmarks: nothing happened since the list",
+		script: []step{noWatchLists, says(page("40", "", pod("a", "33"))), holds(), says(page("52", "", pod("a", "33")))},
+		newest: "52", // something of another kind was written
+		probe:  says(),
+		want:   []string{"Listing", "RELIST", "ADDED a 33", "BOOKMARK 40 end", "Current 40"},
+	},
+	{
+		name:   "no bookmarks: an empty list",
+		script: []step{noWatchLists, says(page("40", "")), holds(), says(page("52", ""))},
+		newest: "52",
+		probe:  says(),
+		want:   []string{"Listing", "RELIST", "BOOKMARK 40 end", "Current 40"},
+	},
+	{
+		name: "no bookmarks: what is newer has to come first",
+		script: []step{
+			noWatchLists, says(page("40", "", pod("a", "33"))),
+			later(underLoad, holds(event("ADDED", pod("b", "45")), event("ADDED", pod("c", "46")), event("ADDED", pod("d", "60")))),
+			says(page("52", "next", pod("a", "33"))), says(page("52", "", pod("c", "46"), pod("b", "45"))),
+		},
+		newest: "52",
+		probe:  says(),
+		want:   []string{"Listing", "RELIST", "ADDED a 33", "BOOKMARK 40 end", "ADDED b 45", "ADDED c 46", "Current 46", "ADDED d 60"},
+	},
+	{
+		name: "no bookmarks: a deletion has to come first",
+		script: []step{
+			noWatchLists, says(page("40", "", pod("a", "33"), pod("b", "34"))),
+			later(underLoad, holds(event("MODIFIED", pod("a", "44")), event("DELETED", pod("b", "45")))),
+			says(page("52", "", pod("a", "44"))),
+		},
+		newest: "52",
+		probe:  says(),
+		want:   []string{"Listing", "RELIST", "ADDED a 33", "ADDED b 34", "BOOKMARK 40 end", "MODIFIED a 44", "DELETED b 45", "Current 45"},
 	},
 	{
 		name: "etcd was restored from an older copy: what there is is listed",

@@ -130,6 +130,9 @@ type stream struct {
 	// stream itself changes resourceVersion, so it may look without mu.
 	mu              sync.Mutex
 	target          string         // proven: a watch that is behind is current when it reaches this; "" is not known
+	surveyed        bool           // and when it has told these objects and no others
+	objects         uint64         // fingerprints of what there is, joined by XOR
+	told            uint64         // and of what was told, less what was deleted
 	resourceVersion string         // where to go on; "" before a list was completed
 	said            store.Coverage // last ledger entry
 	relisted        bool           // since it was current
@@ -370,6 +373,12 @@ func (s *stream) hear(kind watch.EventType, object []byte) (ended bool, err erro
 			s.seen(kind, object)
 		}
 	}
+	switch kind {
+	case watch.Added, watch.Deleted:
+		s.mu.Lock()
+		s.told ^= fingerprint(meta.uid)
+		s.mu.Unlock()
+	}
 	if s.noticed != nil && s.resourceVersion != "" && kind != watch.Bookmark {
 		s.noticed()
 	}
@@ -399,6 +408,7 @@ func (s *stream) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.relisted = true
+	s.told = 0
 	s.cover(store.Coverage{Status: store.Listing})
 	s.queue.event(s.scope, store.Event{Type: store.Relist, Resource: s.scope.resource.gvr, Namespace: s.scope.namespace})
 }
@@ -418,7 +428,7 @@ func (s *stream) stand(resourceVersion string) {
 func (s *stream) open(ctx context.Context, body *response) (end func()) {
 	s.newest, s.asked = "", time.Time{}
 	s.mu.Lock()
-	s.behind, s.target = true, ""
+	s.behind, s.target, s.surveyed = true, "", false
 	s.mu.Unlock()
 	from := s.resourceVersion
 	ctx, cancel := context.WithCancel(ctx)
@@ -450,9 +460,13 @@ func (s *stream) open(ctx context.Context, body *response) (end func()) {
 // whether the watch is still behind.
 func (s *stream) catchUp(ctx context.Context) bool {
 	s.mu.Lock()
-	behind, target := s.behind, s.target
+	target, matches := s.target, s.matches()
+	if s.surveyed {
+		target = "" // it says what was told, too
+	}
 	s.mu.Unlock()
-	if !behind {
+	if matches {
+		s.current(true)
 		return false
 	}
 	if s.newest == "" && target == "" && time.Since(s.asked) > s.limits.settle {
@@ -512,7 +526,7 @@ func (s *stream) current(resumed bool) {
 // it may be already.
 func (s *stream) reach(resourceVersion string) (current bool) {
 	s.mu.Lock()
-	s.target = resourceVersion
+	s.target, s.surveyed = resourceVersion, false
 	current = !s.behind || reaches(s.resourceVersion, resourceVersion)
 	s.mu.Unlock()
 	if current {
