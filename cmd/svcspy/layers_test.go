@@ -58,7 +58,7 @@ var layers = map[string]struct {
 	"replay/when":          {[]string{"store", "replay", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/cause":         {[]string{"store", "store/kinds", "analyzer", "analyzer/registry", "analyzer/kube", "replay", "replay/change", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/past":          {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
-	"replay/story":         {[]string{"store", "analyzer", "analyzer/registry", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/story":         {[]string{"store", "analyzer", "analyzer/registry", "analyzer/kube", "analyzer/phrase", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/replaytest":    {[]string{"store", "fixtures/late"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/report":        {[]string{"store", "store/kinds", "analyzer", "analyzer/phrase", "analyzer/registry", "analyzer/command", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/past", "replay/story", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/lane":          {[]string{"store", "analyzer", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
