@@ -62,19 +62,14 @@ func retryAfter(seconds int64) time.Duration {
 // largestStatus bounds what is read of a refusal's body.
 const largestStatus = 64 << 10
 
-// get sends a GET and returns the body of a 200. It compresses lists, which
-// may come from far away, but not watches: a compressed watch holds events
-// back until a block is full.
-func (a *client) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
-	return a.getAs(ctx, path, "application/json", query)
-}
-
-// getAs is get of what a client accepts.
+// getAs sends a GET of what a client accepts and returns the body of a 200. It
+// compresses lists, which may come from far away, but not watches: a compressed watch
+// holds events back until a block is full.
 func (a *client) getAs(ctx context.Context, path, accept string, query url.Values) (*http.Response, error) {
 	return a.getWith(ctx, path, http.Header{"Accept": {accept}}, query)
 }
 
-// getWith is get with headers.
+// getWith is getAs with headers.
 func (a *client) getWith(ctx context.Context, path string, header http.Header, query url.Values) (*http.Response, error) {
 	u := *a.base
 	u.Path = a.base.JoinPath(path).Path
