@@ -87,6 +87,8 @@ type logRequest struct {
 	restarts        int
 	reason          string
 	exitCode        *int
+	ended           string
+	started         time.Time // of the container that ended, whole seconds
 	finished        time.Time
 	gone            bool
 }
@@ -121,9 +123,10 @@ type containerStatus struct {
 	State, LastState struct {
 		Running    *struct{ StartedAt metav1.Time }
 		Terminated *struct {
-			ExitCode    int
-			FinishedAt  metav1.Time
-			ContainerID string
+			ExitCode              int
+			Reason                string
+			StartedAt, FinishedAt metav1.Time
+			ContainerID           string
 		}
 	}
 }
@@ -168,9 +171,12 @@ func (l *containerLogs) failed(pod *podStatus, c *containerStatus) bool {
 	if ended == nil || !previous && ended.ExitCode == 0 || time.Since(ended.FinishedAt.Time) > recentFailure {
 		return false // a Job that is done, say; what is restarted failed whatever it returned
 	}
-	code := ended.ExitCode
-	l.once(pod, c, cmp.Or(ended.ContainerID, strconv.Itoa(c.RestartCount)), logRequest{
-		previous: previous, reason: kinds.LogOfFailed, exitCode: &code, finished: ended.FinishedAt.Time,
+	code, restarts := ended.ExitCode, c.RestartCount
+	if previous && restarts > 0 {
+		restarts-- // it counts the one that runs now
+	}
+	l.once(pod, c, cmp.Or(ended.ContainerID, strconv.Itoa(restarts)), logRequest{
+		previous: previous, reason: kinds.LogOfFailed, restarts: restarts, exitCode: &code, ended: ended.Reason, started: ended.StartedAt.Time, finished: ended.FinishedAt.Time,
 	})
 	return true
 }
@@ -186,7 +192,7 @@ func (l *containerLogs) unready(pod *podStatus, c *containerStatus) {
 			continue
 		}
 		if since.After(c.State.Running.StartedAt.Time) { // it had been ready; else it is starting
-			l.once(pod, c, since.String(), logRequest{reason: kinds.LogOfNotReady})
+			l.once(pod, c, since.String(), logRequest{reason: kinds.LogOfNotReady, restarts: c.RestartCount})
 		}
 	}
 }
@@ -194,7 +200,7 @@ func (l *containerLogs) unready(pod *podStatus, c *containerStatus) {
 // once asks for a log unless it was asked for because of the same failure.
 func (l *containerLogs) once(pod *podStatus, c *containerStatus, failure string, r logRequest) {
 	r.namespace, r.pod, r.uid, r.resourceVersion = pod.Metadata.Namespace, pod.Metadata.Name, pod.Metadata.UID, pod.Metadata.ResourceVersion
-	r.container, r.restarts = c.Name, c.RestartCount
+	r.container = c.Name
 	key := strings.Join([]string{string(r.uid), r.container, r.reason, failure}, "/")
 	if l.asked[key] {
 		return
@@ -238,19 +244,11 @@ func (l *containerLogs) write(ctx context.Context, r *logRequest) {
 			Name: r.name(), Namespace: r.namespace, UID: string(r.uid) + "." + r.container, ResourceVersion: r.resourceVersion, CreationTimestamp: at,
 			OwnerReferences: []kinds.LogOwner{{APIVersion: "v1", Kind: "Pod", Name: r.pod, UID: string(r.uid)}},
 		},
-		Container: r.container, Restarts: r.restarts, Reason: r.reason, ExitCode: r.exitCode, FinishedAt: r.finished.UTC(), Lines: []string{},
+		Container: r.container, Restarts: r.restarts, Reason: r.reason, ExitCode: r.exitCode, Ended: r.ended, FinishedAt: r.finished.UTC(), Lines: []string{},
 	}
 	kind := watch.Deleted
 	if !r.gone {
-		text, cut, err := l.read(ctx, r)
-		if err == nil && !r.previous && !r.finished.IsZero() {
-			// The kubelet may have started the next one since.
-			var later bool
-			if text, later = until(text, r.finished); later && text == "" {
-				r.previous = true
-				text, cut, err = l.read(ctx, r)
-			}
-		}
+		text, cut, err := l.readOf(ctx, r)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -309,15 +307,71 @@ func (l *containerLogs) cover(err error) {
 	}
 }
 
+// errRestarted says that the log of a container is lost.
+var errRestarted = errors.New("the container was restarted again before its log was read")
+
+// readOf returns the last lines of the container that failed. The API has only the logs of
+// the newest container of that name and of the one before it, and does not say whose they
+// are: while the request waited, the kubelet may have started the next one. The times of
+// the lines tell, as far as whole seconds do, in which Kubernetes has the start and the end.
+func (l *containerLogs) readOf(ctx context.Context, r *logRequest) (text string, cut bool, err error) {
+	late := r.finished.Add(time.Second)
+	isNext := false
+	if !r.previous {
+		text, cut, err = l.read(ctx, r, false)
+		if err != nil || r.finished.IsZero() {
+			return text, cut, err // it runs
+		}
+		first, _ := said(text)
+		if !first.IsZero() && first.Before(r.finished) {
+			return text, cut, nil // the next one said nothing before it was started
+		}
+		isNext = !first.Before(late)
+	}
+	before, cutBefore, err := l.read(ctx, r, true)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.code == http.StatusBadRequest && !r.previous {
+		return text, cut, nil // there is none before
+	}
+	if err != nil {
+		return "", false, err
+	}
+	first, last := said(before)
+	switch {
+	case !first.Before(late):
+		return "", false, errRestarted
+	case r.previous, r.restarts == 0, !last.Before(r.started.Add(time.Second)), isNext && before == "":
+		return before, cutBefore, nil
+	}
+	// The one before it had ended: the newest is the one that failed.
+	return text, cut, nil
+}
+
+// said returns the times of the first and the last line.
+func said(text string) (first, last time.Time) {
+	for line := range strings.SplitSeq(text, "\n") {
+		at, _, _ := strings.Cut(line, " ")
+		t, err := time.Parse(time.RFC3339Nano, at)
+		if err != nil {
+			continue // a part of a line that was longer than all that is read
+		}
+		if first.IsZero() {
+			first = t
+		}
+		last = t
+	}
+	return first, last
+}
+
 // read returns the last lines of a log, each with its time, and whether there are
 // lines before them.
-func (l *containerLogs) read(ctx context.Context, r *logRequest) (text string, cut bool, err error) {
+func (l *containerLogs) read(ctx context.Context, r *logRequest, previous bool) (text string, cut bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
 	query := url.Values{
 		"container": {r.container}, "tailLines": {strconv.Itoa(l.lines + 1)}, "limitBytes": {strconv.Itoa(logBytes)}, "timestamps": {"true"},
 	}
-	if r.previous {
+	if previous {
 		query.Set("previous", "true")
 	}
 	response, err := l.api.getAs(ctx, "/api/v1/namespaces/"+r.namespace+"/pods/"+r.pod+"/log", "*/*", query)
@@ -347,20 +401,4 @@ func lastLines(text string, lines int) (last string, cut bool) {
 		last = strings.ToValidUTF8(last[len(last)-keptLogBytes:], "")
 	}
 	return last, len(last) < len(text)
-}
-
-// until leaves out what a container said that was started after the one that ended
-// at that time, and reports whether that was anything. Kubernetes has the second at
-// which a container ended.
-func until(text string, ended time.Time) (before string, later bool) {
-	var lines []string
-	for line := range strings.SplitSeq(text, "\n") {
-		at, _, _ := strings.Cut(line, " ")
-		if t, err := time.Parse(time.RFC3339Nano, at); err == nil && t.After(ended.Add(time.Second)) {
-			later = true
-			continue
-		}
-		lines = append(lines, line)
-	}
-	return strings.Join(lines, "\n"), later
 }

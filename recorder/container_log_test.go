@@ -21,7 +21,7 @@ import (
 // crashed is a Pod whose container app ended with an error, as its state (waiting for
 // the back-off) or as its last state (running again).
 func crashed(resourceVersion, state, id string, restarts int, at time.Time) string {
-	ended := fmt.Sprintf(`{"terminated":{"exitCode":1,"finishedAt":%q,"containerID":%q}}`, at.UTC().Format(time.RFC3339), id)
+	ended := fmt.Sprintf(`{"terminated":{"exitCode":1,"reason":"Error","finishedAt":%q,"containerID":%q}}`, at.UTC().Format(time.RFC3339), id)
 	return fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web-1","namespace":"shop","uid":"uid-web-1","resourceVersion":%q},"status":{"containerStatuses":[{"name":"app","restartCount":%d,%q:%s}]}}`,
 		resourceVersion, restarts, state, ended)
 }
@@ -94,7 +94,7 @@ func TestLogsOfFailedContainers(t *testing.T) {
 	}
 	code := 1
 	want := kinds.ContainerLog{
-		APIVersion: "svcspy.dev/v1", Kind: "ContainerLog", Container: "app", Reason: kinds.LogOfFailed, ExitCode: &code, Cut: true,
+		APIVersion: "svcspy.dev/v1", Kind: "ContainerLog", Container: "app", Reason: kinds.LogOfFailed, ExitCode: &code, Ended: "Error", Cut: true,
 		Metadata: kinds.LogMetadata{
 			Name: "web-1.app", Namespace: "shop", UID: "uid-web-1.app", ResourceVersion: "3",
 			OwnerReferences: []kinds.LogOwner{{APIVersion: "v1", Kind: "Pod", Name: "web-1", UID: "uid-web-1"}},
@@ -131,6 +131,76 @@ func TestLogsOfFailedContainers(t *testing.T) {
 	const tail = "container=app&limitBytes=1048576&"
 	if diff := cmp.Diff([]string{tail + "tailLines=3&timestamps=true", tail + "tailLines=3&timestamps=true", tail + "previous=true&tailLines=3&timestamps=true"}, asked); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestWhoseLog: the log of the container that failed is recorded, not that of the one
+// before it or after it, however soon the next one was started.
+func TestWhoseLog(t *testing.T) {
+	ended := time.Now().Truncate(time.Second) // as Kubernetes says it; it was up to a second later
+	at := func(s float64, words string) string {
+		return ended.Add(time.Duration(s*float64(time.Second))).UTC().Format(time.RFC3339Nano) + " " + words + "\n"
+	}
+	const none = "previous terminated container not found"
+	for _, c := range []struct {
+		name              string
+		state             string
+		restarts, ran     int // ran: seconds
+		current, previous string
+		want              string // the words of its only line
+	}{
+		{"the next one was started in the same second", "state", 0, 60, at(0.8, "next"), at(0.5, "mine"), "mine"},
+		{"the next one has said nothing yet", "state", 0, 60, "", at(0.5, "mine"), "mine"},
+		{"the next one was started a second later", "state", 0, 60, at(1.8, "next"), at(0.5, "mine"), "mine"},
+		{"it waits", "state", 0, 60, at(-3, "mine"), none, "mine"},
+		{"it waits, and spoke in its last second only", "state", 0, 60, at(0.5, "mine"), none, "mine"},
+		{"its last line came late", "state", 0, 60, at(1.1, "mine"), none, "mine"},
+		{"it waits after a restart", "state", 1, 60, at(0.5, "mine"), at(-61, "before"), "mine"},
+		{"it waits after a restart, and lived less than a second", "state", 1, 0, at(0.6, "mine"), at(0.4, "before"), "mine"},
+		{"it waits after a restart and said nothing", "state", 1, 60, "", at(-61, "before"), ""},
+		{"it was restarted again", "state", 1, 60, at(0.7, "next"), at(0.5, "mine"), "mine"},
+		{"it was restarted again and had said nothing", "state", 1, 60, at(1.7, "next"), "", ""},
+		{"the next one runs", "lastState", 1, 60, at(0.8, "next"), at(0.5, "mine"), "mine"},
+		{"the next one has failed, too", "lastState", 1, 60, at(9, "third"), at(5, "second"), "error: " + errRestarted.Error()},
+		{"the next one has failed, too, before the first was read", "state", 0, 60, at(9, "third"), at(5, "second"), "error: " + errRestarted.Error()},
+	} {
+		pod := fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web-1","namespace":"shop","uid":"u","resourceVersion":"3"},"status":{"containerStatuses":[{"name":"app","restartCount":%d,%q:{"terminated":{"exitCode":1,"startedAt":%q,"finishedAt":%q,"containerID":"a"}}}]}}`,
+			c.restarts, c.state, ended.Add(-time.Duration(c.ran)*time.Second).UTC().Format(time.RFC3339), ended.UTC().Format(time.RFC3339))
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Query().Get("previous") == "":
+				fmt.Fprint(w, c.current)
+			case c.previous == none:
+				refuse(400, none)(w, r)
+			default:
+				fmt.Fprint(w, c.previous)
+			}
+		}
+		s := newServer(t, map[string][]step{
+			podsPath:                                 {holds(event("ADDED", pod), endOfList("10"))},
+			"/api/v1/namespaces/shop/pods/web-1/log": {answer, answer},
+		})
+		sink := newSink()
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		var log kinds.ContainerLog
+		sink.append = func(e store.Event) error {
+			if e.Resource == kinds.ContainerLogs {
+				defer stop()
+				return json.Unmarshal(e.Object, &log)
+			}
+			return nil
+		}
+		if err := Run(ctx, Options{Config: s.config(), Profile: Minimal, Resources: []string{"pods"}, Sink: sink, LogLines: 5}); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		_, got, _ := strings.Cut(strings.Join(log.Lines, "\n"), " ")
+		if log.Error != "" {
+			got = "error: " + log.Error
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type LastWords struct {
 	Restarts  int       `json:"restarts"`
 	Reason    string    `json:"reason"` // Failed or NotReady
 	ExitCode  *int      `json:"exitCode,omitempty"`
+	Ended     string    `json:"ended,omitempty"` // as the kubelet calls that end: Error, OOMKilled, Completed
 	ReadAt    time.Time `json:"readAt"`
 	Lines     []string  `json:"lines"`         // oldest first, each behind its time
 	Cut       bool      `json:"cut,omitempty"` // there are lines before them
@@ -57,7 +58,7 @@ func LastWordsOf(s *replay.State, r *analyzer.Report) []LastWords {
 			}
 			all = append(all, LastWords{
 				Seq: o.Seq, Namespace: pod[0], Pod: pod[1], Container: log.Container, Restarts: log.Restarts, Reason: log.Reason,
-				ExitCode: log.ExitCode, ReadAt: log.Metadata.CreationTimestamp, Lines: log.Lines, Cut: log.Cut, Error: log.Error,
+				ExitCode: log.ExitCode, Ended: log.Ended, ReadAt: log.Metadata.CreationTimestamp, Lines: log.Lines, Cut: log.Cut, Error: log.Error,
 			})
 		}
 	}
@@ -130,8 +131,10 @@ func (w *LastWords) end() string {
 	switch {
 	case w.Reason == kinds.LogOfNotReady:
 		return " (running, not ready)"
+	case w.ExitCode != nil && (w.Ended == "" || w.Ended == "Error" || w.Ended == "Completed"):
+		return " (exit " + strconv.Itoa(*w.ExitCode) + ")" // which says as much
 	case w.ExitCode != nil:
-		return " (exit " + strconv.Itoa(*w.ExitCode) + ")"
+		return " (" + Clean(w.Ended) + ", exit " + strconv.Itoa(*w.ExitCode) + ")"
 	}
 	return ""
 }

@@ -50,7 +50,7 @@ func TestLastWords(t *testing.T) {
 	}
 	pod(watch.Added, "web-1")
 	pod(watch.Added, "web-2")
-	log("web-1", `"restarts":3,"reason":"Failed","exitCode":1,"cut":true,"lines":["1 one","2 two","3 three","4 four","5 five","6 \u001b[31mlisten: address already in use"]`)
+	log("web-1", `"restarts":3,"reason":"Failed","exitCode":137,"ended":"OOMKilled","cut":true,"lines":["1 one","2 two","3 three","4 four","5 five","6 \u001b[31mlisten: address already in use"]`)
 	log("web-2", `"reason":"NotReady","lines":[],"error":"pods/log is forbidden"`)
 	pod(watch.Deleted, "web-2")
 	for i := range 1000 {

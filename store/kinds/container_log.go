@@ -17,6 +17,7 @@ type ContainerLog struct {
 	Restarts   int         `json:"restarts"`           // of the container, when it failed
 	Reason     string      `json:"reason"`             // why its log was read: Failed or NotReady
 	ExitCode   *int        `json:"exitCode,omitempty"` // where it ended
+	Ended      string      `json:"ended,omitempty"`    // as the kubelet calls that end: Error, OOMKilled, Completed
 	FinishedAt time.Time   `json:"finishedAt,omitzero"`
 	// Lines are the last ones, oldest first, redacted, each behind the time at which
 	// the container runtime took it (RFC 3339).

@@ -31,7 +31,7 @@ function findingList(title, list) {
 // lastWords is what containers said before they failed, where that was recorded.
 function lastWords(list) {
   if (!list || !list.length) return null;
-  return [el("h3", {}, "Last words"), list.map((w) => el("div", {}, el("p", { class: "soft" }, `#${w.seq} Pod ${w.namespace}/${w.pod}, container ${w.container}` + (w.exitCode === undefined ? "" : `, exit ${w.exitCode}`)),
+  return [el("h3", {}, "Last words"), list.map((w) => el("div", {}, el("p", { class: "soft" }, `#${w.seq} Pod ${w.namespace}/${w.pod}, container ${w.container}` + (w.ended && w.ended !== "Error" && w.ended !== "Completed" ? `, ${w.ended}` : "") + (w.exitCode === undefined ? "" : `, exit ${w.exitCode}`)),
     w.error ? el("p", { class: "note" }, "no log: " + w.error) : el("pre", { class: "yaml" }, w.lines.join("\n"))))].flat();
 }
 
