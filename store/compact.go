@@ -29,18 +29,39 @@ func compactInPlace(path string) (err error) {
 	if err != nil {
 		return unlessRefused(err)
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer func() { err = errors.Join(err, lock.Close()) }() // twice does no harm
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return unlessRefused(err)
 	}
 	if err = errors.Join(tmp.Close(), copyFile(path, tmp.Name())); err == nil {
-		err = os.Rename(tmp.Name(), path)
+		err = replaceLocked(lock, tmp.Name(), path)
 	}
 	if err == nil {
 		return syncDir(filepath.Dir(path))
 	}
 	return errors.Join(unlessRefused(err), os.Remove(tmp.Name()))
+}
+
+// replaceLocked renames a file to that of an open database. Windows does not replace an
+// open file, so that there the database is closed just before. Whoever opens it in that
+// moment keeps it as it is; what was written to it meanwhile shows in its time.
+func replaceLocked(lock *bbolt.DB, from, path string) error {
+	if runtime.GOOS != "windows" {
+		return os.Rename(from, path)
+	}
+	before, err := os.Stat(path)
+	if err := errors.Join(err, lock.Close()); err != nil {
+		return err
+	}
+	after, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
+		return sharingViolation
+	}
+	return os.Rename(from, path)
 }
 
 // sharingViolation is what Windows says when an open file is to be replaced.
@@ -71,7 +92,13 @@ func copyFile(src, dst string) (err error) {
 	if err != nil {
 		return fmt.Errorf("compact to %s: %w", dst, err)
 	}
-	defer func() { err = errors.Join(err, to.Close()) }()
+	size := int64(0)
+	defer func() {
+		// On Windows bbolt makes a file as large as the memory that it maps, which doubles.
+		if err = errors.Join(err, to.Close()); err == nil {
+			err = os.Truncate(dst, size)
+		}
+	}()
 	err = from.View(func(tx *bbolt.Tx) error {
 		return to.Update(func(out *bbolt.Tx) error {
 			return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
@@ -87,7 +114,10 @@ func copyFile(src, dst string) (err error) {
 	// The second transaction makes both meta pages lead to everything, so that
 	// losing either loses nothing.
 	if err == nil {
-		err = to.Update(func(*bbolt.Tx) error { return nil })
+		err = to.Update(func(tx *bbolt.Tx) error {
+			size = tx.Size()
+			return nil
+		})
 	}
 	if err == nil {
 		err = to.Sync()

@@ -162,7 +162,7 @@ func HintsFor(err error) []string {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), strings.Contains(err.Error(), syscall.EFBIG.Error()):
 		hint = "the file has every event until then; free some space, then `svcspy compact FILE NEW` seals a copy"
 	case errors.Is(err, fs.ErrExist):
-		hint = "recordings are never overwritten; give another name with -f"
+		hint = "recordings are never overwritten; give another name"
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "check the path"
 	case errors.Is(err, fs.ErrPermission):
