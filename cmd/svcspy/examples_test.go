@@ -169,7 +169,7 @@ func alone(args []string) bool {
 		return slices.Contains(args, "--print-rbac")
 	case "trace", "changes":
 		return slices.Contains(args, "-f")
-	case "serve", "shell", "keep", "mcp", "agent", "ls", "fetch":
+	case "serve", "shell", "keep", "mcp", "agent", "ls", "fetch", "export":
 		return false
 	case "view":
 		return slices.Contains(args, "--export")

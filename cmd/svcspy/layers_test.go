@@ -55,6 +55,7 @@ var layers = map[string]struct {
 	"replay":               {[]string{"store/kinds", "store", "analyzer"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/change":        {[]string{"store", "analyzer", "analyzer/command", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/verdict":       {[]string{"store", "analyzer", "analyzer/phrase", "replay"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"replay/table":         {[]string{"store", "replay/change", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/when":          {[]string{"store", "replay", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/cause":         {[]string{"store", "store/kinds", "analyzer", "analyzer/registry", "analyzer/kube", "replay", "replay/change", "replay/verdict"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
 	"replay/past":          {[]string{"store", "analyzer", "replay", "replay/change", "replay/verdict", "replay/cause", "replay/when"}, []string{"k8s.io/client-go", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},
@@ -82,7 +83,7 @@ var layers = map[string]struct {
 	"cmd/svcspy/cli":           {[]string{"cmd/svcspy/process", "store", "store/bucket", "recorder", "recorder/flight", "analyzer", "analyzer/command", "replay", "replay/expect", "replay/past", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when"}, nil},
 	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "store/bucket", "store/rawjson", "recorder", "recorder/agent", "recorder/flight", "recorder/redact", "recorder/segment", "analyzer", "analyzer/registry", "replay/expect", "replay/report", "replay/when"}, nil},
 	"cmd/svcspy/kubectl":       {[]string{"analyzer/command", "cmd/svcspy/cli", "replay", "replay/apiserver", "replay/mcp", "replay/past", "replay/report", "replay/when", "store"}, nil},
-	"cmd/svcspy/files":         {[]string{"analyzer", "cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "recorder/alert", "recorder/segment", "store/bucket", "replay/verdict", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/web", "replay/when", "store"}, nil},
+	"cmd/svcspy/files":         {[]string{"analyzer", "cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "recorder/alert", "recorder/segment", "store/bucket", "replay/verdict", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/table", "replay/web", "replay/when", "store"}, nil},
 	"cmd/svcspy":               {[]string{"analyzer", "analyzer/command", "cmd/svcspy/cli", "cmd/svcspy/files", "cmd/svcspy/kubectl", "cmd/svcspy/process", "cmd/svcspy/record", "fixtures", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/etcd", "recorder/importer/snapshot", "recorder/redact", "replay", "replay/change", "replay/expect", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when", "store"}, nil},
 }
 

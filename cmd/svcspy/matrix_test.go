@@ -43,6 +43,7 @@ var offline = []string{
 	"compact FILE OUT",
 	"cut FILE OUT --since start+15s",
 	"join FILE -f OUT",
+	"export FILE --to OUT",
 	"share FILE OUT --policy strict",
 	"scan FILE",
 	"mark FILE",

@@ -118,7 +118,7 @@ gets no traffic: one cause, the evidence, and what cannot be known.`,
 		return err
 	}
 	root.AddCommand(
-		record.Command(a), record.KeepCommand(a), importCommand(a), record.AgentCommand(a), files.ListCommand(a), files.FetchCommand(a),
+		record.Command(a), record.KeepCommand(a), importCommand(a), record.AgentCommand(a), files.ListCommand(a), files.FetchCommand(a), files.ExportCommand(a),
 		traceCommand(a), replayCommand(a), files.ViewCommand(a), timelineCommand(a), explainCommand(a),
 		diffCommand(a), bisectCommand(a), changesCommand(a), files.ReportCommand(a),
 		kubectl.GetCommand(a), kubectl.EventsCommand(a), kubectl.ServeCommand(a), kubectl.ShellCommand(a), kubectl.MCPCommand(a, runContext), assertCommand(a),

@@ -62,6 +62,11 @@ func Find(ctx context.Context, b bucket.Bucket, cluster string, from, to time.Ti
 	return found, nil
 }
 
+// All returns every complete segment of a cluster, by start.
+func All(ctx context.Context, b bucket.Bucket, cluster string) ([]Stored, error) {
+	return list(ctx, b, cluster+"/")
+}
+
 // list returns the complete segments whose keys have a prefix.
 func list(ctx context.Context, b bucket.Bucket, prefix string) ([]Stored, error) {
 	var found []Stored

@@ -23,7 +23,7 @@ var Groups = []struct {
 }{
 	{"Getting started", []string{"demo", "completion", "version", "help"}},
 	{"Record", []string{"record", "keep", "import"}},
-	{"Always on", []string{"agent", "ls", "fetch"}},
+	{"Always on", []string{"agent", "ls", "fetch", "export"}},
 	{"Explain", []string{"trace", "replay", "view", "timeline", "explain", "diff", "bisect", "changes", "report", "assert"}},
 	{"Inspect, and kubectl on the past", []string{"get", "events", "serve", "shell", "mcp"}},
 	{"Files", []string{"info", "verify", "mark", "cut", "join", "share", "scan", "compact"}},
