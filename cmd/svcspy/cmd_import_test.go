@@ -74,6 +74,7 @@ func TestImport(t *testing.T) {
 		{"snapshot.db.zst -f etcd.db", cli.ExitOK, "from etcd"},
 		{"snapshot.db.zst dump.json -f a.db", cli.ExitError, "by itself"},
 		{"etcd.db audit.log -f both.db", cli.ExitOK, "wrote a version that was recorded"},
+		{"dump.json -f dump.db", cli.ExitOK, "(0s), from snapshot"},
 	} {
 		code, out, errw := program(dir, append([]string{"import"}, strings.Fields(test.args)...))
 		if text := out + errw; code != test.code || !strings.Contains(text, test.want) {
@@ -82,6 +83,15 @@ func TestImport(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "a.db")); err == nil {
 		t.Error("what was refused left a file")
+	}
+	// What lasts no time at all is judged once, by every command.
+	for args, want := range map[string]string{
+		"replay dump.db svc/web -n shop": "Serving", "timeline dump.db svc/web -n shop": "Serving", "timeline dump.db --all": "2 of 2 Services",
+		"explain dump.db svc/web -n shop": "no outage", "report dump.db svc/web -n shop": "Serving", "changes -f dump.db": "",
+	} {
+		if code, out, errw := program(dir, strings.Fields(args)); code != cli.ExitOK || !strings.Contains(out+errw, want) {
+			t.Errorf("%s exits with %d, want %q:\n%s%s", args, code, want, out, errw)
+		}
 	}
 	for _, file := range []string{"who.db", "both.db"} {
 		code, out, errw := program(dir, []string{"changes", file, "svc/web", "-n", "shop"})

@@ -287,3 +287,31 @@ func TestSecretsStaySecret(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestWrites: what was done stands in the .ops of each incident; kubectl scale and
+// kubectl delete leave no entry in managedFields.
+func TestWrites(t *testing.T) {
+	for name, want := range map[string][]string{
+		"scale-to-zero":   {"Deployment/web updated /spec/replicas", "Deployment/web updated /spec/replicas"},
+		"config-gone-then-scaled": {"ConfigMap/flags deleted /", "Deployment/web updated /spec/replicas", "Deployment/web updated /spec/replicas"},
+	} {
+		r, err := store.Open("../../fixtures/incidents/" + name + ".db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		writes, err := Writes(t.Context(), r, 0, r.Info().Last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i := range writes {
+			if c := &writes[i]; c.Writer == nil {
+				got = append(got, fmt.Sprintf("%s/%s %s %s", c.Subject.Kind, c.Subject.Name, c.Verb, c.Path))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

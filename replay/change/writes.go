@@ -32,11 +32,27 @@ func Writes(ctx context.Context, t replay.Timeline, after, last store.Seq) ([]Ch
 			return nil, err
 		}
 		for i := range changes {
-			if c := &changes[i]; c.Writer != nil && !IsController(c.Writer) {
+			if c := &changes[i]; meant(c) {
 				all = append(all, *c)
 			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Change) int { return cmp.Compare(a.Seq, b.Seq) })
 	return all, nil
+}
+
+// meant reports whether a change is somebody's wish. Without a writer that is told by
+// what changed: kubectl scale leaves no entry in managedFields, and no deletion does
+// (a controller's own is Derived); nor do controllers that create ServiceAccounts, or
+// the end of a grace period that comes early.
+func meant(c *Change) bool {
+	switch {
+	case c.Writer != nil:
+		return !IsController(c.Writer)
+	case c.Origin != Intent:
+		return false
+	case c.Verb == Created:
+		return c.Ref.Resource.Resource != "serviceaccounts"
+	}
+	return c.Verb != Updated || slices.ContainsFunc(c.AllFields, func(f Field) bool { return f.Top() != "metadata" })
 }

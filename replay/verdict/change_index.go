@@ -39,7 +39,7 @@ func NewIndexFrom(t replay.Timeline, from time.Time) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Index{timeline: t, first: max(first, 1), Last: end.Seq(), shared: map[Question][]store.Seq{}, gists: map[Question]map[store.Ref][]store.Seq{}}
+	h := &Index{timeline: t, first: max(1, min(first, end.Seq())), Last: end.Seq(), shared: map[Question][]store.Seq{}, gists: map[Question]map[store.Ref][]store.Seq{}}
 	h.ledger, err = t.Ledger(h.first, max(h.first, h.Last))
 	return h, err
 }
