@@ -178,6 +178,25 @@ func later(d time.Duration, next step) step {
 	}
 }
 
+// both does one after the other.
+func both(first, then step) step {
+	return func(w http.ResponseWriter, r *http.Request) {
+		first(w, r)
+		then(w, r)
+	}
+}
+
+// paged answers each list with two pages.
+func paged(first, second string) step {
+	return func(w http.ResponseWriter, r *http.Request) {
+		text := first
+		if r.URL.Query().Get("continue") != "" {
+			text = second
+		}
+		says(text)(w, r)
+	}
+}
+
 // cuts sends a text without its end and breaks the connection.
 func cuts(text string) step {
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -292,7 +292,7 @@ func TestSecretsStaySecret(t *testing.T) {
 // kubectl delete leave no entry in managedFields.
 func TestWrites(t *testing.T) {
 	for name, want := range map[string][]string{
-		"scale-to-zero":   {"Deployment/web updated /spec/replicas", "Deployment/web updated /spec/replicas"},
+		"scale-to-zero":           {"Deployment/web updated /spec/replicas", "Deployment/web updated /spec/replicas"},
 		"config-gone-then-scaled": {"ConfigMap/flags deleted /", "Deployment/web updated /spec/replicas", "Deployment/web updated /spec/replicas"},
 	} {
 		r, err := store.Open("../../fixtures/incidents/" + name + ".db")

@@ -68,19 +68,7 @@ func (v *reader) next(h *verdict.Index, lists map[verdict.Question][]store.Seq) 
 			first = list[n]
 		}
 	}
-	var next time.Time
-	if first > 0 {
-		var err error
-		if next, err = h.Instant(first); err != nil {
-			return next, err
-		}
-	}
-	if !v.until.IsZero() {
-		if end := v.until.Add(verdict.Resolution); next.IsZero() || end.Before(next) {
-			next = end
-		}
-	}
-	return next, nil
+	return h.Next(v.Instant(), first, v.until)
 }
 
 func (v *reader) note(o *analyzer.Object) {

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -78,6 +79,27 @@ func (h *Index) Positions(i Question) ([]store.Seq, error) {
 // the window begins.
 func (h *Index) Instant(seq store.Seq) (time.Time, error) {
 	return h.timeline.TimeOf(max(seq, h.timeline.Info().First))
+}
+
+// Next returns the instant after now at which something is heard at the position first,
+// or a grace has ended at until, whichever comes before the other; zero if neither is
+// known. A file in which a later position is reached no later is damaged.
+func (h *Index) Next(now time.Time, first store.Seq, until time.Time) (next time.Time, err error) {
+	if first > 0 {
+		if next, err = h.Instant(first); err != nil {
+			return next, err
+		}
+		if !next.After(now) {
+			return next, fmt.Errorf("position %d, which is not reached at %s, is at %s: %w",
+				first, now.UTC().Format(time.RFC3339Nano), next.UTC().Format(time.RFC3339Nano), store.ErrDamaged)
+		}
+	}
+	if !until.IsZero() {
+		if end := until.Add(Resolution); next.IsZero() || end.Before(next) {
+			next = end
+		}
+	}
+	return next, nil
 }
 
 // telling returns the positions of a question without those of versions that

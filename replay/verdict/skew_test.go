@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -104,5 +105,19 @@ func TestSkewedClock(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// disordered is a timeline whose index says of no position when it comes.
+type disordered struct{ *store.Recording }
+
+func (d disordered) SeqAt(time.Time) (store.Seq, error) { return 1, nil }
+
+// TestTimesOutOfOrder: a damaged file ends with an error; nothing goes round for ever.
+func TestTimesOutOfOrder(t *testing.T) {
+	r := replaytest.Open(t, "selector-typo")
+	info := r.Info()
+	if _, err := Of(t.Context(), disordered{r}, replaytest.Subject(t, "selector-typo"), info.End.Add(-time.Second), info.End); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("error %v, want that the recording is damaged", err)
 	}
 }

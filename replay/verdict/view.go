@@ -312,19 +312,7 @@ func (v *view) next() (time.Time, error) {
 			first = k.positions[k.next]
 		}
 	}
-	var next time.Time
-	if first > 0 {
-		var err error
-		if next, err = v.heard.Instant(first); err != nil {
-			return next, err
-		}
-	}
-	if !v.until.IsZero() {
-		if end := v.until.Add(Resolution); next.IsZero() || end.Before(next) {
-			next = end
-		}
-	}
-	return next, nil
+	return v.heard.Next(v.Instant(), first, v.until)
 }
 
 func QuestionOf(q store.Query) Question {

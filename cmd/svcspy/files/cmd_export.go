@@ -74,7 +74,7 @@ EXIT STATUS
 	flags.StringVar(&o.to, "to", "", "the folder or bucket of the tables, such as s3://NAME/PREFIX; a folder is made")
 	flags.StringSliceVar(&o.tables, "tables", table.Names(), "the tables to write")
 	flags.StringVar(&o.cluster, "cluster", "", "the name of the cluster of a file (default: the context it was recorded with)")
-	flags.StringVar(&o.shard, "shard", "", "I/N: of N equal shares, export share I, which counts from 0")
+	flags.StringVar(&o.shard, "shard", "", "export only share I of N equal ones, given as I/N; I counts from 0")
 	_ = cmd.RegisterFlagCompletionFunc("tables", cobra.FixedCompletions(table.Names(), cobra.ShellCompDirectiveNoFileComp))
 	for _, name := range []string{"cluster", "shard"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
