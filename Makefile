@@ -70,7 +70,8 @@ e2e: bin/svcspy ## everything against a real control plane (builds and caches it
 chart: ## the Helm chart, its rules and what it takes from Alertmanager, by Helm's, Prometheus' and Alertmanager's code
 	@cd fixtures/chart && $(GO) vet ./... && $(GO) test -count=1 -timeout 10m ./...
 
-bench: ## the bars; BENCH=regexp selects; SVCSPY_BENCH_AGENT=35m has the agent's ring full
+bench: export SVCSPY_CORPUS = $(if $(CORPUS),$(abspath $(CORPUS)))
+bench: ## the bars; BENCH=regexp selects; CORPUS=file is what they read: a watch event a line; SVCSPY_BENCH_AGENT=35m has the agent's ring full
 	@{ SVCSPY_BENCH=1 $(GO) test -count=1 -timeout 60m -v -run 'Bars/$(BENCH)' ./... ; \
 	  cd fixtures/bucket && SVCSPY_BENCH=1 $(GO) test -count=1 -timeout 60m -v -run 'Bars/$(BENCH)' ./... ; } | grep -E '^ *bench |^(FAIL|---)' | sed 's/^ *//'
 

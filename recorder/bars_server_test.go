@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/svcspy/svcspy/fixtures/again"
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -39,12 +40,12 @@ func serveForever(what string) error {
 	n, _ := strconv.Atoi(argument)
 	switch name {
 	case "corpus": // its first events
-		w, err := readCorpus(n)
+		w, err := readWatches(corpus.Chosen(), n)
 		if err != nil {
 			return err
 		}
 		s.script = w.gated(g)
-		s.resources, s.groups = corpusDiscovery()
+		s.resources, s.groups = w.discovery()
 		s.Start()
 	case "pods": // as many, then changes to them
 		crowd, err := newCrowd(n)
@@ -106,7 +107,7 @@ func (g *gate) pass(r *http.Request) bool {
 // that do not know watch-lists get an empty list first.
 func (w *watches) gated(g *gate) map[string][]step {
 	script := map[string][]step{}
-	for kind, doc := range corpusDocs {
+	for kind, doc := range w.kinds {
 		path := scope{resource: resourceOf(doc)}.path()
 		script[path] = []step{func(rw http.ResponseWriter, r *http.Request) {
 			q := r.URL.Query()
@@ -127,14 +128,14 @@ func (w *watches) gated(g *gate) map[string][]step {
 	return script
 }
 
-// crowd is a cluster of many Pods that look like those of the corpus.
+// crowd is a cluster of many Pods that look like those of the recorded rollout.
 type crowd struct {
 	pods [][]byte
 	n    int
 }
 
 func newCrowd(n int) (*crowd, error) {
-	w, err := readCorpus(1 << 30)
+	w, err := readWatches(corpus.Rollout(), 1<<30)
 	if err != nil {
 		return nil, err
 	}

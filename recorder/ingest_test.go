@@ -1,80 +1,56 @@
 package recorder
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
-	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/store"
 )
 
-var (
-	podKind    = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	corpusDocs = map[string]metav1.APIResource{
-		"Pod":           {Version: "v1", Name: "pods", Kind: "Pod", Namespaced: true},
-		"Event":         {Version: "v1", Name: "events", Kind: "Event", Namespaced: true},
-		"Node":          {Version: "v1", Name: "nodes", Kind: "Node"},
-		"Service":       {Version: "v1", Name: "services", Kind: "Service", Namespaced: true},
-		"Endpoints":     {Version: "v1", Name: "endpoints", Kind: "Endpoints", Namespaced: true},
-		"EndpointSlice": {Group: "discovery.k8s.io", Version: "v1", Name: "endpointslices", Kind: "EndpointSlice", Namespaced: true},
-		"ReplicaSet":    {Group: "apps", Version: "v1", Name: "replicasets", Kind: "ReplicaSet", Namespaced: true},
-		"Deployment":    {Group: "apps", Version: "v1", Name: "deployments", Kind: "Deployment", Namespaced: true},
-	}
-)
+var podKind = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
-// watches are the watch events of a rollout in a small cluster, by kind, as an
-// API server would send them: 37,981 events, 224 MB.
+// watches are the watch events of a corpus, by kind, as an API server would send them.
 type watches struct {
 	events int
 	bytes  int
+	kinds  map[string]metav1.APIResource
 	byKind map[string][]byte
 }
 
-var corpus = sync.OnceValues(func() (*watches, error) { return readCorpus(1 << 30) })
-
-// readCorpus reads at most n events of the corpus.
-func readCorpus(n int) (*watches, error) {
-	packed, err := os.Open(filepath.Join("..", "fixtures", "rollout.jsonl.zst"))
-	if err != nil {
-		return nil, err
-	}
-	defer packed.Close()
-	z, err := zstd.NewReader(packed)
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	w := &watches{byKind: map[string][]byte{}}
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 16<<20)
-	for w.events < n && lines.Scan() {
-		_, rest, _ := bytes.Cut(lines.Bytes(), []byte(`"kind":"`))
-		kind, _, _ := bytes.Cut(rest, []byte(`"`))
-		w.byKind[string(kind)] = append(append(w.byKind[string(kind)], lines.Bytes()...), '\n')
+// readWatches reads at most n events of a corpus.
+func readWatches(from iter.Seq2[corpus.Event, error], n int) (*watches, error) {
+	w := &watches{kinds: map[string]metav1.APIResource{}, byKind: map[string][]byte{}}
+	for e, err := range from {
+		if err != nil || w.events == n {
+			return w, err
+		}
+		w.kinds[e.Kind] = metav1.APIResource{
+			Group: e.Resource.Group, Version: e.Resource.Version, Name: e.Resource.Resource, Kind: e.Kind, Namespaced: !e.Cluster,
+		}
+		w.byKind[e.Kind] = append(append(w.byKind[e.Kind], e.Line...), '\n')
 		w.events++
-		w.bytes += len(lines.Bytes())
+		w.bytes += len(e.Line)
 	}
-	return w, lines.Err()
+	return w, nil
 }
 
 // script serves each kind's events as one watch.
 func (w *watches) script() map[string][]step {
 	script := map[string][]step{}
-	for kind, doc := range corpusDocs {
+	for kind, doc := range w.kinds {
 		s := scope{resource: resourceOf(doc)}
 		script[s.path()] = []step{func(rw http.ResponseWriter, r *http.Request) {
 			fmt.Fprintln(rw, endOfList("1"))
@@ -100,9 +76,9 @@ func pour(rw http.ResponseWriter, r *http.Request, text []byte) {
 // BenchmarkIngest measures HTTP watch streams to Sink, the server included: it
 // runs in the same process.
 func BenchmarkIngest(b *testing.B) {
-	w, err := corpus()
+	w, err := readWatches(corpus.Chosen(), 1<<30)
 	if err != nil {
-		b.Skip(err)
+		b.Fatal(err)
 	}
 	for _, bench := range []struct {
 		name     string
@@ -124,11 +100,11 @@ func BenchmarkIngest(b *testing.B) {
 			start := cpuTime(b)
 			for b.Loop() {
 				s := newServer(b, w.script())
-				s.resources, s.groups = corpusDiscovery()
+				s.resources, s.groups = w.discovery()
 				ctx, cancel := context.WithCancel(context.Background())
 				sink := &counter{Sink: bench.sink(b), left: w.events, done: cancel}
 				l := defaultLimits
-				err := Run(ctx, Options{Config: s.config(), Profile: Standard, Sink: sink, Redactor: bench.redactor, limits: &l})
+				err := Run(ctx, Options{Config: s.config(), Profile: Full, Sink: sink, Redactor: bench.redactor, limits: &l})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -154,10 +130,10 @@ func cpuTime(b testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// corpusDiscovery returns the core resources and the others by group version.
-func corpusDiscovery() (core []metav1.APIResource, groups map[string][]metav1.APIResource) {
+// discovery returns the core resources and the others by group version.
+func (w *watches) discovery() (core []metav1.APIResource, groups map[string][]metav1.APIResource) {
 	groups = map[string][]metav1.APIResource{}
-	for _, r := range corpusDocs {
+	for _, r := range w.kinds {
 		r.Verbs = metav1.Verbs{"get", "list", "watch"}
 		if r.Group == "" {
 			core = append(core, r)
@@ -198,14 +174,14 @@ func (d *discard) Pending() int                            { return 0 }
 // Sink in order, as the same JSON: there is nothing to redact in it but
 // last-applied-configuration.
 func TestCorpusPassesThrough(t *testing.T) {
-	w, err := readCorpus(5000)
+	w, err := readWatches(corpus.Rollout(), 5000)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	p := redact.Standard(false)
 	for kind, text := range w.byKind {
 		texts := newSplitter(bytes.NewReader(text))
-		res := resourceOf(corpusDocs[kind])
+		res := resourceOf(w.kinds[kind])
 		for line := range bytes.Lines(text) {
 			got, err := texts.next()
 			if err != nil {
@@ -246,9 +222,9 @@ func TestCorpusPassesThrough(t *testing.T) {
 }
 
 func BenchmarkRedactCorpus(b *testing.B) {
-	w, err := corpus()
+	w, err := readWatches(corpus.Chosen(), 1<<30)
 	if err != nil {
-		b.Skip(err)
+		b.Fatal(err)
 	}
 	p := redact.Standard(false)
 	b.SetBytes(int64(len(w.byKind["Pod"])))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -22,7 +23,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/store/encoding"
+	"github.com/svcspy/svcspy/store/kinds"
 	"github.com/svcspy/svcspy/store/rawjson"
 )
 
@@ -32,7 +35,7 @@ func TestBars(t *testing.T) {
 	if os.Getenv("SVCSPY_BENCH") == "" {
 		t.Skip("set SVCSPY_BENCH=1")
 	}
-	events := loadCorpus(t, math.MaxInt)
+	events := loadCorpus(t, corpus.Chosen(), math.MaxInt)
 	t.Run("ingest", func(t *testing.T) { benchIngest(t, events) })
 	t.Run("peers", func(t *testing.T) { benchPeers(t, events) })
 	t.Run("memory", func(t *testing.T) { benchMemory(t, events) })
@@ -104,7 +107,11 @@ func recordOne(w *Writer, e Event) error {
 // benchPeers does with the same events what others do.
 func benchPeers(t *testing.T, events []Event) {
 	perEvent := func(name string, size int64) { bench(name, float64(size)/float64(len(events)), "B") }
-	perEvent("bytes_per_event_zstd19_long27_jsonl", sizeOf(t, corpusFile)) // that is how it was made
+	packed, err := corpus.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	perEvent("bytes_per_event_file", packed) // of the rollout: zstd -19 --long=27
 	var size counter
 	zip, err := gzip.NewWriterLevel(&size, 6)
 	if err != nil {
@@ -257,6 +264,10 @@ func measureRead(path string) error {
 // benchSeek measures how long it takes from Open until what a report of one
 // Service needs has been read at a random instant.
 func benchSeek(t *testing.T, events []Event) {
+	services := servicesOf(events)
+	if len(services) == 0 {
+		t.Skip("no Service of the corpus has a selector")
+	}
 	times := map[int]float64{}
 	for _, copies := range []int{3, 32} {
 		path := filepath.Join(t.TempDir(), "many.svcspy")
@@ -265,7 +276,7 @@ func benchSeek(t *testing.T, events []Event) {
 		random := rand.New(rand.NewPCG(1, uint64(copies)))
 		for range 60 {
 			begun := time.Now()
-			readService(t, path, random)
+			readService(t, path, services, random)
 			took = append(took, float64(time.Since(begun).Microseconds())/1000)
 		}
 		slices.Sort(took)
@@ -296,8 +307,8 @@ func manyNamespaces(t *testing.T, path string, events []Event, copies int) (n, o
 		for c := range copies {
 			one := e
 			if e.Namespace != "" {
-				one.Namespace = fmt.Sprintf("team-%02d", c)
-				one.Object = inNamespace(e.Object, c)
+				one.Namespace = copied(e.Namespace, c)
+				one.Object = inNamespace(e.Object, e.Namespace, c)
 			} else if c > 0 {
 				continue
 			}
@@ -316,10 +327,9 @@ func manyNamespaces(t *testing.T, path string, events []Event, copies int) (n, o
 	return n, len(refs)
 }
 
-// inNamespace rewrites an object of namespace default as of the c-th team's,
-// with UIDs of its own.
-func inNamespace(raw []byte, c int) []byte {
-	raw = bytes.ReplaceAll(raw, []byte(`"namespace":"default"`), fmt.Appendf(nil, `"namespace":"team-%02d"`, c))
+// inNamespace rewrites an object of a namespace as of the c-th team's, with UIDs of its own.
+func inNamespace(raw []byte, namespace string, c int) []byte {
+	raw = bytes.ReplaceAll(raw, fmt.Appendf(nil, `"namespace":%q`, namespace), fmt.Appendf(nil, `"namespace":%q`, copied(namespace, c)))
 	for at := 0; ; {
 		n := bytes.Index(raw[at:], []byte(`uid":"`))
 		if n < 0 {
@@ -330,8 +340,28 @@ func inNamespace(raw []byte, c int) []byte {
 	}
 }
 
-// readService reads a Service with its EndpointSlices, pods and all Nodes.
-func readService(t *testing.T, path string, random *rand.Rand) {
+func copied(namespace string, c int) string { return fmt.Sprintf("%s-%02d", namespace, c) }
+
+// servicesOf returns the Services of the corpus that have a selector.
+func servicesOf(events []Event) (services []Event) {
+	seen := map[string]bool{}
+	for _, e := range events {
+		if e.Resource == kindOf("Service") && !seen[e.Namespace+"/"+e.Name] && rawjson.Member(rawjson.Member(e.Object, "spec"), "selector") != nil {
+			seen[e.Namespace+"/"+e.Name] = true
+			services = append(services, e)
+		}
+	}
+	return services
+}
+
+func kindOf(name string) schema.GroupVersionResource {
+	k, _ := kinds.ByName(name)
+	return k.Resource
+}
+
+// readService reads one of the Services, of one of the first copies, with its
+// EndpointSlices, Pods and all Nodes.
+func readService(t *testing.T, path string, services []Event, random *rand.Rand) {
 	r, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -342,12 +372,8 @@ func readService(t *testing.T, path string, random *rand.Rand) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := func(kind, ns, name, label, value string) {
-		q := Query{Resource: corpusResources[kind], Namespace: ns, Name: name}
-		if label != "" {
-			q.Labels = map[string]string{label: value}
-		}
-		seqs, err := r.Find(q, at)
+	read := func(kind, ns, name string, labels map[string]string) {
+		seqs, err := r.Find(Query{Resource: kindOf(kind), Namespace: ns, Name: name, Labels: labels}, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,9 +383,16 @@ func readService(t *testing.T, path string, random *rand.Rand) {
 			}
 		}
 	}
-	ns, app := fmt.Sprintf("team-%02d", random.IntN(3)), fmt.Sprintf("app%d", random.IntN(20))
-	read("Service", ns, app, "", "")
-	read("EndpointSlice", ns, "", "kubernetes.io/service-name", app)
-	read("Pod", ns, "", "app", app)
-	read("Node", "", "", "", "")
+	of := services[random.IntN(len(services))]
+	var service struct {
+		Spec struct{ Selector map[string]string }
+	}
+	if err := json.Unmarshal(of.Object, &service); err != nil {
+		t.Fatal(err)
+	}
+	ns := copied(of.Namespace, random.IntN(3))
+	read("Service", ns, of.Name, nil)
+	read("EndpointSlice", ns, "", map[string]string{"kubernetes.io/service-name": of.Name})
+	read("Pod", ns, "", service.Spec.Selector)
+	read("Node", "", "", nil)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
 
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/store/block"
 	"github.com/svcspy/svcspy/store/boltfile"
 	"github.com/svcspy/svcspy/store/encoding"
@@ -26,7 +27,7 @@ func sealed(t testing.TB) ([]byte, *model) {
 	t.Helper()
 	w, path := create(t, Header{ID: "test", Start: start})
 	m := &model{start: start}
-	events := loadCorpus(t, 1500)
+	events := loadCorpus(t, corpus.Rollout(), 1500)
 	for i, e := range events {
 		if i%5 != 0 {
 			continue

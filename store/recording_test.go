@@ -13,7 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/store/index"
+	"github.com/svcspy/svcspy/store/kinds"
 	"github.com/svcspy/svcspy/store/rawjson"
 )
 
@@ -130,7 +132,7 @@ func TestCorpus(t *testing.T) {
 	if testing.Short() {
 		most = 2000
 	}
-	events := loadCorpus(t, most)
+	events := loadCorpus(t, corpus.Rollout(), most)
 	path := filepath.Join(t.TempDir(), "corpus")
 	w, err := Create(path, Header{Start: start}, noSync, func(w *Writer) {
 		w.index.Limits = index.Limits{MaxVersions: 500, MaxTrails: 100, FanIn: 3, Batch: 10 << 10}
@@ -171,7 +173,7 @@ func TestCorpus(t *testing.T) {
 		for at := Seq(1); at <= Seq(len(events)); at += 997 {
 			var queries []Query
 			for app := range apps {
-				queries = append(queries, Query{Resource: corpusResources["Pod"], Namespace: "default", Labels: map[string]string{"app": app}})
+				queries = append(queries, Query{Resource: kindOf("Pod"), Namespace: "default", Labels: map[string]string{"app": app}})
 			}
 			for uid := range owners {
 				queries = append(queries, Query{Owner: uid})
@@ -181,8 +183,8 @@ func TestCorpus(t *testing.T) {
 					queries = append(queries, Query{Resource: eventsResource, Involved: uid})
 				}
 			}
-			for _, resource := range corpusResources {
-				queries = append(queries, Query{Resource: resource})
+			for _, k := range kinds.All {
+				queries = append(queries, Query{Resource: k.Resource})
 			}
 			for _, q := range queries {
 				want, err := mem.Find(q, at)

@@ -77,6 +77,7 @@ var layers = map[string]struct {
 	"fixtures/late":            {[]string{"store"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/canary":          {nil, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures/again":           {nil, []string{"k8s.io/"}},
+	"fixtures/corpus":          {[]string{"store/kinds", "store/rawjson"}, []string{"k8s.io/client-go", "k8s.io/api/"}},
 	"fixtures":                 {[]string{"fixtures/incidents"}, []string{"k8s.io/"}},
 	"fixtures/incidents":       {nil, []string{"k8s.io/"}},
 	"cmd/svcspy/process":       {nil, []string{"k8s.io/", "go.etcd.io/bbolt", "github.com/spf13/cobra"}},

@@ -1,20 +1,18 @@
 package redact
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/svcspy/svcspy/fixtures/canary"
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -88,7 +86,7 @@ func TestCanaryCorpus(t *testing.T) {
 func BenchmarkObject(b *testing.B) {
 	for _, gate := range []*Policy{Standard(false), Patterns(false)} {
 		b.Run(gate.Redaction().Policy, func(b *testing.B) {
-			events := corpusEvents(b, 8000)
+			events := corpusEvents(b, corpus.Chosen(), 8000)
 			bytes := 0
 			for _, e := range events {
 				bytes += len(e.object)
@@ -113,37 +111,17 @@ type corpusEvent struct {
 	object   []byte
 }
 
-// corpusEvents reads so many events of the benchmark corpus.
-func corpusEvents(t testing.TB, most int) []corpusEvent {
-	f, err := os.Open("../../fixtures/rollout.jsonl.zst")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
+// corpusEvents reads so many events of a corpus.
+func corpusEvents(t testing.TB, from iter.Seq2[corpus.Event, error], most int) []corpusEvent {
+	t.Helper()
 	var all []corpusEvent
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 8<<20)
-	for lines.Scan() && len(all) < most {
-		var e struct {
-			Object json.RawMessage
-		}
-		var o struct{ APIVersion, Kind string }
-		if json.Unmarshal(lines.Bytes(), &e) != nil || json.Unmarshal(e.Object, &o) != nil {
-			continue
-		}
-		v, err := schema.ParseGroupVersion(o.APIVersion)
+	for e, err := range from {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, corpusEvent{v.WithResource(strings.ToLower(o.Kind) + "s"), bytes.Clone(e.Object)})
-	}
-	if err := lines.Err(); err != nil || len(all) == 0 {
-		t.Fatalf("%d events, %v", len(all), err)
+		if all = append(all, corpusEvent{e.Resource, e.Object}); len(all) == most {
+			break
+		}
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -67,7 +68,7 @@ func harmlessTexts(t *testing.T) (messages, values []string) {
 		}
 		r.Close()
 	}
-	for _, e := range corpusEvents(t, 14000) {
+	for _, e := range corpusEvents(t, corpus.Rollout(), 14000) {
 		var object any
 		if err := json.Unmarshal(e.object, &object); err != nil {
 			t.Fatal(err)

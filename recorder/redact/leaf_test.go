@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -93,7 +94,7 @@ func TestLeaves(t *testing.T) {
 		}
 		r.Close()
 	}
-	for _, e := range corpusEvents(t, 5000) {
+	for _, e := range corpusEvents(t, corpus.Rollout(), 5000) {
 		compare(store.Event{Resource: e.resource, Object: e.object})
 	}
 	lost := 0

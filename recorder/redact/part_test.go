@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/svcspy/svcspy/fixtures/canary"
+	"github.com/svcspy/svcspy/fixtures/corpus"
 )
 
 // TestPartsAreRemembered compares a policy that remembers the parts of objects with
@@ -25,7 +26,7 @@ func TestPartsAreRemembered(t *testing.T) {
 	for _, o := range planted {
 		objects = append(objects, corpusEvent{o.Resource, o.Text})
 	}
-	objects = append(objects, corpusEvents(t, 200)...)
+	objects = append(objects, corpusEvents(t, corpus.Rollout(), 200)...)
 	resources := []schema.GroupVersionResource{pods, configMaps, secrets, events, custom, {Group: "apps", Version: "v1", Resource: "deployments"}}
 	known := 0
 	rapid.Check(t, func(t *rapid.T) {

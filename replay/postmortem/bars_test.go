@@ -1,9 +1,7 @@
 package postmortem
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,15 +11,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/analyzer"
+	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/verdict"
 	"github.com/svcspy/svcspy/store"
+	"github.com/svcspy/svcspy/store/rawjson"
 )
 
 // TestBars prints the figures `make bench` collects: how large the report of a
@@ -32,8 +29,8 @@ func TestBars(t *testing.T) {
 	if os.Getenv("SVCSPY_BENCH") == "" {
 		t.Skip("set SVCSPY_BENCH=1")
 	}
-	path := largeIncident(t)
-	t.Run("replay_range", func(t *testing.T) { benchRange(t, path) })
+	path, service := largeIncident(t)
+	t.Run("replay_range", func(t *testing.T) { benchRange(t, path, service) })
 	t.Run("report", func(t *testing.T) {
 		r, err := store.Open(path)
 		if err != nil {
@@ -41,7 +38,7 @@ func TestBars(t *testing.T) {
 		}
 		defer r.Close()
 		begun, used := time.Now(), processorTime(t)
-		p := build(t, r, Options{Subject: store.Ref{Resource: replay.Services, Namespace: "default-3", Name: "app15"}})
+		p := build(t, r, Options{Subject: service})
 		size := len(printed(t, "html", p))
 		fmt.Printf("bench report_100k_s %.4g s\n", time.Since(begun).Seconds())
 		fmt.Printf("bench report_100k_cpu_s %.4g s\n", (processorTime(t) - used).Seconds())
@@ -68,7 +65,7 @@ func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
 
 // benchRange reads one report of the recording as of an object: at its end, and the
 // document of a Service over all of it.
-func benchRange(t *testing.T, path string) {
+func benchRange(t *testing.T, path string, ref store.Ref) {
 	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +75,6 @@ func benchRange(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref := store.Ref{Resource: replay.Services, Namespace: "default-3", Name: "app15"}
 	for name, ask := range map[string]func(r *store.Recording) error{
 		"replay_range": func(r *store.Recording) error {
 			s, err := replay.NewCursor(r).SeekTime(r.Info().Start.Add(r.Info().End.Sub(r.Info().Start) / 2))
@@ -111,10 +107,10 @@ func processorTime(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// largeIncident records the rollouts of the corpus in three namespaces, one
-// after the other, as if one incident had hit them all: 113,000 events of 123
-// Services with 4,800 Pods.
-func largeIncident(t *testing.T) string {
+// largeIncident records the corpus three times, one after the other and in namespaces of
+// their own, as if one incident had hit them all: of the rollout that is 113,000 events of
+// 123 Services with 4,800 Pods. It returns the file and one of the last Services.
+func largeIncident(t *testing.T) (string, store.Ref) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "large.db")
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -122,58 +118,47 @@ func largeIncident(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resources := map[string]schema.GroupVersionResource{
-		"Pod": pods, "Node": nodes, "EndpointSlice": slicesOf, "Service": replay.Services,
-		"Event": {Version: "v1", Resource: "events"}, "Endpoints": {Version: "v1", Resource: "endpoints"},
-		"ReplicaSet": {Group: "apps", Version: "v1", Resource: "replicasets"}, "Deployment": {Group: "apps", Version: "v1", Resource: "deployments"},
-	}
-	for _, name := range []string{"Pod", "Node", "EndpointSlice", "Service", "Event", "Endpoints", "ReplicaSet", "Deployment"} {
-		if _, err := w.Cover(store.Coverage{Time: at, Resource: resources[name], Status: store.Current}); err != nil {
+	covered, service := map[schema.GroupVersionResource]bool{}, store.Ref{}
+	for e, err := range corpus.Chosen() {
+		if err != nil {
 			t.Fatal(err)
 		}
+		if !covered[e.Resource] {
+			covered[e.Resource] = true
+			if _, err := w.Cover(store.Coverage{Time: at, Resource: e.Resource, Status: store.Current}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if id, err := rawjson.Identify(e.Resource, e.Object); err == nil && e.Resource == replay.Services && rawjson.Text(e.Object, "spec.clusterIP") != "None" {
+			service = store.Ref{Resource: e.Resource, Namespace: id.Namespace + "-3", Name: id.Name}
+		}
+	}
+	if service.Name == "" {
+		t.Skip("there is no Service in the corpus")
 	}
 	for pass := range 3 {
-		packed, err := os.Open(filepath.Join("..", "..", "fixtures", "rollout.jsonl.zst"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := zstd.NewReader(packed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(z)
-		lines.Buffer(nil, 16<<20)
-		for lines.Scan() {
-			line := lines.Bytes()
+		for e, err := range corpus.Chosen() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			id, err := rawjson.Identify(e.Resource, e.Object)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if pass > 0 {
-				line = bytes.ReplaceAll(line, []byte(`"namespace":"default"`), fmt.Appendf(nil, `"namespace":"default-%d"`, pass+1))
-				line = bytes.ReplaceAll(line, []byte(`"uid":"`), fmt.Appendf(nil, `"uid":"%d`, pass))
-			}
-			var said struct {
-				Type   watch.EventType
-				Object json.RawMessage
-			}
-			var object struct {
-				Kind     string
-				Metadata struct {
-					Namespace, Name, ResourceVersion string
-					UID                              types.UID
+				if e.Cluster {
+					continue // there is one set of Nodes
+				}
+				e.Object = bytes.ReplaceAll(e.Object, fmt.Appendf(nil, `"namespace":%q`, id.Namespace), fmt.Appendf(nil, `"namespace":"%s-%d"`, id.Namespace, pass+1))
+				e.Object = bytes.ReplaceAll(e.Object, []byte(`"uid":"`), fmt.Appendf(nil, `"uid":"%d`, pass))
+				if id, err = rawjson.Identify(e.Resource, e.Object); err != nil {
+					t.Fatal(err)
 				}
 			}
-			if err := json.Unmarshal(line, &said); err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal(said.Object, &object); err != nil {
-				t.Fatal(err)
-			}
-			m := &object.Metadata
-			if pass > 0 && m.Namespace == "" {
-				continue // there is one set of Nodes
-			}
-			at = at.Add(time.Duration(len(said.Object)*7919%40000) * time.Microsecond)
+			at = at.Add(time.Duration(len(e.Object)*7919%40000) * time.Microsecond)
 			if _, err := w.Append(store.Event{
-				Time: at, Type: said.Type, Resource: resources[object.Kind], Namespace: m.Namespace, Name: m.Name, UID: m.UID,
-				ResourceVersion: m.ResourceVersion, Object: said.Object,
+				Time: at, Type: e.Type, Resource: e.Resource, Namespace: id.Namespace, Name: id.Name, UID: id.UID,
+				ResourceVersion: id.ResourceVersion, Object: e.Object,
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -183,16 +168,9 @@ func largeIncident(t *testing.T) string {
 				}
 			}
 		}
-		if err := lines.Err(); err != nil {
-			t.Fatal(err)
-		}
-		z.Close()
-		if err := packed.Close(); err != nil {
-			t.Fatal(err)
-		}
 	}
 	if _, err := w.Seal(at); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return path, service
 }
