@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/fixtures/corpus"
 	"github.com/svcspy/svcspy/recorder/redact"
@@ -37,8 +38,10 @@ func readWatches(from iter.Seq2[corpus.Event, error], n int) (*watches, error) {
 		if err != nil || w.events == n {
 			return w, err
 		}
-		w.kinds[e.Kind] = metav1.APIResource{
-			Group: e.Resource.Group, Version: e.Resource.Version, Name: e.Resource.Resource, Kind: e.Kind, Namespaced: !e.Cluster,
+		if known, ok := w.kinds[e.Kind]; !ok || e.Type != watch.Bookmark && known.Namespaced == e.Cluster {
+			w.kinds[e.Kind] = metav1.APIResource{
+				Group: e.Resource.Group, Version: e.Resource.Version, Name: e.Resource.Resource, Kind: e.Kind, Namespaced: !e.Cluster,
+			}
 		}
 		w.byKind[e.Kind] = append(append(w.byKind[e.Kind], e.Line...), '\n')
 		w.events++

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/fixtures/canary"
 	"github.com/svcspy/svcspy/fixtures/corpus"
@@ -118,6 +119,9 @@ func corpusEvents(t testing.TB, from iter.Seq2[corpus.Event, error], most int) [
 	for e, err := range from {
 		if err != nil {
 			t.Fatal(err)
+		}
+		if e.Type == watch.Bookmark {
+			continue
 		}
 		if all = append(all, corpusEvent{e.Resource, e.Object}); len(all) == most {
 			break
