@@ -67,7 +67,7 @@ func (r *Recording) excerpt(dst string, x *Excerpt, options []Option) (Info, err
 	if info.Last == 0 {
 		return Info{}, errNothing
 	}
-	c := copying{r: r, end: x.End, edit: x.Edit, interrupted: !info.Closed && !r.live && !x.End.Before(info.End)}
+	c := copying{packed: x.Edit == nil && !x.Only && len(x.Oldest) == 0, r: r, end: x.End, edit: x.Edit, interrupted: !info.Closed && !r.live && !x.End.Before(info.End)}
 	var err error
 	if c.first, err = r.SeqAt(x.Header.Start); err != nil {
 		return Info{}, err
@@ -98,6 +98,7 @@ type copying struct {
 	end         time.Time
 	interrupted bool
 	edit        Editor
+	packed      bool // the window is taken over in the blocks in which it is
 
 	carried   []Seq        // events before the window, in order
 	only      map[Ref]bool // nil: every object
@@ -291,7 +292,11 @@ func (c *copying) write(dst string, h Header, options []Option) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info, err := c.to(w)
+	to := c.to
+	if c.packed {
+		to = c.packedTo
+	}
+	info, err := to(w)
 	if err != nil {
 		return Info{}, errors.Join(err, w.Abort(), os.Remove(dst))
 	}
@@ -338,6 +343,44 @@ func (c *copying) to(w *Writer) (Info, error) {
 	}
 	w.Redacted(c.redacted())
 	return w.Seal(c.end)
+}
+
+// packedTo takes the window over in the blocks in which it is, and seals.
+func (c *copying) packedTo(w *Writer) (Info, error) {
+	w.end.First, w.clocks, w.interrupted = c.first, c.clocks, c.interrupted
+	first, before := c.first, 0
+	for before < len(c.ledger) && c.ledger[before].Seq < c.first {
+		before++
+	}
+	if before > 0 {
+		first = c.ledger[0].Seq
+	}
+	if len(c.carried) > 0 {
+		first = min(first, c.carried[0])
+	}
+	at, err := c.r.TimeOf(c.first)
+	if err != nil {
+		return Info{}, err
+	}
+	to := newBlockCopy(w, 2*blockContent) // as it is stored and sent, it is put into fewer blocks
+	// The index of a recording that is written is put together anew at times: first it.
+	ticks := append([]index.Tick{{Seq: c.first, Time: at}}, c.r.ticksBetween(c.first, c.last)...)
+	if err := to.adopt(c.r, index.Adoption{To: c.last, Current: c.first, First: first, Ticks: ticks, Ledger: c.ledger}); err != nil {
+		return Info{}, err
+	}
+	if err := to.carried(c.r, c.carried, c.ledger[:before]); err != nil {
+		return Info{}, err
+	}
+	if err := to.window(c.r, c.first, c.last); err != nil {
+		return Info{}, err
+	}
+	for i := range c.documents {
+		if err := to.describe(&c.documents[i]); err != nil {
+			return Info{}, err
+		}
+	}
+	w.Redacted(c.redacted())
+	return to.seal(c.r, c.end)
 }
 
 // redacted is how many values were replaced, by the recorder and by Edit.

@@ -116,14 +116,17 @@ type Kind struct {
 }
 
 // count adds an event; kinds are sorted by resource.
-func count(kinds []Kind, e *Event) []Kind {
-	at, found := slices.BinarySearchFunc(kinds, e.Resource, func(k Kind, r schema.GroupVersionResource) int {
+func count(kinds []Kind, e *Event) []Kind { return countOf(kinds, e.Resource, len(e.Object)) }
+
+// countOf adds an event with an object of that many bytes.
+func countOf(kinds []Kind, resource schema.GroupVersionResource, size int) []Kind {
+	at, found := slices.BinarySearchFunc(kinds, resource, func(k Kind, r schema.GroupVersionResource) int {
 		return event.CompareResources(k.Resource, r)
 	})
 	if !found {
-		kinds = slices.Insert(kinds, at, Kind{Resource: e.Resource})
+		kinds = slices.Insert(kinds, at, Kind{Resource: resource})
 	}
 	kinds[at].Events++
-	kinds[at].Bytes += uint64(len(e.Object))
+	kinds[at].Bytes += uint64(size)
 	return kinds
 }

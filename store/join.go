@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/svcspy/svcspy/store/block"
+	"github.com/svcspy/svcspy/store/index"
 )
 
 // Run is the recording that a recording was cut from, else its own ID: excerpts
@@ -94,6 +95,9 @@ type joining struct {
 }
 
 func (j *joining) all(from []*Recording) (Info, error) {
+	if j.insert == nil && continuous(from) {
+		return j.packed(from)
+	}
 	for i, r := range from {
 		if err := j.add(r, from[i+1:], i == 0); err != nil {
 			return Info{}, fmt.Errorf("%s: %w", cmp.Or(r.path, r.Info().ID), err)
@@ -102,6 +106,86 @@ func (j *joining) all(from []*Recording) (Info, error) {
 	j.w.Redacted(sum(j.redacted, j.counts))
 	j.w.interrupted = !j.closed
 	return j.w.Seal(j.end)
+}
+
+// continuous reports whether recordings are sealed excerpts of one run, of all of its
+// objects, without anything missing or twice between them: then a version that one of
+// them builds upon is the same in those before it.
+func continuous(from []*Recording) bool {
+	for i, r := range from {
+		info := r.Info()
+		if info.SHA256 == "" || info.Redaction.Shared != "" || info.Source != nil && len(info.Source.Subjects) > 0 {
+			return false
+		}
+		if i == 0 {
+			continue
+		}
+		before := from[i-1].Info()
+		if info.Source == nil || info.Run() != before.Run() || info.First != before.Last+1 || info.Redaction != before.Redaction {
+			return false
+		}
+	}
+	return true
+}
+
+// packed takes continuous recordings over in the blocks in which they are, and seals.
+func (j *joining) packed(from []*Recording) (Info, error) {
+	to := newBlockCopy(j.w, blockContent)
+	j.w.end.First = from[0].Info().First
+	for i, r := range from {
+		if err := j.pack(to, r, i == 0); err != nil {
+			return Info{}, fmt.Errorf("%s: %w", cmp.Or(r.path, r.Info().ID), err)
+		}
+	}
+	j.w.Redacted(j.counts)
+	j.w.interrupted = !j.closed
+	return to.seal(from[len(from)-1], j.end)
+}
+
+// pack takes over what one of the recordings has after those before it.
+func (j *joining) pack(to *blockCopy, r *Recording, first bool) error {
+	info, after := r.Info(), j.last
+	ledger, err := r.Ledger(after+1, info.Last)
+	if err != nil {
+		return err
+	}
+	begin := info.First
+	if first {
+		b, err := r.block(1) // the first that there is
+		if err != nil {
+			return err
+		}
+		begin = b.First
+	}
+	// Of the first, what is carried over from before the window stays.
+	if err := to.adopt(r, index.Adoption{After: after, To: info.Last, First: begin, Ticks: r.ticksBetween(info.First-1, info.Last), Ledger: ledger}); err != nil {
+		return err
+	}
+	if err := to.window(r, begin, info.Last); err != nil {
+		return err
+	}
+	documents, err := r.discovery()
+	if err != nil {
+		return err
+	}
+	for _, d := range documents {
+		d.after = max(d.after, after)
+		if !sameResources(j.document, d.resources) {
+			if err := to.describe(&d); err != nil {
+				return err
+			}
+			j.document = d.resources
+		}
+	}
+	j.last, j.closed, j.counts = info.Last, info.Closed, info.Redacted
+	if info.End.After(j.end) {
+		j.end = info.End
+	}
+	return j.aside(r)
+}
+
+func sameResources(a, b []metav1.APIResource) bool {
+	return slices.EqualFunc(a, b, func(a, b metav1.APIResource) bool { return a.String() == b.String() })
 }
 
 // add appends one recording; later are those that follow it.
@@ -219,7 +303,7 @@ func (j *joining) append(r *Recording, events iter.Seq2[Event, error], ledger []
 
 // describe writes a discovery document that is another than the last.
 func (j *joining) describe(resources []metav1.APIResource) error {
-	if slices.EqualFunc(j.document, resources, func(a, b metav1.APIResource) bool { return a.String() == b.String() }) {
+	if sameResources(j.document, resources) {
 		return nil
 	}
 	j.document = resources

@@ -252,11 +252,16 @@ func (e Entry) IsEvent() bool { return e.Tag&TagType != TagCoverage && e.Tag&Tag
 func (b *Block) Last() event.Seq { return b.Entries[len(b.Entries)-1].Seq }
 
 // Place returns where the position is in the block; ok is false if it is not.
-func (b *Block) Place(seq event.Seq) (i int, ok bool) {
-	if n := seq - b.First; n < event.Seq(len(b.Entries)) && b.Entries[n].Seq == seq { // no holes before it
+func (b *Block) Place(seq event.Seq) (i int, ok bool) { return placeOf(b.Entries, seq) }
+
+func placeOf(entries []Entry, seq event.Seq) (i int, ok bool) {
+	if len(entries) == 0 {
+		return 0, false
+	}
+	if n := seq - entries[0].Seq; n < event.Seq(len(entries)) && entries[n].Seq == seq { // no holes before it
 		return int(n), true
 	}
-	return slices.BinarySearchFunc(b.Entries, seq, func(e Entry, seq event.Seq) int { return cmp.Compare(e.Seq, seq) })
+	return slices.BinarySearchFunc(entries, seq, func(e Entry, seq event.Seq) int { return cmp.Compare(e.Seq, seq) })
 }
 
 func (b *Block) TimeOf(i int) time.Time { return time.UnixMicro(b.Entries[i].Time).UTC() }

@@ -130,7 +130,7 @@ func (x *Writer) merge(old []*Segment, tier int, c *Cut) error {
 		r.Ledger = append(r.Ledger, x.ledger...)
 		sources = append(sources, x.Tail)
 	}
-	also := func(*bbolt.Tx) error { return nil }
+	also := noMore
 	if c != nil {
 		r.cut, also = c.First, c.Also
 		ticks = slices.DeleteFunc(ticks, func(t Tick) bool { return t.Seq <= c.First })
@@ -148,6 +148,8 @@ func (x *Writer) merge(old []*Segment, tier int, c *Cut) error {
 	}
 	return nil
 }
+
+func noMore(*bbolt.Tx) error { return nil }
 
 // thin drops ticks that are close to others.
 func thin(ticks []Tick) []Tick {
