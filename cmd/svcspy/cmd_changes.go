@@ -92,9 +92,12 @@ func (o *changesOptions) recorded(ctx context.Context, words []string) error {
 		return err
 	}
 	if len(words) == 0 {
-		changes, err := change.Writes(ctx, r, first, last)
-		if err != nil {
-			return cli.Interrupted(ctx, err)
+		var changes []change.Change
+		for c, err := range change.Writes(ctx, r, first, last) {
+			if err != nil {
+				return cli.Interrupted(ctx, err)
+			}
+			changes = append(changes, c)
 		}
 		return o.print(r, o.keep(changes))
 	}

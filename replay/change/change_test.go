@@ -3,6 +3,7 @@ package change
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -300,18 +301,59 @@ func TestWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { r.Close() })
-		writes, err := Writes(t.Context(), r, 0, r.Info().Last)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got []string
-		for i := range writes {
-			if c := &writes[i]; c.Writer == nil {
+		for c, err := range Writes(t.Context(), r, 0, r.Info().Last) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Writer == nil {
 				got = append(got, fmt.Sprintf("%s/%s %s %s", c.Subject.Kind, c.Subject.Name, c.Verb, c.Path))
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestWritesInPieces: changes that did not fit into memory are the same when they are
+// made anew, a few at a time.
+func TestWritesInPieces(t *testing.T) {
+	paths, err := filepath.Glob("../../fixtures/incidents/*.db")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	for i, path := range paths {
+		if testing.Short() && i%8 > 0 {
+			continue
+		}
+		r, err := store.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		list := func(room int) (all []string) {
+			w := writesList{t: r, last: r.Info().Last, room: room, atOnce: 3}
+			if err := w.collect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for c, err := range w.all(t.Context()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := json.Marshal(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, string(text))
+			}
+			if pieces := w.changes == nil; pieces != (room == 0) && len(all) > 0 {
+				t.Errorf("%s: room for %d bytes, %d changes in memory", path, room, len(w.changes))
+			}
+			return all
+		}
+		if diff := cmp.Diff(list(1<<30), list(0)); diff != "" {
+			t.Errorf("%s (-in memory +in pieces):\n%s", path, diff)
 		}
 	}
 }

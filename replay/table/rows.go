@@ -101,12 +101,10 @@ func writeVerdicts(ctx context.Context, r *store.Recording, w io.Writer) (int64,
 
 func writeChanges(ctx context.Context, r *store.Recording, w io.Writer) (int64, error) {
 	rows := newRowWriter[Change](w)
-	all, err := change.Writes(ctx, r, 0, r.Info().Last)
-	if err != nil {
-		return 0, err
-	}
-	for i := range all {
-		c := &all[i]
+	for c, err := range change.Writes(ctx, r, 0, r.Info().Last) {
+		if err != nil {
+			return 0, err
+		}
 		row := Change{
 			Time: c.ObservedAt.UnixMicro(), Earliest: c.ObservedAt.UnixMicro(), Seq: int64(c.Seq), Group: c.Subject.Group, Kind: c.Subject.Kind,
 			Namespace: c.Subject.Namespace, Name: c.Subject.Name, UID: c.Subject.UID, Verb: string(c.Verb), Origin: string(c.Origin),

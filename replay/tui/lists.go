@@ -115,11 +115,12 @@ func changesPage(*Model) *page {
 			t, o := m.timeline, m.textOptions()
 			return m.jobs.do(func(ctx context.Context) tea.Msg {
 				msg := writesMsg{rows: []row{}}
-				changes, err := change.Writes(ctx, t, 0, last)
-				for i := range changes {
-					msg.rows = append(msg.rows, row{text: report.ChangeBrief(&changes[i], t.Info().End, o), seq: changes[i].Seq})
+				for c, err := range change.Writes(ctx, t, 0, last) {
+					if msg.err = err; err != nil {
+						break
+					}
+					msg.rows = append(msg.rows, row{text: report.ChangeBrief(&c, t.Info().End, o), seq: c.Seq})
 				}
-				msg.err = err
 				return msg
 			})
 		},
