@@ -305,7 +305,11 @@ func (o *exportOptions) write(ctx context.Context, r *store.Recording, to bucket
 	}
 	err = to.Put(ctx, key, io.NewSectionReader(f, 0, size), true)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // another run may have been quicker
-		return 0, writeError{cli.StorageError(o.to, fmt.Errorf("write %s: %w", key, err))}
+		err = fmt.Errorf("write %s: %w", key, err)
+		if !bucket.IsAddress(o.to) {
+			return 0, writeError{cli.Hinted(err, "make room or name another folder, and run the command again: tables that are there are not written again")}
+		}
+		return 0, writeError{cli.StorageError(o.to, err)}
 	}
 	return rows, nil
 }
