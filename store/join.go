@@ -114,7 +114,7 @@ func (j *joining) all(from []*Recording) (Info, error) {
 func continuous(from []*Recording) bool {
 	for i, r := range from {
 		info := r.Info()
-		if info.SHA256 == "" || info.Redaction.Shared != "" || info.Source != nil && len(info.Source.Subjects) > 0 {
+		if info.SHA256 == "" || info.Last < info.First || info.Redaction.Shared != "" || info.Source != nil && len(info.Source.Subjects) > 0 {
 			return false
 		}
 		if i == 0 {
