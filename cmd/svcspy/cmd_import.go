@@ -20,6 +20,7 @@ import (
 	"github.com/svcspy/svcspy/recorder/importer/audit"
 	"github.com/svcspy/svcspy/recorder/importer/etcd"
 	"github.com/svcspy/svcspy/recorder/importer/snapshot"
+	"github.com/svcspy/svcspy/recorder/importer/velero"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/when"
@@ -27,7 +28,7 @@ import (
 )
 
 // importFormats are what svcspy import reads, in the order in which they are tried.
-var importFormats = []importer.Format{etcd.Format, audit.Format, snapshot.Format}
+var importFormats = []importer.Format{etcd.Format, audit.Format, velero.Format, snapshot.Format}
 
 type importOptions struct {
 	*cli.App
@@ -54,9 +55,9 @@ func importCommand(a *cli.App) *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "import SOURCE ... [-f FILE]",
-		Short: "Make a recording of audit logs, dumps and etcd snapshots",
+		Short: "Make a recording of audit logs, dumps, backups and etcd snapshots",
 		Long: `Import makes a recording of an outage that nobody recorded, from audit logs of
-the API server, dumps of its objects, or a snapshot of its etcd. Every other
+the API server, dumps or backups of its objects, or a snapshot of its etcd. Every other
 command reads the result. Several sources of one cluster make one recording and
 prove more together: an object that neither the audit log nor a later dump
 mentions did not exist.
@@ -72,6 +73,7 @@ and zstd are unpacked. Its format is recognized by its content, or given by --as
             and others wrap around them
   snapshot  kubectl get -o json|yaml, kubectl cluster-info dump, must-gather,
             support bundles
+  velero    backups: NAME.tar.gz, with velero-backup.json beside it
   etcd      etcdctl snapshot save: every write since the last compaction, usually
             five to ten minutes; times are exact to the second
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,6 +110,27 @@ func (o *Output) Alive(at time.Time) {
 
 // Hole says that something is missing.
 func (o *Output) Hole(reason string) { o.in.pass.summary.hole(o.in.Path, reason, 1) }
+
+// Collection is what several files say together, such as the objects of a backup and what
+// the backup was asked for.
+type Collection interface {
+	// Finish sends what is known after all sources were read.
+	Finish(out *Output)
+}
+
+// Collection returns what the files of an import have in common under a name, by which
+// its holes are told; create makes it. It must not be called by several goroutines.
+func (in *Input) Collection(name string, create func() Collection) Collection {
+	c := in.pass.together[name]
+	if c == nil {
+		if in.pass.together == nil {
+			in.pass.together = map[string]Collection{}
+		}
+		c = create()
+		in.pass.together[name] = c
+	}
+	return c
+}
 
 // Output returns where to send the records of a file that is read by one
 // goroutine. Close must be called with it.
@@ -368,6 +390,7 @@ type firstPass struct {
 	minutes   map[int64]bool
 	alive     stretch
 	histories []history // of etcd
+	together  map[string]Collection
 }
 
 func (p *firstPass) batch() *batch {
@@ -409,7 +432,16 @@ func (p *firstPass) end(o *Output) {
 	}
 }
 
-func (p *firstPass) finish() error {
+func (p *firstPass) finish(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(p.together)) {
+		in := &Input{Path: name, ctx: ctx, pass: p}
+		out := in.Output()
+		p.together[name].Finish(out)
+		if err := in.Close(out); err != nil {
+			return err
+		}
+		p.base += in.units + 2
+	}
 	for _, r := range p.free {
 		if err := r.flush(); err != nil {
 			return err

@@ -160,7 +160,7 @@ func (e *Evidence) read(ctx context.Context, pass *firstPass) error {
 		}
 		files += known
 	}
-	if err := pass.finish(); err != nil {
+	if err := pass.finish(ctx); err != nil {
 		return err
 	}
 	if n := len(pass.histories); n > 1 || n == 1 && len(pass.summary.formats) > 1 {

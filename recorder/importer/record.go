@@ -52,7 +52,7 @@ type Record struct {
 	ResourceVersion string
 	Object          []byte   // JSON
 	Request         *Request // who did it; nil if the source does not say
-	Source          int      // which list a Listed belongs to; set by the Input
+	Source          int      // which list a Listed belongs to; set by the Input if it is 0
 	order           uint64   // place in the sources
 
 	answered  time.Time // Time as the source has it

@@ -20,13 +20,14 @@ import (
 	"github.com/svcspy/svcspy/recorder/importer/audit"
 	"github.com/svcspy/svcspy/recorder/importer/etcd"
 	"github.com/svcspy/svcspy/recorder/importer/snapshot"
+	"github.com/svcspy/svcspy/recorder/importer/velero"
 	"github.com/svcspy/svcspy/recorder/redact"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/change"
 	"github.com/svcspy/svcspy/store"
 )
 
-var formats = []importer.Format{etcd.Format, audit.Format, snapshot.Format}
+var formats = []importer.Format{etcd.Format, audit.Format, velero.Format, snapshot.Format}
 
 // imported imports files into memory.
 func imported(t testing.TB, sources ...string) (*store.Memory, *importer.Explanation) {
