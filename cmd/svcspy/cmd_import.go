@@ -72,7 +72,7 @@ and zstd are unpacked. Its format is recognized by its content, or given by --as
   audit     JSON lines of kube-apiserver, and what EKS, GKE, AKS, Loki, Elastic
             and others wrap around them
   snapshot  kubectl get -o json|yaml, kubectl cluster-info dump, must-gather,
-            support bundles
+            support bundles, crust-gather
   velero    backups: NAME.tar.gz, with velero-backup.json beside it
   etcd      etcdctl snapshot save: every write since the last compaction, usually
             five to ten minutes; times are exact to the second

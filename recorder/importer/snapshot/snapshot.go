@@ -1,6 +1,6 @@
 // Package snapshot reads objects that somebody collected: kubectl get -o json or
 // yaml, kubectl cluster-info dump, OpenShift must-gather, support bundles of
-// Troubleshoot, and streams of watch events.
+// Troubleshoot, archives of crust-gather, and streams of watch events.
 package snapshot
 
 import (
@@ -25,12 +25,15 @@ import (
 // Format reads dumps.
 var Format = importer.Format{
 	Name:  "snapshot",
-	Title: "objects as JSON or YAML: kubectl get, cluster-info dump, must-gather, support bundle",
+	Title: "objects as JSON or YAML: kubectl get, cluster-info dump, must-gather, support bundle, crust-gather",
 	Match: match,
 	Read:  read,
 }
 
 func match(name string, head []byte) bool {
+	if inGather.MatchString(name) {
+		return true
+	}
 	switch ext := path.Ext(name); {
 	case strings.HasSuffix(name, "-errors.json"):
 		return true
@@ -56,6 +59,9 @@ var errLarge = errors.New("YAML documents of more than 64 MiB are not read: ask 
 func read(in *importer.Input) error {
 	if strings.HasSuffix(in.Path, "-errors.json") {
 		return refusals(in)
+	}
+	if place := inGather.FindStringSubmatch(in.Path); place != nil {
+		return gather(in, place)
 	}
 	// The time of the list is in its objects, so the file is read twice.
 	var again io.Reader

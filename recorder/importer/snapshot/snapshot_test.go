@@ -101,6 +101,21 @@ func TestLayouts(t *testing.T) {
 			map[string]string{"w.json": `{"type":"ADDED","object":` + object("Pod", "web-1") + "}\n" + `{"type":"DELETED","object":` + object("Pod", "web-1") + "}\n"},
 			[]string{"ADDED pods shop/web-1", "DELETED pods shop/web-1"},
 		},
+		{
+			"crust-gather, which collected",
+			map[string]string{"namespaces/shop/v1/pod/web-1.yaml": object("Pod", "web-1"), "namespaces/shop/apps-v1/deployment/web.yaml": strings.Replace(object("Deployment", "web"), `"v1"`, `"apps/v1"`, 1)},
+			[]string{"ADDED deployments.apps shop/web", "ADDED pods shop/web-1"},
+		},
+		{
+			"crust-gather, which watched",
+			map[string]string{
+				"namespaces/shop/v1/pod/web-1.yaml": object("Pod", "web-1"),
+				"namespaces/shop/v1/pod/web-1.patch": `[{"op":"add","path":"/metadata/annotations","value":{"crust-gather.io/added":"2026-11-30 01:00:05.123456789 UTC"}}]` + "\n" +
+					`[{"op":"replace","path":"/metadata/annotations","value":{"crust-gather.io/updated":"2026-11-30 01:00:06 UTC"}},{"op":"replace","path":"/metadata/resourceVersion","value":"6"}]` + "\n" +
+					`[{"op":"replace","path":"","value":` + strings.Replace(strings.Replace(object("Pod", "web-1"), `"5"`, `"7"`, 1), `"uid"`, `"annotations":{"crust-gather.io/deleted":"2026-11-30 01:00:07 UTC"},"uid"`, 1) + "}]\n",
+			},
+			[]string{"ADDED pods shop/web-1", "DELETED pods shop/web-1", "MODIFIED pods shop/web-1"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, holes, err := recorded(t, test.files)
@@ -120,6 +135,9 @@ func TestSnapshotHoles(t *testing.T) {
 	for name, text := range map[string]string{
 		"cluster-resources/nodes-errors.json": `["nodes is forbidden"]`,
 		"shop/services.json":                  whole[:len(whole)-30],
+		"namespaces/a/v1/pod/b.yaml":          "kind: [",
+		"namespaces/a/v1/pod/c.yaml":          "kind: Pod",
+		"namespaces/a/v1/pod/d.patch":         "[]\n",
 	} {
 		_, holes, err := recorded(t, map[string]string{"shop/pods.json": whole, name: text})
 		if err != nil || len(holes) != 1 {
@@ -133,13 +151,19 @@ func FuzzSnapshot(f *testing.F) {
 	f.Add("x.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: List\nitems: []\n")
 	f.Add("w.json", `{"type":"ADDED","object":`+object("Pod", "web-1")+"}\n{")
 	f.Add("a-errors.json", `[`)
+	f.Add("patch", `[{"op":"copy","from":"/metadata","path":"/metadata/annotations/x"}]`+"\n"+`[{"op":"add","path":"/metadata/annotations","value":{"crust-gather.io/updated":"2026-11-30 01:00:06 UTC"}}]`+"\n")
 	f.Fuzz(func(t *testing.T, name, text string) {
 		name = filepath.Base(filepath.Clean("/" + strings.ReplaceAll(name, "\x00", "")))
 		if len(text) > 1<<16 || len(name) > 100 || name == "/" || strings.ContainsAny(name, "/") {
 			return
 		}
 		began := time.Now()
-		_, _, _ = recorded(t, map[string]string{name: text})
+		files := map[string]string{name: text}
+		if name == "patch" {
+			const place = "namespaces/shop/v1/pod/web-1"
+			files = map[string]string{place + ".yaml": object("Pod", "web-1"), place + ".patch": text}
+		}
+		_, _, _ = recorded(t, files)
 		if time.Since(began) > 20*time.Second {
 			t.Error("it takes very long")
 		}
