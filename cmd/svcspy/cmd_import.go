@@ -19,6 +19,7 @@ import (
 	"github.com/svcspy/svcspy/recorder/importer"
 	"github.com/svcspy/svcspy/recorder/importer/audit"
 	"github.com/svcspy/svcspy/recorder/importer/etcd"
+	"github.com/svcspy/svcspy/recorder/importer/kwok"
 	"github.com/svcspy/svcspy/recorder/importer/snapshot"
 	"github.com/svcspy/svcspy/recorder/importer/velero"
 	"github.com/svcspy/svcspy/recorder/redact"
@@ -28,7 +29,7 @@ import (
 )
 
 // importFormats are what svcspy import reads, in the order in which they are tried.
-var importFormats = []importer.Format{etcd.Format, audit.Format, velero.Format, snapshot.Format}
+var importFormats = []importer.Format{etcd.Format, audit.Format, velero.Format, kwok.Format, snapshot.Format}
 
 type importOptions struct {
 	*cli.App
@@ -74,6 +75,8 @@ and zstd are unpacked. Its format is recognized by its content, or given by --as
   snapshot  kubectl get -o json|yaml, kubectl cluster-info dump, must-gather,
             support bundles, crust-gather
   velero    backups: NAME.tar.gz, with velero-backup.json beside it
+  kwok      kwokctl snapshot record; it began as long before its file was written
+            last as its patches say
   etcd      etcdctl snapshot save: every write since the last compaction, usually
             five to ten minutes; times are exact to the second
 

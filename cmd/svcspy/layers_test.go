@@ -27,6 +27,7 @@ var layers = map[string]struct {
 	"recorder/importer":          {[]string{"store", "store/rawjson", "recorder/redact"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"recorder/importer/audit":    {[]string{"store/rawjson", "recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"recorder/importer/etcd":     {[]string{"store/boltfile", "store/kinds", "recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra"}},
+	"recorder/importer/kwok":     {[]string{"store/kinds", "recorder/importer", "recorder/importer/etcd"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"recorder/importer/velero":   {[]string{"store/kinds", "recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 	"recorder/importer/snapshot": {[]string{"recorder/importer"}, []string{"go.etcd.io/bbolt", "github.com/spf13/cobra", "k8s.io/client-go"}},
 
@@ -86,7 +87,7 @@ var layers = map[string]struct {
 	"cmd/svcspy/record":        {[]string{"cmd/svcspy/cli", "cmd/svcspy/process", "store", "store/bucket", "store/rawjson", "recorder", "recorder/agent", "recorder/flight", "recorder/redact", "recorder/segment", "analyzer", "analyzer/registry", "replay/expect", "replay/report", "replay/when"}, nil},
 	"cmd/svcspy/kubectl":       {[]string{"analyzer/command", "cmd/svcspy/cli", "replay", "replay/apiserver", "replay/mcp", "replay/past", "replay/report", "replay/when", "store"}, nil},
 	"cmd/svcspy/files":         {[]string{"analyzer", "cmd/svcspy/cli", "recorder/flight", "recorder/redact", "recorder/redact/scan", "recorder/alert", "recorder/segment", "store/bucket", "replay/verdict", "replay", "replay/postmortem", "replay/report", "replay/story", "replay/table", "replay/web", "replay/when", "store"}, nil},
-	"cmd/svcspy":               {[]string{"analyzer", "analyzer/command", "cmd/svcspy/cli", "cmd/svcspy/files", "cmd/svcspy/kubectl", "cmd/svcspy/process", "cmd/svcspy/record", "fixtures", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/etcd", "recorder/importer/snapshot", "recorder/importer/velero", "recorder/redact", "replay", "replay/change", "replay/expect", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when", "store"}, nil},
+	"cmd/svcspy":               {[]string{"analyzer", "analyzer/command", "cmd/svcspy/cli", "cmd/svcspy/files", "cmd/svcspy/kubectl", "cmd/svcspy/process", "cmd/svcspy/record", "fixtures", "recorder", "recorder/flight", "recorder/importer", "recorder/importer/audit", "recorder/importer/etcd", "recorder/importer/kwok", "recorder/importer/snapshot", "recorder/importer/velero", "recorder/redact", "replay", "replay/change", "replay/expect", "replay/report", "replay/story", "replay/tui", "replay/verdict", "replay/when", "store"}, nil},
 }
 
 type listed struct {

@@ -13,9 +13,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/svcspy/svcspy/analyzer"
-	"github.com/svcspy/svcspy/fixtures/incidents"
-	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/store"
 )
 
@@ -23,63 +20,18 @@ import (
 // have at three instants each, and compares what the last one says at its end with the
 // recording.
 func TestTruthOfBackups(t *testing.T) {
-	all, err := incidents.Load("../../fixtures/incidents")
-	if err != nil {
-		t.Fatal(err)
-	}
-	every := 4
-	switch {
-	case os.Getenv("SVCSPY_TRUTH") == "all":
-		every = 1
-	case testing.Short():
-		every = 16
-	}
-	instants, decided, certain, other := 0, 0, 0, 0
-	for i, incident := range all {
-		if _, err := os.Stat(incident.Recording()); err != nil || i%every != 0 {
-			continue
-		}
-		r, err := store.Open(incident.Recording())
-		if err != nil {
-			t.Fatal(err)
-		}
-		info := r.Info()
-		length := info.End.Sub(info.Start)
-		dir := t.TempDir()
+	s := score{}
+	sample(t, func(name string, r *store.Recording) {
+		info, dir := r.Info(), t.TempDir()
 		for part := 1; part <= 3; part++ {
 			// Tar cuts times to the second.
-			at := info.Start.Add(length * time.Duration(part) / 4).Truncate(time.Second)
+			at := info.Start.Add(info.End.Sub(info.Start) * time.Duration(part) / 4).Truncate(time.Second)
 			backUp(t, r, filepath.Join(dir, fmt.Sprint("b", part)), at)
 			m, _ := imported(t, dir)
-			subject := store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}
-			got := verdictAt(t, m, subject, m.Info().End)
-			instants++
-			if got.State == analyzer.Unknown {
-				continue
-			}
-			decided++
-			want := map[analyzer.State]bool{}
-			for d := -settling; d <= settling; d += settling / 2 {
-				want[verdictAt(t, r, subject, at.Add(d)).State] = true
-			}
-			switch {
-			case want[got.State]:
-				if got.Certainty == analyzer.Certain {
-					certain++
-				}
-			case got.Certainty == analyzer.Certain:
-				t.Errorf("%s: the backup of %s says that it is certainly %s; the recording says %v", incident.Name, at.Sub(info.Start), got.State, want)
-			default:
-				other++
-				t.Logf("%s: the backup of %s says that it is %s %s; the recording says %v", incident.Name, at.Sub(info.Start), got.Certainty, got.State, want)
-			}
+			s.judge(t, name, m, r, m.Info().End, at)
 		}
-		if err := r.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fmt.Printf("import: velero %d %% decided, %d %% certain, 0 certain and different, %d less than certain and different, of %d instants\n",
-		decided*100/max(instants, 1), certain*100/max(instants, 1), other, instants)
+	})
+	s.print("velero")
 }
 
 // backUp writes a backup of all that there was at an instant.

@@ -20,9 +20,9 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-// TestTruthOfGathering makes of recorded incidents the folders that crust-gather would
-// have written while it watched, and compares what they say with the recording.
-func TestTruthOfGathering(t *testing.T) {
+// sample calls with every fourth of the recorded incidents, or all if SVCSPY_TRUTH is all.
+func sample(t *testing.T, each func(name string, r *store.Recording)) {
+	t.Helper()
 	all, err := incidents.Load("../../fixtures/incidents")
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,6 @@ func TestTruthOfGathering(t *testing.T) {
 	case testing.Short():
 		every = 16
 	}
-	instants, decided, certain, other := 0, 0, 0, 0
 	for i, incident := range all {
 		if _, err := os.Stat(incident.Recording()); err != nil || i%every != 0 {
 			continue
@@ -43,38 +42,66 @@ func TestTruthOfGathering(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		info := r.Info()
-		m, _ := imported(t, gatherOf(t, r))
-		subject := store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}
-		for at := info.Start.Add(5 * time.Second); at.Before(info.End.Add(-2 * settling)); at = at.Add(5 * time.Second) {
-			got := verdictAt(t, m, subject, at)
-			instants++
-			if got.State == analyzer.Unknown {
-				continue
-			}
-			decided++
-			want := map[analyzer.State]bool{}
-			for d := -settling; d <= settling; d += settling / 2 {
-				want[verdictAt(t, r, subject, at.Add(d)).State] = true
-			}
-			switch {
-			case want[got.State]:
-				if got.Certainty == analyzer.Certain {
-					certain++
-				}
-			case got.Certainty == analyzer.Certain:
-				t.Errorf("%s: after %s it is certainly %s; the recording says %v", incident.Name, at.Sub(info.Start), got.State, want)
-			default:
-				other++
-				t.Logf("%s: after %s it is %s %s; the recording says %v", incident.Name, at.Sub(info.Start), got.Certainty, got.State, want)
-			}
-		}
+		each(incident.Name, r)
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	fmt.Printf("import: crust-gather %d %% decided, %d %% certain, 0 certain and different, %d less than certain and different, of %d instants\n",
-		decided*100/max(instants, 1), certain*100/max(instants, 1), other, instants)
+}
+
+// score counts what imported evidence says right.
+type score struct{ instants, decided, certain, other int }
+
+// judge compares what evidence says at an instant of its own with what the recording says
+// about then: the same, Unknown, or less than certain.
+func (s *score) judge(t *testing.T, name string, m, r replay.Timeline, at, then time.Time) {
+	t.Helper()
+	subject := store.Ref{Resource: replay.Services, Namespace: "shop", Name: "web"}
+	got := verdictAt(t, m, subject, at)
+	if s.instants++; got.State == analyzer.Unknown {
+		return
+	}
+	s.decided++
+	want := map[analyzer.State]bool{}
+	for d := -settling; d <= settling; d += settling / 2 {
+		want[verdictAt(t, r, subject, then.Add(d)).State] = true
+	}
+	switch after := then.Sub(r.Info().Start); {
+	case want[got.State]:
+		if got.Certainty == analyzer.Certain {
+			s.certain++
+		}
+	case got.Certainty == analyzer.Certain:
+		t.Errorf("%s: after %s it is certainly %s; the recording says %v", name, after, got.State, want)
+	default:
+		s.other++
+		t.Logf("%s: after %s it is %s %s; the recording says %v", name, after, got.Certainty, got.State, want)
+	}
+}
+
+func (s *score) print(source string) {
+	fmt.Printf("import: %-12s %3d %% decided, %d %% certain, 0 certain and different, %d less than certain and different, of %d instants\n",
+		source, s.decided*100/max(s.instants, 1), s.certain*100/max(s.instants, 1), s.other, s.instants)
+}
+
+// judgeAll compares all along a recording.
+func (s *score) judgeAll(t *testing.T, name string, m, r replay.Timeline) {
+	t.Helper()
+	info := r.Info()
+	for at := info.Start.Add(5 * time.Second); at.Before(info.End.Add(-2 * settling)); at = at.Add(5 * time.Second) {
+		s.judge(t, name, m, r, at, at)
+	}
+}
+
+// TestTruthOfGathering makes of recorded incidents the folders that crust-gather would
+// have written while it watched, and compares what they say with the recording.
+func TestTruthOfGathering(t *testing.T) {
+	s := score{}
+	sample(t, func(name string, r *store.Recording) {
+		m, _ := imported(t, gatherOf(t, r))
+		s.judgeAll(t, name, m, r)
+	})
+	s.print("crust-gather")
 }
 
 // gatherOf writes the folder of a recording.

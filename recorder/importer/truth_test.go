@@ -19,6 +19,7 @@ import (
 	"github.com/svcspy/svcspy/recorder/importer"
 	"github.com/svcspy/svcspy/recorder/importer/audit"
 	"github.com/svcspy/svcspy/recorder/importer/etcd"
+	"github.com/svcspy/svcspy/recorder/importer/kwok"
 	"github.com/svcspy/svcspy/recorder/importer/snapshot"
 	"github.com/svcspy/svcspy/recorder/importer/velero"
 	"github.com/svcspy/svcspy/recorder/redact"
@@ -27,7 +28,7 @@ import (
 	"github.com/svcspy/svcspy/store"
 )
 
-var formats = []importer.Format{etcd.Format, audit.Format, velero.Format, snapshot.Format}
+var formats = []importer.Format{etcd.Format, audit.Format, velero.Format, kwok.Format, snapshot.Format}
 
 // imported imports files into memory.
 func imported(t testing.TB, sources ...string) (*store.Memory, *importer.Explanation) {
