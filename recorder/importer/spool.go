@@ -201,6 +201,15 @@ const (
 	windowBytes = 32 << 20
 )
 
+// weight is about how much memory a record takes.
+func (r *Record) weight() int {
+	n := 512 + len(r.Object)
+	if q := r.Request; q != nil {
+		n += 1024 + len(q.Message) + len(q.Agent)
+	}
+	return n
+}
+
 // ordered yields the records of a sorted sequence so that within one resource
 // those with a resourceVersion come in its order: the places in time stay, and
 // the records of the resource are dealt to them anew.
@@ -222,7 +231,7 @@ func ordered(records iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 				}
 				out.answered, out.Time = out.Time, slot.Time
 			}
-			bytes -= len(out.Object)
+			bytes -= out.weight()
 			return yield(*out, nil)
 		}
 		for r, err := range records {
@@ -239,7 +248,7 @@ func ordered(records iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 				heap.Push(v, &r)
 			}
 			waiting = append(waiting, &r)
-			bytes += len(r.Object)
+			bytes += r.weight()
 			for len(waiting) > 1 && (r.micro()-waiting[0].micro() > windowTime || bytes > windowBytes) {
 				if !emit() {
 					return
