@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"github.com/svcspy/svcspy/cmd/svcspy/cli"
+	"github.com/svcspy/svcspy/cmd/svcspy/process"
 	"github.com/svcspy/svcspy/replay"
 	"github.com/svcspy/svcspy/replay/report"
 	"github.com/svcspy/svcspy/replay/story"
@@ -71,6 +72,7 @@ func (o *CutOptions) command(cmd *cobra.Command, takes string, run func(ctx cont
 		return nil
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		process.BoundGC() // blocks are copied, not judged: garbage is large and soon gone
 		ctx, stop := o.Interruptible(cmd.Context())
 		defer stop()
 		return run(ctx, args[0], args[1], args[2:])
